@@ -1,0 +1,25 @@
+# Compiler flags shared by every target.
+add_library(ingot_flags INTERFACE)
+target_compile_options(ingot_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
+  -fno-math-errno -fopenmp-simd -fstack-protector-strong)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(ingot_flags INTERFACE -ffp-contract=off)
+endif()
+target_include_directories(ingot_flags INTERFACE
+  ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/generated)
+target_compile_definitions(ingot_flags INTERFACE INGOT_VERSION="${PROJECT_VERSION}"
+  $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+
+if(INGOT_SANITIZE STREQUAL "address")
+  target_compile_options(ingot_flags INTERFACE -fsanitize=address,undefined
+    -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  target_link_options(ingot_flags INTERFACE -fsanitize=address,undefined)
+elseif(INGOT_SANITIZE STREQUAL "thread")
+  target_compile_options(ingot_flags INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(ingot_flags INTERFACE -fsanitize=thread)
+endif()
+
+find_program(MOLD mold)
+if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_link_options(ingot_flags INTERFACE -fuse-ld=mold)
+endif()

@@ -1,0 +1,117 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "base/error.h"
+
+namespace ingot {
+namespace {
+
+// Writes all of `bytes` at the descriptor's position (offset < 0) or at `offset`.
+void write_all(int fd, const std::string& path, std::span<const std::byte> bytes, off_t offset) {
+  const size_t wanted = bytes.size();
+  while (!bytes.empty()) {
+    const ssize_t n = offset < 0 ? ::write(fd, bytes.data(), bytes.size())
+                                 : ::pwrite(fd, bytes.data(), bytes.size(), offset);
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      fail(ErrorCode::kIo, "base/file", "{}: writing {} bytes: {}", path, wanted,
+           std::strerror(errno));
+    }
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    if (offset >= 0) offset += n;
+  }
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, size_t limit) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
+    fail(code, "base/file", "{}: {}", path, std::strerror(errno));
+  }
+  std::string out;
+  char chunk[65536];
+  while (true) {
+    const ssize_t n = ::read(fd, chunk, sizeof chunk);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 || out.size() + static_cast<size_t>(n) > limit) {
+      const int error = errno;
+      ::close(fd);
+      if (n < 0) fail(ErrorCode::kIo, "base/file", "{}: reading: {}", path, std::strerror(error));
+      fail(ErrorCode::kCorrupt, "base/file", "{}: expected at most {} bytes", path, limit);
+    }
+    if (n == 0) break;
+    out.append(chunk, static_cast<size_t>(n));
+  }
+  ::close(fd);
+  return out;
+}
+
+bool is_regular_file(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool is_directory(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  static std::atomic<int> counter{0};
+  temporary_ = fmt::format("{}.tmp-{}-{}", path_, ::getpid(), counter++);
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (fd_ < 0) {
+    fail(ErrorCode::kIo, "base/file", "{}: creating: {}", temporary_, std::strerror(errno));
+  }
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  write_all(fd_, path_, bytes, -1);
+  size_ += bytes.size();
+}
+
+void AtomicFile::write_at(size_t offset, std::span<const std::byte> bytes) {
+  write_all(fd_, path_, bytes, static_cast<off_t>(offset));
+}
+
+void AtomicFile::pad_to(size_t alignment) {
+  const size_t padding = (alignment - size_ % alignment) % alignment;
+  if (padding) write(std::vector<std::byte>(padding));
+}
+
+void AtomicFile::commit() {
+  if (::fsync(fd_) != 0) {
+    fail(ErrorCode::kIo, "base/file", "{}: syncing {} bytes: {}", path_, size_,
+         std::strerror(errno));
+  }
+  ::close(fd_);
+  fd_ = -1;
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    fail(ErrorCode::kIo, "base/file", "{}: renaming: {}", path_, std::strerror(errno));
+  }
+  temporary_.clear();
+  const size_t slash = path_.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
+  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (dir >= 0) {
+    ::fsync(dir);
+    ::close(dir);
+  }
+}
+
+}  // namespace ingot

@@ -1,0 +1,41 @@
+// Small files in one piece, and files that appear whole or not at all.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ingot {
+
+// Whole file as a string; Error{kNotFound, kIo}. `limit` bounds what is read (Error{kCorrupt} above).
+std::string read_file(const std::string& path, size_t limit = size_t{1} << 30);
+bool is_regular_file(const std::string& path);
+bool is_directory(const std::string& path);
+
+// Writes to PATH.tmp-<pid>-<n>, and only commit() (fsync, rename, fsync of the folder) makes it appear as
+// PATH. Destroyed without commit it removes the temporary file. Every failure, disk full included, is
+// Error{kIo} naming the path and the bytes wanted. Not thread safe.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text) { write(std::as_bytes(std::span(text.data(), text.size()))); }
+  // Overwrites bytes already written (a header whose hashes are known last).
+  void write_at(size_t offset, std::span<const std::byte> bytes);
+  void pad_to(size_t alignment);  // appends zeros up to the next multiple
+  size_t size() const { return size_; }
+  void commit();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  int fd_ = -1;
+  size_t size_ = 0;
+};
+
+}  // namespace ingot

@@ -1,0 +1,116 @@
+#include "base/json.h"
+
+#include <vector>
+
+namespace ingot {
+namespace {
+
+constexpr int kMaxDepth = 128;
+
+template <typename T>
+bool read_value(const Json& value, T& out);
+
+template <>
+bool read_value(const Json& value, bool& out) {
+  if (!value.is_boolean()) return false;
+  out = value.get<bool>();
+  return true;
+}
+template <>
+bool read_value(const Json& value, int64_t& out) {
+  if (value.is_number_unsigned() && value.get<uint64_t>() > INT64_MAX) return false;
+  if (value.is_number_integer()) {
+    out = value.get<int64_t>();
+    return true;
+  }
+  return false;
+}
+template <>
+bool read_value(const Json& value, double& out) {
+  if (!value.is_number()) return false;
+  out = value.get<double>();
+  return true;
+}
+template <>
+bool read_value(const Json& value, std::string& out) {
+  if (!value.is_string()) return false;
+  out = value.get<std::string>();
+  return true;
+}
+template <typename T>
+bool read_value(const Json& value, std::vector<T>& out) {
+  if (!value.is_array()) return false;
+  for (const Json& item : value) {
+    T element;
+    if (!read_value(item, element)) return false;
+    out.push_back(element);
+  }
+  return true;
+}
+
+template <typename T>
+constexpr std::string_view kTypeName = "a list";
+template <>
+constexpr std::string_view kTypeName<bool> = "a boolean";
+template <>
+constexpr std::string_view kTypeName<int64_t> = "an integer";
+template <>
+constexpr std::string_view kTypeName<double> = "a number";
+template <>
+constexpr std::string_view kTypeName<std::string> = "a string";
+
+}  // namespace
+
+Json parse_json(std::string_view text, std::string_view where, std::string_view file) {
+  auto depth_guard = [&](int depth, Json::parse_event_t event, Json&) {
+    if (depth > kMaxDepth && (event == Json::parse_event_t::object_start ||
+                              event == Json::parse_event_t::array_start)) {
+      fail(ErrorCode::kCorrupt, where, "{}: JSON is nested deeper than {}", file, kMaxDepth);
+    }
+    return true;
+  };
+  try {
+    return Json::parse(text.begin(), text.end(), depth_guard);
+  } catch (const Json::parse_error& e) {
+    fail(ErrorCode::kCorrupt, where, "{}: byte {}: not valid JSON ({})", file, e.byte,
+         text.empty() ? "the file is empty" : "syntax error");
+  } catch (const Json::exception& e) {
+    fail(ErrorCode::kCorrupt, where, "{}: not valid JSON (a number or string out of range)", file);
+  }
+}
+
+template <typename T>
+T json_require(const Json& object, std::string_view key, std::string_view where,
+               std::string_view file) {
+  if (!object.is_object()) {
+    fail(ErrorCode::kCorrupt, where, "{}: expected an object holding '{}', found {}", file, key,
+         object.type_name());
+  }
+  auto it = object.find(std::string(key));
+  if (it == object.end()) fail(ErrorCode::kCorrupt, where, "{}: '{}' is missing", file, key);
+  T out{};
+  if (!read_value(*it, out)) {
+    fail(ErrorCode::kCorrupt, where, "{}: '{}': expected {}, found {}", file, key, kTypeName<T>,
+         it->type_name());
+  }
+  return out;
+}
+
+template bool json_require<bool>(const Json&, std::string_view, std::string_view, std::string_view);
+template int64_t json_require<int64_t>(const Json&, std::string_view, std::string_view,
+                                       std::string_view);
+template double json_require<double>(const Json&, std::string_view, std::string_view,
+                                     std::string_view);
+template std::string json_require<std::string>(const Json&, std::string_view, std::string_view,
+                                               std::string_view);
+template std::vector<int64_t> json_require<std::vector<int64_t>>(const Json&, std::string_view,
+                                                                 std::string_view,
+                                                                 std::string_view);
+template std::vector<double> json_require<std::vector<double>>(const Json&, std::string_view,
+                                                               std::string_view, std::string_view);
+template std::vector<std::string> json_require<std::vector<std::string>>(const Json&,
+                                                                         std::string_view,
+                                                                         std::string_view,
+                                                                         std::string_view);
+
+}  // namespace ingot

@@ -1,0 +1,16 @@
+#include "base/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+
+#include "base/knobs.h"
+
+namespace ingot {
+
+void init_log() {
+  auto logger = spdlog::stderr_color_mt("ingot");
+  logger->set_pattern("%^%l%$ %v");
+  spdlog::set_default_logger(logger);
+  spdlog::set_level(spdlog::level::from_str(knob_text("log")));
+}
+
+}  // namespace ingot

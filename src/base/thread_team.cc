@@ -1,0 +1,123 @@
+#include "base/thread_team.h"
+
+#include <sched.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+#include "base/knobs.h"
+
+namespace ingot {
+namespace {
+
+void cpu_relax() { __builtin_ia32_pause(); }
+
+// Spins while `value` equals `old`, then sleeps on it. Returns when it changed.
+template <typename T>
+void wait_change(const std::atomic<T>& value, T old, int64_t spin_ns) {
+  if (spin_ns > 0) {
+    const int64_t end = SteadyClock().now_ns() + spin_ns;
+    do {
+      for (int i = 0; i < 64; ++i) {
+        if (value.load(std::memory_order_acquire) != old) return;
+        cpu_relax();
+      }
+    } while (SteadyClock().now_ns() < end);
+  }
+  while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
+}
+
+std::vector<int> allowed_cpus() {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  std::vector<int> cpus;
+  if (sched_getaffinity(0, sizeof mask, &mask) == 0) {
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &mask)) cpus.push_back(i);
+    }
+  }
+  if (cpus.empty()) cpus.push_back(0);
+  return cpus;
+}
+
+}  // namespace
+
+int available_cpus() { return static_cast<int>(allowed_cpus().size()); }
+
+ThreadTeam::ThreadTeam(int threads, bool pin) {
+  if (threads <= 0) threads = static_cast<int>(knob_int("threads"));
+  const std::vector<int> cpus = allowed_cpus();
+  size_ = std::clamp(threads <= 0 ? static_cast<int>(cpus.size()) : threads, 1, 1024);
+  spin_ns_ = knob_int("spin_us") * 1000;
+  for (int i = 1; i < size_; ++i) {
+    threads_.emplace_back([this, i] { worker_loop(i); });
+    if (pin) {
+      cpu_set_t mask;
+      CPU_ZERO(&mask);
+      CPU_SET(cpus[static_cast<size_t>(i) % cpus.size()], &mask);
+      pthread_setaffinity_np(threads_.back().native_handle(), sizeof mask, &mask);
+    }
+  }
+}
+
+ThreadTeam::~ThreadTeam() {
+  stopping_ = true;
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadTeam::worker_loop(int worker) {
+  uint32_t seen = 0;
+  while (true) {
+    wait_change(generation_, seen, spin_ns_);
+    ++seen;
+    if (stopping_) return;
+    (*job_)(worker, size_);
+    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+  }
+}
+
+void ThreadTeam::run(FunctionRef<void(int, int)> job) {
+  if (size_ == 1) return job(0, 1);
+  job_ = &job;
+  pending_.store(size_ - 1, std::memory_order_relaxed);
+  generation_.fetch_add(1, std::memory_order_release);
+  generation_.notify_all();
+  job(0, size_);
+  for (int left = pending_.load(std::memory_order_acquire); left != 0;
+       left = pending_.load(std::memory_order_acquire)) {
+    wait_change(pending_, left, spin_ns_);
+  }
+}
+
+void ThreadTeam::parallel_for(int64_t count, int64_t grain,
+                              FunctionRef<void(int64_t, int64_t)> body) {
+  grain = std::max<int64_t>(grain, 1);
+  if (count <= grain || size_ == 1) {
+    if (count > 0) body(0, count);
+    return;
+  }
+  std::atomic<int64_t> next{0};
+  run([&](int, int) {
+    while (true) {
+      const int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
+      if (begin >= count) return;
+      body(begin, std::min(begin + grain, count));
+    }
+  });
+}
+
+void ThreadTeam::barrier() {
+  if (size_ == 1) return;
+  const uint32_t generation = barrier_generation_.load(std::memory_order_acquire);
+  if (barrier_count_.fetch_add(1, std::memory_order_acq_rel) == size_ - 1) {
+    barrier_count_.store(0, std::memory_order_relaxed);
+    barrier_generation_.fetch_add(1, std::memory_order_release);
+    barrier_generation_.notify_all();
+    return;
+  }
+  wait_change(barrier_generation_, generation, spin_ns_);
+}
+
+}  // namespace ingot
