@@ -23,3 +23,9 @@ find_program(MOLD mold)
 if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_link_options(ingot_flags INTERFACE -fuse-ld=mold)
 endif()
+
+if(INGOT_FUZZ)
+  # Coverage for libFuzzer in every room; the driver itself is linked by the targets.
+  target_compile_options(ingot_flags INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(ingot_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
