@@ -14,7 +14,8 @@
 namespace ingot {
 
 // Reads little-endian values front to back. `where` opens error messages ("loaders/gguf"), `file`
-// names the source. Errors are Error{kCorrupt} and give the offset, the bytes needed and those left.
+// names the source. Errors are Error{kCorrupt} and give the offset, the bytes needed and those
+// left.
 class ByteReader {
  public:
   ByteReader(std::span<const std::byte> data, std::string_view where, std::string_view file)
@@ -24,8 +25,7 @@ class ByteReader {
   size_t remaining() const { return data_.size() - offset_; }
 
   template <typename T>
-    requires std::is_trivially_copyable_v<T>
-  T read(std::string_view what) {
+  requires std::is_trivially_copyable_v<T> T read(std::string_view what) {
     T value;
     std::memcpy(&value, bytes(sizeof(T), what).data(), sizeof(T));
     return value;

@@ -15,25 +15,25 @@ void set_check_throws(bool throws);
 
 }  // namespace ingot
 
-#define CHECK(condition)                                                             \
-  do {                                                                               \
-    if (!(condition)) [[unlikely]]                                                   \
-      ::ingot::check_failed(__FILE__, __LINE__, "CHECK(" #condition ") is false");   \
+#define CHECK(condition)                                                           \
+  do {                                                                             \
+    if (!(condition)) [[unlikely]]                                                 \
+      ::ingot::check_failed(__FILE__, __LINE__, "CHECK(" #condition ") is false"); \
   } while (0)
-#define CHECK_MSG(condition, ...)                                                              \
-  do {                                                                                         \
-    if (!(condition)) [[unlikely]]                                                             \
-      ::ingot::check_failed(__FILE__, __LINE__, "CHECK(" #condition "): " +                    \
-                                                    fmt::format(__VA_ARGS__));                 \
+#define CHECK_MSG(condition, ...)                                                  \
+  do {                                                                             \
+    if (!(condition)) [[unlikely]]                                                 \
+      ::ingot::check_failed(__FILE__, __LINE__,                                    \
+                            "CHECK(" #condition "): " + fmt::format(__VA_ARGS__)); \
   } while (0)
-#define INGOT_CHECK_OP(a, op, b)                                                               \
-  do {                                                                                         \
-    const auto& check_a = (a);                                                                 \
-    const auto& check_b = (b);                                                                 \
-    if (!(check_a op check_b)) [[unlikely]]                                                    \
-      ::ingot::check_failed(__FILE__, __LINE__,                                                \
-                            fmt::format("CHECK({} {} {}): {} vs {}", #a, #op, #b, check_a,     \
-                                        check_b));                                             \
+#define INGOT_CHECK_OP(a, op, b)                                                    \
+  do {                                                                              \
+    const auto& check_a = (a);                                                      \
+    const auto& check_b = (b);                                                      \
+    if (!(check_a op check_b)) [[unlikely]]                                         \
+      ::ingot::check_failed(                                                        \
+          __FILE__, __LINE__,                                                       \
+          fmt::format("CHECK({} {} {}): {} vs {}", #a, #op, #b, check_a, check_b)); \
   } while (0)
 #define CHECK_EQ(a, b) INGOT_CHECK_OP(a, ==, b)
 #define CHECK_NE(a, b) INGOT_CHECK_OP(a, !=, b)

@@ -45,16 +45,26 @@ void store_as(std::byte* dst, T value) {
 template <typename F>
 auto with_int_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::kInt8: return f(int8_t{});
-    case DType::kUInt8: return f(uint8_t{});
-    case DType::kBool: return f(uint8_t{});
-    case DType::kInt16: return f(int16_t{});
-    case DType::kUInt16: return f(uint16_t{});
-    case DType::kInt32: return f(int32_t{});
-    case DType::kUInt32: return f(uint32_t{});
-    case DType::kUInt64: return f(uint64_t{});
-    case DType::kInt64: return f(int64_t{});
-    default: break;
+    case DType::kInt8:
+      return f(int8_t{});
+    case DType::kUInt8:
+      return f(uint8_t{});
+    case DType::kBool:
+      return f(uint8_t{});
+    case DType::kInt16:
+      return f(int16_t{});
+    case DType::kUInt16:
+      return f(uint16_t{});
+    case DType::kInt32:
+      return f(int32_t{});
+    case DType::kUInt32:
+      return f(uint32_t{});
+    case DType::kUInt64:
+      return f(uint64_t{});
+    case DType::kInt64:
+      return f(int64_t{});
+    default:
+      break;
   }
   CHECK_MSG(false, "{} is not an integer type", dtype_name(dtype));
   return f(int64_t{});
@@ -70,8 +80,8 @@ std::optional<DType> parse_dtype(std::string_view name) {
     if (kInfo[i].name == name) return static_cast<DType>(i);
   }
   constexpr std::pair<std::string_view, DType> kAliases[] = {
-      {"f32", DType::kFloat32},  {"fp32", DType::kFloat32},  {"float", DType::kFloat32},
-      {"f16", DType::kFloat16},  {"fp16", DType::kFloat16},  {"half", DType::kFloat16},
+      {"f32", DType::kFloat32},  {"fp32", DType::kFloat32}, {"float", DType::kFloat32},
+      {"f16", DType::kFloat16},  {"fp16", DType::kFloat16}, {"half", DType::kFloat16},
       {"bf16", DType::kBFloat16}};
   for (auto [alias, dtype] : kAliases) {
     if (alias == name) return dtype;
@@ -108,7 +118,8 @@ uint16_t f32_to_f16(float value) {
   // 65520 is the first value that rounds to infinity.
   if (magnitude >= 0x477ff000u) return sign | 0x7c00u;
   if (magnitude < 0x38800000u) {
-    // Below 2^-14: adding 0.5 leaves round-to-nearest-even of value * 2^24 in the low mantissa bits.
+    // Below 2^-14: adding 0.5 leaves round-to-nearest-even of value * 2^24 in the low mantissa
+    // bits.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return sign | static_cast<uint16_t>(std::bit_cast<uint32_t>(shifted) - 0x3f000000u);
   }
@@ -118,29 +129,39 @@ uint16_t f32_to_f16(float value) {
 
 double load_scalar(DType dtype, const std::byte* src) {
   switch (dtype) {
-    case DType::kFloat32: return load_as<float>(src);
-    case DType::kFloat64: return load_as<double>(src);
-    case DType::kFloat16: return f16_to_f32(load_as<uint16_t>(src));
-    case DType::kBFloat16: return bf16_to_f32(load_as<uint16_t>(src));
-    default: return static_cast<double>(load_int(dtype, src));
+    case DType::kFloat32:
+      return load_as<float>(src);
+    case DType::kFloat64:
+      return load_as<double>(src);
+    case DType::kFloat16:
+      return f16_to_f32(load_as<uint16_t>(src));
+    case DType::kBFloat16:
+      return bf16_to_f32(load_as<uint16_t>(src));
+    default:
+      return static_cast<double>(load_int(dtype, src));
   }
 }
 
 void store_scalar(DType dtype, std::byte* dst, double value) {
   switch (dtype) {
-    case DType::kFloat32: return store_as(dst, static_cast<float>(value));
-    case DType::kFloat64: return store_as(dst, value);
-    case DType::kFloat16: return store_as(dst, f32_to_f16(static_cast<float>(value)));
-    case DType::kBFloat16: return store_as(dst, f32_to_bf16(static_cast<float>(value)));
-    case DType::kBool: return store_as(dst, static_cast<uint8_t>(value != 0));
-    default: return store_int(dtype, dst, static_cast<int64_t>(value));
+    case DType::kFloat32:
+      return store_as(dst, static_cast<float>(value));
+    case DType::kFloat64:
+      return store_as(dst, value);
+    case DType::kFloat16:
+      return store_as(dst, f32_to_f16(static_cast<float>(value)));
+    case DType::kBFloat16:
+      return store_as(dst, f32_to_bf16(static_cast<float>(value)));
+    case DType::kBool:
+      return store_as(dst, static_cast<uint8_t>(value != 0));
+    default:
+      return store_int(dtype, dst, static_cast<int64_t>(value));
   }
 }
 
 int64_t load_int(DType dtype, const std::byte* src) {
-  return with_int_type(dtype, [&](auto tag) {
-    return static_cast<int64_t>(load_as<decltype(tag)>(src));
-  });
+  return with_int_type(dtype,
+                       [&](auto tag) { return static_cast<int64_t>(load_as<decltype(tag)>(src)); });
 }
 
 void store_int(DType dtype, std::byte* dst, int64_t value) {

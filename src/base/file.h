@@ -8,14 +8,15 @@
 
 namespace ingot {
 
-// Whole file as a string; Error{kNotFound, kIo}. `limit` bounds what is read (Error{kCorrupt} above).
+// Whole file as a string; Error{kNotFound, kIo}. `limit` bounds what is read (Error{kCorrupt}
+// above).
 std::string read_file(const std::string& path, size_t limit = size_t{1} << 30);
 bool is_regular_file(const std::string& path);
 bool is_directory(const std::string& path);
 
-// Writes to PATH.tmp-<pid>-<n>, and only commit() (fsync, rename, fsync of the folder) makes it appear as
-// PATH. Destroyed without commit it removes the temporary file. Every failure, disk full included, is
-// Error{kIo} naming the path and the bytes wanted. Not thread safe.
+// Writes to PATH.tmp-<pid>-<n>, and only commit() (fsync, rename, fsync of the folder) makes it
+// appear as PATH. Destroyed without commit it removes the temporary file. Every failure, disk full
+// included, is Error{kIo} naming the path and the bytes wanted. Not thread safe.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

@@ -63,8 +63,8 @@ constexpr std::string_view kTypeName<std::string> = "a string";
 
 Json parse_json(std::string_view text, std::string_view where, std::string_view file) {
   auto depth_guard = [&](int depth, Json::parse_event_t event, Json&) {
-    if (depth > kMaxDepth && (event == Json::parse_event_t::object_start ||
-                              event == Json::parse_event_t::array_start)) {
+    if (depth > kMaxDepth &&
+        (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start)) {
       fail(ErrorCode::kCorrupt, where, "{}: JSON is nested deeper than {}", file, kMaxDepth);
     }
     return true;

@@ -13,7 +13,8 @@ namespace ingot {
 // view it (shared_ptr keeps the pages alive as long as any view's owner).
 class MappedFile {
  public:
-  // Throws Error{kNotFound, kIo}: "[base/mapped_file] PATH: reason". Refuses directories and devices.
+  // Throws Error{kNotFound, kIo}: "[base/mapped_file] PATH: reason". Refuses directories and
+  // devices.
   static std::shared_ptr<const MappedFile> open(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;

@@ -6,7 +6,8 @@
 
 namespace ingot {
 
-// SplitMix64 finalizer (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+// SplitMix64 finalizer (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+// 2014).
 inline uint64_t random_u64(uint64_t seed, uint64_t counter) {
   uint64_t z = seed + 0x9e3779b97f4a7c15ull * (counter + 1);
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -1,0 +1,62 @@
+#include <sys/mman.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/thread_team.h"
+#include "tensor/cpu_isa.h"
+#include "tensor/device.h"
+
+namespace ingot {
+namespace {
+
+constexpr size_t kAlignment = 64;              // one cache line, one zmm register
+constexpr size_t kHugePage = size_t{2} << 20;  // from here on ask for transparent huge pages
+
+class CpuStream final : public Stream {
+ public:
+  void synchronize() override {}
+};
+
+class CpuDevice final : public Device {
+ public:
+  explicit CpuDevice(int threads) : team_(threads) {}
+
+  std::string_view kind() const override { return "cpu"; }
+  std::string identity() const override {
+    return fmt::format("cpu:{}:{}:threads={}", cpu_model_name(), cpu_isa_name(cpu_isa()),
+                       team_.size());
+  }
+  std::byte* allocate(size_t size) override {
+    const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
+    if (size > SIZE_MAX - alignment) out_of_memory(size);
+    void* data = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    if (!data) out_of_memory(size);
+    if (size >= kHugePage) ::madvise(data, size, MADV_HUGEPAGE);
+    return static_cast<std::byte*>(data);
+  }
+  void release(std::byte* data, size_t) noexcept override { std::free(data); }
+  void copy_in(std::byte* dst, const std::byte* src, size_t size, Stream&) override {
+    std::copy(src, src + size, dst);
+  }
+  void copy_out(std::byte* dst, const std::byte* src, size_t size, Stream&) override {
+    std::copy(src, src + size, dst);
+  }
+  std::unique_ptr<Stream> make_stream() override { return std::make_unique<CpuStream>(); }
+  bool host_visible() const override { return true; }
+  ThreadTeam* team() override { return &team_; }
+
+ private:
+  [[noreturn]] static void out_of_memory(size_t size) {
+    fail(ErrorCode::kOutOfMemory, "tensor/cpu_device", "allocating {} bytes failed", size);
+  }
+  ThreadTeam team_;
+};
+
+}  // namespace
+
+std::unique_ptr<Device> make_cpu_device(int threads) {
+  return std::make_unique<CpuDevice>(threads);
+}
+
+}  // namespace ingot

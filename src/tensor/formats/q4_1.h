@@ -1,0 +1,56 @@
+// GGUF Q4_1: 32 elements, float16 scale d and minimum m, 16 bytes of nibbles; element i < 16 is the
+// low nibble of byte i, element i + 16 its high nibble; x = d * q + m.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+
+namespace ingot {
+
+struct Q4_1Block {
+  uint16_t d;  // float16
+  uint16_t m;  // float16
+  uint8_t q[16];
+};
+static_assert(sizeof(Q4_1Block) == 20);
+
+inline void q4_1_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
+    Q4_1Block block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    const float m = f16_to_f32(block.m);
+    for (int i = 0; i < 16; ++i) {
+      dst[i] = d * static_cast<float>(block.q[i] & 15) + m;
+      dst[i + 16] = d * static_cast<float>(block.q[i] >> 4) + m;
+    }
+  }
+}
+
+inline void q4_1_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b, src += 32) {
+    const auto [low, high] = std::minmax_element(src, src + 32);
+    const float d = (*high - *low) / 15.0f;
+    const float inverse = d > 0 ? 1.0f / d : 0.0f;
+    Q4_1Block block;
+    block.d = f32_to_f16(d);
+    block.m = f32_to_f16(*low);
+    auto quantize = [&, minimum = *low](float x) {
+      return static_cast<uint8_t>(std::clamp((x - minimum) * inverse + 0.5f, 0.0f, 15.0f));
+    };
+    for (int i = 0; i < 16; ++i) {
+      block.q[i] = static_cast<uint8_t>(quantize(src[i]) | (quantize(src[i + 16]) << 4));
+    }
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q4_1_format() {
+  static const BlockFormat format = {"q4_1", 32, 20, 3, q4_1_decode, q4_1_encode};
+  return format;
+}
+
+}  // namespace ingot
