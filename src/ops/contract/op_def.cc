@@ -1,0 +1,75 @@
+#include "ops/contract/op_def.h"
+
+#include <mutex>
+
+namespace ingot {
+namespace {
+
+// The shelf's list plus what plugins add; guarded by ops_mutex().
+std::vector<const OpDef*>& all_ops() {
+  static std::vector<const OpDef*> ops = ops_op_list();
+  return ops;
+}
+std::mutex& ops_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+std::string type_text(const ValueType& type) {
+  return (type.state ? "state " : "") + type.element.name() + shape_text(type.shape);
+}
+
+const ValueType& InferArgs::input(size_t index) const {
+  if (index >= inputs.size() || inputs[index] == nullptr) {
+    bad(fmt::format("input {} is missing ({} given)", index, inputs.size()));
+  }
+  return *inputs[index];
+}
+
+void InferArgs::bad(const std::string& message) const {
+  throw_error(ErrorCode::kInvalidArgument, fmt::format("ops/{}", op), message);
+}
+
+void OnnxNode::unsupported(const std::string& what) const {
+  fail(ErrorCode::kUnsupported, "loaders/onnx", "node '{}' ({} opset {}): {}", name, op, opset,
+       what);
+}
+
+const OpDef* find_op(std::string_view name) {
+  std::lock_guard lock(ops_mutex());
+  for (const OpDef* op : all_ops()) {
+    if (op->name == name) return op;
+  }
+  return nullptr;
+}
+
+const OpDef& get_op(std::string_view name) {
+  const OpDef* op = find_op(name);
+  if (!op) fail(ErrorCode::kUnsupported, "ops", "unknown operator '{}'", name);
+  return *op;
+}
+
+void register_op(const OpDef& op) {
+  if (const OpDef* known = find_op(op.name)) {
+    if (known == &op) return;
+    fail(ErrorCode::kInvalidArgument, "ops", "operator '{}' exists already", op.name);
+  }
+  std::lock_guard lock(ops_mutex());
+  all_ops().push_back(&op);
+}
+
+const OnnxImport* find_onnx_import(std::string_view domain, std::string_view name, int64_t opset) {
+  std::lock_guard lock(ops_mutex());
+  const OnnxImport* best = nullptr;
+  for (const OpDef* op : all_ops()) {
+    for (const OnnxImport& entry : op->onnx) {
+      if (entry.domain != domain || entry.name != name || entry.since > opset) continue;
+      if (!best || entry.since > best->since) best = &entry;
+    }
+  }
+  return best;
+}
+
+}  // namespace ingot

@@ -1,0 +1,141 @@
+// The contract of an operator. One operator, one file in ops/; the file name registers it:
+// ops/rms_norm.cc defines `const OpDef& rms_norm_op()`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/contract/attrs.h"
+#include "tensor/dim.h"
+#include "tensor/tensor_view.h"
+
+namespace ingot {
+
+// Static type of a value. A state value (state == true) stands for a named piece of memory that
+// lives across steps (a KV cache); it is threaded through the graph as a token: an op that writes
+// the state takes the old token and returns a new one, and the token's bytes are the same memory.
+struct ValueType {
+  ElementType element;
+  SymShape shape;
+  bool state = false;
+  bool operator==(const ValueType&) const = default;
+};
+std::string type_text(const ValueType& type);  // "float32[tokens, 576]", "state bfloat16[...]"
+
+// An absent optional input has index kNoValue.
+constexpr int kNoValue = -1;
+
+// What infer() sees. Input types of absent inputs are nullptr.
+struct InferArgs {
+  std::string_view op;
+  std::span<const ValueType* const> inputs;
+  const Attrs& attrs;
+  // Value of an input that is constant when the graph is built (shapes of Reshape, ...), packed on
+  // the host; nullptr when it is not constant.
+  std::function<const TensorView*(size_t input)> constant;
+  // How many outputs the caller wants; variadic ops (Split) return that many.
+  size_t output_count = 1;
+
+  // Checked access with messages that name the op: Error{kInvalidArgument}.
+  const ValueType& input(size_t index) const;
+  [[noreturn]] void bad(const std::string& message) const;
+};
+
+// What reference() sees: packed or row-strided views on the host, outputs allocated. Absent inputs
+// have present() == false. Aliased outputs point to their input's memory.
+struct OpArgs {
+  std::span<const TensorView> inputs;
+  std::span<const TensorView> outputs;
+  const Attrs& attrs;
+};
+
+// How an op that is not a pure function behaves. Everything a pass needs to leave it intact.
+struct Effects {
+  // Output `output` is the memory of input `input`, updated in place (KV append, in-place scatter).
+  struct Alias {
+    int output;
+    int input;
+  };
+  std::vector<Alias> aliases;
+  bool random = false;  // draws random numbers: never merged with an equal node
+  bool collective =
+      false;  // meets other ranks: never dropped, merged or reordered among themselves
+  bool pure() const { return aliases.empty() && !random && !collective; }
+};
+
+// Builds nodes, for decompositions and ONNX imports. Implemented by the graph room.
+class OpEmitter {
+ public:
+  virtual ~OpEmitter() = default;
+  // Adds a node and returns its first output; inputs may be kNoValue.
+  int emit(std::string_view op, Attrs attrs, std::vector<int> inputs) {
+    return emit_many(op, std::move(attrs), std::move(inputs), 1)[0];
+  }
+  virtual std::vector<int> emit_many(std::string_view op, Attrs attrs, std::vector<int> inputs,
+                                     size_t outputs) = 0;
+  virtual const ValueType& type(int value) const = 0;
+  // Constant behind a value, or nullptr.
+  virtual const TensorView* constant(int value) const = 0;
+  // A new constant owned by the graph; `data` is copied.
+  virtual int add_constant(ElementType type, Shape shape, std::span<const std::byte> data) = 0;
+};
+
+// An ONNX node as its importer sees it: attributes under their ONNX names and types.
+struct OnnxNode {
+  std::string name;    // for messages
+  std::string op;      // "Conv"
+  std::string domain;  // "" is ai.onnx
+  int64_t opset = 0;   // version of that domain in the model
+  Attrs attrs;
+  std::vector<int> inputs;  // graph values, kNoValue where left out
+  size_t outputs = 1;
+  // Graph-valued attributes (If, Loop, Scan bodies) by name: index of a subgraph of the emitter's
+  // graph, made by the loader before the importer runs.
+  std::map<std::string, int, std::less<>> graphs;
+  // Tensor-valued attributes (Constant.value): a graph constant.
+  std::map<std::string, int, std::less<>> tensors;
+  [[noreturn]] void unsupported(const std::string& what) const;  // Error{kUnsupported}, named
+};
+
+// import() emits our ops and returns one value per ONNX output. `since` is the first opset whose
+// meaning the importer implements; the loader takes the highest `since` <= the model's opset.
+struct OnnxImport {
+  std::string_view domain;
+  std::string_view name;
+  int64_t since;
+  std::vector<int> (*import)(const OnnxNode& node, OpEmitter& emitter);
+};
+
+struct OpDef {
+  std::string_view name;  // snake_case, equal to the file's stem
+  std::vector<OnnxImport> onnx;
+  // Output types from input types; throws Error{kInvalidArgument} naming the op and what is wrong.
+  std::vector<ValueType> (*infer)(const InferArgs& args) = nullptr;
+  Effects effects;
+  // Exactly one of the two is set. Plain loops in float, the oracle of every kernel ...
+  void (*reference)(const OpArgs& args) = nullptr;
+  // ... or, for a fused op, the same computation in other ops; returns one value per output.
+  std::vector<int> (*decompose)(OpEmitter& emitter, const Attrs& attrs,
+                                std::span<const int> inputs) = nullptr;
+  // Runs on the host on tiny integer tensors (shape arithmetic), whatever the device.
+  bool host_only = false;
+};
+
+// Generated from ops/*.cc.
+const std::vector<const OpDef*>& ops_op_list();
+
+// nullptr when unknown. Ops added by register_op (plugins, tests) are found too.
+const OpDef* find_op(std::string_view name);
+const OpDef& get_op(std::string_view name);  // Error{kUnsupported} naming it
+// Error{kInvalidArgument} when another op has the name. `op` must have static lifetime. Thread
+// safe.
+void register_op(const OpDef& op);
+// Importer with the highest since <= opset; nullptr if none.
+const OnnxImport* find_onnx_import(std::string_view domain, std::string_view name, int64_t opset);
+
+}  // namespace ingot
