@@ -31,6 +31,9 @@ endfunction()
 
 function(ingot_shelf room folder suffix type)
   cmake_parse_arguments(S "" "HEADER;NAMESPACE;EXTENSION;LIST" "EXCLUDE" ${ARGN})
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${S_HEADER})
+    return()  # the room has no contract yet
+  endif()
   if(NOT S_NAMESPACE)
     set(S_NAMESPACE ingot)
   endif()
