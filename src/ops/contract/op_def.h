@@ -40,6 +40,8 @@ struct InferArgs {
   std::function<const TensorView*(size_t input)> constant;
   // How many outputs the caller wants; variadic ops (Split) return that many.
   size_t output_count = 1;
+  // Control flow: output types of subgraph `index` (an attribute ending in "_graph").
+  std::function<std::vector<ValueType>(int64_t index)> graph_outputs = {};
 
   // Checked access with messages that name the op: Error{kInvalidArgument}.
   const ValueType& input(size_t index) const;
@@ -124,6 +126,13 @@ struct OpDef {
                                 std::span<const int> inputs) = nullptr;
   // Runs on the host on tiny integer tensors (shape arithmetic), whatever the device.
   bool host_only = false;
+  // Output k is the columns [offset, offset + width) of input 0 (split): the executor hands out
+  // strided views and nothing is launched.
+  bool column_view = false;
+  // if and loop: the executor runs the subgraphs; neither reference nor decompose is set.
+  // Attributes ending in "_graph" hold subgraph indices; captured outer values are ordinary extra
+  // inputs.
+  bool control_flow = false;
 };
 
 // Generated from ops/*.cc.

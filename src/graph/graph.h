@@ -1,0 +1,155 @@
+// The intermediate representation: what importers and models build and passes rewrite.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ops/contract/op_def.h"
+#include "tensor/element_type.h"
+
+namespace ingot {
+
+// One canonical tensor as its file holds it: row-major, never rewritten. Borrowed bytes; `owner`
+// (shared: many weights and graphs view one mapped file) keeps them alive.
+struct TensorData {
+  std::string name;
+  ElementType type;
+  Shape shape;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+};
+
+// A weight is a list of pieces along axis 0 (merged QKV has three). The shard axis says how tensor
+// parallelism may cut it: 0 by rows, 1 by columns, -1 not at all.
+struct Weight {
+  std::vector<std::shared_ptr<const TensorData>> segments;
+  int shard_axis = -1;
+};
+
+enum class StateKind { kPaged, kWindowed, kFixed, kCross };
+std::string_view state_kind_name(StateKind kind);
+
+// Memory that lives across steps. States of one group are allocated alike by the scheduler.
+struct StateDecl {
+  std::string group;  // "kv"
+  StateKind kind = StateKind::kPaged;
+  int64_t window = 0;  // tokens, for kWindowed
+};
+
+struct Node;
+
+struct Value {
+  enum class Kind { kInput, kState, kWeight, kNode };
+  Kind kind = Kind::kNode;
+  std::string name;  // unique in its graph, [A-Za-z0-9_.:/-]+
+  ValueType type;
+  Node* producer = nullptr;  // kNode
+  int output_index = 0;      // kNode: which output of the producer
+  Weight weight;             // kWeight
+  StateDecl state;           // kState
+};
+
+struct Node {
+  std::string op;
+  Attrs attrs;
+  std::vector<int> inputs;  // value ids, kNoValue where left out
+  std::vector<int> outputs;
+  std::string origin;  // where it came from ("layer 3", an ONNX node's name), for messages
+};
+
+// Nodes stand in program order, which is a topological order and also the order of state accesses.
+// Values are never removed, only unused. Not thread safe.
+class Graph final : public OpEmitter {
+ public:
+  using NodeList = std::list<Node>;
+
+  explicit Graph(std::string name = "main") : name_(std::move(name)) {}
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  const std::string& name() const { return name_; }
+  void set_name(std::string name) { name_ = std::move(name); }
+
+  int add_input(std::string_view name, ValueType type);
+  int add_state(std::string_view name, ElementType element, SymShape shape, StateDecl decl);
+  // The shape is taken from the segments: rows add up, the rest must agree (CHECK).
+  int add_weight(std::string_view name, Weight weight);
+  int add_constant(ElementType type, Shape shape, std::span<const std::byte> data) override;
+  // Declares a weight without bytes (graphs parsed from text).
+  int add_weight_type(std::string_view name, ElementType element, Shape shape);
+
+  // OpEmitter: nodes go before the insertion point (the end unless set). infer() errors name
+  // origin.
+  std::vector<int> emit_many(std::string_view op, Attrs attrs, std::vector<int> inputs,
+                             size_t outputs) override;
+  const ValueType& type(int value) const override { return at(value).type; }
+  // Bytes of a weight value in one piece with data; nullptr otherwise.
+  const TensorView* constant(int value) const override;
+  void set_origin(std::string origin) { origin_ = std::move(origin); }
+  void set_insertion_point(NodeList::iterator before) { insertion_ = before; }
+  void clear_insertion_point() { insertion_ = nodes_.end(); }
+
+  void add_output(int value) { outputs_.push_back(value); }
+  void set_outputs(std::vector<int> values) { outputs_ = std::move(values); }
+  void rename(int value, std::string_view name);
+
+  const Value& at(int value) const;
+  Value& at(int value);
+  int value_count() const { return static_cast<int>(values_.size()); }
+  int find(std::string_view name) const;  // kNoValue if absent
+  NodeList& nodes() { return nodes_; }
+  const NodeList& nodes() const { return nodes_; }
+  const std::vector<int>& inputs() const { return inputs_; }
+  const std::vector<int>& states() const { return states_; }
+  const std::vector<int>& outputs() const { return outputs_; }
+
+  // Nodes that read `value`, in program order, and whether it is a graph output.
+  std::vector<Node*> consumers(int value);
+  bool is_output(int value) const;
+  void replace_uses(int old_value, int new_value);  // in nodes and graph outputs
+  // The node's outputs must be unused (CHECK in the verifier, not here).
+  NodeList::iterator erase(NodeList::iterator node) { return nodes_.erase(node); }
+  NodeList::iterator position(const Node* node);
+  // Runs infer again over all nodes after a rewrite that changed types.
+  void infer_types();
+
+  int add_subgraph(std::unique_ptr<Graph> graph);
+  Graph& subgraph(int64_t index) { return *subgraphs_.at(static_cast<size_t>(index)); }
+  const Graph& subgraph(int64_t index) const { return *subgraphs_.at(static_cast<size_t>(index)); }
+  size_t subgraph_count() const { return subgraphs_.size(); }
+
+  // Free-form facts that travel into the engine ("architecture", "max_position_embeddings", ...).
+  std::map<std::string, std::string>& metadata() { return metadata_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  // Default upper bounds of symbols ("tokens" -> 2048), the limits an engine is built for.
+  SymbolValues& limits() { return limits_; }
+  const SymbolValues& limits() const { return limits_; }
+
+ private:
+  int add_value(Value value);
+  std::vector<ValueType> infer(std::string_view op, const Attrs& attrs,
+                               const std::vector<int>& inputs, size_t outputs) const;
+
+  std::string name_;
+  std::string origin_;
+  std::vector<std::unique_ptr<Value>> values_;
+  std::map<std::string, int, std::less<>> names_;
+  NodeList nodes_;
+  NodeList::iterator insertion_ = nodes_.end();
+  std::vector<int> inputs_;
+  std::vector<int> states_;
+  std::vector<int> outputs_;
+  std::vector<std::unique_ptr<Graph>> subgraphs_;
+  std::map<std::string, std::string> metadata_;
+  SymbolValues limits_;
+  // Views handed out by constant(), kept stable.
+  mutable std::map<int, std::unique_ptr<TensorView>> constant_views_;
+};
+
+}  // namespace ingot
