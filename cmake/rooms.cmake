@@ -1,11 +1,12 @@
 # ingot_room(<name> DEPS <rooms...> LIBS <external targets...>)
 #   One static library ingot_<name> from every source file below src/<name>, in sorted order.
-# ingot_shelf(<room> <folder> <suffix> <type> [HEADER <contract header>] [NAMESPACE <ns>] [EXCLUDE ...])
+# ingot_shelf(<room> <folder> <suffix> <type> [HEADER <contract header>] [NAMESPACE <ns>]
+#             [EXTENSION <ext>] [LIST <name>] [EXCLUDE ...])
 #   The file's name is the registration: <folder>/<stem>.cc must define
 #       const <type>& <ns>::<stem>_<suffix>();
 #   and this writes generated/<room>_<suffix>_list.cc, which calls each one. A missing or duplicate
-#   definition is a link error. Files whose stem starts with an underscore do not exist; machinery of
-#   a shelf room lives in its contract/ folder.
+#   definition is a link error. Files whose stem starts with an underscore do not exist; machinery
+#   of a shelf room lives in its contract/ folder.
 function(ingot_room name)
   cmake_parse_arguments(R "" "" "DEPS;LIBS;EXCLUDE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)

@@ -1,0 +1,164 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "base/error.h"
+
+namespace ingot {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "ingot-file-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  size_t entries() const {
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+  }
+  fs::path folder_;
+};
+
+ErrorCode code_of(const std::function<void()>& body, const std::string& mention) {
+  try {
+    body();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find(mention), std::string::npos) << e.what();
+    return e.code();
+  }
+  ADD_FAILURE() << "no error";
+  return ErrorCode::kInternal;
+}
+
+TEST_F(FileTest, AppearsOnlyAtCommit) {
+  {
+    AtomicFile file(path("a"));
+    file.write("hello");
+    file.pad_to(8);
+    EXPECT_EQ(file.size(), 8u);
+    file.pad_to(8);
+    EXPECT_EQ(file.size(), 8u);
+    file.write_at(0, std::as_bytes(std::span("J", 1)));
+    EXPECT_FALSE(is_regular_file(path("a")));
+    file.commit();
+  }
+  EXPECT_EQ(read_file(path("a")), std::string("Jello\0\0\0", 8));
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(FileTest, WithoutCommitLeavesNothingAndKeepsTheOld) {
+  std::ofstream(path("a")) << "old";
+  {
+    AtomicFile file(path("a"));
+    file.write("new and longer");
+  }
+  EXPECT_EQ(read_file(path("a")), "old");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(FileTest, CommitReplacesTheOldFile) {
+  std::ofstream(path("a")) << "old";
+  AtomicFile file(path("a"));
+  file.write("new");
+  file.commit();
+  EXPECT_EQ(read_file(path("a")), "new");
+}
+
+TEST_F(FileTest, TwoWritersOfOnePathDoNotCollide) {
+  AtomicFile first(path("a"));
+  AtomicFile second(path("a"));
+  first.write("first");
+  second.write("second");
+  first.commit();
+  second.commit();
+  EXPECT_EQ(read_file(path("a")), "second");
+  EXPECT_EQ(entries(), 1u);
+}
+
+TEST_F(FileTest, ErrorsNameThePath) {
+  EXPECT_EQ(code_of([&] { read_file(path("none")); }, path("none")), ErrorCode::kNotFound);
+  EXPECT_EQ(code_of([&] { read_file(folder_.string()); }, folder_.string()), ErrorCode::kIo);
+  EXPECT_EQ(code_of([&] { AtomicFile file(path("none/a")); }, "none/a"), ErrorCode::kIo);
+  std::ofstream(path("big")) << std::string(100, 'x');
+  EXPECT_EQ(code_of([&] { read_file(path("big"), 99); }, "at most 99 bytes"), ErrorCode::kCorrupt);
+  EXPECT_EQ(read_file(path("big"), 100).size(), 100u);
+  EXPECT_EQ(code_of([&] { read_file("/dev/zero", 1000); }, "/dev/zero"), ErrorCode::kCorrupt);
+}
+
+TEST_F(FileTest, KindsOfPaths) {
+  std::ofstream(path("a")) << "x";
+  EXPECT_TRUE(is_regular_file(path("a")));
+  EXPECT_FALSE(is_directory(path("a")));
+  EXPECT_TRUE(is_directory(folder_.string()));
+  EXPECT_FALSE(is_regular_file(folder_.string()));
+  EXPECT_FALSE(is_regular_file(path("none")));
+}
+
+// The kernel refuses a write past the limit: the same road as a full disk, without needing a mount.
+TEST_F(FileTest, AWriteThatTheSystemRefusesLeavesNothing) {
+  struct rlimit before {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit small = before;
+  small.rlim_cur = 100'000;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const ErrorCode code = code_of(
+      [&] {
+        AtomicFile file(path("a"));
+        for (int i = 0; i < 10; ++i) file.write(std::string(30'000, 'x'));
+        file.commit();
+      },
+      path("a"));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(code, ErrorCode::kIo);
+  EXPECT_EQ(entries(), 0u);
+}
+
+// A really full disk: a file system of 64 KiB in a mount namespace of its own, seen by a child.
+TEST_F(FileTest, AFullDiskLeavesNothing) {
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const int flags = CLONE_NEWNS | (::geteuid() == 0 ? 0 : CLONE_NEWUSER);
+    if (::unshare(flags) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=64k") != 0) {
+      ::_exit(77);
+    }
+    int status = 1;
+    try {
+      AtomicFile file(path("a"));
+      file.write(std::string(1 << 20, 'x'));
+      file.commit();
+    } catch (const Error& e) {
+      const bool told = std::string(e.what()).find("No space left") != std::string::npos;
+      status = e.code() == ErrorCode::kIo && told ? 0 : 2;
+    }
+    if (entries() != 0) status = 3;
+    ::_exit(status);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "77: this machine lets nobody mount a tmpfs";
+}
+
+}  // namespace
+}  // namespace ingot

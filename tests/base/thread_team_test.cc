@@ -1,0 +1,112 @@
+#include "base/thread_team.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/knobs.h"
+
+namespace ingot {
+namespace {
+
+TEST(ThreadTeam, EveryWorkerRunsOnce) {
+  for (int size : {1, 2, 3, 8}) {
+    ThreadTeam team(size);
+    ASSERT_EQ(team.size(), size);
+    std::vector<std::atomic<int>> runs(static_cast<size_t>(size));
+    for (int round = 0; round < 200; ++round) {
+      team.run([&](int worker, int workers) {
+        EXPECT_EQ(workers, size);
+        runs[static_cast<size_t>(worker)].fetch_add(1);
+      });
+    }
+    for (auto& count : runs) EXPECT_EQ(count.load(), 200);
+  }
+}
+
+TEST(ThreadTeam, CallerIsWorkerZero) {
+  ThreadTeam team(3);
+  const std::thread::id caller = std::this_thread::get_id();
+  team.run([&](int worker, int) { EXPECT_EQ(worker == 0, std::this_thread::get_id() == caller); });
+}
+
+TEST(ThreadTeam, ParallelForVisitsEachIndexOnce) {
+  ThreadTeam team(4);
+  for (int64_t count : {0, 1, 7, 64, 1000}) {
+    for (int64_t grain : {1, 3, 64, 5000, 0, -1}) {
+      std::vector<std::atomic<int>> visits(static_cast<size_t>(count));
+      team.parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+        EXPECT_LT(begin, end);
+        for (int64_t i = begin; i < end; ++i) visits[static_cast<size_t>(i)].fetch_add(1);
+      });
+      for (auto& v : visits) EXPECT_EQ(v.load(), 1);
+    }
+  }
+}
+
+TEST(ThreadTeam, BarrierMakesWritesVisible) {
+  constexpr int kSize = 4;
+  ThreadTeam team(kSize);
+  std::vector<int> cells(kSize);  // plain ints: the barrier alone orders them
+  std::atomic<int> wrong{0};
+  team.run([&](int worker, int workers) {
+    for (int round = 1; round <= 100; ++round) {
+      cells[static_cast<size_t>(worker)] = round;
+      team.barrier();
+      if (std::accumulate(cells.begin(), cells.end(), 0) != round * workers) ++wrong;
+      team.barrier();
+    }
+  });
+  EXPECT_EQ(wrong.load(), 0);
+}
+
+TEST(ThreadTeam, WorkersThatSleepWakeUp) {
+  set_knob("spin_us", "0");
+  {
+    ThreadTeam team(2);
+    std::atomic<int> runs{0};
+    for (int i = 0; i < 20; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      team.run([&](int, int) { ++runs; });
+    }
+    EXPECT_EQ(runs.load(), 40);
+  }
+  set_knob("spin_us", "50");
+}
+
+TEST(ThreadTeam, SizeComesFromKnobOrMachine) {
+  set_knob("threads", "3");
+  EXPECT_EQ(ThreadTeam().size(), 3);
+  set_knob("threads", "0");
+  EXPECT_EQ(ThreadTeam().size(), available_cpus());
+  set_knob("threads", "1000000");
+  EXPECT_LE(ThreadTeam(-1).size(), 1024);
+  set_knob("threads", "0");
+  EXPECT_GE(available_cpus(), 1);
+}
+
+TEST(ThreadTeam, PinnedWorkersRun) {
+  ThreadTeam team(2, /*pin=*/true);
+  std::atomic<int> runs{0};
+  team.run([&](int, int) { ++runs; });
+  EXPECT_EQ(runs.load(), 2);
+}
+
+TEST(ThreadTeam, TwoTeamsOfTwoThreadsWorkSideBySide) {
+  std::atomic<int> runs{0};
+  std::thread other([&] {
+    ThreadTeam team(2);
+    for (int i = 0; i < 100; ++i) team.run([&](int, int) { ++runs; });
+  });
+  ThreadTeam team(2);
+  for (int i = 0; i < 100; ++i) team.run([&](int, int) { ++runs; });
+  other.join();
+  EXPECT_EQ(runs.load(), 400);
+}
+
+}  // namespace
+}  // namespace ingot

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""clang-tidy 16 as errors over the changed .cc files, with the compile database of build/dev.
+
+Changed means: different from the base commit, or not committed. The base is INGOT_TIDY_BASE, else
+the merge base with origin/main if that is not HEAD itself, else HEAD~1. --all takes every file.
+A file that passed is remembered in build/tidy-cache under a hash of its text, of all our headers it
+includes (directly or not), of .clang-tidy and of its compile command.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import repo
+
+TIDY = "clang-tidy-16"
+DATABASE = os.path.join(repo.ROOT, "build/dev/compile_commands.json")
+CACHE = os.path.join(repo.ROOT, "build/tidy-cache")
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def git(*arguments):
+    command = ["git", "-c", "safe.directory=*", "-C", repo.ROOT, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def base_commit():
+    if os.environ.get("INGOT_TIDY_BASE"):
+        return os.environ["INGOT_TIDY_BASE"]
+    head = git("rev-parse", "HEAD").stdout.strip()
+    merge = git("merge-base", "HEAD", "origin/main").stdout.strip()
+    if merge and merge != head:
+        return merge
+    return "HEAD~1"
+
+
+def changed_files():
+    base = base_commit()
+    if git("rev-parse", "--verify", "--quiet", base).returncode != 0:
+        return None  # the first commit of a repository, or a shallow clone: everything
+    names = git("diff", "--name-only", "--diff-filter=d", base).stdout.split("\n")
+    names += git("ls-files", "--others", "--exclude-standard").stdout.split("\n")
+    return sorted({name for name in names if name})
+
+
+def closure(path, seen):
+    """Hashes of `path` and of our own headers that it reaches."""
+    if path in seen:
+        return
+    text = repo.read(path)
+    seen[path] = hashlib.sha256(text.encode()).hexdigest()
+    for target in INCLUDE.findall(text):
+        for folder in ("src/", "include/", "", os.path.dirname(path) + "/"):
+            if os.path.exists(os.path.join(repo.ROOT, folder + target)):
+                closure(folder + target, seen)
+                break
+
+
+def cache_key(path, command):
+    seen = {}
+    closure(path, seen)
+    parts = [repo.read(".clang-tidy"), command] + [f"{k} {v}" for k, v in sorted(seen.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def run(path):
+    result = subprocess.run([TIDY, "--quiet", "-p", os.path.dirname(DATABASE),
+                             os.path.join(repo.ROOT, path)],
+                            capture_output=True, text=True, check=False)
+    return result.returncode, result.stdout.strip()
+
+
+def commands():
+    """{path: compile command} of build/dev."""
+    if shutil.which(TIDY) is None:
+        sys.exit(f"tidy: {TIDY} is not installed (tools/test-packages.txt)")
+    if not os.path.exists(DATABASE):
+        sys.exit("tidy: build/dev/compile_commands.json is missing: cmake --preset dev")
+    with open(DATABASE, encoding="utf-8") as file:
+        return {os.path.relpath(e["file"], repo.ROOT): e["command"] for e in json.load(file)}
+
+
+def main():
+    command_of = commands()
+    changed = None if "--all" in sys.argv[1:] else changed_files()
+    candidates = sorted(p for p in command_of if p.startswith(("src/", "tests/", "bench/")))
+    wanted = [p for p in candidates if changed is None or p in changed]
+    os.makedirs(CACHE, exist_ok=True)
+    keys = {p: os.path.join(CACHE, cache_key(p, command_of[p])) for p in wanted}
+    todo = [p for p in wanted if not os.path.exists(keys[p])]
+    problems = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for path, (code, output) in zip(todo, pool.map(run, todo)):
+            if code == 0:
+                with open(keys[path], "w", encoding="utf-8"):
+                    pass
+            else:
+                problems.append(f"{path}:\n{output}")
+    repo.finish("tidy", problems, f"{len(wanted)} of {len(candidates)} files, {len(todo)} run, "
+                f"{len(wanted) - len(todo)} unchanged since they passed")
+
+
+if __name__ == "__main__":
+    main()

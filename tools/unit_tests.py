@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""Runs the unit test programs of a build tree: unit_tests.py BUILD [ROOM...]
+
+Without rooms: every program that CMake registered, through ctest, after checking that each room of
+docs/MAP.md with sources has one. With rooms: just those programs; one that is missing is a failure.
+A program that runs no test, or skips one, is a failure: a skipped case has not passed.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+
+import repo
+
+TIMEOUT_SECONDS = 900
+
+
+def rooms_with_sources():
+    return [r for r in repo.rooms() if repo.files(f"src/{r}", suffixes=(".cc", ".cu"))]
+
+
+def programs(build):
+    """Test programs registered in the build tree, from ctest's own list."""
+    listing = subprocess.run(["ctest", "--test-dir", build, "-N"], capture_output=True, text=True,
+                             check=True, cwd=repo.ROOT).stdout
+    return re.findall(r"Test\s+#\d+: (\w+)_tests$", listing, re.MULTILINE)
+
+
+def run(build, room):
+    """(passed, failed) of one program; prints its failures and its closing lines."""
+    program = os.path.join(repo.ROOT, build, "tests", f"{room}_tests")
+    if not os.path.exists(program):
+        print(f"{room}_tests: {program} was not built")
+        return 0, 1
+    started = time.monotonic()
+    try:
+        result = subprocess.run([program, "--gtest_brief=1"], capture_output=True, text=True,
+                                errors="replace", timeout=TIMEOUT_SECONDS, check=False,
+                                cwd=os.path.join(repo.ROOT, build))
+    except subprocess.TimeoutExpired:
+        print(f"{room}_tests: still running after {TIMEOUT_SECONDS} s")
+        return 0, 1
+    output = result.stdout + result.stderr
+    ran = re.search(r"^\[=+\] (\d+) tests? from", output, re.MULTILINE)
+    passed = re.search(r"^\[  PASSED  \] (\d+) test", output, re.MULTILINE)
+    skipped = re.search(r"^\[  SKIPPED \] (\d+) test", output, re.MULTILINE)
+    ran_count = int(ran.group(1)) if ran else 0
+    count = int(passed.group(1)) if passed else 0
+    hidden = "DISABLED" in output
+    bad = result.returncode != 0 or count == 0 or count != ran_count or skipped or hidden
+    if bad:
+        print(output[-8000:])
+        reason = f"exit status {result.returncode}, {count} of {ran_count} tests passed"
+        reason += ", some are disabled" if hidden else ""
+        print(f"FAIL  {room}_tests: {reason}")
+        return count, max(1, ran_count - count)
+    print(f"ok    {room}_tests: {count} tests, {time.monotonic() - started:.1f} s", flush=True)
+    return count, 0
+
+
+def main():
+    build, wanted = sys.argv[1], sys.argv[2:]
+    problems = []
+    registered = programs(build)
+    if not wanted:
+        wanted = registered
+        for room in rooms_with_sources():
+            if room not in registered:
+                problems.append(f"{room}: has sources but no {room}_tests in {build}")
+    if not wanted:
+        problems.append(f"{build}: no test program at all")
+    passed = failed = 0
+    for room in wanted:
+        good, bad = run(build, room)
+        passed, failed = passed + good, failed + bad
+    for problem in problems:
+        print(problem)
+    failed += len(problems)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed or not passed else 0)
+
+
+if __name__ == "__main__":
+    main()
