@@ -1,0 +1,64 @@
+#include <cmath>
+
+#include "ops/contract/op_def.h"
+
+namespace ingot {
+namespace {
+
+struct ActMulAttrs {
+  std::string activation = "silu";
+  template <typename V>
+  void fields(V& v) {
+    v("activation", activation);
+  }
+};
+
+using Activation = float (*)(float);
+
+// nullptr when the name is unknown.
+Activation find_activation(std::string_view name) {
+  if (name == "silu") return [](float x) { return x / (1.0f + std::exp(-x)); };
+  if (name == "relu") return [](float x) { return x > 0 ? x : 0.0f; };
+  if (name == "gelu") return [](float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); };
+  if (name == "gelu_tanh") {
+    return [](float x) {
+      return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
+    };
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+// activation(gate) * up, the gated unit of Shazeer, "GLU variants improve transformer" (2020).
+const OpDef& act_mul_op() {
+  static const OpDef op = {.name = "act_mul",
+                           .infer = [](const InferArgs& args) -> std::vector<ValueType> {
+                             const auto attrs = read_attrs<ActMulAttrs>(args.attrs, "ops/act_mul");
+                             if (!find_activation(attrs.activation)) {
+                               args.bad(fmt::format("unknown activation '{}'", attrs.activation));
+                             }
+                             if (!(args.input(0) == args.input(1)))
+                               args.bad("gate and up differ in type");
+                             return {args.input(0)};
+                           },
+                           .reference =
+                               [](const OpArgs& args) {
+                                 const auto attrs =
+                                     read_attrs<ActMulAttrs>(args.attrs, "ops/act_mul");
+                                 const Activation activation = find_activation(attrs.activation);
+                                 const int64_t n = args.inputs[0].columns();
+                                 std::vector<float> gate(static_cast<size_t>(n));
+                                 std::vector<float> up(static_cast<size_t>(n));
+                                 for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
+                                   load_row(args.inputs[0], r, 0, n, gate.data());
+                                   load_row(args.inputs[1], r, 0, n, up.data());
+                                   for (size_t c = 0; c < gate.size(); ++c)
+                                     gate[c] = activation(gate[c]) * up[c];
+                                   store_row(args.outputs[0], r, 0, n, gate.data());
+                                 }
+                               }};
+  return op;
+}
+
+}  // namespace ingot

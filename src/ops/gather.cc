@@ -1,0 +1,75 @@
+#include <cstring>
+
+#include "base/check.h"
+#include "ops/contract/op_def.h"
+
+namespace ingot {
+namespace {
+
+struct GatherAttrs {
+  int64_t axis = 0;
+  template <typename V>
+  void fields(V& v) {
+    v("axis", axis);
+  }
+};
+
+int64_t normalized(int64_t axis, size_t rank) {
+  return axis < 0 ? axis + static_cast<int64_t>(rank) : axis;
+}
+
+std::vector<ValueType> infer(const InferArgs& args) {
+  const auto attrs = read_attrs<GatherAttrs>(args.attrs, "ops/gather");
+  const ValueType& x = args.input(0);
+  const ValueType& indices = args.input(1);
+  const int64_t axis = normalized(attrs.axis, x.shape.size());
+  if (axis < 0 || axis >= static_cast<int64_t>(x.shape.size())) {
+    args.bad(fmt::format("axis {} of {}", attrs.axis, type_text(x)));
+  }
+  if (x.element.is_block() || !is_integer(indices.element.dtype)) {
+    args.bad(fmt::format("expected scalars and integer indices, found {} and {}", type_text(x),
+                         type_text(indices)));
+  }
+  SymShape shape(x.shape.begin(), x.shape.begin() + axis);
+  shape.insert(shape.end(), indices.shape.begin(), indices.shape.end());
+  shape.insert(shape.end(), x.shape.begin() + axis + 1, x.shape.end());
+  return {{x.element, std::move(shape)}};
+}
+
+void reference(const OpArgs& args) {
+  const auto attrs = read_attrs<GatherAttrs>(args.attrs, "ops/gather");
+  const TensorView& x = args.inputs[0];
+  const TensorView& indices = args.inputs[1];
+  const auto axis = static_cast<size_t>(normalized(attrs.axis, x.shape.size()));
+  int64_t outer = 1;
+  for (size_t d = 0; d < axis; ++d) outer *= x.shape[d];
+  int64_t inner = 1;
+  for (size_t d = axis + 1; d < x.shape.size(); ++d) inner *= x.shape[d];
+  const int64_t bytes = x.type.bytes(inner);
+  std::byte* dst = args.outputs[0].data;
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t i = 0; i < indices.elements(); ++i, dst += bytes) {
+      int64_t index = load_index(indices, i);
+      if (index < 0) index += x.shape[axis];
+      CHECK_MSG(index >= 0 && index < x.shape[axis], "index {} of {}", index, x.shape[axis]);
+      std::memcpy(dst, x.data + (o * x.shape[axis] + index) * bytes, static_cast<size_t>(bytes));
+    }
+  }
+}
+
+}  // namespace
+
+// Slices of x along an axis: out[.., indices.., ..] (ONNX Gather, packed input).
+const OpDef& gather_op() {
+  static const OpDef op = {.name = "gather",
+                           .onnx = {{"", "Gather", 1,
+                                     [](const OnnxNode& node, OpEmitter& emitter) {
+                                       return emitter.emit_many("gather", node.attrs, node.inputs,
+                                                                1);
+                                     }}},
+                           .infer = infer,
+                           .reference = reference};
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,68 @@
+#include "ops/contract/llm_args.h"
+
+namespace ingot {
+namespace {
+
+struct LinearAttrs {
+  std::string dtype;  // element type of the output; "" = the input's
+  template <typename V>
+  void fields(V& v) {
+    v("dtype", dtype);
+  }
+};
+
+std::vector<ValueType> infer(const InferArgs& args) {
+  const auto attrs = read_attrs<LinearAttrs>(args.attrs, "ops/linear");
+  const ValueType& x = args.input(0);
+  const ValueType& w = args.input(1);
+  if (x.shape.empty() || !is_float(x.element.dtype))
+    args.bad("expected float input, found " + type_text(x));
+  if (w.shape.size() != 2 || !(w.shape[1] == x.shape.back())) {
+    args.bad(fmt::format("weight {} does not fit input {}", type_text(w), type_text(x)));
+  }
+  if (args.inputs.size() > 2 && args.inputs[2] &&
+      (args.inputs[2]->shape.size() != 1 || !(args.inputs[2]->shape[0] == w.shape[0]))) {
+    args.bad(
+        fmt::format("bias {} does not fit weight {}", type_text(*args.inputs[2]), type_text(w)));
+  }
+  SymShape shape = x.shape;
+  shape.back() = w.shape[0];
+  return {{named_type(attrs.dtype, x.element), std::move(shape)}};
+}
+
+void reference(const OpArgs& args) {
+  const TensorView& x = args.inputs[0];
+  const TensorView& w = args.inputs[1];
+  const TensorView& out = args.outputs[0];
+  const bool has_bias = args.inputs.size() > 2 && args.inputs[2].present();
+  const int64_t k = x.columns();
+  const int64_t n = w.shape[0];
+  const int64_t m = x.rows();
+  std::vector<float> rows(static_cast<size_t>(m * k));
+  for (int64_t i = 0; i < m; ++i) load_row(x, i, 0, k, rows.data() + i * k);
+  std::vector<float> bias(static_cast<size_t>(n), 0.0f);
+  if (has_bias) load_row(args.inputs[2], 0, 0, n, bias.data());
+  std::vector<float> weight(static_cast<size_t>(k));
+  for (int64_t j = 0; j < n; ++j) {
+    load_row(w, j, 0, k, weight.data());
+    for (int64_t i = 0; i < m; ++i) {
+      const float* row = rows.data() + i * k;
+      float sum = 0;
+#pragma omp simd reduction(+ : sum)
+      for (int64_t c = 0; c < k; ++c) sum += row[c] * weight[static_cast<size_t>(c)];
+      sum += bias[static_cast<size_t>(j)];
+      store_row(out, i, j, 1, &sum);
+    }
+  }
+}
+
+}  // namespace
+
+// y[.., N] = x[.., K] * w[N, K]^T + bias[N], accumulated in float32. The weight may be of any
+// element type; block formats are decoded, never re-rounded.
+const OpDef& linear_op() {
+  static const OpDef op = {.name = "linear", .infer = infer, .reference = reference};
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,100 @@
+#include <algorithm>
+#include <cmath>
+
+#include "ops/contract/llm_args.h"
+
+namespace ingot {
+namespace {
+
+struct PagedAttentionAttrs {
+  int64_t head_dim = 0;
+  double scale = 1.0;
+  int64_t window = 0;    // keys p - window + 1 .. p; 0 = all
+  double softcap = 0.0;  // cap * tanh(score / cap) before the mask; 0 = none
+  bool causal = true;    // false: every key of the sequence (encoders, cross attention)
+  template <typename V>
+  void fields(V& v) {
+    v("head_dim", head_dim);
+    v("scale", scale);
+    v("window", window);
+    v("softcap", softcap);
+    v("causal", causal);
+  }
+};
+
+std::vector<ValueType> infer(const InferArgs& args) {
+  const auto attrs = read_attrs<PagedAttentionAttrs>(args.attrs, "ops/paged_attention");
+  const ValueType& q = token_matrix(args, 0);
+  const ValueType& k = kv_state(args, 1, attrs.head_dim);
+  kv_state(args, 2, attrs.head_dim);
+  const Dim kv_columns = k.shape[1] * k.shape[3];
+  if (!q.shape[1].is_constant() || !kv_columns.is_constant() ||
+      q.shape[1].constant() % kv_columns.constant() != 0) {
+    args.bad(fmt::format("query {} is not a whole number of groups of cache {}", type_text(q),
+                         type_text(k)));
+  }
+  for (size_t i : {3, 4, 5, 6}) index_vector(args, i);
+  return {q};
+}
+
+// One head of one query: softmax(scale * q.k) over keys [begin, end), times v.
+void attend(const OpArgs& args, const PagedAttentionAttrs& attrs, int64_t row, int64_t kv_head,
+            int64_t begin, int64_t end, const float* query, float* out) {
+  const int64_t dim = attrs.head_dim;
+  std::vector<float> scores(static_cast<size_t>(end - begin));
+  std::vector<float> item(static_cast<size_t>(dim));
+  float peak = -INFINITY;
+  for (int64_t p = begin; p < end; ++p) {
+    load_row(kv_row(args.inputs[1], args.inputs[7], row, p, kv_head), 0, 0, dim, item.data());
+    float dot = 0;
+    for (int64_t d = 0; d < dim; ++d) dot += query[d] * item[static_cast<size_t>(d)];
+    dot *= static_cast<float>(attrs.scale);
+    if (attrs.softcap > 0) {
+      const auto cap = static_cast<float>(attrs.softcap);
+      dot = cap * std::tanh(dot / cap);
+    }
+    scores[static_cast<size_t>(p - begin)] = dot;
+    peak = std::max(peak, dot);
+  }
+  float total = 0;
+  for (float& score : scores) total += score = std::exp(score - peak);
+  std::fill_n(out, dim, 0.0f);
+  for (int64_t p = begin; p < end; ++p) {
+    const float weight = scores[static_cast<size_t>(p - begin)] / total;
+    load_row(kv_row(args.inputs[2], args.inputs[7], row, p, kv_head), 0, 0, dim, item.data());
+    for (int64_t d = 0; d < dim; ++d) out[d] += weight * item[static_cast<size_t>(d)];
+  }
+}
+
+void reference(const OpArgs& args) {
+  const auto attrs = read_attrs<PagedAttentionAttrs>(args.attrs, "ops/paged_attention");
+  const TensorView& q = args.inputs[0];
+  const int64_t heads = q.columns() / attrs.head_dim;
+  const int64_t group = heads / args.inputs[1].shape[1];
+  std::vector<float> query(static_cast<size_t>(attrs.head_dim));
+  std::vector<float> out(static_cast<size_t>(attrs.head_dim));
+  for (int64_t t = 0; t < q.shape[0]; ++t) {
+    const int64_t row = load_index(args.inputs[4], t);
+    const int64_t position = load_index(args.inputs[3], t);
+    const int64_t end = attrs.causal ? position + 1 : load_index(args.inputs[6], row);
+    const int64_t begin = attrs.window > 0 ? std::max<int64_t>(0, position - attrs.window + 1) : 0;
+    for (int64_t h = 0; h < heads; ++h) {
+      load_row(q, t, h * attrs.head_dim, attrs.head_dim, query.data());
+      attend(args, attrs, row, h / group, begin, end, query.data(), out.data());
+      store_row(args.outputs[0], t, h * attrs.head_dim, attrs.head_dim, out.data());
+    }
+  }
+}
+
+}  // namespace
+
+// Scaled dot-product attention of packed tokens over a paged KV cache. Inputs: q[tokens, heads *
+// head_dim], k_cache, v_cache [pages, kv_heads, page tokens, head_dim], positions[tokens],
+// token_rows[tokens] (batch row of each token), query_offsets[batch + 1], context_lengths[batch],
+// block_tables[batch, max_blocks]. Query head h reads KV head h / (heads / kv_heads).
+const OpDef& paged_attention_op() {
+  static const OpDef op = {.name = "paged_attention", .infer = infer, .reference = reference};
+  return op;
+}
+
+}  // namespace ingot

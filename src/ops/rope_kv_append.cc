@@ -1,0 +1,27 @@
+#include "ops/contract/llm_args.h"
+
+namespace ingot {
+
+// (q, k, v, k_cache, v_cache, positions, token_rows, block_tables, inv_freq), attributes of rope
+// -> (rotated q, k_cache, v_cache): rotates q and k and writes k and v into their pages.
+const OpDef& rope_kv_append_op() {
+  static const OpDef op = {.name = "rope_kv_append",
+                           .infer = [](const InferArgs& args) -> std::vector<ValueType> {
+                             const ValueType& q = token_matrix(args, 0);
+                             const int64_t head_dim = attr_or<int64_t>(args.attrs, "head_dim", 0);
+                             return {q, kv_state(args, 3, head_dim), kv_state(args, 4, head_dim)};
+                           },
+                           .effects = {.aliases = {{1, 3}, {2, 4}}},
+                           .decompose =
+                               [](OpEmitter& emitter, const Attrs& attrs, std::span<const int> in) {
+                                 const int q = emitter.emit("rope", attrs, {in[0], in[5], in[8]});
+                                 const int k = emitter.emit("rope", attrs, {in[1], in[5], in[8]});
+                                 const std::vector<int> caches = emitter.emit_many(
+                                     "kv_append", {}, {k, in[2], in[3], in[4], in[5], in[6], in[7]},
+                                     2);
+                                 return std::vector<int>{q, caches[0], caches[1]};
+                               }};
+  return op;
+}
+
+}  // namespace ingot
