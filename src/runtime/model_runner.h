@@ -1,0 +1,52 @@
+// What the step loop drives: a model that takes batches and gives sampled tokens. The engine-backed
+// runner and the oracle model implement it; the loop and the scheduler know nothing else of a
+// model.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/kv_blocks.h"
+#include "runtime/request.h"
+
+namespace ingot {
+
+struct ModelLimits {
+  int64_t vocab_size = 0;
+  int64_t max_seq_len = 0;       // prompt and output together
+  int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
+  int64_t max_batch_tokens = 0;  // packed tokens of a step
+  std::vector<StateGroup> state_groups;
+};
+
+// What one row sampled: 1..kMaxStepTokens tokens for a row with logits (accepted drafts, then one
+// more), none for a prefill chunk. `logprobs` has `count` entries if the request asked for them.
+// Beam rows (SamplingParams::beam_width > 1) return one entry whose `top` holds the
+// 2 * beam_width best tokens, and their tokens are ignored.
+struct RowResult {
+  uint8_t count = 0;
+  std::array<TokenId, kMaxStepTokens> tokens{};
+  std::vector<TokenLogprobs> logprobs;
+  FinishReason failure = FinishReason::kNone;  // kInternal, kOutOfMemory: this row alone failed
+};
+
+struct StepResult {
+  int64_t step = 0;
+  std::vector<RowResult> rows;  // one for each row of the batch
+};
+
+// Engine thread alone. Steps run in order of submission; page copies, forward and sampling of step
+// N see all effects of step N-1.
+class ModelRunner {
+ public:
+  virtual ~ModelRunner() = default;
+  virtual const ModelLimits& limits() const = 0;
+  // Starts the step; may return before it is done. `batch` stays unchanged until the step was
+  // collected. Throws Error: nothing was started, the step does not exist.
+  virtual void submit(const Batch& batch) = 0;
+  // Waits for the oldest submitted step. `result` is reused storage. Throws Error: that step is
+  // consumed and its rows have no result.
+  virtual void collect(StepResult& result) = 0;
+};
+
+}  // namespace ingot

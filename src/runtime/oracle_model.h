@@ -1,0 +1,67 @@
+// A toy model that reads its whole past back from KV pages: the next token is a hash of all earlier
+// tokens as found through the row's block tables. A lost, duplicated, spliced or stale page changes
+// the stream. No weights, no device; scheduler, cache and server tests run on it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "runtime/model_runner.h"
+
+namespace ingot {
+
+struct OracleOptions {
+  ModelLimits limits;
+  // Tokens 0 … vocab_size-1 are drawn evenly by the hash.
+};
+
+// The token after `tokens`, computed from the tokens alone, without KV pages.
+TokenId oracle_next(const OracleOptions& options, std::span<const TokenId> tokens, uint64_t seed,
+                    int32_t choice);
+// Log probability that the oracle gives to `token` next, for beam search (a hash in [-8, 0)).
+float oracle_logprob(const OracleOptions& options, std::span<const TokenId> tokens, TokenId token);
+
+class OracleModel final : public ModelRunner {
+ public:
+  explicit OracleModel(OracleOptions options);
+  const ModelLimits& limits() const override { return options_.limits; }
+  // Steps run when they are collected, so anything changed behind a submitted step shows.
+  void submit(const Batch& batch) override;
+  void collect(StepResult& result) override;
+
+  // Overwrites what a page holds (tests).
+  void corrupt(int32_t group, PageId page);
+  // Called at the start of submit and collect with the step's number; may throw (fault injection).
+  std::function<void(int64_t step)> on_submit, on_collect;
+
+ private:
+  struct Cell {
+    TokenId token = -1;
+    int64_t position = -1;
+  };
+  struct Page {
+    std::array<Cell, kKvBlockTokens> cells;
+    uint64_t state = 0;        // fixed groups: hash of all tokens so far
+    int64_t state_tokens = 0;  // how many
+    int32_t writer = -1;       // slot that wrote last
+    uint32_t generation = 0;   // writes by a new writer
+  };
+  struct Slot {
+    std::shared_ptr<const Request> request;
+    int32_t choice = 0;
+    TokenId last = -1;
+  };
+  void write(const Batch& batch, size_t row);
+  uint64_t read_state(const Batch& batch, size_t row, int64_t context) const;
+  void sample(const Batch& batch, size_t row, RowResult& result);
+
+  OracleOptions options_;
+  std::vector<std::vector<Page>> pools_;
+  std::vector<Slot> slots_;
+  std::vector<TokenId> resolved_;  // the step's token ids without kLastSampled
+  std::deque<const Batch*> queue_;
+};
+
+}  // namespace ingot

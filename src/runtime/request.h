@@ -1,0 +1,188 @@
+// The four types of the runtime: Request, Sequence, Batch, TokenEvent. A request's way through
+// them: a worker makes a Request (immutable from then on) and puts it in the inbox; the engine
+// thread keeps Sequences; each step is one Batch; answers leave as TokenEvents.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/hash.h"
+
+namespace ingot {
+
+using TokenId = int32_t;
+using PageId = int32_t;
+
+constexpr int64_t kKvBlockTokens = 32;  // tokens in one KV page (DESIGN §6)
+constexpr PageId kNoPage = -1;          // table entry: nothing there, or it left the window
+constexpr TokenId kLastSampled = -1;    // token entry: the token that the row's slot sampled last
+constexpr int kMaxStepTokens = 8;       // most tokens that one row can commit in one step
+constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
+
+// What a client may ask of sampling. The order of the rules: penalties, temperature, top_k, top_p,
+// min_p, draw. Defaults change nothing.
+struct SamplingParams {
+  int64_t max_tokens = 512;       // output tokens; clamped to what the context leaves
+  int64_t min_tokens = 0;         // no end or stop token is drawn before this many outputs
+  double temperature = 0;         // 0: greedy, the lowest id wins ties
+  int32_t top_k = 0;              // 0: off
+  double top_p = 1;               // in (0, 1]
+  double min_p = 0;               // in [0, 1], relative to the best token's probability
+  double repetition_penalty = 1;  // > 0, over prompt and output tokens
+  double presence_penalty = 0;    // over output tokens
+  double frequency_penalty = 0;   // over output tokens
+  uint64_t seed = 0;              // draw i of choice c depends on (seed, c, i) alone
+  int32_t logprobs = -1;          // -1: none, 0: of the drawn token, k: and of the k best
+  int32_t n = 1;                  // choices, each its own stream
+  int32_t beam_width = 1;         // > 1: beam search, which returns the n best beams at the end
+  double length_penalty = 1;      // beam score = sum of logprobs / length^length_penalty
+  bool ignore_eos = false;        // eos_token_ids do not end the answer
+  std::vector<TokenId> eos_token_ids;   // of the model; the ending token is part of the answer
+  std::vector<TokenId> stop_token_ids;  // of the request
+};
+
+// Error{kInvalidArgument} naming the field, the bound and the value. Run where the request is
+// parsed.
+void validate(const SamplingParams& params, int64_t vocab_size);
+
+// Immutable once made; shared between the worker and the engine thread.
+struct Request {
+  uint64_t id = 0;  // unique among live requests
+  std::vector<TokenId> prompt;
+  SamplingParams sampling;
+  int32_t priority = 0;               // lower runs first; equal priorities in order of arrival
+  Hash128 tenant_salt;                // prefix-cache pages are shared only between equal salts
+  int64_t deadline_ns = kNoDeadline;  // on the loop's Clock
+  int64_t cross_tokens = 0;           // encoder positions, for models with a cross state group
+};
+
+enum class FinishReason : uint8_t {
+  kNone,         // not finished
+  kStop,         // an end or stop token was drawn
+  kLength,       // max_tokens or the context is full
+  kCancelled,    // the client gave up
+  kTooLong,      // refused: can never fit
+  kTimeout,      // deadline passed
+  kOutOfMemory,  // nothing could be scheduled for it
+  kInternal,     // our fault; the log says more
+};
+std::string_view finish_reason_name(FinishReason reason);  // "stop", "length", …
+
+// Natural logarithms of the softmax of the raw logits (before penalties and temperature).
+struct TokenLogprobs {
+  float chosen = 0;
+  std::vector<std::pair<TokenId, float>> top;  // best first; ties by lower id
+};
+
+// What leaves the engine thread. A choice's events are in order; its last carries `finish`; the
+// request's very last also carries `request_done`: exactly one per request.
+struct TokenEvent {
+  uint64_t request_id = 0;
+  int32_t choice = 0;
+  FinishReason finish = FinishReason::kNone;
+  bool request_done = false;
+  uint8_t count = 0;  // tokens in this event, 0 only with a finish
+  std::array<TokenId, kMaxStepTokens> tokens{};
+  std::vector<TokenLogprobs> logprobs;  // count entries if the request asked, else empty
+  std::span<const TokenId> token_span() const { return {tokens.data(), count}; }
+};
+
+// The KV pages of one sequence: for each state group one page per block of kKvBlockTokens positions
+// (fixed groups: one page in all; cross groups: pages of the encoder's positions). Changed by
+// KvBlocks alone.
+struct KvTables {
+  std::vector<std::vector<PageId>> groups;
+  int64_t tokens = 0;  // positions that have room; the next append starts here
+  // Prefix chain of the blocks already offered to the cache.
+  struct Link {
+    Hash128 hash;
+    uint64_t entry = 0;
+  };
+  std::vector<Link> chain;
+  uint64_t owner = 0;                 // request id, for messages
+  std::vector<int64_t> window_floor;  // first block that a windowed group still holds
+};
+
+enum class SequencePhase : uint8_t { kWaiting, kRunning, kFinished };
+
+// One choice of a request. Engine thread alone.
+struct Sequence {
+  std::shared_ptr<const Request> request;
+  int32_t choice = 0;
+  uint64_t arrival = 0;  // order of arrival of the request
+  SequencePhase phase = SequencePhase::kWaiting;
+  std::vector<TokenId> tokens;  // prompt and committed output
+  KvTables kv;
+  int32_t slot = -1;        // index in the runner's per-sequence state, while it holds pages
+  int64_t scheduled = 0;    // positions whose KV a submitted step writes
+  int64_t computed = 0;     // positions whose KV a committed step wrote
+  int32_t pending = 0;      // tokens that steps in flight will sample
+  int32_t in_flight = 0;    // rows in flight
+  bool forked = false;      // the choices (or beams) of the request exist
+  bool slot_fresh = true;   // the runner has not been told what this slot holds
+  double beam_score = 0;    // sum of logprobs, beam search only
+  bool beam_ready = false;  // has candidates for the next beam selection
+  std::vector<std::pair<TokenId, float>> beam_candidates;
+
+  int64_t prompt_len() const { return static_cast<int64_t>(request->prompt.size()); }
+  int64_t length() const { return static_cast<int64_t>(tokens.size()); }
+  int64_t output_len() const { return length() - prompt_len(); }
+};
+
+// A page copied before the step's forward. Copies of one batch take effect in list order.
+struct PageCopy {
+  int32_t group = 0;
+  PageId source = kNoPage;
+  PageId target = kNoPage;
+  bool operator==(const PageCopy&) const = default;
+};
+
+struct BatchRow {
+  int32_t slot = -1;
+  int64_t first_position = 0;  // position of the row's first token
+  int32_t query_len = 0;       // tokens; 0: the row only samples, from its parent's logits
+  int32_t token_begin = 0;     // of Batch::token_ids
+  // Batch::logit_rows[logit_begin .. + logit_count): packed token indices whose logits the sample
+  // plan reads. 0: a prefill chunk that samples nothing. 1 + draft_len otherwise.
+  int32_t logit_begin = 0;
+  int32_t logit_count = 0;
+  int32_t draft_len = 0;  // the last draft_len tokens are guesses to verify
+  int32_t parent = -1;    // row whose logits this one samples (fork at the end of the prompt)
+  int64_t context_len() const { return first_position + query_len; }
+};
+
+// A slot that starts to hold a sequence (admitted, resumed, forked, truncated): what penalties,
+// masks and draws need. Later tokens of the slot are those that the runner sampled itself.
+struct SlotStart {
+  int32_t slot = -1;
+  int32_t choice = 0;
+  std::shared_ptr<const Request> request;
+  std::vector<TokenId> tokens;  // prompt and outputs so far
+};
+
+// One step: first the copies, then the forward of all rows, then the sampling of rows that have
+// logits. Plain data, owned by the scheduler, unchanged until the step is committed.
+struct Batch {
+  int64_t step = 0;  // 1, 2, 3, …
+  std::vector<BatchRow> rows;
+  std::vector<TokenId> token_ids;   // packed; kLastSampled stands for the slot's last token
+  std::vector<int32_t> logit_rows;  // indices into token_ids
+  std::vector<SlotStart> slot_starts;
+  std::vector<PageCopy> copies;
+  // Block tables of state group g: row-major [rows, table_stride[g]], padded with kNoPage.
+  std::vector<std::vector<PageId>> tables;
+  std::vector<int64_t> table_stride;
+  std::span<const PageId> table(size_t group, size_t row) const {
+    const auto stride = static_cast<size_t>(table_stride[group]);
+    return {tables[group].data() + row * stride, stride};
+  }
+};
+
+}  // namespace ingot
