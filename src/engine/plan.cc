@@ -1,0 +1,110 @@
+#include "engine/plan.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+namespace ingot {
+
+int Plan::find(std::string_view value_name) const {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (values[i].name == value_name) return static_cast<int>(i);
+  }
+  return kNoValue;
+}
+
+int Plan::root(int value) const {
+  while (values[static_cast<size_t>(value)].storage != kNoValue) {
+    value = values[static_cast<size_t>(value)].storage;
+  }
+  return value;
+}
+
+namespace {
+
+std::string step_text(const Plan& plan, const PlanStep& step) {
+  auto names = [&](const std::vector<int>& ids) {
+    std::string out;
+    for (int id : ids) {
+      if (!out.empty()) out += ", ";
+      out += id == kNoValue ? "-" : "%" + plan.values[static_cast<size_t>(id)].name;
+    }
+    return out;
+  };
+  std::string types;
+  for (int id : step.outputs) {
+    types += (types.empty() ? "" : ", ") + type_text(plan.values[static_cast<size_t>(id)].type);
+  }
+  const std::string attrs = step.attrs.empty() ? "" : " " + attrs_text(step.attrs);
+  return fmt::format("  {} = {}({}){} : {}\n", names(step.outputs), step.op, names(step.inputs),
+                     attrs, types);
+}
+
+}  // namespace
+
+std::string plan_text(const Plan& plan) {
+  std::string out = fmt::format("plan {}\n", plan.name);
+  for (const PlanValue& value : plan.values) {
+    if (value.kind == PlanValue::Kind::kActivation) continue;
+    constexpr std::string_view kKinds[] = {"input", "state", "weight"};
+    out += fmt::format("  {} %{} : {}", kKinds[static_cast<int>(value.kind)], value.name,
+                       type_text(value.type));
+    if (!value.group.empty()) out += fmt::format(" group {}", value.group);
+    if (value.segments.size() > 1) out += fmt::format(" in {} pieces", value.segments.size());
+    out += '\n';
+  }
+  for (const PlanStep& step : plan.steps) out += step_text(plan, step);
+  out += "  return";
+  for (int id : plan.outputs) out += " %" + plan.values[static_cast<size_t>(id)].name;
+  out += '\n';
+  for (const Plan& sub : plan.subplans) out += plan_text(sub);
+  return out;
+}
+
+std::string plan_hash(const Plan& plan) { return hash128(plan_text(plan)).hex(); }
+
+int PlanBuilder::input(std::string_view name, ElementType type, SymShape shape) {
+  PlanValue value;
+  value.kind = PlanValue::Kind::kInput;
+  value.name = name;
+  value.type = {type, std::move(shape)};
+  plan_.values.push_back(std::move(value));
+  plan_.inputs.push_back(static_cast<int>(plan_.values.size()) - 1);
+  return plan_.inputs.back();
+}
+
+std::vector<int> PlanBuilder::step(std::string_view op, Attrs attrs, std::vector<int> inputs,
+                                   size_t outputs) {
+  const OpDef& def = get_op(op);
+  std::vector<const ValueType*> types;
+  for (int id : inputs) types.push_back(id == kNoValue ? nullptr : &type(id));
+  const InferArgs args{op, types, attrs, [](size_t) { return nullptr; }, outputs};
+  PlanStep step{StepKind::kKernel, std::string(op), attrs, inputs, {}, {}};
+  for (ValueType& inferred : def.infer(args)) {
+    PlanValue value;
+    value.name = fmt::format("{}_{}", op, plan_.values.size());
+    value.type = std::move(inferred);
+    const int index = static_cast<int>(step.outputs.size());
+    for (const Effects::Alias& alias : def.effects.aliases) {
+      if (alias.output == index) value.storage = inputs[static_cast<size_t>(alias.input)];
+    }
+    step.outputs.push_back(static_cast<int>(plan_.values.size()));
+    plan_.values.push_back(std::move(value));
+  }
+  plan_.steps.push_back(step);
+  return step.outputs;
+}
+
+void PlanBuilder::output(int value, std::string_view name) {
+  plan_.values[static_cast<size_t>(value)].name = name;
+  plan_.outputs.push_back(value);
+}
+
+Plan PlanBuilder::finish(SymbolValues limits, std::vector<Bucket> buckets) {
+  plan_.limits = std::move(limits);
+  plan_.buckets = std::move(buckets);
+  return std::move(plan_);
+}
+
+}  // namespace ingot
