@@ -14,9 +14,9 @@ FORMAT = "clang-format-14"
 def main():
     if shutil.which(FORMAT) is None:
         sys.exit(f"format: {FORMAT} is not installed (tools/test-packages.txt)")
-    version = subprocess.run([FORMAT, "--version"], capture_output=True, text=True, check=True).stdout
-    if " version 14." not in version:
-        sys.exit(f"format: expected version 14, found: {version.strip()}")
+    version = subprocess.run([FORMAT, "--version"], capture_output=True, check=True).stdout
+    if b" version 14." not in version:
+        sys.exit(f"format: expected version 14, found: {version.decode().strip()}")
     paths = repo.files("src", "include", "tests", "bench", "examples", suffixes=repo.CPP)
     if "--fix" in sys.argv[1:]:
         subprocess.run([FORMAT, "-i", *paths], cwd=repo.ROOT, check=True)

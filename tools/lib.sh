@@ -1,0 +1,113 @@
+# Shared by quickstart, test and tools/prove_fresh_debian.sh; sourced by bash from the root of the
+# repository. Every step says what it does; the first failing command ends the script with one line
+# that names the step.
+# the step.
+
+set -Eeuo pipefail
+script_name=$(basename "$0")
+current_step="starting"
+build_jobs=${INGOT_JOBS:-$(nproc)}
+download_cache=${INGOT_DOWNLOADS:-${XDG_CACHE_HOME:-$HOME/.cache}/ingot/downloads}
+
+# Equal objects for equal sources wherever the checkout lies.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
+say() { printf '\n== %s\n' "$*"; }
+die() {
+  trap - ERR
+  printf '%s: failed while %s: %s\n' "$script_name" "$current_step" "$*" >&2
+  exit 1
+}
+on_error='die "command \"$BASH_COMMAND\" (line $LINENO) ended with status $?"'
+trap "$on_error" ERR
+step() {
+  current_step=$*
+  say "$* [$(date +%H:%M:%S)]"
+}
+
+# Names in a package list: one a line, '#' starts a comment.
+list_of() { sed 's/#.*//' "$1" | grep -v '^[[:space:]]*$' || true; }
+
+# install_packages LIST...: installs the Debian packages that are missing, as root or through sudo.
+install_packages() {
+  command -v dpkg-query >/dev/null || die "this needs a Debian system (dpkg-query not found)"
+  local missing=() name root=()
+  for name in $(for list in "$@"; do list_of "$list"; done | sort -u); do
+    local state
+    state=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)
+    [ "$state" = installed ] || missing+=("$name")
+  done
+  if [ ${#missing[@]} -eq 0 ]; then
+    echo "all packages of $* are installed"
+    return
+  fi
+  echo "installing: ${missing[*]}"
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || die "root or sudo is needed to install: ${missing[*]}"
+    root=(sudo)
+  fi
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+    --no-install-recommends "${missing[@]}" >"$(log_file apt)" 2>&1 ||
+    { tail -n 20 "$(log_file apt)" >&2; die "apt-get install did not succeed"; }
+}
+
+log_file() {
+  mkdir -p build/logs
+  echo "build/logs/$1.log"
+}
+
+# Debian's own Python: a machine may have others in front of it.
+python=/usr/bin/python3
+
+# pypi_file NAME: prints the path of the wheel that tools/pypi.txt pins, fetched at most once a
+# machine; its hash is checked at every use.
+pypi_file() {
+  local line hash folder found
+  line=$(list_of tools/pypi.txt | grep "^$1==") || die "tools/pypi.txt does not pin $1"
+  hash=${line##*--hash=sha256:}
+  folder=$download_cache/$hash
+  found=$(find "$folder" -name '*.whl' 2>/dev/null | head -n 1)
+  if [ -z "$found" ] || ! echo "$hash  $found" | sha256sum --check --status; then
+    rm -rf "$folder" "$folder.part"
+    mkdir -p "$folder.part"
+    echo "$line" >"$folder.part/requirements.txt"
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
+      --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 \
+      --platform manylinux_2_27_x86_64 --platform manylinux2014_x86_64 --platform any \
+      --requirement "$folder.part/requirements.txt" --dest "$folder.part" >&2
+    rm "$folder.part/requirements.txt"
+    mv "$folder.part" "$folder"
+    found=$(find "$folder" -name '*.whl' | head -n 1)
+  fi
+  echo "$found"
+}
+
+# What the build takes from wheels, laid out below build/third_party.
+unpack_third_party() {
+  local wheel target=build/third_party/onnx
+  wheel=$(pypi_file onnx)
+  mkdir -p "$target"
+  "$python" - "$wheel" "$target/onnx-ml.proto" <<'PY'
+import os, sys, zipfile
+text = zipfile.ZipFile(sys.argv[1]).read("onnx/onnx-ml.proto")
+target = sys.argv[2]
+if not os.path.exists(target) or open(target, "rb").read() != text:  # keep its time: no rebuild
+    open(target + ".part", "wb").write(text)
+    os.replace(target + ".part", target)
+print(f"{target}: {len(text)} bytes")
+PY
+}
+
+# build_preset PRESET [TARGET...]
+build_preset() {
+  local preset=$1 log
+  shift
+  log=$(log_file "build-$preset")
+  cmake --preset "$preset" >"$log" 2>&1 || { tail -n 30 "$log" >&2; die "cmake --preset $preset"; }
+  local begin=$SECONDS
+  ninja -C "build/$preset" -j"$build_jobs" "$@" >>"$log" 2>&1 ||
+    { grep -E -A12 'error|FAILED' "$log" | head -n 60 >&2 || true
+      die "ninja -C build/$preset (all of it: $log)"; }
+  echo "built $preset in $((SECONDS - begin)) s"
+}
