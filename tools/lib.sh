@@ -1,7 +1,6 @@
 # Shared by quickstart, test and tools/prove_fresh_debian.sh; sourced by bash from the root of the
 # repository. Every step says what it does; the first failing command ends the script with one line
 # that names the step.
-# the step.
 
 set -Eeuo pipefail
 script_name=$(basename "$0")
