@@ -1,0 +1,36 @@
+#include "text/detokenizer.h"
+
+#include "text/utf8.h"
+
+namespace ingot {
+
+Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizeOptions& options)
+    : tokenizer_(tokenizer),
+      options_(options),
+      drop_spaces_(options.at_text_start ? tokenizer.leading_spaces_dropped() : 0) {}
+
+std::string Detokenizer::push(int32_t id) {
+  const TokenKind kind = tokenizer_.kind(id);
+  if (options_.skip_special && kind == TokenKind::kControl) return "";
+  std::string_view bytes = tokenizer_.token_bytes(id);
+  while (drop_spaces_ > 0 && !bytes.empty()) {
+    drop_spaces_ = bytes[0] == ' ' ? drop_spaces_ - 1 : 0;
+    if (bytes[0] != ' ') break;
+    bytes.remove_prefix(1);
+  }
+  pending_ += bytes;
+  const size_t tail = incomplete_utf8_tail(pending_);
+  const size_t whole = pending_.size() - tail;
+  std::string out = replace_invalid_utf8(std::string_view(pending_).substr(0, whole));
+  pending_.erase(0, whole);
+  return out;
+}
+
+std::string Detokenizer::flush() {
+  std::string out = replace_invalid_utf8(pending_);
+  pending_.clear();
+  drop_spaces_ = options_.at_text_start ? tokenizer_.leading_spaces_dropped() : 0;
+  return out;
+}
+
+}  // namespace ingot

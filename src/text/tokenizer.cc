@@ -1,0 +1,209 @@
+#include "text/tokenizer.h"
+
+#include <optional>
+
+#include "base/check.h"
+#include "text/byte_alphabet.h"
+#include "text/tokenizer_parts.h"
+#include "text/tokenizer_spec.h"
+#include "text/utf8.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "text/tokenizer";
+
+// The byte that "<0xAB>" stands for, or -1.
+int fallback_byte(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
+  int value = 0;
+  for (const char c : token.substr(3, 2)) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
+  std::string out;
+  size_t done = 0;
+  for (size_t i = text.find(from); i != text.npos; i = text.find(from, done)) {
+    out.append(text.substr(done, i - done)).append(to);
+    done = i + from.size();
+  }
+  return out.append(text.substr(done));
+}
+
+std::string printed_bytes(std::string_view token, TokenKind kind, const TokenDecoder& decoder) {
+  if (kind == TokenKind::kControl || kind == TokenKind::kAdded) return std::string(token);
+  std::string out;
+  if (decoder.byte_level && unspell_bytes(token, out)) return out;
+  if (decoder.byte_fallback && fallback_byte(token) >= 0) {
+    return std::string(1, static_cast<char>(fallback_byte(token)));
+  }
+  out = token;
+  for (const auto& [from, to] : decoder.replacements) out = replace_all(out, from, to);
+  return out;
+}
+
+}  // namespace
+
+struct Tokenizer::State {
+  std::unique_ptr<TokenizerParts> parts;
+  const TokenizerDef* def = nullptr;
+  std::unique_ptr<WordModel> model;
+  AddedTokenMatcher raw_tokens;         // matched in the text as it is
+  AddedTokenMatcher normalized_tokens;  // matched after normalization
+  std::string blob;                     // the bytes of all tokens, one behind the other
+  std::vector<uint32_t> offsets;        // vocab_size + 1 into blob
+
+  explicit State(std::unique_ptr<TokenizerParts> p) : parts(std::move(p)) {
+    for (const TokenizerDef* candidate : text_tokenizer_list()) {
+      if (!candidate->can_load(*parts)) continue;
+      CHECK_MSG(def == nullptr, "tokenizers {} and {} both accept {}", def->name, candidate->name,
+                parts->file);
+      def = candidate;
+    }
+    if (def == nullptr) {
+      fail(ErrorCode::kUnsupported, kWhere, "{}: no tokenizer reads model '{}'", parts->file,
+           parts->model_type);
+    }
+    model = def->load(*parts);
+    raw_tokens = AddedTokenMatcher(parts->added, false);
+    normalized_tokens = AddedTokenMatcher(parts->added, true);
+    offsets.push_back(0);
+    for (size_t i = 0; i < parts->tokens.size(); ++i) {
+      blob += printed_bytes(parts->tokens[i], parts->kinds[i], parts->decoder);
+      if (blob.size() > UINT32_MAX) {
+        fail(ErrorCode::kUnsupported, kWhere, "{}: tokens of more than 4 GiB", parts->file);
+      }
+      offsets.push_back(static_cast<uint32_t>(blob.size()));
+    }
+  }
+
+  void encode_words(std::string_view text, bool at_start, std::vector<int32_t>& ids) const {
+    Words words(text, at_start);
+    for (const auto& step : parts->pre_tokenizers) step->apply(words);
+    for (const Words::Bounds& word : words.words) model->encode(words.view(word), ids);
+  }
+
+  // A stretch between the added tokens that are matched in the raw text.
+  void encode_stretch(std::string_view text, std::string_view marks, bool parse_special,
+                      bool at_start, std::vector<int32_t>& ids) const {
+    MarkedText rewritten;
+    if (!parts->normalizers.empty()) {
+      rewritten = {std::string(text), std::string(marks)};
+      for (const auto& step : parts->normalizers) step->apply(rewritten);
+      text = rewritten.text;
+      marks = rewritten.marks;
+    }
+    normalized_tokens.split(
+        text, marks, parse_special, [&](size_t begin, size_t end, const AddedToken* token) {
+          if (token != nullptr) return ids.push_back(token->id);
+          encode_words(text.substr(begin, end - begin), at_start && begin == 0, ids);
+        });
+  }
+
+  std::vector<int32_t> encode(std::string_view text, std::string_view marks, bool parse_special,
+                              bool add_special) const {
+    if (text.size() > kMaxEncodeBytes) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "text of {} bytes, the most is {}", text.size(),
+           kMaxEncodeBytes);
+    }
+    if (const size_t bad = validate_utf8(text); bad != kUtf8Valid) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "invalid UTF-8 at byte {} of the text", bad);
+    }
+    std::vector<int32_t> ids;
+    if (add_special) ids = parts->prefix;
+    raw_tokens.split(text, marks, parse_special,
+                     [&](size_t begin, size_t end, const AddedToken* token) {
+                       if (token != nullptr) return ids.push_back(token->id);
+                       encode_stretch(text.substr(begin, end - begin),
+                                      marks.empty() ? marks : marks.substr(begin, end - begin),
+                                      parse_special, begin == 0, ids);
+                     });
+    if (add_special) ids.insert(ids.end(), parts->suffix.begin(), parts->suffix.end());
+    return ids;
+  }
+
+  void check_id(int32_t id) const {
+    if (id >= 0 && static_cast<size_t>(id) < parts->tokens.size()) return;
+    fail(ErrorCode::kInvalidArgument, kWhere, "token id {} is not in [0, {})", id,
+         parts->tokens.size());
+  }
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Tokenizer::~Tokenizer() = default;
+
+std::unique_ptr<const Tokenizer> Tokenizer::load(std::span<const std::byte> spec,
+                                                 std::string_view file) {
+  return std::unique_ptr<const Tokenizer>(
+      new Tokenizer(std::make_unique<State>(parts_from_spec(spec, file))));
+}
+
+std::unique_ptr<const Tokenizer> Tokenizer::load(std::string_view spec, std::string_view file) {
+  return load(std::as_bytes(std::span(spec.data(), spec.size())), file);
+}
+
+std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+  return state()->encode(text, {}, options.parse_special, options.add_special);
+}
+
+std::vector<int32_t> Tokenizer::encode_mixed(std::string_view text,
+                                             std::span<const TextRange> untrusted,
+                                             bool add_special) const {
+  std::string marks;
+  if (!untrusted.empty()) marks.resize(text.size(), '\0');
+  for (const TextRange& range : untrusted) {
+    CHECK_LE(range.begin, range.end);
+    CHECK_LE(range.end, text.size());
+    marks.replace(range.begin, range.end - range.begin, range.end - range.begin, '\1');
+  }
+  return state()->encode(text, marks, true, add_special);
+}
+
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  std::string out;
+  for (const int32_t id : ids) {
+    if (skip_special && is_control(id)) continue;
+    out += token_bytes(id);
+  }
+  size_t drop = 0;
+  while (drop < out.size() && drop < static_cast<size_t>(leading_spaces_dropped()) &&
+         out[drop] == ' ') {
+    ++drop;
+  }
+  return replace_invalid_utf8(std::string_view(out).substr(drop));
+}
+
+std::string_view Tokenizer::token_bytes(int32_t id) const {
+  state()->check_id(id);
+  const auto& offsets = state()->offsets;
+  return std::string_view(state()->blob).substr(offsets[id], offsets[id + 1] - offsets[id]);
+}
+
+std::string_view Tokenizer::token_text(int32_t id) const {
+  state()->check_id(id);
+  return state()->parts->tokens[id];
+}
+
+TokenKind Tokenizer::kind(int32_t id) const {
+  state()->check_id(id);
+  return state()->parts->kinds[id];
+}
+
+int32_t Tokenizer::token_to_id(std::string_view token) const { return state()->parts->find(token); }
+int32_t Tokenizer::vocab_size() const {
+  return static_cast<int32_t>(state()->parts->tokens.size());
+}
+int32_t Tokenizer::bos_id() const { return state()->parts->bos_id; }
+int32_t Tokenizer::eos_id() const { return state()->parts->eos_id; }
+int32_t Tokenizer::unk_id() const { return state()->parts->unk_id; }
+int32_t Tokenizer::pad_id() const { return state()->parts->pad_id; }
+bool Tokenizer::adds_bos() const { return !state()->parts->prefix.empty(); }
+int Tokenizer::leading_spaces_dropped() const { return state()->parts->decoder.drop_spaces; }
+std::string_view Tokenizer::kind_name() const { return state()->def->name; }
+
+}  // namespace ingot
