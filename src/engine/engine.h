@@ -1,0 +1,60 @@
+// The built artefact: a portable plan, canonical weights, and what a text model needs beside them.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "engine/container.h"
+#include "engine/plan.h"
+
+namespace ingot {
+
+// A tuned choice for one kernel descriptor on one device.
+struct KernelChoice {
+  std::string kernel;
+  int version = 0;
+  std::string tactic;
+  double microseconds = 0;
+  bool operator==(const KernelChoice&) const = default;
+};
+
+// Choices for one device, keyed by KernelDesc::text(). Used only where Device::identity() equals
+// `device` and the kernels' versions match; otherwise the binder chooses by heuristics.
+struct DeviceSection {
+  std::string device;
+  std::map<std::string, KernelChoice> choices;
+};
+
+// Immutable after it is built or loaded; shared by executors (shared_ptr: several executors of one
+// process view the same mapped weights).
+struct Engine {
+  Plan plan;
+  // Bytes of plan.tensors, in the same order: views into `owners`.
+  std::vector<std::span<const std::byte>> tensors;
+  std::vector<std::shared_ptr<const void>> owners;
+  std::vector<DeviceSection> devices;
+  // Named extra sections: "tokenizer", "chat_template", "generation" (JSON), "source" (identity of
+  // the model it was built from), "report" (JSON).
+  std::map<std::string, std::string> extras;
+  // Set when loaded from a file.
+  std::shared_ptr<const Container> container;
+
+  const std::string* extra(std::string_view name) const {
+    auto it = extras.find(std::string(name));
+    return it == extras.end() ? nullptr : &it->second;
+  }
+};
+
+// Writes the container. Weights that form one value are adjacent, so that merged weights map as one
+// piece. Errors: Error{kIo}; no file is left on failure.
+void save_engine(const Engine& engine, const std::string& path);
+
+// Maps and checks a container. Error{kCorrupt, kUnsupported, kIo, kNotFound}.
+std::shared_ptr<const Engine> load_engine(const std::string& path);
+
+}  // namespace ingot
