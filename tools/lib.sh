@@ -12,12 +12,21 @@ download_cache=${INGOT_DOWNLOADS:-${XDG_CACHE_HOME:-$HOME/.cache}/ingot/download
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 say() { printf '\n== %s\n' "$*"; }
+# Status 99 between shells means: the line was printed, only leave.
 die() {
   trap - ERR
   printf '%s: failed while %s: %s\n' "$script_name" "$current_step" "$*" >&2
+  leave
+}
+leave() {
+  if [ "$BASH_SUBSHELL" -gt 0 ]; then exit 99; fi
   exit 1
 }
-on_error='die "command \"$BASH_COMMAND\" (line $LINENO) ended with status $?"'
+failed_command() {
+  if [ "$1" -eq 99 ]; then leave; fi
+  die "command \"$2\" (line $3) ended with status $1"
+}
+on_error='failed_command "$?" "$BASH_COMMAND" "$LINENO"'
 trap "$on_error" ERR
 step() {
   current_step=$*
@@ -66,7 +75,7 @@ pypi_file() {
   line=$(list_of tools/pypi.txt | grep "^$1==") || die "tools/pypi.txt does not pin $1"
   hash=${line##*--hash=sha256:}
   folder=$download_cache/$hash
-  found=$(find "$folder" -name '*.whl' 2>/dev/null | head -n 1)
+  found=$(compgen -G "$folder/*.whl" || true)
   if [ -z "$found" ] || ! echo "$hash  $found" | sha256sum --check --status; then
     rm -rf "$folder" "$folder.part"
     mkdir -p "$folder.part"
@@ -77,7 +86,7 @@ pypi_file() {
       --requirement "$folder.part/requirements.txt" --dest "$folder.part" >&2
     rm "$folder.part/requirements.txt"
     mv "$folder.part" "$folder"
-    found=$(find "$folder" -name '*.whl' | head -n 1)
+    found=$(compgen -G "$folder/*.whl")
   fi
   echo "$found"
 }
