@@ -1,0 +1,419 @@
+#include "tests/ops/harness.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <deque>
+#include <map>
+
+#include "base/random.h"
+#include "kernels/reference.h"
+#include "tensor/buffer.h"
+#include "tensor/cpu_isa.h"
+
+namespace ingot::test {
+namespace {
+
+constexpr int64_t kGap = 48;  // elements between the rows of a strided view
+constexpr std::byte kGapByte{0xa5};
+
+struct Machine {
+  std::unique_ptr<Device> device;
+  std::unique_ptr<Stream> stream;
+  explicit Machine(int threads) : device(make_cpu_device(threads)), stream(device->make_stream()) {}
+};
+Machine& machine(int threads) {
+  static std::map<int, Machine> machines;
+  return machines.try_emplace(threads, threads).first->second;
+}
+
+// Views and the memory behind them. Memory is exactly as large as the view and aligned to its
+// elements, so that an overrun shows under ASan.
+class Memory {
+ public:
+  TensorView add(const ElementType& type, const Shape& shape, bool strided = false) {
+    TensorView view{type, shape};
+    if (strided) view.row_stride = type.bytes(view.columns()) + kGap * type.bytes(1);
+    const int64_t bytes =
+        strided ? view.rows() * view.row_stride : std::max<int64_t>(view.bytes(), 1);
+    blocks_.emplace_back(static_cast<size_t>(std::max<int64_t>(bytes, 1)), kGapByte);
+    view.data = blocks_.back().data();
+    return view;
+  }
+
+ private:
+  std::deque<std::vector<std::byte>> blocks_;
+};
+
+void copy_view(const TensorView& from, const TensorView& to) {
+  const auto bytes = static_cast<size_t>(from.type.bytes(from.columns()));
+  for (int64_t r = 0; r < from.rows(); ++r) std::memcpy(to.row(r), from.row(r), bytes);
+}
+
+bool gaps_untouched(const TensorView& view) {
+  const int64_t bytes = view.type.bytes(view.columns());
+  for (int64_t r = 0; r < view.rows(); ++r) {
+    for (int64_t i = bytes; i < view.row_bytes(); ++i) {
+      if (view.row(r)[i] != kGapByte) return false;
+    }
+  }
+  return true;
+}
+
+void fill_normal(const CaseInput& input, const TensorView& view, uint64_t seed) {
+  std::vector<float> row(static_cast<size_t>(view.columns()));
+  for (int64_t r = 0; r < view.rows(); ++r) {
+    for (size_t c = 0; c < row.size(); ++c) {
+      const uint64_t at = static_cast<uint64_t>(r) * row.size() + c;
+      row[c] = static_cast<float>(input.scale * random_normal(seed, at));
+    }
+    if (view.type.is_block()) {
+      ASSERT_NE(view.type.block->encode, nullptr);
+      view.type.block->encode(row.data(), view.columns() / view.type.block->block_elements,
+                              view.row(r));
+    } else {
+      store_row(view, r, 0, view.columns(), row.data());
+    }
+  }
+}
+
+// offsets[b] = how many tokens belong to batch rows before b.
+void fill_query_offsets(const TensorView& token_rows, const TensorView& offsets) {
+  for (int64_t b = 0; b < offsets.elements(); ++b) {
+    int64_t count = 0;
+    for (int64_t t = 0; t < token_rows.elements(); ++t) count += load_index(token_rows, t) < b;
+    store_index(offsets, b, count);
+  }
+}
+
+void fill_input(const CaseInput& input, const std::vector<TensorView>& views, size_t index) {
+  const TensorView& view = views[index];
+  if (input.fill == Fill::kNormal) return fill_normal(input, view, 17 + index);
+  if (input.fill == Fill::kQueryOffsets) {
+    return fill_query_offsets(views[static_cast<size_t>(input.low)], view);
+  }
+  for (int64_t i = 0; i < view.elements(); ++i) {
+    int64_t value = 0;
+    if (input.fill == Fill::kValues) {
+      ASSERT_EQ(static_cast<int64_t>(input.values.size()), view.elements());
+      value = input.values[static_cast<size_t>(i)];
+    } else {
+      const auto span = static_cast<uint64_t>(input.high - input.low);
+      value = input.low + static_cast<int64_t>(random_below(index, static_cast<uint64_t>(i), span));
+    }
+    store_index(view, i, value);
+  }
+}
+
+// How one launch differs from the plain one.
+struct Variant {
+  int threads = 1;
+  bool strided = false;
+  bool segments = false;
+  int64_t first = 0;  // tokens [first, first + count); count < 0: all
+  int64_t count = -1;
+};
+
+class CaseRun {
+ public:
+  explicit CaseRun(const OpCase& c) : case_(c), op_(get_op(c.op)) {
+    for (size_t i = 0; i < c.inputs.size(); ++i) {
+      const CaseInput& input = c.inputs[i];
+      inputs_.push_back(input.absent ? TensorView{}
+                                     : memory_.add(input.type, evaluate(input.shape, c.symbols)));
+    }
+    for (size_t i = 0; i < c.inputs.size(); ++i) {
+      if (!c.inputs[i].absent) fill_input(c.inputs[i], inputs_, i);
+    }
+    desc_ = describe(c.symbols);
+    for (const OperandDesc& out : desc_.outputs) {
+      expected_.push_back(memory_.add(out.type, out.shape));
+    }
+    std::vector<TensorView> in = inputs_;
+    for (const Effects::Alias& alias : op_.effects.aliases) {
+      copy_view(inputs_[static_cast<size_t>(alias.input)],
+                expected_[static_cast<size_t>(alias.output)]);
+      in[static_cast<size_t>(alias.input)] = expected_[static_cast<size_t>(alias.output)];
+    }
+    run_reference(c.op, c.attrs, in, expected_);
+  }
+
+  const KernelDesc& desc() const { return desc_; }
+  bool has_tokens() const { return case_.symbols.contains("tokens"); }
+  int64_t token_count() const { return case_.symbols.find("tokens")->second; }
+
+  KernelDesc describe_tokens(int64_t count) const {
+    SymbolValues symbols = case_.symbols;
+    symbols["tokens"] = count;
+    return describe(symbols);
+  }
+
+  KernelDesc describe(const SymbolValues& symbols) const {
+    KernelDesc desc;
+    desc.op = case_.op;
+    desc.attrs = case_.attrs;
+    std::vector<ValueType> types;
+    for (const CaseInput& input : case_.inputs) {
+      types.push_back({input.type, sym_shape(evaluate(input.shape, symbols)), input.state});
+      desc.inputs.push_back({.type = input.type,
+                             .shape = evaluate(input.shape, symbols),
+                             .present = !input.absent,
+                             .constant = input.constant,
+                             .state = input.state,
+                             .segments = input.segments});
+    }
+    std::vector<const ValueType*> pointers;
+    for (size_t i = 0; i < types.size(); ++i) {
+      pointers.push_back(case_.inputs[i].absent ? nullptr : &types[i]);
+    }
+    const InferArgs args{case_.op, pointers, case_.attrs,
+                         [&](size_t i) { return case_.inputs[i].constant ? &inputs_[i] : nullptr; },
+                         case_.outputs};
+    for (const ValueType& type : op_.infer(args)) {
+      desc.outputs.push_back(
+          {.type = type.element, .shape = evaluate(type.shape, {}), .state = type.state});
+    }
+    return desc;
+  }
+
+  // Launches an instance on a copy of the inputs; returns the outputs, packed.
+  std::vector<TensorView> launch(const KernelDef& kernel, std::string_view tactic,
+                                 KernelInstance& instance, const Variant& variant, Memory& memory) {
+    SymbolValues symbols = case_.symbols;
+    if (variant.count >= 0) symbols["tokens"] = variant.count;
+    const KernelDesc desc = describe(symbols);
+    std::vector<TensorView> in;
+    std::deque<std::vector<TensorView>> pieces;
+    std::vector<std::span<const TensorView>> segments;
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      pieces.emplace_back();
+      in.push_back(place(kernel, tactic, desc, i, variant, in, memory, pieces.back()));
+      segments.push_back(pieces.back());
+    }
+    std::vector<TensorView> out;
+    for (const OperandDesc& o : desc.outputs) {
+      out.push_back(
+          memory.add(o.type, o.shape, variant.strided && case_.strided_outputs && !o.state));
+    }
+    for (const Effects::Alias& alias : op_.effects.aliases) {
+      out[static_cast<size_t>(alias.output)] = in[static_cast<size_t>(alias.input)];
+    }
+    Machine& m = machine(variant.threads);
+    Buffer workspace(*m.device, instance.workspace_bytes());
+    ExecContext context{
+        *m.device, *m.stream, m.device->team(), {workspace.data(), workspace.size()}};
+    if (!variant.segments) segments.clear();
+    instance.launch({in, out, segments}, context);
+    for (TensorView& view : out) {
+      if (view.is_packed()) continue;
+      EXPECT_TRUE(gaps_untouched(view)) << "wrote between the rows of an output";
+      const TensorView packed = memory.add(view.type, view.shape);
+      copy_view(view, packed);
+      view = packed;
+    }
+    return out;
+  }
+
+  // First difference beyond the table's tolerance, or "".
+  std::string difference(const std::vector<TensorView>& got) const {
+    for (size_t o = 0; o < got.size(); ++o) {
+      const TensorView& want = expected_[o];
+      const Tolerance allowed = tolerance(want.type.dtype);
+      double squares = 0;
+      for (int64_t i = 0; i < want.elements(); ++i) {
+        squares += load_element(want, i) * load_element(want, i);
+      }
+      const double rms =
+          std::sqrt(squares / static_cast<double>(std::max<int64_t>(want.elements(), 1)));
+      for (int64_t i = 0; i < want.elements(); ++i) {
+        const double a = load_element(got[o], i);
+        const double b = load_element(want, i);
+        if (std::fabs(a - b) <= allowed.relative * std::fabs(b) + allowed.of_rms * rms) continue;
+        return fmt::format("output {} element {} of {}: {} instead of {} (rms {})", o, i,
+                           shape_text(want.shape), a, b, rms);
+      }
+    }
+    return "";
+  }
+
+  // First byte difference between the outputs of tokens [first, ...) and those of a run of them
+  // alone. State outputs are left out: a part of the tokens writes a part of the state.
+  std::string bit_difference(const std::vector<TensorView>& whole,
+                             const std::vector<TensorView>& part, int64_t first) const {
+    for (size_t o = 0; o < whole.size(); ++o) {
+      if (desc_.outputs[o].state && part[o].data == whole[o].data) continue;
+      if (desc_.outputs[o].state && first >= 0) continue;
+      const int64_t columns = whole[o].columns();
+      const int64_t rows_per_token =
+          first >= 0 ? part[o].rows() / std::max<int64_t>(part[o].shape[0], 1) : 1;
+      const int64_t offset = first > 0 ? first * rows_per_token : 0;
+      for (int64_t r = 0; r < part[o].rows(); ++r) {
+        if (std::memcmp(part[o].row(r), whole[o].row(r + offset),
+                        static_cast<size_t>(part[o].type.bytes(columns))) == 0) {
+          continue;
+        }
+        return fmt::format("output {} row {} differs in bits", o, r + offset);
+      }
+    }
+    return "";
+  }
+
+ private:
+  bool per_token(size_t input) const {
+    const SymShape& shape = case_.inputs[input].shape;
+    return !shape.empty() && shape[0] == tokens();
+  }
+
+  // A private copy of input i in the form the variant asks for.
+  TensorView place(const KernelDef& kernel, std::string_view tactic, const KernelDesc& desc,
+                   size_t i, const Variant& variant, const std::vector<TensorView>& before,
+                   Memory& memory, std::vector<TensorView>& pieces) {
+    const CaseInput& input = case_.inputs[i];
+    if (input.absent) return {};
+    TensorView source = inputs_[i];
+    if (variant.count >= 0 && per_token(i)) {
+      const int64_t row = source.bytes() / std::max<int64_t>(source.shape[0], 1);
+      source.data += variant.first * row;
+    }
+    source.shape = desc.inputs[i].shape;
+    TensorView view = source;  // constants are only read: large ones are not copied
+    if (!input.constant || variant.strided) {
+      view = memory.add(source.type, source.shape, variant.strided && input.strided);
+      copy_view(source, view);
+    }
+    if (input.fill == Fill::kQueryOffsets) {
+      fill_query_offsets(before[static_cast<size_t>(input.low)], view);
+    }
+    if (variant.segments && input.segments > 1) split(view, input.segments, memory, pieces);
+    const WeightLayout layout =
+        kernel.layout && input.constant ? kernel.layout(desc, tactic, i) : WeightLayout{};
+    if (!layout.name.empty()) {
+      const auto bytes = static_cast<int64_t>(layout.packed_bytes(desc.inputs[i]));
+      const TensorView packed = memory.add(DType::kUInt8, {bytes});
+      layout.pack(pieces.empty() ? std::span<const TensorView>(&view, 1) : pieces, packed.data,
+                  machine(variant.threads).device->team());
+      view.data = packed.data;
+      pieces.clear();
+    }
+    return view;
+  }
+
+  // Pieces of unequal size along the rows, in memory of their own; view.data becomes the first's.
+  static void split(TensorView& view, int count, Memory& memory, std::vector<TensorView>& pieces) {
+    const int64_t rows = view.shape[0];
+    int64_t begin = 0;
+    for (int s = 0; s < count; ++s) {
+      const int64_t end = s + 1 == count ? rows : rows * (s + 1) * (s + 2) / (count * (count + 1));
+      TensorView part = view;
+      part.data = view.row(begin);
+      part.shape[0] = end - begin;
+      pieces.push_back(memory.add(part.type, part.shape));
+      copy_view(part, pieces.back());
+      begin = end;
+    }
+    view.data = pieces[0].data;
+  }
+
+  const OpCase& case_;
+  const OpDef& op_;
+  Memory memory_;
+  std::vector<TensorView> inputs_;
+  std::vector<TensorView> expected_;
+  KernelDesc desc_;
+};
+
+std::vector<std::string> tactics_of(const KernelDef& kernel, const KernelDesc& desc) {
+  return kernel.tactics ? kernel.tactics(desc) : std::vector<std::string>{""};
+}
+
+// Row subsets give the bits of the whole, through the same instance and through one of their size.
+void check_invariance(CaseRun& run, const KernelDef& kernel, const std::string& tactic,
+                      KernelInstance& instance, const std::vector<TensorView>& whole) {
+  const int64_t count = run.token_count();
+  std::vector<std::pair<int64_t, int64_t>> subsets = {{0, 1}, {count - 1, 1}, {count / 2, 1}};
+  for (int64_t size : {2, 3, 5, 17}) {
+    if (size < count) subsets.emplace_back((count - size) / 2, size);
+  }
+  for (auto [first, size] : subsets) {
+    Memory memory;
+    Variant variant{.threads = 2, .first = first, .count = size};
+    const auto part = run.launch(kernel, tactic, instance, variant, memory);
+    EXPECT_EQ(run.bit_difference(whole, part, first), "")
+        << kernel.name << " '" << tactic << "' tokens " << first << "+" << size
+        << " in the prepared instance";
+    const KernelDesc desc = run.describe_tokens(size);
+    const std::vector<std::string> tactics = tactics_of(kernel, desc);
+    if (std::find(tactics.begin(), tactics.end(), tactic) == tactics.end()) continue;
+    const std::unique_ptr<KernelInstance> own = kernel.prepare(desc, tactic);
+    EXPECT_EQ(run.bit_difference(whole, run.launch(kernel, tactic, *own, variant, memory), first),
+              "")
+        << kernel.name << " '" << tactic << "' tokens " << first << "+" << size
+        << " in an instance of their own";
+  }
+}
+
+void check_kernel(CaseRun& run, const KernelDef& kernel, const OpCase& c) {
+  Memory memory;
+  std::vector<TensorView> first;
+  bool segmented = false;
+  bool strided = c.strided_outputs;
+  for (const CaseInput& input : c.inputs) {
+    segmented |= input.segments > 1;
+    strided |= input.strided;
+  }
+  for (const std::string& tactic : tactics_of(kernel, run.desc())) {
+    SCOPED_TRACE(fmt::format("{} tactic '{}' on {}", kernel.name, tactic, run.desc().text()));
+    const std::unique_ptr<KernelInstance> instance = kernel.prepare(run.desc(), tactic);
+    std::vector<Variant> variants = {{}, {.threads = 2}, {.threads = 4}};
+    if (strided) variants.push_back({.threads = 2, .strided = true});
+    if (segmented) variants.push_back({.threads = 2, .segments = true});
+    std::vector<TensorView> base;
+    for (const Variant& variant : variants) {
+      const auto out = run.launch(kernel, tactic, *instance, variant, memory);
+      EXPECT_EQ(run.difference(out), "") << variant.threads << " threads, strided "
+                                         << variant.strided << ", segments " << variant.segments;
+      if (base.empty()) base = out;
+      if (!kernel.invariant) continue;
+      EXPECT_EQ(run.bit_difference(base, out, -1), "")
+          << "claims to be invariant: " << variant.threads << " threads, strided "
+          << variant.strided << ", segments " << variant.segments;
+    }
+    if (!kernel.invariant) continue;
+    if (first.empty()) first = base;
+    EXPECT_EQ(run.bit_difference(first, base, -1), "") << "tactics of an invariant kernel differ";
+    if (run.has_tokens()) check_invariance(run, kernel, tactic, *instance, base);
+  }
+}
+
+}  // namespace
+
+Dim tokens() { return Dim::symbol("tokens"); }
+Dim batch() { return Dim::symbol("batch"); }
+
+Tolerance tolerance(DType dtype) {
+  switch (dtype) {
+    case DType::kFloat32:
+      return {1e-5, 1e-5};
+    case DType::kBFloat16:
+      return {0x1p-7, 1e-3};
+    case DType::kFloat16:
+      return {0x1p-10, 2e-4};
+    default:
+      return {0, 0};
+  }
+}
+
+void check_case(const OpCase& c, bool reference_only) {
+  CaseRun run(c);
+  int kernels = 0;
+  for (const KernelDef* kernel : kernels_for("cpu", c.op)) {
+    if (kernel == &reference_kernel() || !kernel->supports(run.desc()).empty()) continue;
+    check_kernel(run, *kernel, c);
+    ++kernels;
+  }
+  ::testing::Test::RecordProperty("kernels", kernels);
+  if (reference_only || cpu_isa() < CpuIsa::kAvx2) return;
+  EXPECT_GT(kernels, 0) << "no kernel but the reference supports " << run.desc().text();
+}
+
+}  // namespace ingot::test
