@@ -6,6 +6,9 @@ namespace ingot {
 namespace {
 
 constexpr int kMaxDepth = 128;
+// The ordered object compares a new key with all it has, so parsing is quadratic in the keys of an
+// object: this many comparisons take about a second and allow one object of 22,000 keys.
+constexpr uint64_t kMaxComparisons = 250'000'000;
 
 template <typename T>
 bool read_value(const Json& value, T& out);
@@ -62,7 +65,18 @@ constexpr std::string_view kTypeName<std::string> = "a string";
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view where, std::string_view file) {
-  auto depth_guard = [&](int depth, Json::parse_event_t event, Json&) {
+  std::vector<uint64_t> keys;  // of the open object at each depth
+  uint64_t comparisons = 0;
+  auto guard = [&](int depth, Json::parse_event_t event, Json&) {
+    if (event == Json::parse_event_t::object_start) {
+      keys.resize(static_cast<size_t>(depth) + 1);
+      keys.back() = 0;
+    } else if (event == Json::parse_event_t::key) {
+      comparisons += keys[static_cast<size_t>(depth) - 1]++;
+      if (comparisons > kMaxComparisons) {
+        fail(ErrorCode::kCorrupt, where, "{}: too many keys in one object", file);
+      }
+    }
     if (depth > kMaxDepth &&
         (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start)) {
       fail(ErrorCode::kCorrupt, where, "{}: JSON is nested deeper than {}", file, kMaxDepth);
@@ -70,7 +84,7 @@ Json parse_json(std::string_view text, std::string_view where, std::string_view 
     return true;
   };
   try {
-    return Json::parse(text.begin(), text.end(), depth_guard);
+    return Json::parse(text.begin(), text.end(), guard);
   } catch (const Json::parse_error& e) {
     fail(ErrorCode::kCorrupt, where, "{}: byte {}: not valid JSON ({})", file, e.byte,
          text.empty() ? "the file is empty" : "syntax error");

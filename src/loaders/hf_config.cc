@@ -1,0 +1,213 @@
+#include "loaders/hf_config.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace ingot {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kWhere = "loaders/hf_config";
+constexpr size_t kMaxConfigBytes = size_t{16} << 20;
+constexpr size_t kMaxTokenizerBytes = size_t{512} << 20;
+constexpr size_t kMaxTemplateBytes = size_t{4} << 20;
+
+template <typename T>
+std::optional<T> get_optional(const Json& object, std::string_view key, std::string_view file) {
+  auto it = object.find(std::string(key));
+  if (it == object.end() || it->is_null()) return std::nullopt;
+  return json_require<T>(object, key, kWhere, file);
+}
+
+const Json* find_object(const Json& parent, const char* key, std::string_view file) {
+  auto it = parent.find(key);
+  if (it == parent.end() || it->is_null()) return nullptr;
+  if (!it->is_object()) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected an object, found {}", file, key,
+         it->type_name());
+  }
+  return &*it;
+}
+
+std::string rope_type(const Json& scaling, std::string_view file) {
+  auto name = get_optional<std::string>(scaling, "rope_type", file);
+  if (!name) name = get_optional<std::string>(scaling, "type", file);
+  if (!name) return "default";
+  if (*name == "su") return "longrope";  // its name in the first Phi-3 configs
+  constexpr std::array<std::string_view, 6> kKnown = {"default", "linear", "dynamic",
+                                                      "yarn",    "llama3", "longrope"};
+  if (std::find(kKnown.begin(), kKnown.end(), *name) == kKnown.end()) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: rope type: expected default, linear, dynamic, yarn, llama3 or longrope, found '{}'",
+         file, *name);
+  }
+  return *name;
+}
+
+void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) {
+  rope.type = rope_type(scaling, file);
+  rope.theta = json_get(scaling, "rope_theta", rope.theta, kWhere, file);
+  rope.factor = json_get(scaling, "factor", rope.factor, kWhere, file);
+  rope.low_freq_factor = json_get(scaling, "low_freq_factor", rope.low_freq_factor, kWhere, file);
+  rope.high_freq_factor =
+      json_get(scaling, "high_freq_factor", rope.high_freq_factor, kWhere, file);
+  rope.original_max_position = json_get(scaling, "original_max_position_embeddings",
+                                        rope.original_max_position, kWhere, file);
+  rope.attention_factor = get_optional<double>(scaling, "attention_factor", file);
+  rope.beta_fast = json_get(scaling, "beta_fast", rope.beta_fast, kWhere, file);
+  rope.beta_slow = json_get(scaling, "beta_slow", rope.beta_slow, kWhere, file);
+  rope.mscale = get_optional<double>(scaling, "mscale", file);
+  rope.mscale_all_dim = get_optional<double>(scaling, "mscale_all_dim", file);
+  rope.short_factor = json_get(scaling, "short_factor", rope.short_factor, kWhere, file);
+  rope.long_factor = json_get(scaling, "long_factor", rope.long_factor, kWhere, file);
+  rope.partial_rotary_factor =
+      json_get(scaling, "partial_rotary_factor", rope.partial_rotary_factor, kWhere, file);
+}
+
+void check_positive(double value, std::string_view key, std::string_view file) {
+  if (!(value > 0 && value < 1e30)) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: rope '{}': expected a positive number, found {}", file,
+         key, value);
+  }
+}
+
+// An id, a list of ids, or null.
+std::vector<int64_t> read_ids(const Json& object, const char* key, std::string_view file) {
+  if (!object.is_object()) return {};
+  auto it = object.find(key);
+  if (it == object.end() || it->is_null()) return {};
+  if (it->is_array()) return json_require<std::vector<int64_t>>(object, key, kWhere, file);
+  return {json_require<int64_t>(object, key, kWhere, file)};
+}
+
+}  // namespace
+
+RopeConfig read_rope_config(const Json& config, std::string_view file,
+                            std::string_view layer_type) {
+  RopeConfig rope;
+  rope.theta = json_get(config, "rope_theta", rope.theta, kWhere, file);
+  rope.original_max_position = json_get(config, "original_max_position_embeddings",
+                                        rope.original_max_position, kWhere, file);
+  rope.partial_rotary_factor =
+      json_get(config, "partial_rotary_factor", rope.partial_rotary_factor, kWhere, file);
+  const Json* scaling = find_object(config, "rope_parameters", file);
+  if (scaling && !layer_type.empty()) {
+    const Json* own = find_object(*scaling, std::string(layer_type).c_str(), file);
+    if (own) scaling = own;
+  }
+  if (!scaling) scaling = find_object(config, "rope_scaling", file);
+  if (scaling) read_scaling(*scaling, file, rope);
+  check_positive(rope.theta, "rope_theta", file);
+  check_positive(rope.factor, "factor", file);
+  check_positive(rope.partial_rotary_factor, "partial_rotary_factor", file);
+  if (rope.type == "llama3") {
+    check_positive(rope.low_freq_factor, "low_freq_factor", file);
+    check_positive(rope.high_freq_factor, "high_freq_factor", file);
+    if (rope.original_max_position <= 0 || rope.low_freq_factor >= rope.high_freq_factor) {
+      fail(ErrorCode::kCorrupt, kWhere,
+           "{}: rope type llama3: expected original_max_position_embeddings > 0 and "
+           "low_freq_factor < high_freq_factor, found {}, {} and {}",
+           file, rope.original_max_position, rope.low_freq_factor, rope.high_freq_factor);
+    }
+  }
+  return rope;
+}
+
+std::optional<DType> read_config_dtype(const Json& config, std::string_view file) {
+  auto name = get_optional<std::string>(config, "dtype", file);
+  if (!name) name = get_optional<std::string>(config, "torch_dtype", file);
+  if (!name || *name == "auto") return std::nullopt;
+  constexpr std::string_view kPrefix = "torch.";
+  const std::string_view plain =
+      name->starts_with(kPrefix) ? std::string_view(*name).substr(kPrefix.size()) : *name;
+  if (auto dtype = parse_dtype(plain)) return dtype;
+  fail(ErrorCode::kUnsupported, kWhere, "{}: dtype '{}'", file, *name);
+}
+
+GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,
+                                            std::string_view file) {
+  GenerationDefaults out;
+  for (const Json* source : {&generation, &config}) {
+    if (!source->is_object()) continue;
+    if (out.eos_ids.empty()) out.eos_ids = read_ids(*source, "eos_token_id", file);
+    if (!out.bos_id) {
+      const auto ids = read_ids(*source, "bos_token_id", file);
+      if (!ids.empty()) out.bos_id = ids.front();
+    }
+    if (!out.pad_id) {
+      const auto ids = read_ids(*source, "pad_token_id", file);
+      if (!ids.empty()) out.pad_id = ids.front();
+    }
+  }
+  if (!generation.is_object()) return out;
+  out.do_sample = get_optional<bool>(generation, "do_sample", file);
+  out.temperature = get_optional<double>(generation, "temperature", file);
+  out.top_p = get_optional<double>(generation, "top_p", file);
+  out.min_p = get_optional<double>(generation, "min_p", file);
+  out.top_k = get_optional<int64_t>(generation, "top_k", file);
+  out.repetition_penalty = get_optional<double>(generation, "repetition_penalty", file);
+  return out;
+}
+
+std::string read_chat_template(const Json& tokenizer_config, std::string_view file) {
+  if (!tokenizer_config.is_object()) return {};
+  auto it = tokenizer_config.find("chat_template");
+  if (it == tokenizer_config.end() || it->is_null()) return {};
+  if (it->is_string()) return it->get<std::string>();
+  if (!it->is_array()) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: 'chat_template': expected a string or a list, found {}",
+         file, it->type_name());
+  }
+  for (const Json& entry : *it) {
+    if (json_require<std::string>(entry, "name", kWhere, file) == "default") {
+      return json_require<std::string>(entry, "template", kWhere, file);
+    }
+  }
+  return {};
+}
+
+HfFiles read_hf_files(const std::string& directory) {
+  HfFiles out;
+  auto path_of = [&](const char* name) { return (fs::path(directory) / name).string(); };
+  auto read_optional = [&](const char* name, size_t limit) -> std::string {
+    std::error_code error;
+    if (!fs::exists(path_of(name), error) && !error) return {};
+    out.names.emplace_back(name);
+    return read_file(path_of(name), limit);
+  };
+  auto read_object = [&](const char* name) {
+    const std::string text = read_optional(name, kMaxConfigBytes);
+    if (out.names.empty() || out.names.back() != name) return Json();
+    Json object = parse_json(text, kWhere, path_of(name));
+    if (!object.is_object()) {
+      fail(ErrorCode::kCorrupt, kWhere, "{}: expected an object, found {}", path_of(name),
+           object.type_name());
+    }
+    return object;
+  };
+  out.config = read_object("config.json");
+  if (out.config.is_null()) {
+    fail(ErrorCode::kNotFound, kWhere, "{}: config.json is missing", directory);
+  }
+  out.generation_config = read_object("generation_config.json");
+  out.tokenizer_json = read_optional("tokenizer.json", kMaxTokenizerBytes);
+  out.tokenizer_model = read_optional("tokenizer.model", kMaxTokenizerBytes);
+  out.tokenizer_config_json = read_optional("tokenizer_config.json", kMaxConfigBytes);
+  const bool has_tokenizer_config =
+      !out.names.empty() && out.names.back() == "tokenizer_config.json";
+  out.chat_template = read_optional("chat_template.jinja", kMaxTemplateBytes);
+  if (out.chat_template.empty() && has_tokenizer_config) {
+    const std::string file = path_of("tokenizer_config.json");
+    out.chat_template =
+        read_chat_template(parse_json(out.tokenizer_config_json, kWhere, file), file);
+  }
+  std::sort(out.names.begin(), out.names.end());
+  return out;
+}
+
+}  // namespace ingot

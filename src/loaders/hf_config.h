@@ -1,0 +1,81 @@
+// The control files of a Hugging Face model directory: config.json, generation_config.json,
+// tokenizer files, chat template. Keys as in huggingface/transformers' PretrainedConfig,
+// GenerationConfig and modeling_rope_utils.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/dtype.h"
+#include "base/json.h"
+
+namespace ingot {
+
+// Rotary embedding parameters, from "rope_theta" + "rope_scaling" or from "rope_parameters".
+struct RopeConfig {
+  double theta = 10000.0;
+  std::string type = "default";  // default, linear, dynamic, yarn, llama3, longrope
+  double factor = 1.0;
+  double low_freq_factor = 1.0;       // llama3
+  double high_freq_factor = 4.0;      // llama3
+  int64_t original_max_position = 0;  // 0: not given
+  std::optional<double> attention_factor;
+  double beta_fast = 32.0;  // yarn
+  double beta_slow = 1.0;   // yarn
+  std::optional<double> mscale;
+  std::optional<double> mscale_all_dim;
+  std::vector<double> short_factor;  // longrope
+  std::vector<double> long_factor;   // longrope
+  double partial_rotary_factor = 1.0;
+};
+
+// Reads either key style. `layer_type` ("sliding_attention", "full_attention") picks the entry
+// where rope_parameters is keyed by it. Error{kCorrupt} for fields of a wrong type,
+// {kUnsupported} naming an unknown type. `file` names the source in messages.
+RopeConfig read_rope_config(const Json& config, std::string_view file,
+                            std::string_view layer_type = {});
+
+// "dtype" or "torch_dtype"; nullopt when absent, null or "auto". Error{kUnsupported} otherwise.
+std::optional<DType> read_config_dtype(const Json& config, std::string_view file);
+
+// What to sample with unless a request says otherwise. Absent fields were not given.
+struct GenerationDefaults {
+  std::vector<int64_t> eos_ids;
+  std::optional<int64_t> bos_id;
+  std::optional<int64_t> pad_id;
+  std::optional<bool> do_sample;  // Hugging Face decodes greedily unless this is true
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<int64_t> top_k;
+  std::optional<double> repetition_penalty;
+};
+
+// generation_config.json's fields; what `generation` lacks of the token ids comes from `config`.
+// Either may be null.
+GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,
+                                            std::string_view file);
+
+// The template of tokenizer_config.json: a string, or the entry named "default" of a list. Empty
+// when there is none.
+std::string read_chat_template(const Json& tokenizer_config, std::string_view file);
+
+// The directory's small files, read whole; an absent file leaves its field empty (or null).
+struct HfFiles {
+  Json config;
+  Json generation_config;
+  std::string tokenizer_json;
+  std::string tokenizer_config_json;
+  std::string tokenizer_model;  // SentencePiece
+  std::string chat_template;    // chat_template.jinja, else tokenizer_config.json's
+  // Files that were read, as names in the directory, sorted.
+  std::vector<std::string> names;
+};
+
+// Error{kNotFound} when there is no config.json, {kIo, kCorrupt} naming the file otherwise.
+HfFiles read_hf_files(const std::string& directory);
+
+}  // namespace ingot

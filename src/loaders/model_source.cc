@@ -1,0 +1,215 @@
+#include "loaders/model_source.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "base/byte_reader.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "loaders/checkpoint.h"
+#include "loaders/safetensors.h"
+
+namespace ingot {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kWhere = "loaders/model_source";
+constexpr const char* kVocabFile = "tokenizer.gguf-vocab";
+
+// Hashes name, size and modification time of a file.
+void hash_stat(Hasher128& hasher, const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    fail(ErrorCode::kIo, kWhere, "{}: {}", path, std::strerror(errno));
+  }
+  hasher.update(fmt::format("{}\n{} {} {}.{}\n", path, info.st_ino, info.st_size,
+                            info.st_mtim.tv_sec, info.st_mtim.tv_nsec));
+}
+
+// The header in full and 64 evenly spaced pages of the rest: catches a file of the same size and
+// time with other weights at the cost of a quarter megabyte of reading.
+void hash_weights(Hasher128& hasher, std::span<const std::byte> bytes, size_t header) {
+  constexpr size_t kSamples = 64, kPage = 4096;
+  hasher.update(bytes.first(header));
+  const auto data = bytes.subspan(header);
+  for (size_t i = 0; i < kSamples; ++i) {
+    const size_t begin = data.size() / kSamples * i;
+    hasher.update(data.subspan(begin, std::min(kPage, data.size() - begin)));
+  }
+}
+
+size_t header_bytes(const MappedFile& file) {
+  ByteReader reader(file.bytes(), kWhere, file.path());
+  const auto length = reader.read<uint64_t>("header length");
+  return reader.offset() + static_cast<size_t>(std::min<uint64_t>(length, reader.remaining()));
+}
+
+std::string identity_of(const ModelSource& source, const std::vector<std::string>& small_files) {
+  Hasher128 hasher;
+  std::error_code error;
+  const fs::path canonical = fs::weakly_canonical(source.path, error);
+  hasher.update(error ? source.path : canonical.string());
+  for (const std::string& path : small_files) {
+    hash_stat(hasher, path);
+    hasher.update(read_file(path));
+  }
+  for (const auto& file : source.weights->files()) {
+    hash_stat(hasher, file->path());
+    const size_t header = source.gguf ? source.gguf->header().size() : header_bytes(*file);
+    hash_weights(hasher, file->bytes(), header);
+  }
+  return hasher.digest().hex();
+}
+
+ModelSource open_gguf(const std::string& path) {
+  ModelSource source;
+  source.kind = ModelSourceKind::kGguf;
+  source.path = source.config_file = path;
+  source.gguf = GgufFile::open(path);
+  const GgufFile& file = *source.gguf;
+  const int64_t parts = file.get_int("split.count", 1);
+  if (parts > 1) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: expected a whole model, found one of {} parts", path,
+         parts);
+  }
+  source.weights = source.gguf;
+  source.architecture = file.architecture();
+  if (file.has("tokenizer.ggml.model")) {
+    source.tokenizer.gguf = read_gguf_vocab(file);
+    source.tokenizer.gguf_file = source.gguf;
+    const GgufVocab& vocab = *source.tokenizer.gguf;
+    for (int32_t id : {vocab.eos_id, vocab.eot_id}) {
+      auto& ids = source.generation.eos_ids;
+      if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+    }
+    if (vocab.bos_id >= 0) source.generation.bos_id = vocab.bos_id;
+    if (vocab.pad_id >= 0) source.generation.pad_id = vocab.pad_id;
+  }
+  source.chat_template = file.get_string("tokenizer.chat_template", "");
+  source.identity = identity_of(source, {});
+  return source;
+}
+
+// "architectures": ["LlamaForCausalLM"], else "model_type".
+std::string hf_architecture(const Json& config, const std::string& file) {
+  const auto names = json_get(config, "architectures", std::vector<std::string>(), kWhere, file);
+  if (!names.empty()) return names.front();
+  const std::string type = json_get(config, "model_type", std::string(), kWhere, file);
+  if (type.empty()) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: expected 'architectures' or 'model_type', found neither",
+         file);
+  }
+  return type;
+}
+
+// A Hugging Face or checkpoint directory. `weights_file` replaces the directory's own weights when
+// not empty.
+ModelSource open_config_directory(const std::string& directory, const std::string& weights_file) {
+  ModelSource source;
+  source.path = weights_file.empty() ? directory : weights_file;
+  source.config_file = (fs::path(directory) / "config.json").string();
+  HfFiles files = read_hf_files(directory);
+  source.config = std::move(files.config);
+  std::vector<std::string> small_files;
+  for (const std::string& name : files.names) {
+    small_files.push_back((fs::path(directory) / name).string());
+  }
+  const bool checkpoint = weights_file.empty() && is_checkpoint(source.config, directory);
+  if (checkpoint) {
+    source.kind = ModelSourceKind::kCheckpoint;
+    source.config = complete_checkpoint_config(source.config, source.config_file);
+    source.architecture = source.config["architecture"].get<std::string>();
+    source.weights = open_checkpoint_weights(directory, source.config);
+    const std::string vocab = (fs::path(directory) / kVocabFile).string();
+    if (is_regular_file(vocab)) {
+      source.tokenizer.gguf_file = GgufFile::open(vocab);
+      source.tokenizer.gguf = read_gguf_vocab(*source.tokenizer.gguf_file);
+      small_files.push_back(vocab);
+    }
+  } else {
+    source.kind = ModelSourceKind::kHuggingFace;
+    source.architecture = hf_architecture(source.config, source.config_file);
+    source.weights = weights_file.empty() ? open_safetensors_directory(directory)
+                                          : SafetensorsFile::open(weights_file);
+  }
+  source.tokenizer.tokenizer_json = std::move(files.tokenizer_json);
+  source.tokenizer.tokenizer_config_json = std::move(files.tokenizer_config_json);
+  source.tokenizer.tokenizer_model = std::move(files.tokenizer_model);
+  source.chat_template = std::move(files.chat_template);
+  source.generation =
+      read_generation_defaults(files.generation_config, source.config,
+                               (fs::path(directory) / "generation_config.json").string());
+  source.identity = identity_of(source, small_files);
+  return source;
+}
+
+ModelSource open_directory(const std::string& path) {
+  std::vector<std::string> gguf_files;
+  size_t entries = 0;
+  std::error_code error;
+  fs::directory_iterator it(path, error);
+  for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+    ++entries;
+    if (it->path().extension() == ".gguf") gguf_files.push_back(it->path().string());
+  }
+  if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", path, error.message());
+  if (fs::exists(fs::path(path) / "config.json", error) || error) {
+    return open_config_directory(path, "");
+  }
+  if (gguf_files.size() == 1) return open_gguf(gguf_files.front());
+  fail(ErrorCode::kNotFound, kWhere,
+       "{}: expected config.json or one .gguf file, found {} files, {} of them .gguf", path,
+       entries, gguf_files.size());
+}
+
+ModelSource open_file(const std::string& path) {
+  {
+    const auto file = MappedFile::open(path);
+    ByteReader reader(file->bytes(), kWhere, path);
+    if (reader.remaining() >= 4 && reader.text(4, "magic") == "GGUF") return open_gguf(path);
+  }
+  if (!path.ends_with(".safetensors")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: expected a GGUF file (magic 'GGUF' at offset 0), a .safetensors file or a model "
+         "directory, found none of them",
+         path);
+  }
+  fs::path directory = fs::path(path).parent_path();
+  if (directory.empty()) directory = ".";
+  if (!is_regular_file((directory / "config.json").string())) {
+    fail(ErrorCode::kNotFound, kWhere, "{}: expected a config.json beside it, found none", path);
+  }
+  return open_config_directory(directory.string(), path);
+}
+
+}  // namespace
+
+std::string_view model_source_kind_name(ModelSourceKind kind) {
+  switch (kind) {
+    case ModelSourceKind::kHuggingFace:
+      return "Hugging Face directory";
+    case ModelSourceKind::kGguf:
+      return "GGUF file";
+    case ModelSourceKind::kCheckpoint:
+      return "checkpoint";
+  }
+  return "unknown";
+}
+
+ModelSource open_model_source(const std::string& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) {
+    fail(ErrorCode::kNotFound, kWhere, "{}: no such file or directory", path);
+  }
+  if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", path, error.message());
+  return fs::is_directory(status) ? open_directory(path) : open_file(path);
+}
+
+}  // namespace ingot

@@ -1,0 +1,82 @@
+// One face for everything a model can be read from: a Hugging Face directory, a GGUF file, a
+// checkpoint directory.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "loaders/gguf.h"
+#include "loaders/hf_config.h"
+#include "loaders/weight_source.h"
+
+namespace ingot {
+
+// A vocabulary as GGUF's tokenizer.ggml.* metadata states it; absent arrays are empty, absent ids
+// -1. Whoever sees both rooms turns it into text's VocabSource.
+struct GgufVocab {
+  std::string model;  // "gpt2", "llama", ...
+  std::string pre = "default";
+  std::vector<std::string> tokens;
+  std::vector<float> scores;
+  std::vector<uint8_t> types;  // 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
+  std::vector<std::string> merges;
+  int32_t bos_id = -1;
+  int32_t eos_id = -1;
+  int32_t unk_id = -1;
+  int32_t pad_id = -1;
+  int32_t eot_id = -1;
+  std::optional<bool> add_bos;
+  std::optional<bool> add_eos;
+  std::optional<bool> add_space_prefix;
+};
+
+// Error{kCorrupt} naming the key: arrays of different lengths, ids outside the vocabulary, unknown
+// token types.
+GgufVocab read_gguf_vocab(const GgufFile& file);
+
+// What a tokenizer is made from; fields that the source lacks are empty.
+struct TokenizerMaterial {
+  std::string tokenizer_json;
+  std::string tokenizer_config_json;
+  std::string tokenizer_model;  // SentencePiece
+  std::optional<GgufVocab> gguf;
+  std::shared_ptr<const GgufFile> gguf_file;  // where `gguf` was read from; null without it
+
+  bool empty() const { return tokenizer_json.empty() && tokenizer_model.empty() && !gguf; }
+};
+
+enum class ModelSourceKind { kHuggingFace, kGguf, kCheckpoint };
+std::string_view model_source_kind_name(ModelSourceKind kind);
+
+// Immutable after open_model_source; thread safe.
+struct ModelSource {
+  ModelSourceKind kind = ModelSourceKind::kHuggingFace;
+  std::string path;  // as given
+  // Hugging Face: architectures[0] ("LlamaForCausalLM"), else model_type; GGUF:
+  // general.architecture ("llama"); checkpoint: "architecture".
+  std::string architecture;
+  // config.json as it is (checkpoint: with the defaults filled in); null for GGUF, whose metadata
+  // models/ turns into Hugging Face terms.
+  Json config;
+  std::string config_file;  // names the source of config in messages
+  std::shared_ptr<const WeightSource> weights;
+  std::shared_ptr<const GgufFile> gguf;  // null unless kind is kGguf
+  TokenizerMaterial tokenizer;
+  std::string chat_template;  // empty: none
+  GenerationDefaults generation;
+  // 32 hex digits over path, size and modification time of every file read, the weights' headers
+  // and a sample of their data: a model replaced at the same path gets another identity.
+  std::string identity;
+};
+
+// Detects by content: a file that begins with "GGUF", a directory with config.json (a checkpoint
+// if it also has an "architecture" key and rank0.safetensors), a .safetensors file beside a
+// config.json. Error{kNotFound, kIo, kUnsupported, kCorrupt} naming what was expected and found.
+ModelSource open_model_source(const std::string& path);
+
+}  // namespace ingot
