@@ -1,0 +1,139 @@
+// If and Loop. Their results have sizes known only when they have run, so they live on the host
+// heap.
+//
+//   if:   inputs cond, captures...; attributes then_graph, else_graph; both bodies take the
+//   captures. loop: inputs trip count (int64, optional), condition (bool, optional), carried...,
+//   captures...;
+//         attributes body_graph, carried (how many). The body takes iteration, condition,
+//         carried..., captures... and gives condition, carried..., scans...; scans are stacked
+//         along a new axis 0.
+#include <cstring>
+#include <limits>
+
+#include "base/check.h"
+#include "engine/plan_runner.h"
+
+namespace ingot {
+namespace {
+
+// A tensor that owns its bytes between iterations.
+struct HostTensor {
+  TensorView view;
+  std::vector<std::byte> bytes;
+  explicit HostTensor(const TensorView& source) : view(source) {
+    const int64_t row = source.type.bytes(source.columns());
+    bytes.resize(static_cast<size_t>(std::max<int64_t>(1, row * source.rows())));
+    for (int64_t r = 0; r < source.rows(); ++r) {
+      std::memcpy(bytes.data() + r * row, source.row(r), static_cast<size_t>(row));
+    }
+    view.data = bytes.data();
+    view.row_stride = 0;
+  }
+  HostTensor(HostTensor&&) = default;
+  HostTensor& operator=(HostTensor&&) = default;
+};
+
+}  // namespace
+
+std::vector<TensorView> PlanRunner::call(int64_t subplan, const std::vector<TensorView>& inputs,
+                                         const SymbolValues& symbols) {
+  PlanRunner& body = *bodies_.at(static_cast<size_t>(subplan));
+  CHECK_EQ(body.plan_.inputs.size(), inputs.size());
+  SymbolValues inner = symbols;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const PlanValue& value = body.plan_.values[static_cast<size_t>(body.plan_.inputs[i])];
+    match_symbols(value.name, value.type, inputs[i], inner);
+    body.bind_input(body.plan_.inputs[i], inputs[i]);
+  }
+  body.run(inner);
+  std::vector<TensorView> out;
+  for (int id : body.plan_.outputs) {
+    const bool weight = body.plan_.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;
+    out.push_back(weight ? shared_.weights.view(body.plan_.values[static_cast<size_t>(id)], {})[0]
+                         : body.view(id));
+  }
+  return out;
+}
+
+void PlanRunner::set_dynamic(int value, const TensorView& source, SymbolValues& symbols) {
+  HostTensor copy(source);
+  std::vector<std::byte>& memory = dynamic_[value];
+  memory = std::move(copy.bytes);
+  TensorView view = copy.view;
+  view.data = memory.data();
+  views_[static_cast<size_t>(value)] = view;
+  bases_[static_cast<size_t>(value)] = view.data;
+  const PlanValue& info = plan_.values[static_cast<size_t>(value)];
+  match_symbols(info.name, info.type, view, symbols);
+}
+
+void PlanRunner::run_if(const PlanStep& step, SymbolValues& symbols) {
+  const BoundStep& bound = steps_[static_cast<size_t>(&step - plan_.steps.data())];
+  const bool condition = load_index(bound.inputs[0], 0) != 0;
+  const auto body = attr_or<int64_t>(step.attrs, condition ? "then_graph" : "else_graph", 0);
+  const std::vector<TensorView> captures(bound.inputs.begin() + 1, bound.inputs.end());
+  const std::vector<TensorView> results = call(body, captures, symbols);
+  CHECK_EQ(results.size(), step.outputs.size());
+  for (size_t i = 0; i < results.size(); ++i) set_dynamic(step.outputs[i], results[i], symbols);
+}
+
+void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
+  const BoundStep& bound = steps_[static_cast<size_t>(&step - plan_.steps.data())];
+  const auto carried = static_cast<size_t>(attr_or<int64_t>(step.attrs, "carried", 0));
+  const auto body = attr_or<int64_t>(step.attrs, "body_graph", 0);
+  CHECK_LE(2 + carried, bound.inputs.size());
+  const int64_t trips = bound.inputs[0].present() ? load_index(bound.inputs[0], 0)
+                                                  : std::numeric_limits<int64_t>::max();
+  bool go_on = !bound.inputs[1].present() || load_index(bound.inputs[1], 0) != 0;
+  std::vector<HostTensor> state;
+  for (size_t i = 0; i < carried; ++i) state.emplace_back(bound.inputs[2 + i]);
+  const size_t scans = step.outputs.size() - carried;
+  std::vector<std::vector<std::byte>> stacked(scans);
+  std::vector<Shape> scan_shapes(scans);
+  int64_t done = 0;
+  for (; go_on && done < trips; ++done) {
+    int64_t iteration = done;
+    uint8_t condition = 1;
+    std::vector<TensorView> inputs = {{DType::kInt64, {}, reinterpret_cast<std::byte*>(&iteration)},
+                                      {DType::kBool, {}, reinterpret_cast<std::byte*>(&condition)}};
+    for (const HostTensor& tensor : state) inputs.push_back(tensor.view);
+    inputs.insert(inputs.end(), bound.inputs.begin() + 2 + static_cast<int64_t>(carried),
+                  bound.inputs.end());
+    const std::vector<TensorView> results = call(body, inputs, symbols);
+    CHECK_EQ(results.size(), 1 + carried + scans);
+    go_on = load_index(results[0], 0) != 0;
+    std::vector<HostTensor> next;
+    for (size_t i = 0; i < carried; ++i) next.emplace_back(results[1 + i]);
+    for (size_t i = 0; i < scans; ++i) {
+      const HostTensor scan(results[1 + carried + i]);
+      const auto bytes = static_cast<size_t>(scan.view.bytes());
+      stacked[i].insert(stacked[i].end(), scan.bytes.begin(),
+                        scan.bytes.begin() + static_cast<int64_t>(bytes));
+      scan_shapes[i] = scan.view.shape;
+    }
+    state = std::move(next);
+  }
+  for (size_t i = 0; i < carried; ++i) set_dynamic(step.outputs[i], state[i].view, symbols);
+  for (size_t i = 0; i < scans; ++i) {
+    const int id = step.outputs[carried + i];
+    const ValueType& type = plan_.values[static_cast<size_t>(id)].type;
+    Shape shape = done > 0 ? scan_shapes[i] : Shape(type.shape.size() - 1, 0);
+    shape.insert(shape.begin(), done);
+    stacked[i].resize(std::max<size_t>(1, stacked[i].size()));
+    set_dynamic(id, {type.element, shape, stacked[i].data()}, symbols);
+  }
+}
+
+void PlanRunner::run_control(size_t index, SymbolValues& symbols) {
+  const PlanStep& step = plan_.steps[index];
+  fill_step(index);
+  if (step.kind == StepKind::kIf) {
+    run_if(step, symbols);
+  } else {
+    run_loop(step, symbols);
+  }
+  // Later steps see the sizes that this one found.
+  refresh(symbols);
+}
+
+}  // namespace ingot

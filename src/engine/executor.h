@@ -1,0 +1,92 @@
+// Runs a plan on a device: binds it once, then walks its flat step list with a static arena.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/engine.h"
+#include "engine/selection.h"
+#include "tensor/buffer.h"
+
+namespace ingot {
+
+class Comm;
+
+// A low-rank addition to a weight, chosen at load: W + scale * b * a. `tensor` names the canonical
+// tensor (a piece of a merged weight is fine); a is [rank, columns], b is [rows, rank], float32 or
+// 16-bit. The views must outlive the executor.
+struct Adapter {
+  std::string tensor;
+  TensorView a;
+  TensorView b;
+  double scale = 1.0;
+};
+
+struct ExecutorOptions {
+  SymbolValues limits;  // replaces the engine's default limits, symbol by symbol
+  SelectionOptions selection;
+  std::vector<Adapter> adapters;
+  // Canonical weights may keep this many mapped bytes resident at a time; 0 = no limit. Under a
+  // limit each step's weights are dropped from memory after use and hinted one step ahead.
+  int64_t weight_memory_limit = 0;
+  Comm* comm = nullptr;
+  bool capture = false;  // replay captured graphs where the device can
+};
+
+struct StepTiming {
+  std::string op;
+  std::string kernel;
+  std::string origin;
+  double microseconds = 0;
+};
+
+// One thread at a time. The device must outlive the executor.
+class Executor {
+ public:
+  Executor(std::shared_ptr<const Engine> engine, Device& device, ExecutorOptions options = {});
+  ~Executor();
+
+  const Plan& plan() const;
+  const SymbolValues& limits() const;
+
+  // Copies host data into an input. The shape must fit the input's type: symbols get their values
+  // here. Error{kInvalidArgument} names the input, the expected and the found type.
+  void set_input(std::string_view name, const TensorView& host);
+  // Device memory of an input at its limits, to be filled without a copy; then set_symbol.
+  TensorView input_storage(std::string_view name);
+  void set_symbol(std::string_view name, int64_t value);  // Error{kInvalidArgument} above the limit
+
+  // Runs every step. Error{kInvalidArgument} when a symbol has no value.
+  void run();
+
+  // Views valid until the next run(). Host-visible devices only hand out host pointers.
+  TensorView output(std::string_view name) const;
+  TensorView output(size_t index) const;
+  // Persistent memory of a state, zero when the executor is made.
+  TensorView state(std::string_view name) const;
+
+  // Distinct kernel names launched so far, sorted.
+  std::vector<std::string> kernels_used() const;
+  // Per-step times of the runs since enable_profile(true), summed by step.
+  void enable_profile(bool on);
+  std::vector<StepTiming> profile() const;
+
+  struct MemoryUse {
+    int64_t arena = 0;
+    int64_t arena_bound = 0;
+    int64_t states = 0;
+    int64_t inputs = 0;
+    int64_t owned_weights = 0;  // packed or uploaded copies
+    std::string text;           // memory_text() of the plan
+  };
+  MemoryUse memory() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ingot

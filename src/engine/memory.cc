@@ -1,0 +1,68 @@
+#include "engine/memory.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+namespace ingot {
+
+std::optional<int64_t> bytes_at(const ValueType& type, const SymbolValues& limits) {
+  for (const Dim& dim : type.shape) {
+    for (const std::string& name : dim.symbols()) {
+      if (!limits.count(name)) return std::nullopt;
+    }
+  }
+  return type.element.bytes(element_count(evaluate(type.shape, limits)));
+}
+
+MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits) {
+  struct Life {
+    int first;
+    int last;
+  };
+  std::map<int, Life> lives;  // by root value
+  auto touch = [&](int id, int step) {
+    if (id == kNoValue) return;
+    const int root = plan.root(id);
+    if (plan.values[static_cast<size_t>(root)].kind != PlanValue::Kind::kActivation) return;
+    auto [it, fresh] = lives.try_emplace(root, Life{step, step});
+    it->second.last = step;
+  };
+  const int end = static_cast<int>(plan.steps.size());
+  std::set<int> control_outputs;  // sized by what ran, whatever their types say
+  for (int s = 0; s < end; ++s) {
+    const PlanStep& step = plan.steps[static_cast<size_t>(s)];
+    for (int id : step.inputs) touch(id, s);
+    for (int id : step.outputs) touch(id, s);
+    if (step.kind == StepKind::kIf || step.kind == StepKind::kLoop) {
+      control_outputs.insert(step.outputs.begin(), step.outputs.end());
+    }
+  }
+  for (int id : plan.outputs) touch(id, end);
+
+  MemoryPlan out;
+  for (const auto& [id, life] : lives) {
+    const auto bytes = bytes_at(plan.values[static_cast<size_t>(id)].type, limits);
+    if (!bytes || control_outputs.count(id)) {
+      out.dynamic.push_back(id);
+      continue;
+    }
+    out.values.push_back(id);
+    out.items.push_back({*bytes, life.first, life.last});
+  }
+  out.layout = solve_arena(out.items);
+  return out;
+}
+
+std::string memory_text(const Plan& plan, const MemoryPlan& memory) {
+  std::string out = fmt::format("arena {} bound {}\n", memory.layout.total, memory.layout.bound);
+  for (size_t i = 0; i < memory.values.size(); ++i) {
+    const ArenaItem& item = memory.items[i];
+    out += fmt::format("{} {} {} {} {}\n", plan.values[static_cast<size_t>(memory.values[i])].name,
+                       item.bytes, item.first, item.last, memory.layout.offsets[i]);
+  }
+  return out;
+}
+
+}  // namespace ingot

@@ -1,0 +1,30 @@
+// Liveness of a plan's intermediates, for chosen limits.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/arena.h"
+#include "engine/plan.h"
+
+namespace ingot {
+
+// Bytes of a value at the limits; nullopt when its size depends on data (a symbol without a limit).
+std::optional<int64_t> bytes_at(const ValueType& type, const SymbolValues& limits);
+
+struct MemoryPlan {
+  std::vector<int> values;       // value ids that own arena memory
+  std::vector<ArenaItem> items;  // by position in `values`
+  std::vector<int> dynamic;      // value ids sized by data: allocated while running
+  ArenaLayout layout;
+};
+
+// Only kActivation roots live in the arena; inputs, states and weights have memory of their own.
+MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits);
+
+// One line per arena value: "name bytes first last offset", for reports and for the script that
+// recomputes the bound (tools/arena_bound.py).
+std::string memory_text(const Plan& plan, const MemoryPlan& memory);
+
+}  // namespace ingot

@@ -1,0 +1,342 @@
+#include "engine/plan_runner.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/clock.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "engine/executor";
+constexpr size_t kMinimumBytes = 64;  // so that an empty tensor still has an address
+
+bool is_control(const PlanStep& step) {
+  return step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
+}
+
+SymbolValues merged_limits(const Plan& plan, const SymbolValues& overrides) {
+  SymbolValues out = plan.limits;
+  for (const auto& [name, value] : overrides) out[name] = value;
+  return out;
+}
+
+}  // namespace
+
+RunnerShared::RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o)
+    : engine(e),
+      device(d),
+      options(o),
+      limits(merged_limits(e.plan, o.limits)),
+      weights(e, d),
+      section(find_section(e, d)),
+      stream(d.make_stream()) {}
+
+std::byte* RunnerShared::workspace(size_t bytes) {
+  if (bytes > workspace_buffer.size()) {
+    workspace_buffer = Buffer();
+    workspace_buffer = Buffer(device, bytes);
+    ++workspace_generation;
+  }
+  return workspace_buffer.data();
+}
+
+void match_symbols(std::string_view name, const ValueType& type, const TensorView& view,
+                   SymbolValues& symbols) {
+  auto bad = [&] {
+    fail(ErrorCode::kInvalidArgument, kWhere, "input '{}': expected {}, found {}{}", name,
+         type_text(type), view.type.name(), shape_text(view.shape));
+  };
+  if (!(view.type == type.element) || view.shape.size() != type.shape.size()) bad();
+  for (size_t d = 0; d < view.shape.size(); ++d) {
+    const Dim& dim = type.shape[d];
+    if (dim.is_constant()) {
+      if (dim.constant() != view.shape[d]) bad();
+      continue;
+    }
+    const std::vector<std::string> names = dim.symbols();
+    if (dim == Dim::symbol(names[0])) {
+      symbols[names[0]] = view.shape[d];
+    }
+  }
+}
+
+PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
+    : shared_(shared), plan_(plan), memory_(plan_memory(plan, shared.limits)) {
+  arena_ = Buffer(shared.device,
+                  std::max<size_t>(kMinimumBytes, static_cast<size_t>(memory_.layout.total)));
+  views_.resize(plan.values.size());
+  bases_.resize(plan.values.size(), nullptr);
+  for (size_t i = 0; i < memory_.values.size(); ++i) {
+    bases_[static_cast<size_t>(memory_.values[i])] = arena_.data() + memory_.layout.offsets[i];
+  }
+  for (int id : plan.states) {
+    const PlanValue& value = plan.values[static_cast<size_t>(id)];
+    const auto bytes = bytes_at(value.type, shared.limits);
+    if (!bytes) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "state '{}' ({}) has no limit", value.name,
+           type_text(value.type));
+    }
+    const size_t size = std::max(kMinimumBytes, static_cast<size_t>(*bytes));
+    Buffer& buffer = owned_[id] = Buffer(shared.device, size);
+    if (shared.device.host_visible()) std::memset(buffer.data(), 0, size);
+    bases_[static_cast<size_t>(id)] = buffer.data();
+    state_bytes_ += *bytes;
+  }
+  for (const Plan& sub : plan.subplans)
+    bodies_.push_back(std::make_unique<PlanRunner>(shared, sub));
+  steps_.resize(plan.steps.size());
+  bind_weights();
+}
+
+// Finds each step's weight pieces; packed layouts follow when a bucket's kernel is chosen.
+void PlanRunner::bind_weights() {
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const PlanStep& step = plan_.steps[s];
+    BoundStep& bound = steps_[s];
+    bound.weight_views.resize(step.inputs.size());
+    bound.segment_counts.assign(step.inputs.size(), 1);
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      if (step.inputs[i] == kNoValue) continue;
+      const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
+      if (value.kind != PlanValue::Kind::kWeight) continue;
+      const size_t count = shared_.weights.pieces(value).size();
+      bound.segment_counts[i] = static_cast<int64_t>(count);
+      if (is_control(step)) {
+        bound.weight_views[i] = shared_.weights.view(value, {});
+        CHECK_EQ(count, 1u);
+      }
+    }
+    const size_t buckets = std::max<size_t>(1, plan_.buckets.size());
+    bound.instances.resize(buckets);
+    bound.kernels.resize(buckets);
+  }
+}
+
+void PlanRunner::bind_input(int value, const TensorView& view) {
+  bases_[static_cast<size_t>(value)] = view.data;
+  fresh_ = false;
+}
+
+void PlanRunner::refresh_value(int id, const SymbolValues& symbols) {
+  const PlanValue& value = plan_.values[static_cast<size_t>(id)];
+  TensorView& view = views_[static_cast<size_t>(id)];
+  if (dynamic_.count(id) && value.storage == kNoValue &&
+      bases_[static_cast<size_t>(id)] == dynamic_[id].data()) {
+    return;  // set by control flow, with the shape it found
+  }
+  const auto bytes = bytes_at(value.type, symbols);
+  if (!bytes) {
+    view = {};
+    return;
+  }
+  view.type = value.type.element;
+  view.shape = evaluate(value.type.shape, symbols);
+  if (value.storage != kNoValue) {
+    const TensorView& base = views_[static_cast<size_t>(value.storage)];
+    view.data = base.data + view.type.bytes(value.column_offset);
+    view.row_stride = view.columns() == base.columns() ? base.row_stride : base.row_bytes();
+    return;
+  }
+  view.row_stride = 0;
+  view.data = bases_[static_cast<size_t>(id)];
+  if (!view.data && value.kind == PlanValue::Kind::kActivation) {
+    std::vector<std::byte>& memory = dynamic_[id];
+    memory.resize(std::max(kMinimumBytes, static_cast<size_t>(*bytes)));
+    view.data = memory.data();
+  }
+}
+
+void PlanRunner::fill_step(size_t index) {
+  const PlanStep& step = plan_.steps[index];
+  BoundStep& bound = steps_[index];
+  bound.inputs.resize(step.inputs.size());
+  bound.outputs.resize(step.outputs.size());
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i] == kNoValue) continue;
+    const bool weight = !bound.weight_views[i].empty();
+    bound.inputs[i] =
+        weight ? bound.weight_views[i][0] : views_[static_cast<size_t>(step.inputs[i])];
+    if (weight && bound.weight_views[i].size() > 1) {
+      // The whole weight's shape; kernels read the pieces.
+      const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
+      bound.inputs[i].shape = evaluate(value.type.shape, {});
+      bound.segments.resize(step.inputs.size());
+      bound.segments[i] = bound.weight_views[i];
+    }
+  }
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    bound.outputs[i] = views_[static_cast<size_t>(step.outputs[i])];
+  }
+}
+
+void PlanRunner::refresh(const SymbolValues& symbols) {
+  for (size_t id = 0; id < plan_.values.size(); ++id) {
+    if (plan_.values[id].kind == PlanValue::Kind::kWeight) continue;
+    refresh_value(static_cast<int>(id), symbols);
+  }
+  for (size_t s = 0; s < steps_.size(); ++s) fill_step(s);
+  symbols_ = symbols;
+  fresh_ = true;
+}
+
+size_t PlanRunner::bucket_for(const SymbolValues& symbols) const {
+  for (size_t b = 0; b < plan_.buckets.size(); ++b) {
+    const bool covers =
+        std::all_of(plan_.buckets[b].begin(), plan_.buckets[b].end(), [&](const auto& limit) {
+          auto it = symbols.find(limit.first);
+          return it == symbols.end() || it->second <= limit.second;
+        });
+    if (covers) return b;
+  }
+  return plan_.buckets.empty() ? 0 : plan_.buckets.size() - 1;
+}
+
+Selection PlanRunner::select(const PlanStep& step, const BoundStep& bound, size_t bucket) {
+  SelectionOptions options = shared_.options.selection;
+  // In invariant mode one tactic serves every bucket, or results would change with the batch.
+  if (options.invariant && !plan_.buckets.empty()) bucket = plan_.buckets.size() - 1;
+  const Bucket sizes = plan_.buckets.empty() ? Bucket{} : plan_.buckets[bucket];
+  const KernelDesc desc =
+      describe(plan_, step, sizes, shared_.limits, bound.segment_counts, options.invariant);
+  auto [it, fresh] = shared_.selections.try_emplace(desc.text());
+  if (fresh) {
+    it->second = select_kernel(desc, shared_.device.kind(), shared_.section, options);
+  }
+  return it->second;
+}
+
+void PlanRunner::prepare_step(size_t index, size_t bucket) {
+  const PlanStep& step = plan_.steps[index];
+  BoundStep& bound = steps_[index];
+  if (step.kind == StepKind::kView || is_control(step)) return;
+  const Selection selection = select(step, bound, bucket);
+  const Bucket sizes = plan_.buckets.empty() ? Bucket{} : plan_.buckets[bucket];
+  const KernelDesc desc = describe(plan_, step, sizes, shared_.limits, bound.segment_counts,
+                                   shared_.options.selection.invariant);
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i] == kNoValue) continue;
+    const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
+    if (value.kind != PlanValue::Kind::kWeight) continue;
+    const WeightLayout layout = selection.kernel->layout
+                                    ? selection.kernel->layout(desc, selection.tactic, i)
+                                    : WeightLayout{};
+    bound.weight_views[i] = shared_.weights.view(value, layout);
+  }
+  bound.instances[bucket] = selection.kernel->prepare(desc, selection.tactic);
+  bound.kernels[bucket] = std::string(selection.kernel->name);
+  bound.capturable = bound.capturable && selection.kernel->capturable;
+  shared_.workspace(bound.instances[bucket]->workspace_bytes());
+  fill_step(index);
+}
+
+void PlanRunner::prepare_bucket(size_t bucket) {
+  if (!ready_buckets_.insert(bucket).second) return;
+  for (size_t s = 0; s < steps_.size(); ++s) prepare_step(s, bucket);
+}
+
+void PlanRunner::launch(size_t index, size_t bucket) {
+  BoundStep& bound = steps_[index];
+  KernelInstance& instance = *bound.instances[bucket];
+  const size_t bytes = instance.workspace_bytes();
+  ExecContext context{shared_.device,
+                      *shared_.stream,
+                      shared_.device.team(),
+                      {shared_.workspace(bytes), bytes},
+                      shared_.options.comm};
+  instance.launch({bound.inputs, bound.outputs, bound.segments}, context);
+}
+
+// Under a weight memory limit: hints the next step's weights, drops this step's.
+void PlanRunner::stream_weights(size_t index) {
+  auto for_weights = [&](size_t s, auto&& f) {
+    if (s >= plan_.steps.size()) return;
+    for (int id : plan_.steps[s].inputs) {
+      if (id == kNoValue) continue;
+      const PlanValue& value = plan_.values[static_cast<size_t>(id)];
+      if (value.kind == PlanValue::Kind::kWeight) f(value);
+    }
+  };
+  for_weights(index, [&](const PlanValue& value) { shared_.weights.drop(value); });
+  for_weights(index + 1, [&](const PlanValue& value) { shared_.weights.prefetch(value); });
+}
+
+void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
+  const SteadyClock clock;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const PlanStep& step = plan_.steps[s];
+    if (step.kind == StepKind::kView) continue;
+    const int64_t begin = profiling_ ? clock.now_ns() : 0;
+    if (is_control(step)) {
+      run_control(s, symbols);
+    } else {
+      launch(s, bucket);
+    }
+    if (shared_.options.weight_memory_limit > 0) stream_weights(s);
+    if (profiling_) {
+      shared_.stream->synchronize();
+      steps_[s].microseconds += static_cast<double>(clock.now_ns() - begin) * 1e-3;
+    }
+  }
+}
+
+bool PlanRunner::try_replay(size_t bucket, const SymbolValues& symbols) {
+  if (!shared_.options.capture || !bodies_.empty()) return false;
+  const bool capturable = std::all_of(steps_.begin(), steps_.end(),
+                                      [](const BoundStep& step) { return step.capturable; });
+  if (!capturable) return false;
+  if (captured_generation_ != shared_.workspace_generation) {
+    captures_.clear();
+    captured_generation_ = shared_.workspace_generation;
+  }
+  auto it = captures_.find(symbols);
+  if (it == captures_.end()) {
+    if (!shared_.device.begin_capture(*shared_.stream)) return false;
+    for (size_t s = 0; s < steps_.size(); ++s) {
+      if (plan_.steps[s].kind != StepKind::kView) launch(s, bucket);
+    }
+    it = captures_.emplace(symbols, shared_.device.end_capture(*shared_.stream)).first;
+  }
+  it->second->replay(*shared_.stream);
+  return true;
+}
+
+void PlanRunner::run(SymbolValues& symbols) {
+  if (!fresh_ || symbols != symbols_) refresh(symbols);
+  const size_t bucket = bucket_for(symbols);
+  prepare_bucket(bucket);
+  const StepInfo info{symbols, [&](std::string_view name) -> const TensorView* {
+                        const int id = plan_.find(name);
+                        return id == kNoValue ? nullptr : &views_[static_cast<size_t>(id)];
+                      }};
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    if (!steps_[s].instances[bucket]) continue;
+    steps_[s].instances[bucket]->step(info);
+    shared_.kernels_used.insert(steps_[s].kernels[bucket]);
+  }
+  if (!try_replay(bucket, symbols)) run_steps(bucket, symbols);
+  shared_.stream->synchronize();
+}
+
+void PlanRunner::enable_profile(bool on) {
+  profiling_ = on;
+  for (BoundStep& step : steps_) step.microseconds = 0;
+}
+
+std::vector<StepTiming> PlanRunner::profile() const {
+  std::vector<StepTiming> out;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    if (steps_[s].microseconds <= 0) continue;
+    std::string kernel;
+    for (const std::string& name : steps_[s].kernels) {
+      if (!name.empty() && kernel.find(name) == std::string::npos) {
+        kernel += (kernel.empty() ? "" : "+") + name;
+      }
+    }
+    out.push_back({plan_.steps[s].op, kernel, plan_.steps[s].origin, steps_[s].microseconds});
+  }
+  return out;
+}
+
+}  // namespace ingot

@@ -1,0 +1,116 @@
+// One plan bound to a device: the machinery behind Executor, also used for the bodies of If and
+// Loop.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/executor.h"
+#include "engine/memory.h"
+#include "engine/weights.h"
+
+namespace ingot {
+
+// What all runners of one executor share.
+struct RunnerShared {
+  RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o);
+  std::byte* workspace(size_t bytes);  // grows; pointers change only when it does
+
+  const Engine& engine;
+  Device& device;
+  const ExecutorOptions& options;
+  SymbolValues limits;
+  WeightStore weights;
+  const DeviceSection* section;
+  std::unique_ptr<Stream> stream;
+  Buffer workspace_buffer;
+  uint64_t workspace_generation = 0;
+  std::set<std::string> kernels_used;
+  std::map<std::string, Selection> selections;  // by descriptor text
+};
+
+// Sets or checks symbols so that `type` describes `shape`. Error{kInvalidArgument} naming `name`.
+void match_symbols(std::string_view name, const ValueType& type, const TensorView& view,
+                   SymbolValues& symbols);
+
+class PlanRunner {
+ public:
+  PlanRunner(RunnerShared& shared, const Plan& plan);
+
+  // An input's memory from outside (bodies) or its own at the limits (outermost plan).
+  void bind_input(int value, const TensorView& view);
+  // Inputs must be bound; symbols of inputs known. Adds symbols that control flow determines.
+  void run(SymbolValues& symbols);
+
+  TensorView view(int value) const { return views_[static_cast<size_t>(value)]; }
+  // Memory of a state; the shape is the caller's business.
+  TensorView state_view(int value) const {
+    return {plan_.values[static_cast<size_t>(value)].type.element,
+            {},
+            bases_[static_cast<size_t>(value)]};
+  }
+  const MemoryPlan& memory() const { return memory_; }
+  int64_t state_bytes() const { return state_bytes_; }
+  const Plan& plan() const { return plan_; }
+
+  void enable_profile(bool on);
+  std::vector<StepTiming> profile() const;
+
+ private:
+  struct BoundStep {
+    std::vector<TensorView> inputs;
+    std::vector<TensorView> outputs;
+    std::vector<std::vector<TensorView>> pieces;  // by input; only weights in several pieces
+    std::vector<std::span<const TensorView>> segments;
+    std::vector<int64_t> segment_counts;
+    std::vector<std::unique_ptr<KernelInstance>> instances;  // by bucket, made on first use
+    std::vector<std::string> kernels;                        // by bucket
+    std::vector<std::vector<TensorView>> weight_views;       // by input; empty unless a weight
+    bool capturable = true;
+    double microseconds = 0;
+  };
+
+  void bind_weights();
+  void refresh(const SymbolValues& symbols);
+  void refresh_value(int id, const SymbolValues& symbols);
+  void fill_step(size_t index);
+  size_t bucket_for(const SymbolValues& symbols) const;
+  void prepare_bucket(size_t bucket);
+  void prepare_step(size_t index, size_t bucket);
+  Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
+  void launch(size_t index, size_t bucket);
+  void stream_weights(size_t index);
+  bool try_replay(size_t bucket, const SymbolValues& symbols);
+  void run_steps(size_t bucket, SymbolValues& symbols);
+  // control_flow.cc
+  void run_control(size_t index, SymbolValues& symbols);
+  void run_if(const PlanStep& step, SymbolValues& symbols);
+  void run_loop(const PlanStep& step, SymbolValues& symbols);
+  std::vector<TensorView> call(int64_t subplan, const std::vector<TensorView>& inputs,
+                               const SymbolValues& symbols);
+  void set_dynamic(int value, const TensorView& source, SymbolValues& symbols);
+
+  RunnerShared& shared_;
+  const Plan& plan_;
+  MemoryPlan memory_;
+  Buffer arena_;
+  std::map<int, Buffer> owned_;                    // states, and dynamic values of known size
+  std::map<int, std::vector<std::byte>> dynamic_;  // values sized while running
+  std::vector<TensorView> views_;                  // by value
+  std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
+  std::vector<BoundStep> steps_;
+  std::set<size_t> ready_buckets_;
+  SymbolValues symbols_;  // of the last refresh
+  bool fresh_ = false;    // views_ match symbols_
+  std::vector<std::unique_ptr<PlanRunner>> bodies_;
+  std::map<SymbolValues, std::unique_ptr<CapturedGraph>> captures_;
+  uint64_t captured_generation_ = 0;
+  bool profiling_ = false;
+  int64_t state_bytes_ = 0;
+};
+
+}  // namespace ingot

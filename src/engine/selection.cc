@@ -1,0 +1,113 @@
+#include "engine/selection.h"
+
+#include "base/check.h"
+
+namespace ingot {
+namespace {
+
+// Symbols of the bucket over the limits.
+SymbolValues merged(const Bucket& bucket, const SymbolValues& limits) {
+  SymbolValues out = limits;
+  for (const auto& [name, value] : bucket) out[name] = value;
+  return out;
+}
+
+Shape evaluate_known(const SymShape& shape, const SymbolValues& values) {
+  Shape out;
+  for (const Dim& dim : shape) {
+    bool known = true;
+    for (const std::string& name : dim.symbols()) known &= values.count(name) > 0;
+    out.push_back(known ? dim.evaluate(values) : 1);
+  }
+  return out;
+}
+
+bool usable(const KernelDef& kernel, const KernelDesc& desc, std::vector<std::string>* rejected) {
+  std::string reason;
+  if (desc.invariant && !kernel.invariant) {
+    reason = "its rows depend on the batch";
+  } else if (kernel.supports) {
+    reason = kernel.supports(desc);
+  }
+  if (!reason.empty() && rejected) {
+    rejected->push_back(fmt::format("{}: {}", kernel.name, reason));
+  }
+  return reason.empty();
+}
+
+std::vector<std::string> tactics_of(const KernelDef& kernel, const KernelDesc& desc) {
+  if (!kernel.tactics) return {""};
+  std::vector<std::string> out = kernel.tactics(desc);
+  return out;
+}
+
+}  // namespace
+
+KernelDesc describe(const Plan& plan, const PlanStep& step, const Bucket& bucket,
+                    const SymbolValues& limits, const std::vector<int64_t>& segments,
+                    bool invariant) {
+  const SymbolValues values = merged(bucket, limits);
+  KernelDesc desc;
+  desc.op = step.op;
+  desc.attrs = step.attrs;
+  desc.invariant = invariant;
+  auto operand = [&](int id, size_t index, bool input) {
+    OperandDesc out;
+    out.present = id != kNoValue;
+    if (!out.present) return out;
+    const PlanValue& value = plan.values[static_cast<size_t>(id)];
+    out.type = value.type.element;
+    out.shape = evaluate_known(value.type.shape, values);
+    out.constant = value.kind == PlanValue::Kind::kWeight;
+    out.state = value.type.state;
+    if (input && index < segments.size()) out.segments = segments[index];
+    return out;
+  };
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    desc.inputs.push_back(operand(step.inputs[i], i, true));
+  }
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    desc.outputs.push_back(operand(step.outputs[i], i, false));
+  }
+  return desc;
+}
+
+std::vector<Selection> candidates(const KernelDesc& desc, std::string_view device_kind,
+                                  std::vector<std::string>* rejected) {
+  std::vector<Selection> out;
+  for (const KernelDef* kernel : kernels_for(device_kind, desc.op)) {
+    if (kernel == find_kernel(device_kind, "reference") && !out.empty()) continue;
+    if (!usable(*kernel, desc, rejected)) continue;
+    for (std::string& tactic : tactics_of(*kernel, desc)) {
+      out.push_back({kernel, std::move(tactic), false});
+    }
+  }
+  return out;
+}
+
+Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
+                        const DeviceSection* section, const SelectionOptions& options) {
+  if (options.reference) return {find_kernel(device_kind, "reference"), "", false};
+  if (section) {
+    auto it = section->choices.find(desc.text());
+    if (it != section->choices.end()) {
+      const KernelDef* kernel = find_kernel(device_kind, it->second.kernel);
+      if (kernel && kernel->version == it->second.version && usable(*kernel, desc, nullptr)) {
+        return {kernel, it->second.tactic, true};
+      }
+    }
+  }
+  const std::vector<Selection> all = candidates(desc, device_kind);
+  CHECK(!all.empty());
+  return all.front();
+}
+
+const DeviceSection* find_section(const Engine& engine, const Device& device) {
+  const std::string identity = device.identity();
+  for (const DeviceSection& section : engine.devices) {
+    if (section.device == identity) return &section;
+  }
+  return nullptr;
+}
+
+}  // namespace ingot

@@ -1,0 +1,42 @@
+// Binding, first half: which kernel and tactic runs a plan step on a device.
+#pragma once
+
+#include <string>
+
+#include "engine/engine.h"
+#include "kernels/kernel_def.h"
+
+namespace ingot {
+
+struct SelectionOptions {
+  bool reference = false;  // reference kernels only
+  bool invariant = false;  // only kernels whose rows do not depend on the batch
+};
+
+// A step's descriptor in a bucket: symbols from the bucket, missing ones from `limits`, unknown
+// ones (data-dependent sizes) as 1. `segments[i]` is the number of pieces of weight input i.
+KernelDesc describe(const Plan& plan, const PlanStep& step, const Bucket& bucket,
+                    const SymbolValues& limits, const std::vector<int64_t>& segments,
+                    bool invariant);
+
+struct Selection {
+  const KernelDef* kernel = nullptr;
+  std::string tactic;
+  bool tuned = false;  // from the device section, not by heuristics
+};
+
+// The tuned choice if `section` has one that still fits (kernel present, version equal, supports),
+// else the supported kernel of highest priority with its first tactic. Never fails: the reference
+// adapter accepts everything.
+Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
+                        const DeviceSection* section, const SelectionOptions& options);
+
+// Supported (kernel, tactic) pairs in order of preference, the reference adapter left out unless it
+// is the only one; `rejected` (optional) gets a line for each kernel that refused, with its reason.
+std::vector<Selection> candidates(const KernelDesc& desc, std::string_view device_kind,
+                                  std::vector<std::string>* rejected = nullptr);
+
+// The section tuned for exactly this device; nullptr if the engine has none.
+const DeviceSection* find_section(const Engine& engine, const Device& device);
+
+}  // namespace ingot

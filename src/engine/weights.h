@@ -1,0 +1,49 @@
+// Binding, second half: where weights are while an executor runs.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "kernels/kernel_def.h"
+#include "tensor/buffer.h"
+
+namespace ingot {
+
+// Pieces of weight values as views. On host-visible devices canonical weights are read where the
+// engine file is mapped, without a copy; elsewhere they are uploaded once. Packed layouts are made
+// at bind, after which the canonical pages are dropped from memory. One executor's; not thread
+// safe.
+class WeightStore {
+ public:
+  WeightStore(const Engine& engine, Device& device) : engine_(engine), device_(device) {}
+
+  // Pieces of a weight value; neighbours in memory are joined, so most merged weights are one
+  // piece.
+  std::vector<TensorView> pieces(const PlanValue& value) const;
+
+  // The value in a kernel's layout: canonical pieces when layout.name is empty. A second layout for
+  // one value is allowed only while the knob pack_budget_mb lasts (Error{kOutOfMemory} past it).
+  std::vector<TensorView> view(const PlanValue& value, const WeightLayout& layout);
+
+  // Bytes this store owns beside the mapped file.
+  size_t owned_bytes() const { return owned_bytes_; }
+
+  // Streaming under a memory limit: drops the value's mapped pages, or hints that they come next.
+  void drop(const PlanValue& value) const;
+  void prefetch(const PlanValue& value) const;
+
+ private:
+  std::vector<TensorView> upload(const PlanValue& value);
+
+  const Engine& engine_;
+  Device& device_;
+  std::map<std::string, std::vector<TensorView>> ready_;  // by value name + layout
+  std::map<std::string, int> layouts_;                    // copies by value name
+  std::vector<Buffer> buffers_;
+  size_t owned_bytes_ = 0;
+};
+
+}  // namespace ingot
