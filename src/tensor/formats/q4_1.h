@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
 
@@ -32,14 +33,14 @@ inline void q4_1_decode(const std::byte* src, int64_t blocks, float* dst) {
 
 inline void q4_1_encode(const float* src, int64_t blocks, std::byte* dst) {
   for (int64_t b = 0; b < blocks; ++b, src += 32) {
-    const auto [low, high] = std::minmax_element(src, src + 32);
-    const float d = (*high - *low) / 15.0f;
-    const float inverse = d > 0 ? 1.0f / d : 0.0f;
+    const auto [min, max] = std::minmax_element(src, src + 32);
+    const float d = (*max - *min) / 15.0f;
+    const float inverse = reciprocal(d);
     Q4_1Block block;
     block.d = f32_to_f16(d);
-    block.m = f32_to_f16(*low);
-    auto quantize = [&, minimum = *low](float x) {
-      return static_cast<uint8_t>(std::clamp((x - minimum) * inverse + 0.5f, 0.0f, 15.0f));
+    block.m = f32_to_f16(*min);
+    auto quantize = [&, low = *min](float x) {
+      return truncate_clamp((x - low) * inverse + 0.5f, 0, 15);
     };
     for (int i = 0; i < 16; ++i) {
       block.q[i] = static_cast<uint8_t>(quantize(src[i]) | (quantize(src[i + 16]) << 4));

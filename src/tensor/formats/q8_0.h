@@ -1,12 +1,12 @@
 // GGUF Q8_0: 32 elements, one float16 scale d, 32 signed bytes q; x = d * q.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
 
@@ -27,13 +27,12 @@ inline void q8_0_decode(const std::byte* src, int64_t blocks, float* dst) {
 
 inline void q8_0_encode(const float* src, int64_t blocks, std::byte* dst) {
   for (int64_t b = 0; b < blocks; ++b, src += 32) {
-    float peak = 0;
-    for (int i = 0; i < 32; ++i) peak = std::max(peak, std::fabs(src[i]));
+    const float d = std::fabs(signed_peak(src, 32)) / 127.0f;
+    const float inverse = reciprocal(d);
     Q8_0Block block;
-    const float d = peak / 127.0f;
     block.d = f32_to_f16(d);
     for (int i = 0; i < 32; ++i) {
-      block.q[i] = d > 0 ? static_cast<int8_t>(std::lround(src[i] / d)) : int8_t{0};
+      block.q[i] = static_cast<int8_t>(round_clamp(src[i] * inverse, -127, 127));
     }
     std::memcpy(dst + b * sizeof block, &block, sizeof block);
   }

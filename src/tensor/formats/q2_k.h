@@ -1,0 +1,62 @@
+// GGUF Q2_K: 256 elements in 16 groups of 16; a byte per group with a 4-bit scale (low half) and a
+// 4-bit minimum (high half), 64 bytes of 2-bit q, float16 d and dmin;
+// x = (d * scale) * q - dmin * minimum. Element e has bits 2 * (e / 32 % 4) and up of byte
+// e / 128 * 32 + e % 32.
+#pragma once
+
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
+
+namespace ingot {
+
+struct Q2_KBlock {
+  uint8_t scales[16];
+  uint8_t q[64];
+  uint16_t d;     // float16
+  uint16_t dmin;  // float16
+};
+static_assert(sizeof(Q2_KBlock) == 84);
+
+inline void q2_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b, dst += 256) {
+    Q2_KBlock block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    const float dmin = f16_to_f32(block.dmin);
+    for (int e = 0; e < 256; ++e) {
+      const uint8_t scale = block.scales[e / 16];
+      const float step = d * static_cast<float>(scale & 15);
+      const float offset = dmin * static_cast<float>(scale >> 4);
+      const int q = block.q[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
+      dst[e] = step * static_cast<float>(q) - offset;
+    }
+  }
+}
+
+inline void q2_k_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b, src += 256) {
+    const auto scales = pick_affine_scales<16>(src, 15, 3);
+    Q2_KBlock block = {};
+    block.d = scales.d;
+    block.dmin = scales.dmin;
+    for (int j = 0; j < 16; ++j) {
+      block.scales[j] = static_cast<uint8_t>(scales.scale[j] | (scales.minimum[j] << 4));
+    }
+    for (int e = 0; e < 256; ++e) {
+      const float x = src[e] + scales.offset(e / 16);
+      const int q = round_clamp(x * reciprocal(scales.step(e / 16)), 0, 3);
+      block.q[e / 128 * 32 + e % 32] |= static_cast<uint8_t>(q << (e / 32 % 4 * 2));
+    }
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q2_k_format() {
+  static const BlockFormat format = {"q2_k", 256, 84, 10, q2_k_decode, q2_k_encode};
+  return format;
+}
+
+}  // namespace ingot

@@ -1,0 +1,67 @@
+// GGUF Q3_K: 256 elements in 16 groups of 16; 32 bytes of high bits, 64 bytes of low 2-bit parts,
+// 16 6-bit scales in 12 bytes, float16 d; x = (d * (scale - 32)) * q with q = low - (high ? 0 : 4).
+// Element e has its low part as in Q2_K and its high bit at bit e / 32 of byte e % 32. Scale j has
+// its low nibble in byte j % 8 (high half for j >= 8) and its top bits in byte 8 + j % 4 at bit
+// j / 4 * 2.
+#pragma once
+
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
+
+namespace ingot {
+
+struct Q3_KBlock {
+  uint8_t high[32];
+  uint8_t low[64];
+  uint8_t scales[12];
+  uint16_t d;  // float16
+};
+static_assert(sizeof(Q3_KBlock) == 110);
+
+inline void q3_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b, dst += 256) {
+    Q3_KBlock block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    float step[16];
+    for (int j = 0; j < 16; ++j) {
+      const int low = block.scales[j % 8] >> (j / 8 * 4) & 15;
+      const int high = block.scales[8 + j % 4] >> (j / 4 * 2) & 3;
+      step[j] = d * static_cast<float>((low | high << 4) - 32);
+    }
+    for (int e = 0; e < 256; ++e) {
+      const int low = block.low[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
+      const int high = block.high[e % 32] >> (e / 32) & 1;
+      dst[e] = step[e / 16] * static_cast<float>(low - (high ? 0 : 4));
+    }
+  }
+}
+
+inline void q3_k_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b, src += 256) {
+    const auto scales = pick_symmetric_scales<16>(src, 31, 3);
+    Q3_KBlock block = {};
+    block.d = scales.d;
+    for (int j = 0; j < 16; ++j) {
+      const int scale = scales.scale[j] + 32;
+      block.scales[j % 8] |= static_cast<uint8_t>((scale & 15) << (j / 8 * 4));
+      block.scales[8 + j % 4] |= static_cast<uint8_t>((scale >> 4) << (j / 4 * 2));
+    }
+    for (int e = 0; e < 256; ++e) {
+      const int q = round_clamp(src[e] * reciprocal(scales.step(e / 16)), -3, 3) + 4;
+      block.low[e / 128 * 32 + e % 32] |= static_cast<uint8_t>((q & 3) << (e / 32 % 4 * 2));
+      block.high[e % 32] |= static_cast<uint8_t>((q >> 2) << (e / 32));
+    }
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q3_k_format() {
+  static const BlockFormat format = {"q3_k", 256, 110, 11, q3_k_decode, q3_k_encode};
+  return format;
+}
+
+}  // namespace ingot

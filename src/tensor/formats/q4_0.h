@@ -1,0 +1,51 @@
+// GGUF Q4_0: 32 elements, float16 scale d, 16 bytes of nibbles; element i < 16 is the low nibble of
+// byte i, element i + 16 its high nibble; x = d * (q - 8).
+#pragma once
+
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
+
+namespace ingot {
+
+struct Q4_0Block {
+  uint16_t d;  // float16
+  uint8_t q[16];
+};
+static_assert(sizeof(Q4_0Block) == 18);
+
+inline void q4_0_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
+    Q4_0Block block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    for (int i = 0; i < 16; ++i) {
+      dst[i] = d * static_cast<float>((block.q[i] & 15) - 8);
+      dst[i + 16] = d * static_cast<float>((block.q[i] >> 4) - 8);
+    }
+  }
+}
+
+// The element of largest magnitude becomes q = 0, which decodes to -8 d: d carries its sign.
+inline void q4_0_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b, src += 32) {
+    const float d = signed_peak(src, 32) / -8.0f;
+    const float inverse = reciprocal(d);
+    Q4_0Block block;
+    block.d = f32_to_f16(d);
+    auto quantize = [&](float x) { return truncate_clamp(x * inverse + 8.5f, 0, 15); };
+    for (int i = 0; i < 16; ++i) {
+      block.q[i] = static_cast<uint8_t>(quantize(src[i]) | (quantize(src[i + 16]) << 4));
+    }
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q4_0_format() {
+  static const BlockFormat format = {"q4_0", 32, 18, 2, q4_0_decode, q4_0_encode};
+  return format;
+}
+
+}  // namespace ingot

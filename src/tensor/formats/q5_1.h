@@ -1,0 +1,66 @@
+// GGUF Q5_1: 32 elements, float16 scale d and minimum m, 32 high bits, 16 bytes of low nibbles laid
+// out as in Q4_1; bit i of the high bits belongs to element i; x = d * q + m.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
+
+namespace ingot {
+
+struct Q5_1Block {
+  uint16_t d;  // float16
+  uint16_t m;  // float16
+  uint8_t high[4];
+  uint8_t low[16];
+};
+static_assert(sizeof(Q5_1Block) == 24);
+
+inline void q5_1_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
+    Q5_1Block block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    const float m = f16_to_f32(block.m);
+    uint32_t high;
+    std::memcpy(&high, block.high, 4);
+    for (int i = 0; i < 16; ++i) {
+      const int first = (block.low[i] & 15) | (static_cast<int>(high >> i & 1) << 4);
+      const int second = (block.low[i] >> 4) | (static_cast<int>(high >> (i + 16) & 1) << 4);
+      dst[i] = d * static_cast<float>(first) + m;
+      dst[i + 16] = d * static_cast<float>(second) + m;
+    }
+  }
+}
+
+inline void q5_1_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b, src += 32) {
+    const auto [min, max] = std::minmax_element(src, src + 32);
+    const float d = (*max - *min) / 31.0f;
+    const float inverse = reciprocal(d);
+    Q5_1Block block;
+    block.d = f32_to_f16(d);
+    block.m = f32_to_f16(*min);
+    uint32_t high = 0;
+    auto quantize = [&, low = *min](int i) {
+      const int q = truncate_clamp((src[i] - low) * inverse + 0.5f, 0, 31);
+      high |= static_cast<uint32_t>(q >> 4) << i;
+      return q & 15;
+    };
+    for (int i = 0; i < 16; ++i) {
+      block.low[i] = static_cast<uint8_t>(quantize(i) | (quantize(i + 16) << 4));
+    }
+    std::memcpy(block.high, &high, 4);
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q5_1_format() {
+  static const BlockFormat format = {"q5_1", 32, 24, 7, q5_1_decode, q5_1_encode};
+  return format;
+}
+
+}  // namespace ingot

@@ -1,0 +1,67 @@
+// GGUF Q5_K: as Q4_K with a fifth bit: 256 elements in 8 groups of 32; float16 d and dmin, 6-bit
+// scales and minima in 12 bytes, 32 bytes of high bits, 128 bytes of nibbles;
+// x = (d * scale) * q - dmin * minimum. Bit j of high byte i belongs to element i of group j.
+#pragma once
+
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
+
+namespace ingot {
+
+struct Q5_KBlock {
+  uint16_t d;     // float16
+  uint16_t dmin;  // float16
+  uint8_t scales[12];
+  uint8_t high[32];
+  uint8_t low[128];
+};
+static_assert(sizeof(Q5_KBlock) == 176);
+
+inline void q5_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    Q5_KBlock block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    const float dmin = f16_to_f32(block.dmin);
+    uint8_t scale[8], minimum[8];
+    unpack_scales_6bit(block.scales, scale, minimum);
+    for (int j = 0; j < 8; ++j, dst += 32) {
+      const float step = d * static_cast<float>(scale[j]);
+      const float offset = dmin * static_cast<float>(minimum[j]);
+      for (int i = 0; i < 32; ++i) {
+        const int low = block.low[j / 2 * 32 + i] >> (j % 2 * 4) & 15;
+        const int high = block.high[i] >> j & 1;
+        dst[i] = step * static_cast<float>(low | high << 4) - offset;
+      }
+    }
+  }
+}
+
+inline void q5_k_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    const auto scales = pick_affine_scales<8>(src, 63, 31);
+    Q5_KBlock block = {};
+    block.d = scales.d;
+    block.dmin = scales.dmin;
+    pack_scales_6bit(scales.scale.data(), scales.minimum.data(), block.scales);
+    for (int j = 0; j < 8; ++j, src += 32) {
+      const float inverse = reciprocal(scales.step(j));
+      for (int i = 0; i < 32; ++i) {
+        const int q = round_clamp((src[i] + scales.offset(j)) * inverse, 0, 31);
+        block.low[j / 2 * 32 + i] |= static_cast<uint8_t>((q & 15) << (j % 2 * 4));
+        block.high[i] |= static_cast<uint8_t>((q >> 4) << j);
+      }
+    }
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q5_k_format() {
+  static const BlockFormat format = {"q5_k", 256, 176, 13, q5_k_decode, q5_k_encode};
+  return format;
+}
+
+}  // namespace ingot

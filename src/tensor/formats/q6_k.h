@@ -1,0 +1,57 @@
+// GGUF Q6_K: 256 elements in 16 groups of 16; 128 bytes of low nibbles, 64 bytes of high 2-bit
+// parts, 16 signed byte scales, float16 d; x = (d * scale) * (q - 32). Element e has the low (e /
+// 64 even) or high nibble of byte e / 128 * 64 + e % 64, and bits 2 * (e / 32 % 4) and up of high
+// byte e / 128 * 32 + e % 32.
+#pragma once
+
+#include <cstring>
+
+#include "base/dtype.h"
+#include "tensor/block_format.h"
+#include "tensor/formats/contract/rounding.h"
+
+namespace ingot {
+
+struct Q6_KBlock {
+  uint8_t low[128];
+  uint8_t high[64];
+  int8_t scales[16];
+  uint16_t d;  // float16
+};
+static_assert(sizeof(Q6_KBlock) == 210);
+
+inline void q6_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  for (int64_t b = 0; b < blocks; ++b, dst += 256) {
+    Q6_KBlock block;
+    std::memcpy(&block, src + b * sizeof block, sizeof block);
+    const float d = f16_to_f32(block.d);
+    for (int e = 0; e < 256; ++e) {
+      const float step = d * static_cast<float>(block.scales[e / 16]);
+      const int low = block.low[e / 128 * 64 + e % 64] >> (e / 64 % 2 * 4) & 15;
+      const int high = block.high[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
+      dst[e] = step * static_cast<float>((low | high << 4) - 32);
+    }
+  }
+}
+
+inline void q6_k_encode(const float* src, int64_t blocks, std::byte* dst) {
+  for (int64_t b = 0; b < blocks; ++b, src += 256) {
+    const auto scales = pick_symmetric_scales<16>(src, 127, 31);
+    Q6_KBlock block = {};
+    block.d = scales.d;
+    for (int j = 0; j < 16; ++j) block.scales[j] = static_cast<int8_t>(scales.scale[j]);
+    for (int e = 0; e < 256; ++e) {
+      const int q = round_clamp(src[e] * reciprocal(scales.step(e / 16)), -31, 31) + 32;
+      block.low[e / 128 * 64 + e % 64] |= static_cast<uint8_t>((q & 15) << (e / 64 % 2 * 4));
+      block.high[e / 128 * 32 + e % 32] |= static_cast<uint8_t>((q >> 4) << (e / 32 % 4 * 2));
+    }
+    std::memcpy(dst + b * sizeof block, &block, sizeof block);
+  }
+}
+
+inline const BlockFormat& q6_k_format() {
+  static const BlockFormat format = {"q6_k", 256, 210, 14, q6_k_decode, q6_k_encode};
+  return format;
+}
+
+}  // namespace ingot
