@@ -127,6 +127,9 @@ class Graph final : public OpEmitter {
   // Free-form facts that travel into the engine ("architecture", "max_position_embeddings", ...).
   std::map<std::string, std::string>& metadata() { return metadata_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  // Holds whatever the weights' bytes view (a mapped file) for as long as the graph lives.
+  void keep_alive(std::shared_ptr<const void> owner) { owners_.push_back(std::move(owner)); }
+  const std::vector<std::shared_ptr<const void>>& owners() const { return owners_; }
   // Default upper bounds of symbols ("tokens" -> 2048), the limits an engine is built for.
   SymbolValues& limits() { return limits_; }
   const SymbolValues& limits() const { return limits_; }
@@ -148,6 +151,7 @@ class Graph final : public OpEmitter {
   std::vector<std::unique_ptr<Graph>> subgraphs_;
   std::map<std::string, std::string> metadata_;
   SymbolValues limits_;
+  std::vector<std::shared_ptr<const void>> owners_;
   // Views handed out by constant(), kept stable.
   mutable std::map<int, std::unique_ptr<TensorView>> constant_views_;
 };

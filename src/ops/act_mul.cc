@@ -57,7 +57,8 @@ const OpDef& act_mul_op() {
                                      gate[c] = activation(gate[c]) * up[c];
                                    store_row(args.outputs[0], r, 0, n, gate.data());
                                  }
-                               }};
+                               },
+                           .row_strided = true};
   return op;
 }
 

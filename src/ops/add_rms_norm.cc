@@ -15,7 +15,8 @@ const OpDef& add_rms_norm_op() {
           [](OpEmitter& emitter, const Attrs& attrs, std::span<const int> inputs) {
             const int sum = emitter.emit("add", {}, {inputs[0], inputs[1]});
             return std::vector<int>{sum, emitter.emit("rms_norm", attrs, {sum, inputs[2]})};
-          }};
+          },
+      .row_strided = true};
   return op;
 }
 

@@ -47,7 +47,8 @@ const OpDef& kv_append_op() {
   static const OpDef op = {.name = "kv_append",
                            .infer = infer,
                            .effects = {.aliases = {{0, 2}, {1, 3}}},
-                           .reference = reference};
+                           .reference = reference,
+                           .row_strided = true};
   return op;
 }
 

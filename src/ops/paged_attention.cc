@@ -93,7 +93,8 @@ void reference(const OpArgs& args) {
 // token_rows[tokens] (batch row of each token), query_offsets[batch + 1], context_lengths[batch],
 // block_tables[batch, max_blocks]. Query head h reads KV head h / (heads / kv_heads).
 const OpDef& paged_attention_op() {
-  static const OpDef op = {.name = "paged_attention", .infer = infer, .reference = reference};
+  static const OpDef op = {
+      .name = "paged_attention", .infer = infer, .reference = reference, .row_strided = true};
   return op;
 }
 

@@ -47,7 +47,8 @@ void reference(const OpArgs& args) {
 
 // y = x / sqrt(mean(x^2) + epsilon) * weight along the last axis (Zhang & Sennrich, 2019).
 const OpDef& rms_norm_op() {
-  static const OpDef op = {.name = "rms_norm", .infer = infer, .reference = reference};
+  static const OpDef op = {
+      .name = "rms_norm", .infer = infer, .reference = reference, .row_strided = true};
   return op;
 }
 

@@ -67,7 +67,8 @@ void reference(const OpArgs& args) {
 // angle(i) = position * inv_freq[i], in float32. Scaling schemes live in inv_freq[rotary_dim / 2];
 // dimensions past rotary_dim pass through.
 const OpDef& rope_op() {
-  static const OpDef op = {.name = "rope", .infer = infer, .reference = reference};
+  static const OpDef op = {
+      .name = "rope", .infer = infer, .reference = reference, .row_strided = true};
   return op;
 }
 

@@ -20,7 +20,8 @@ const OpDef& rope_kv_append_op() {
                                      "kv_append", {}, {k, in[2], in[3], in[4], in[5], in[6], in[7]},
                                      2);
                                  return std::vector<int>{q, caches[0], caches[1]};
-                               }};
+                               },
+                           .row_strided = true};
   return op;
 }
 

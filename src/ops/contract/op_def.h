@@ -129,6 +129,9 @@ struct OpDef {
   // Output k is the columns [offset, offset + width) of input 0 (split): the executor hands out
   // strided views and nothing is launched.
   bool column_view = false;
+  // Every kernel and the reference read inputs whose rows are strided; otherwise column views that
+  // feed this op are copied first.
+  bool row_strided = false;
   // if and loop: the executor runs the subgraphs; neither reference nor decompose is set.
   // Attributes ending in "_graph" hold subgraph indices; captured outer values are ordinary extra
   // inputs.

@@ -1,0 +1,22 @@
+// Changing a model's element type, and its config in checkpoint terms.
+#pragma once
+
+#include <memory>
+
+#include "models/contract/model_def.h"
+
+namespace ingot {
+
+// The same tensors with every weight in `dtype`: block formats are decoded, floats rounded to
+// nearest even. Tensors that have the type already are not copied. Conversion happens at once and
+// in parallel; the result owns its copies.
+std::shared_ptr<const WeightSource> convert_weights(std::shared_ptr<const WeightSource> source,
+                                                    DType dtype);
+
+// config.json of a checkpoint (DESIGN section 5) from a parsed Hugging Face config.
+Json checkpoint_config(const ModelDef& model, const Json& config, const WeightSource& weights);
+
+// The reverse: a checkpoint's config in Hugging Face terms, for ModelDef::parse_config.
+Json hf_config_from_checkpoint(const Json& checkpoint);
+
+}  // namespace ingot

@@ -1,0 +1,167 @@
+#include "models/contract/decoder.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "models";
+
+// Sizes an engine is built for unless told otherwise.
+constexpr int64_t kDefaultTokens = 512;  // packed tokens of one step (prefill chunk)
+constexpr int64_t kDefaultBatch = 8;
+
+// Activations: as asked, else bfloat16 when every matrix is bfloat16, else float32.
+DType choose_activation(const WeightSource& weights, const BuildOptions& options) {
+  if (options.dtype) return *options.dtype;
+  bool any = false;
+  for (const std::string& name : weights.names()) {
+    const WeightInfo& info = *weights.find(name);
+    if (info.shape.size() < 2) continue;
+    if (!(info.type == ElementType(DType::kBFloat16))) return DType::kFloat32;
+    any = true;
+  }
+  return any ? DType::kBFloat16 : DType::kFloat32;
+}
+
+std::vector<float> llama3_frequencies(const RopeConfig& rope, std::vector<float> base) {
+  // Llama 3.1's rule: long wavelengths are slowed by `factor`, short ones kept, those between are
+  // interpolated by how often they fit the original context.
+  const auto context = static_cast<double>(rope.original_max_position);
+  for (float& frequency : base) {
+    const double wavelength = 2 * std::numbers::pi / frequency;
+    if (wavelength > context / rope.low_freq_factor) {
+      frequency = static_cast<float>(frequency / rope.factor);
+    } else if (wavelength > context / rope.high_freq_factor) {
+      const double smooth = (context / wavelength - rope.low_freq_factor) /
+                            (rope.high_freq_factor - rope.low_freq_factor);
+      frequency = static_cast<float>((1 - smooth) * frequency / rope.factor + smooth * frequency);
+    }
+  }
+  return base;
+}
+
+}  // namespace
+
+DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& options,
+                               int64_t max_positions, Graph& graph)
+    : weights_(weights),
+      graph_(graph),
+      activation_(choose_activation(weights, options)),
+      kv_(options.kv_dtype.value_or(activation_)) {
+  const Dim tokens = Dim::symbol("tokens");
+  const Dim batch = Dim::symbol("batch");
+  auto vector_input = [&](std::string_view name, Dim size) {
+    return graph_.add_input(name, {DType::kInt32, {std::move(size)}});
+  };
+  inputs_.token_ids = vector_input("token_ids", tokens);
+  inputs_.positions = vector_input("positions", tokens);
+  inputs_.token_rows = vector_input("token_rows", tokens);
+  inputs_.query_offsets = vector_input("query_offsets", batch + 1);
+  inputs_.context_lengths = vector_input("context_lengths", batch);
+  inputs_.block_tables =
+      graph_.add_input("block_tables", {DType::kInt32, {batch, Dim::symbol("max_blocks")}});
+  inputs_.logit_rows = vector_input("logit_rows", Dim::symbol("logit_rows"));
+  const int64_t blocks = (max_positions + kPageTokens - 1) / kPageTokens;
+  graph_.limits() = {{"tokens", kDefaultTokens},
+                     {"batch", kDefaultBatch},
+                     {"max_blocks", blocks},
+                     {"logit_rows", kDefaultBatch},
+                     {"kv_pages", blocks}};
+  graph_.metadata()["max_position_embeddings"] = std::to_string(max_positions);
+  graph_.metadata()["activation_dtype"] = std::string(dtype_name(activation_));
+}
+
+int DecoderBuilder::weight(const std::string& name, int shard_axis) {
+  auto it = values_.find(name);
+  if (it != values_.end()) return it->second;
+  const WeightInfo& info = weights_.require(name);
+  auto data = std::make_shared<TensorData>();
+  data->name = name;
+  data->type = info.type;
+  data->shape = info.shape;
+  data->bytes = info.bytes;
+  return values_[name] = graph_.add_weight(name, {{std::move(data)}, shard_axis});
+}
+
+int DecoderBuilder::linear(int x, const std::string& name, int shard_axis, std::string dtype) {
+  std::vector<int> inputs = {x, weight(name + ".weight", shard_axis)};
+  if (has(name + ".bias")) inputs.push_back(weight(name + ".bias", shard_axis == 0 ? 0 : -1));
+  Attrs attrs;
+  if (!dtype.empty()) attrs["dtype"] = std::move(dtype);
+  return graph_.emit("linear", std::move(attrs), std::move(inputs));
+}
+
+int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon) {
+  return graph_.emit("rms_norm", {{"epsilon", epsilon}}, {x, weight(weight_name)});
+}
+
+int DecoderBuilder::embedding(const std::string& weight_name) {
+  return graph_.emit("embedding", {{"dtype", std::string(dtype_name(activation_))}},
+                     {inputs_.token_ids, weight(weight_name, 0)});
+}
+
+int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attention& shape) {
+  auto cache = [&](std::string_view which) {
+    return graph_.add_state(fmt::format("{}_cache.{}", which, layer), kv_,
+                            {Dim::symbol("kv_pages"), shape.kv_heads, kPageTokens, shape.head_dim},
+                            {"kv", StateKind::kPaged, 0});
+  };
+  const int k_cache = cache("k");
+  const int v_cache = cache("v");
+  if (shape.inv_freq != kNoValue) {
+    const Attrs attrs = {{"head_dim", shape.head_dim},
+                         {"interleaved", shape.interleaved},
+                         {"scale", shape.rope_scale}};
+    q = graph_.emit("rope", attrs, {q, inputs_.positions, shape.inv_freq});
+    k = graph_.emit("rope", attrs, {k, inputs_.positions, shape.inv_freq});
+  }
+  const std::vector<int> caches = graph_.emit_many(
+      "kv_append", {},
+      {k, v, k_cache, v_cache, inputs_.positions, inputs_.token_rows, inputs_.block_tables}, 2);
+  state_tokens_.insert(state_tokens_.end(), caches.begin(), caches.end());
+  const double scale =
+      shape.scale != 0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
+  Attrs attrs = {{"head_dim", shape.head_dim}, {"scale", scale}};
+  if (shape.window > 0) attrs["window"] = shape.window;
+  if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
+  return graph_.emit("paged_attention", std::move(attrs),
+                     {q, caches[0], caches[1], inputs_.positions, inputs_.token_rows,
+                      inputs_.query_offsets, inputs_.context_lengths, inputs_.block_tables});
+}
+
+int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim) {
+  const auto rotary =
+      static_cast<int64_t>(static_cast<double>(head_dim) * rope.partial_rotary_factor);
+  std::vector<float> frequencies;
+  for (int64_t i = 0; i < rotary; i += 2) {
+    // float32 like the reference implementations, so that large angles round the same way.
+    const auto exponent = static_cast<float>(i) / static_cast<float>(rotary);
+    frequencies.push_back(1.0f / std::pow(static_cast<float>(rope.theta), exponent));
+  }
+  if (rope.type == "linear") {
+    for (float& f : frequencies) f = static_cast<float>(f / rope.factor);
+  } else if (rope.type == "llama3") {
+    frequencies = llama3_frequencies(rope, std::move(frequencies));
+  } else if (rope.type != "default") {
+    fail(ErrorCode::kUnsupported, kWhere, "rope_scaling type '{}' is not supported yet", rope.type);
+  }
+  const Shape shape = {static_cast<int64_t>(frequencies.size())};
+  return graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(frequencies)));
+}
+
+void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
+                            const std::string& head) {
+  x = graph_.emit("gather", {}, {x, inputs_.logit_rows});
+  x = rms_norm(x, norm, epsilon);
+  const int logits =
+      graph_.emit("linear", {{"dtype", std::string("float32")}}, {x, weight(head, 0)});
+  graph_.rename(logits, "logits");
+  graph_.add_output(logits);
+  for (int token : state_tokens_) graph_.add_output(token);
+}
+
+}  // namespace ingot

@@ -1,0 +1,232 @@
+#include "models/contract/llama_family.h"
+
+#include "models/contract/convert_dtype.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "models/llama";
+
+// GGUF metadata in Hugging Face terms.
+Json config_from_gguf(const GgufFile& file, const LlamaVariant& variant) {
+  const std::string p(variant.gguf_prefix);
+  Json config;
+  config["hidden_size"] = file.require_int(p + ".embedding_length");
+  config["num_hidden_layers"] = file.require_int(p + ".block_count");
+  config["num_attention_heads"] = file.require_int(p + ".attention.head_count");
+  config["num_key_value_heads"] =
+      file.get_int(p + ".attention.head_count_kv", config["num_attention_heads"].get<int64_t>());
+  config["intermediate_size"] = file.require_int(p + ".feed_forward_length");
+  config["max_position_embeddings"] = file.require_int(p + ".context_length");
+  config["rms_norm_eps"] = file.require_float(p + ".attention.layer_norm_rms_epsilon");
+  config["rope_theta"] = file.get_float(p + ".rope.freq_base", 10000.0);
+  if (file.has(p + ".attention.key_length")) {
+    config["head_dim"] = file.require_int(p + ".attention.key_length");
+  }
+  const std::string_view scaling = file.get_string(p + ".rope.scaling.type", "none");
+  if (scaling == "linear") {
+    config["rope_scaling"] = {{"rope_type", "linear"},
+                              {"factor", file.require_float(p + ".rope.scaling.factor")}};
+  } else if (scaling != "none") {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: rope scaling '{}' is not supported", file.origin(),
+         scaling);
+  }
+  if (file.has("rope_freqs.weight")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: per-dimension rope factors (rope_freqs.weight) are not supported", file.origin());
+  }
+  const WeightInfo& embedding = file.require("token_embd.weight");
+  config["vocab_size"] = embedding.shape.empty() ? 0 : embedding.shape[0];
+  config["tie_word_embeddings"] = !file.contains("output.weight");
+  if (file.has(p + ".attention.sliding_window")) {
+    config["sliding_window"] = file.require_int(p + ".attention.sliding_window");
+    config["use_sliding_window"] = true;
+  }
+  config["attention_bias"] = file.contains("blk.0.attn_q.bias");
+  return config;
+}
+
+int64_t positive(const Json& config, std::string_view key, const std::string& file,
+                 int64_t limit = int64_t{1} << 31) {
+  const auto value = json_require<int64_t>(config, key, kWhere, file);
+  if (value < 1 || value > limit) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected 1 to {}, found {}", file, key, limit,
+         value);
+  }
+  return value;
+}
+
+// Window of attention in tokens, 0 for none.
+int64_t sliding_window(const Json& config, const LlamaVariant& variant, const std::string& file) {
+  const auto window = json_get<int64_t>(config, "sliding_window", 0, kWhere, file);
+  if (!variant.window_needs_flag) return window;
+  const bool used = json_get<bool>(config, "use_sliding_window", false, kWhere, file);
+  const auto layers = json_get<int64_t>(config, "num_hidden_layers", 0, kWhere, file);
+  const auto first = json_get<int64_t>(config, "max_window_layers", 28, kWhere, file);
+  if (used && window > 0 && first > 0 && first < layers) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: max_window_layers {} of {}: windows on some layers only are not supported", file,
+         first, layers);
+  }
+  return used && first == 0 ? window : 0;
+}
+
+}  // namespace
+
+Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) {
+  const std::string& file = source.config_file.empty() ? source.path : source.config_file;
+  Json raw = source.config;
+  if (source.gguf) raw = config_from_gguf(*source.gguf, variant);
+  if (source.kind == ModelSourceKind::kCheckpoint) raw = hf_config_from_checkpoint(source.config);
+
+  Json config;
+  const int64_t hidden = config["hidden_size"] = positive(raw, "hidden_size", file);
+  const int64_t heads = config["num_attention_heads"] =
+      positive(raw, "num_attention_heads", file, hidden);
+  config["num_hidden_layers"] = positive(raw, "num_hidden_layers", file, 4096);
+  config["intermediate_size"] = positive(raw, "intermediate_size", file);
+  config["vocab_size"] = positive(raw, "vocab_size", file);
+  config["max_position_embeddings"] = positive(raw, "max_position_embeddings", file);
+  const auto kv_heads = json_get<int64_t>(raw, "num_key_value_heads", heads, kWhere, file);
+  if (kv_heads < 1 || heads % kv_heads != 0) {
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: 'num_key_value_heads': expected a divisor of {}, found {}", file, heads, kv_heads);
+  }
+  config["num_key_value_heads"] = kv_heads;
+  const auto head_dim = json_get<int64_t>(raw, "head_dim", hidden / heads, kWhere, file);
+  if (head_dim < 2 || head_dim % 2 != 0 || head_dim > 4096) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: 'head_dim': expected an even size up to 4096, found {}",
+         file, head_dim);
+  }
+  config["head_dim"] = head_dim;
+  const auto epsilon = json_get<double>(raw, "rms_norm_eps", 1e-6, kWhere, file);
+  config["rms_norm_eps"] = epsilon;
+  config["tie_word_embeddings"] = json_get<bool>(raw, "tie_word_embeddings", false, kWhere, file);
+  config["attention_bias"] =
+      variant.qkv_bias || json_get<bool>(raw, "attention_bias", false, kWhere, file);
+  config["mlp_bias"] = json_get<bool>(raw, "mlp_bias", false, kWhere, file);
+  const auto act = json_get<std::string>(raw, "hidden_act", "silu", kWhere, file);
+  if (act != "silu") {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: 'hidden_act': expected silu, found '{}'", file, act);
+  }
+  config["hidden_act"] = act;
+  config["sliding_window"] = sliding_window(raw, variant, file);
+  if (source.kind == ModelSourceKind::kCheckpoint) {
+    config["sliding_window"] = json_get<int64_t>(raw, "sliding_window", 0, kWhere, file);
+  }
+  const RopeConfig rope = read_rope_config(raw, file);
+  config["rope_theta"] = rope.theta;
+  if (rope.type != "default") {
+    config["rope_scaling"] = {{"rope_type", rope.type},
+                              {"factor", rope.factor},
+                              {"low_freq_factor", rope.low_freq_factor},
+                              {"high_freq_factor", rope.high_freq_factor},
+                              {"original_max_position_embeddings", rope.original_max_position}};
+  }
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    if (raw.contains(key)) config[key] = raw[key];
+  }
+  return config;
+}
+
+std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant) {
+  const auto hidden = config["hidden_size"].get<int64_t>();
+  const auto heads = config["num_attention_heads"].get<int64_t>();
+  const auto kv_heads = config["num_key_value_heads"].get<int64_t>();
+  const auto dim = config["head_dim"].get<int64_t>();
+  const auto inner = config["intermediate_size"].get<int64_t>();
+  const auto vocab = config["vocab_size"].get<int64_t>();
+  std::vector<WeightName> out;
+  auto matrix = [&](std::string hf, std::string gguf, std::string ours, int64_t rows,
+                    int64_t columns, int64_t permuted = 0) {
+    out.push_back({hf + ".weight",
+                   gguf + ".weight",
+                   ours + ".weight",
+                   {rows, columns},
+                   false,
+                   variant.gguf_permuted ? permuted : 0});
+  };
+  auto bias = [&](std::string hf, std::string gguf, std::string ours, int64_t rows,
+                  int64_t permuted = 0) {
+    out.push_back({hf + ".bias",
+                   gguf + ".bias",
+                   ours + ".bias",
+                   {rows},
+                   false,
+                   variant.gguf_permuted ? permuted : 0});
+  };
+  auto norm = [&](std::string hf, std::string gguf, std::string ours) {
+    out.push_back({hf + ".weight", gguf + ".weight", ours + ".weight", {hidden}});
+  };
+  const bool attention_bias = config["attention_bias"].get<bool>();
+  const bool output_bias = attention_bias && !variant.qkv_bias;
+  matrix("model.embed_tokens", "token_embd", "transformer.vocab_embedding", vocab, hidden);
+  for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
+    const std::string hf = fmt::format("model.layers.{}.", i);
+    const std::string gguf = fmt::format("blk.{}.", i);
+    const std::string ours = fmt::format("transformer.layers.{}.", i);
+    norm(hf + "input_layernorm", gguf + "attn_norm", ours + "input_layernorm");
+    const std::string qkv = ours + "attention.qkv";
+    matrix(hf + "self_attn.q_proj", gguf + "attn_q", qkv, heads * dim, hidden, heads);
+    matrix(hf + "self_attn.k_proj", gguf + "attn_k", qkv, kv_heads * dim, hidden, kv_heads);
+    matrix(hf + "self_attn.v_proj", gguf + "attn_v", qkv, kv_heads * dim, hidden);
+    if (attention_bias) {
+      bias(hf + "self_attn.q_proj", gguf + "attn_q", qkv, heads * dim, heads);
+      bias(hf + "self_attn.k_proj", gguf + "attn_k", qkv, kv_heads * dim, kv_heads);
+      bias(hf + "self_attn.v_proj", gguf + "attn_v", qkv, kv_heads * dim);
+    }
+    matrix(hf + "self_attn.o_proj", gguf + "attn_output", ours + "attention.dense", hidden,
+           heads * dim);
+    if (output_bias)
+      bias(hf + "self_attn.o_proj", gguf + "attn_output", ours + "attention.dense", hidden);
+    norm(hf + "post_attention_layernorm", gguf + "ffn_norm", ours + "post_layernorm");
+    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
+    matrix(hf + "mlp.gate_proj", gguf + "ffn_gate", ours + "mlp.fc", inner, hidden);
+    matrix(hf + "mlp.up_proj", gguf + "ffn_up", ours + "mlp.gate", inner, hidden);
+    matrix(hf + "mlp.down_proj", gguf + "ffn_down", ours + "mlp.proj", hidden, inner);
+    if (config["mlp_bias"].get<bool>()) {
+      bias(hf + "mlp.gate_proj", gguf + "ffn_gate", ours + "mlp.fc", inner);
+      bias(hf + "mlp.up_proj", gguf + "ffn_up", ours + "mlp.gate", inner);
+      bias(hf + "mlp.down_proj", gguf + "ffn_down", ours + "mlp.proj", hidden);
+    }
+  }
+  norm("model.norm", "output_norm", "transformer.ln_f");
+  if (!config["tie_word_embeddings"].get<bool>()) {
+    matrix("lm_head", "output", "lm_head", vocab, hidden);
+  }
+  return out;
+}
+
+void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
+                 Graph& graph) {
+  DecoderBuilder b(weights, options, config["max_position_embeddings"].get<int64_t>(), graph);
+  const auto epsilon = config["rms_norm_eps"].get<double>();
+  DecoderBuilder::Attention attention;
+  attention.heads = config["num_attention_heads"].get<int64_t>();
+  attention.kv_heads = config["num_key_value_heads"].get<int64_t>();
+  attention.head_dim = config["head_dim"].get<int64_t>();
+  attention.window = config["sliding_window"].get<int64_t>();
+  attention.inv_freq =
+      b.inverse_frequencies(read_rope_config(config, "config"), attention.head_dim);
+  int x = b.embedding("model.embed_tokens.weight");
+  for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
+    graph.set_origin(fmt::format("layer {}", i));
+    const std::string p = fmt::format("model.layers.{}.", i);
+    int h = b.rms_norm(x, p + "input_layernorm.weight", epsilon);
+    const int q = b.linear(h, p + "self_attn.q_proj", 0);
+    const int k = b.linear(h, p + "self_attn.k_proj", 0);
+    const int v = b.linear(h, p + "self_attn.v_proj", 0);
+    h = b.attention(q, k, v, i, attention);
+    x = graph.emit("add", {}, {b.linear(h, p + "self_attn.o_proj", 1), x});
+    h = b.rms_norm(x, p + "post_attention_layernorm.weight", epsilon);
+    const int gate = b.linear(h, p + "mlp.gate_proj", 0);
+    const int up = b.linear(h, p + "mlp.up_proj", 0);
+    h = graph.emit("act_mul", {{"activation", std::string("silu")}}, {gate, up});
+    x = graph.emit("add", {}, {b.linear(h, p + "mlp.down_proj", 1), x});
+  }
+  graph.set_origin("head");
+  const bool tied = config["tie_word_embeddings"].get<bool>();
+  b.finish(x, "model.norm.weight", epsilon, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+}
+
+}  // namespace ingot

@@ -1,0 +1,22 @@
+// What Llama, Mistral and Qwen2 share: one block, different biases, windows and file names.
+#pragma once
+
+#include "models/contract/decoder.h"
+
+namespace ingot {
+
+// How a member differs from plain Llama.
+struct LlamaVariant {
+  std::string_view gguf_prefix;    // metadata prefix: "llama", "qwen2"
+  bool qkv_bias = false;           // biases on q, k and v unless the config says otherwise
+  bool gguf_permuted = true;       // GGUF reorders q and k rows
+  bool window_needs_flag = false;  // sliding_window counts only with use_sliding_window
+};
+
+// ModelDef members, in terms of a variant.
+Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant);
+std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant);
+void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
+                 Graph& graph);
+
+}  // namespace ingot

@@ -1,0 +1,148 @@
+#include "models/contract/model_def.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "loaders/checkpoint.h"
+#include "models/contract/convert_dtype.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "models";
+
+// GGUF stores query and key rows of Llama models pairwise: row 2i + j of a head is Hugging Face row
+// j * dim / 2 + i. Whole rows move, so blocks stay encoded.
+std::span<const std::byte> unpermute(WeightTable& table, const WeightInfo& info, int64_t heads) {
+  const int64_t rows = info.shape[0];
+  const int64_t head_rows = rows / heads;
+  const auto row_bytes = static_cast<size_t>(info.type.bytes(element_count(info.shape) / rows));
+  std::vector<std::byte> out(info.bytes.size());
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t head = row / head_rows;
+    const int64_t j = row % head_rows / (head_rows / 2);
+    const int64_t i = row % (head_rows / 2);
+    const int64_t from = head * head_rows + 2 * i + j;
+    std::memcpy(out.data() + static_cast<size_t>(row) * row_bytes,
+                info.bytes.data() + static_cast<size_t>(from) * row_bytes, row_bytes);
+  }
+  return table.keep_aligned(out);
+}
+
+void add_gguf(WeightTable& table, const WeightSource& source, const WeightName& name) {
+  if (name.optional && !source.contains(name.gguf)) return;
+  WeightInfo info = source.require(name.gguf, name.shape);
+  info.name = name.hf;
+  if (name.gguf_permuted > 0) info.bytes = unpermute(table, info, name.gguf_permuted);
+  table.add(std::move(info));
+}
+
+// Rows of `name` inside its checkpoint tensor, which may be kept as segments of different formats.
+void add_checkpoint(WeightTable& table, const WeightSource& source, const WeightName& name,
+                    int64_t first_row) {
+  const bool present =
+      source.contains(name.checkpoint) || source.contains(name.checkpoint + ".segment.0");
+  if (name.optional && !present) return;
+  int64_t row = 0;
+  for (const WeightInfo* piece : checkpoint_segments(source, name.checkpoint)) {
+    const int64_t rows = piece->shape.empty() ? 0 : piece->shape[0];
+    if (first_row >= row && first_row + name.shape[0] <= row + rows) {
+      const int64_t row_bytes = piece->type.bytes(element_count(piece->shape) / rows);
+      WeightInfo info = *piece;
+      info.name = name.hf;
+      info.shape = name.shape;
+      info.bytes = piece->bytes.subspan(static_cast<size_t>((first_row - row) * row_bytes),
+                                        static_cast<size_t>(name.shape[0] * row_bytes));
+      Shape expected = piece->shape;
+      expected[0] = name.shape[0];
+      if (expected != name.shape) break;
+      table.add(std::move(info));
+      return;
+    }
+    row += rows;
+  }
+  fail(ErrorCode::kCorrupt, kWhere, "{}: tensor '{}': expected rows {} to {} as {}",
+       source.origin(), name.checkpoint, first_row, first_row + name.shape[0],
+       shape_text(name.shape));
+}
+
+}  // namespace
+
+const ModelDef& find_model(std::string_view architecture) {
+  std::string known;
+  for (const ModelDef* model : models_model_list()) {
+    if (model->name == architecture) return *model;
+    for (std::string_view alias : model->architectures) {
+      if (alias == architecture) return *model;
+      known += (known.empty() ? "" : ", ") + std::string(alias);
+    }
+  }
+  fail(ErrorCode::kUnsupported, kWhere, "unknown architecture '{}'; known: {}", architecture,
+       known);
+}
+
+std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
+                                                      const ModelDef& model, const Json& config) {
+  auto table = std::make_shared<WeightTable>(source.weights->origin());
+  for (const auto& file : source.weights->files()) table->add_file(file);
+  const std::vector<WeightName> names = model.weights(config);
+  std::string group;
+  int64_t row = 0;
+  for (const WeightName& name : names) {
+    if (name.checkpoint != group) row = 0;
+    group = name.checkpoint;
+    switch (source.kind) {
+      case ModelSourceKind::kHuggingFace:
+        if (!name.optional || source.weights->contains(name.hf)) {
+          table->add(source.weights->require(name.hf, name.shape));
+        }
+        break;
+      case ModelSourceKind::kGguf:
+        add_gguf(*table, *source.weights, name);
+        break;
+      case ModelSourceKind::kCheckpoint:
+        add_checkpoint(*table, *source.weights, name, row);
+        break;
+    }
+    row += name.shape.empty() ? 0 : name.shape[0];
+  }
+  // Sources hold what they map or copied; keep all of it alive with the table.
+  return std::shared_ptr<const WeightSource>(
+      table.get(), [table, keep = source.weights](const WeightSource*) mutable {
+        table.reset();
+        keep.reset();
+      });
+}
+
+std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options) {
+  const ModelDef& model = find_model(source.architecture);
+  const Json config = model.parse_config(source);
+  std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
+  if (options.dtype) weights = convert_weights(weights, *options.dtype);
+  auto graph = std::make_unique<Graph>(std::string(model.name));
+  graph->metadata()["architecture"] = std::string(model.name);
+  graph->metadata()["config"] = config.dump();
+  model.build(config, *weights, options, *graph);
+  graph->keep_alive(weights);
+  return graph;
+}
+
+void convert_model(const ModelSource& source, const BuildOptions& options,
+                   const std::string& directory) {
+  const ModelDef& model = find_model(source.architecture);
+  const Json config = model.parse_config(source);
+  std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
+  if (options.dtype) weights = convert_weights(weights, *options.dtype);
+  std::vector<CheckpointTensor> tensors;
+  for (const WeightName& name : model.weights(config)) {
+    if (name.optional && !weights->contains(name.hf)) continue;
+    if (tensors.empty() || tensors.back().name != name.checkpoint) {
+      tensors.push_back({name.checkpoint, {}});
+    }
+    tensors.back().sources.push_back(name.hf);
+  }
+  write_checkpoint(directory, checkpoint_config(model, config, *weights), *weights, tensors,
+                   source);
+}
+
+}  // namespace ingot

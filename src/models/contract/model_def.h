@@ -1,0 +1,62 @@
+// The contract of a model architecture: models/<name>.cc defines `const ModelDef& <name>_model()`.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "graph/graph.h"
+#include "loaders/model_source.h"
+
+namespace ingot {
+
+// One tensor of the model under the names of each kind of file. `checkpoint` may be shared by
+// several rows of the table (query, key and value make one qkv): they follow each other there.
+struct WeightName {
+  std::string hf;
+  std::string gguf;
+  std::string checkpoint;
+  Shape shape;                // [out, in]
+  bool optional = false;      // a bias that some checkpoints have
+  int64_t gguf_permuted = 0;  // heads whose rows GGUF reorders for interleaved rotation; 0 = none
+};
+
+struct BuildOptions {
+  // Element type of weights and activations; without it weights stay as stored, activations follow
+  // the weights (bfloat16 for bfloat16) and are float32 beside block formats.
+  std::optional<DType> dtype;
+  std::optional<DType> kv_dtype;  // default: the activations' type
+};
+
+struct ModelDef {
+  std::string_view name;  // checkpoint "architecture", equal to the file's stem
+  // Other names: Hugging Face classes ("LlamaForCausalLM") and GGUF architectures ("llama").
+  std::vector<std::string_view> architectures;
+  // The config in Hugging Face terms with every default filled in, whatever the source. Throws
+  // Error{kCorrupt, kUnsupported} naming file, key, expected and found.
+  Json (*parse_config)(const ModelSource& source);
+  std::vector<WeightName> (*weights)(const Json& config);
+  // `weights` answers to the hf names of the table above, in Hugging Face layout.
+  void (*build)(const Json& config, const WeightSource& weights, const BuildOptions& options,
+                Graph& graph);
+};
+
+// Generated from models/*.cc.
+const std::vector<const ModelDef*>& models_model_list();
+// By any of its names. Error{kUnsupported} lists what is known.
+const ModelDef& find_model(std::string_view architecture);
+
+// A model source seen through its architecture's table: hf names and layout for every kind.
+std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
+                                                      const ModelDef& model, const Json& config);
+
+// Builds the graph of a source: find_model, parse_config, canonical_weights, build.
+std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options);
+
+// Writes a checkpoint directory (loaders/checkpoint.h) from any source.
+void convert_model(const ModelSource& source, const BuildOptions& options,
+                   const std::string& directory);
+
+}  // namespace ingot

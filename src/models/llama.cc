@@ -1,0 +1,19 @@
+#include "models/contract/llama_family.h"
+
+namespace ingot {
+namespace {
+constexpr LlamaVariant kVariant = {.gguf_prefix = "llama"};
+}  // namespace
+
+// Llama 1 to 3 (Touvron et al., 2023; grouped queries and llama3 rope scaling), SmolLM2.
+const ModelDef& llama_model() {
+  static const ModelDef model = {
+      .name = "llama",
+      .architectures = {"LlamaForCausalLM"},
+      .parse_config = [](const ModelSource& s) { return parse_llama_config(s, kVariant); },
+      .weights = [](const Json& config) { return llama_weights(config, kVariant); },
+      .build = build_llama};
+  return model;
+}
+
+}  // namespace ingot

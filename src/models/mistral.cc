@@ -1,0 +1,19 @@
+#include "models/contract/llama_family.h"
+
+namespace ingot {
+namespace {
+constexpr LlamaVariant kVariant = {.gguf_prefix = "llama"};
+}  // namespace
+
+// Mistral 7B (Jiang et al., 2023): Llama with a sliding window on every layer.
+const ModelDef& mistral_model() {
+  static const ModelDef model = {
+      .name = "mistral",
+      .architectures = {"MistralForCausalLM"},
+      .parse_config = [](const ModelSource& s) { return parse_llama_config(s, kVariant); },
+      .weights = [](const Json& config) { return llama_weights(config, kVariant); },
+      .build = build_llama};
+  return model;
+}
+
+}  // namespace ingot

@@ -1,0 +1,20 @@
+#include "models/contract/llama_family.h"
+
+namespace ingot {
+namespace {
+constexpr LlamaVariant kVariant = {
+    .gguf_prefix = "qwen2", .qkv_bias = true, .gguf_permuted = false, .window_needs_flag = true};
+}  // namespace
+
+// Qwen2 and Qwen2.5 (Yang et al., 2024): Llama with biases on query, key and value.
+const ModelDef& qwen2_model() {
+  static const ModelDef model = {
+      .name = "qwen2",
+      .architectures = {"Qwen2ForCausalLM"},
+      .parse_config = [](const ModelSource& s) { return parse_llama_config(s, kVariant); },
+      .weights = [](const Json& config) { return llama_weights(config, kVariant); },
+      .build = build_llama};
+  return model;
+}
+
+}  // namespace ingot
