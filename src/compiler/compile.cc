@@ -1,0 +1,82 @@
+#include "compiler/compile.h"
+
+#include "base/clock.h"
+#include "compiler/tune.h"
+#include "engine/memory.h"
+
+namespace ingot {
+namespace {
+
+// Bytes of the plan's tensors, in its order. lower() visits segments in the same order.
+void collect_bytes(const Graph& graph, std::map<std::string, std::span<const std::byte>>& out,
+                   Engine& engine) {
+  for (int id = 0; id < graph.value_count(); ++id) {
+    for (const auto& segment : graph.at(id).weight.segments) {
+      out[segment->name] = segment->bytes;
+      if (segment->owner) engine.owners.push_back(segment->owner);
+    }
+  }
+  for (const auto& owner : graph.owners()) engine.owners.push_back(owner);
+  for (size_t i = 0; i < graph.subgraph_count(); ++i) {
+    collect_bytes(graph.subgraph(static_cast<int64_t>(i)), out, engine);
+  }
+}
+
+// Names of tensors must tell them apart; importers may use one name in several subgraphs.
+void make_names_unique(Graph& graph, std::map<std::string, const TensorData*>& seen) {
+  for (int id = 0; id < graph.value_count(); ++id) {
+    for (auto& segment : graph.at(id).weight.segments) {
+      auto [it, fresh] = seen.try_emplace(segment->name, segment.get());
+      if (fresh || it->second == segment.get()) continue;
+      auto renamed = std::make_shared<TensorData>(*segment);
+      for (int n = 1; !seen.try_emplace(renamed->name, renamed.get()).second; ++n) {
+        renamed->name = fmt::format("{}.{}", segment->name, n);
+      }
+      segment = std::move(renamed);
+    }
+  }
+  for (size_t i = 0; i < graph.subgraph_count(); ++i) {
+    make_names_unique(graph.subgraph(static_cast<int64_t>(i)), seen);
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options) {
+  const Stopwatch watch;
+  Json report;
+  for (const PassReport& pass : run_pipeline(graph, options.passes)) {
+    report["passes"].push_back(
+        {{"name", pass.name}, {"changes", pass.changes}, {"ms", pass.milliseconds}});
+  }
+  std::map<std::string, const TensorData*> names;
+  make_names_unique(graph, names);
+  auto engine = std::make_shared<Engine>();
+  engine->plan = lower(graph);
+  Plan& plan = engine->plan;
+  for (const auto& [name, value] : options.limits) plan.limits[name] = value;
+  plan.buckets = options.buckets.empty() ? default_buckets(plan.limits) : options.buckets;
+  std::map<std::string, std::span<const std::byte>> bytes;
+  collect_bytes(graph, bytes, *engine);
+  for (const PlanTensor& tensor : plan.tensors) engine->tensors.push_back(bytes.at(tensor.name));
+
+  if (options.device) {
+    TuneReport tuning;
+    engine->devices.push_back(
+        tune(*engine, *options.device, options.timings, options.tune_seconds, tuning));
+    report["tuning"] = {{"device", options.device->identity()},
+                        {"descriptors", tuning.descriptors},
+                        {"timed", tuning.timed},
+                        {"cached", tuning.cached},
+                        {"ms", tuning.milliseconds},
+                        {"details", std::move(tuning.details)}};
+  }
+  const MemoryPlan memory = plan_memory(plan, plan.limits);
+  report["arena_bytes"] = memory.layout.total;
+  report["arena_bound"] = memory.layout.bound;
+  report["build_ms"] = watch.ms();
+  engine->extras["report"] = report.dump();
+  return engine;
+}
+
+}  // namespace ingot

@@ -1,0 +1,154 @@
+#include <algorithm>
+#include <map>
+
+#include "base/check.h"
+#include "compiler/compile.h"
+
+namespace ingot {
+namespace {
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, Plan& outer, std::map<const TensorData*, int>& tensors)
+      : graph_(graph), outer_(outer), tensors_(tensors) {}
+
+  Plan run() {
+    plan_.name = graph_.name();
+    plan_.limits = graph_.limits();
+    plan_.metadata = graph_.metadata();
+    for (int id : graph_.inputs()) plan_.inputs.push_back(add(id, PlanValue::Kind::kInput));
+    for (int id : graph_.states()) {
+      plan_.states.push_back(add(id, PlanValue::Kind::kState));
+      plan_.values.back().group = graph_.at(id).state.group;
+    }
+    for (const Node& node : graph_.nodes()) {
+      for (int id : node.inputs) add_weight(id);
+    }
+    for (int id : graph_.outputs()) add_weight(id);
+    for (const Node& node : graph_.nodes()) add_step(node);
+    for (int id : graph_.outputs()) plan_.outputs.push_back(values_.at(id));
+    add_groups();
+    for (size_t i = 0; i < graph_.subgraph_count(); ++i) {
+      plan_.subplans.push_back(
+          Lowering(graph_.subgraph(static_cast<int64_t>(i)), outer_, tensors_).run());
+    }
+    return std::move(plan_);
+  }
+
+ private:
+  int add(int id, PlanValue::Kind kind) {
+    PlanValue value;
+    value.kind = kind;
+    value.name = graph_.at(id).name;
+    value.type = graph_.at(id).type;
+    values_[id] = static_cast<int>(plan_.values.size());
+    plan_.values.push_back(std::move(value));
+    return values_[id];
+  }
+
+  void add_weight(int id) {
+    if (id == kNoValue || graph_.at(id).kind != Value::Kind::kWeight || values_.count(id)) return;
+    const Weight& weight = graph_.at(id).weight;
+    CHECK_MSG(!weight.segments.empty(), "weight '{}' has no data", graph_.at(id).name);
+    PlanValue& value = plan_.values[static_cast<size_t>(add(id, PlanValue::Kind::kWeight))];
+    value.shard_axis = weight.shard_axis;
+    for (const auto& segment : weight.segments) {
+      auto [it, fresh] =
+          tensors_.try_emplace(segment.get(), static_cast<int>(outer_.tensors.size()));
+      if (fresh) outer_.tensors.push_back({segment->name, segment->type, segment->shape});
+      value.segments.push_back(it->second);
+    }
+  }
+
+  // Column views cost nothing where every reader takes strided rows and the value stays inside.
+  bool can_view(const Node& node) const {
+    for (int output : node.outputs) {
+      if (graph_.is_output(output)) return false;
+      for (const Node& reader : graph_.nodes()) {
+        const bool reads =
+            std::find(reader.inputs.begin(), reader.inputs.end(), output) != reader.inputs.end();
+        if (reads && !get_op(reader.op).row_strided) return false;
+      }
+    }
+    return graph_.at(node.inputs[0]).kind == Value::Kind::kNode;
+  }
+
+  void add_step(const Node& node) {
+    const OpDef& op = get_op(node.op);
+    PlanStep step{StepKind::kKernel, node.op, node.attrs, {}, {}, node.origin};
+    for (int id : node.inputs) step.inputs.push_back(id == kNoValue ? kNoValue : values_.at(id));
+    if (op.host_only) step.kind = StepKind::kHost;
+    if (op.control_flow) step.kind = node.op == "if" ? StepKind::kIf : StepKind::kLoop;
+    if (op.column_view && can_view(node)) step.kind = StepKind::kView;
+    int64_t column = 0;
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const int value = add(node.outputs[i], PlanValue::Kind::kActivation);
+      PlanValue& out = plan_.values[static_cast<size_t>(value)];
+      for (const Effects::Alias& alias : op.effects.aliases) {
+        if (alias.output == static_cast<int>(i)) {
+          out.storage = step.inputs[static_cast<size_t>(alias.input)];
+        }
+      }
+      if (step.kind == StepKind::kView) {
+        out.storage = step.inputs[0];
+        out.column_offset = column;
+        column += out.type.shape.back().constant();
+      }
+      step.outputs.push_back(value);
+    }
+    plan_.steps.push_back(std::move(step));
+  }
+
+  void add_groups() {
+    std::map<std::string, StateGroup> groups;
+    for (int id : graph_.states()) {
+      const Value& value = graph_.at(id);
+      StateGroup& group = groups[value.state.group];
+      group.name = value.state.group;
+      group.kind = std::string(state_kind_name(value.state.kind));
+      group.window = value.state.window;
+      ++group.layers;
+      // Paged states are [pages, heads, page tokens, dim]; sizes without pages count as one token.
+      const SymShape& shape = value.type.shape;
+      const bool paged = shape.size() == 4 && is_constant({shape[1], shape[2], shape[3]});
+      group.page_tokens = paged ? shape[2].constant() : 1;
+      const int64_t elements = paged ? shape[1].constant() * shape[3].constant() : 1;
+      group.bytes_per_token += std::max<int64_t>(1, value.type.element.bytes(elements));
+    }
+    for (auto& [name, group] : groups) plan_.groups.push_back(std::move(group));
+  }
+
+  const Graph& graph_;
+  Plan& outer_;
+  std::map<const TensorData*, int>& tensors_;
+  Plan plan_;
+  std::map<int, int> values_;  // graph value -> plan value
+};
+
+}  // namespace
+
+Plan lower(const Graph& graph) {
+  Plan tensors;
+  std::map<const TensorData*, int> indices;
+  Plan plan = Lowering(graph, tensors, indices).run();
+  plan.tensors = std::move(tensors.tensors);
+  return plan;
+}
+
+std::vector<Bucket> default_buckets(const SymbolValues& limits) {
+  auto tokens = limits.find("tokens");
+  if (tokens == limits.end()) return {limits};
+  constexpr int64_t kStep = 8;  // GEMV, small batch, prefill chunk: a bucket for each regime
+  std::vector<Bucket> out;
+  for (int64_t size = 1;; size *= kStep) {
+    Bucket bucket = limits;
+    bucket["tokens"] = std::min(size, tokens->second);
+    for (const char* rows : {"batch", "logit_rows"}) {
+      if (bucket.count(rows)) bucket[rows] = std::min(bucket[rows], bucket["tokens"]);
+    }
+    out.push_back(std::move(bucket));
+    if (size >= tokens->second) return out;
+  }
+}
+
+}  // namespace ingot

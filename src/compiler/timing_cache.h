@@ -1,0 +1,35 @@
+// Measured kernel times that outlive one build: a readable, mergeable file.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ingot {
+
+// Keyed by device identity, kernel name and version, tactic, and KernelDesc::text(). Not thread
+// safe.
+class TimingCache {
+ public:
+  TimingCache() = default;
+  // An absent file is an empty cache; an unreadable or malformed one is too, with a log line, since
+  // every entry can be measured again.
+  static TimingCache load(const std::string& path);
+  void save(const std::string& path) const;  // Error{kIo}
+  // Entries of `other` fill what is missing here.
+  void merge(const TimingCache& other);
+
+  static std::string key(std::string_view device, std::string_view kernel, int version,
+                         std::string_view tactic, std::string_view desc);
+  std::optional<double> find(const std::string& key) const;  // microseconds
+  void put(const std::string& key, double microseconds);
+  bool changed() const { return changed_; }
+  size_t size() const { return microseconds_.size(); }
+
+ private:
+  std::map<std::string, double> microseconds_;
+  bool changed_ = false;
+};
+
+}  // namespace ingot

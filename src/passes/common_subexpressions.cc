@@ -1,0 +1,44 @@
+#include <map>
+
+#include "passes/contract/pass_def.h"
+
+namespace ingot {
+namespace {
+
+int run(Graph& graph) {
+  std::map<std::string, const Node*> seen;
+  int changes = 0;
+  for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
+    const OpDef& op = get_op(it->op);
+    bool touches_state = false;
+    for (int id : it->inputs) touches_state |= id != kNoValue && graph.type(id).state;
+    if (!op.effects.pure() || op.control_flow || touches_state) {
+      ++it;
+      continue;
+    }
+    std::string key = it->op + attrs_text(it->attrs) + fmt::format("/{}", it->outputs.size());
+    for (int id : it->inputs) key += fmt::format(",{}", id);
+    auto [entry, fresh] = seen.try_emplace(key, &*it);
+    if (fresh) {
+      ++it;
+      continue;
+    }
+    for (size_t i = 0; i < it->outputs.size(); ++i) {
+      graph.replace_uses(it->outputs[i], entry->second->outputs[i]);
+    }
+    it = graph.erase(it);
+    ++changes;
+  }
+  return changes;
+}
+
+}  // namespace
+
+// Replaces a pure node by an earlier one with the same op, attributes and inputs. Nodes that touch
+// state, draw random numbers or meet other ranks are never merged.
+const PassDef& common_subexpressions_pass() {
+  static const PassDef pass = {"common_subexpressions", run};
+  return pass;
+}
+
+}  // namespace ingot

@@ -1,0 +1,75 @@
+#include <algorithm>
+#include <vector>
+
+#include "passes/contract/pass_def.h"
+
+namespace ingot {
+namespace {
+
+// Folding must not blow an engine up: larger results are cheaper to compute than to store.
+constexpr int64_t kMaxBytes = int64_t{16} << 20;
+
+bool foldable(const Graph& graph, const Node& node, const OpDef& op) {
+  if (!op.reference || !op.effects.pure() || node.inputs.empty()) return false;
+  for (int id : node.inputs) {
+    if (id == kNoValue) continue;
+    if (!graph.constant(id) || graph.type(id).element.is_block()) return false;
+  }
+  int64_t bytes = 0;
+  for (int id : node.outputs) {
+    const ValueType& type = graph.type(id);
+    if (!is_constant(type.shape) || type.element.is_block() || graph.is_output(id)) return false;
+    bytes += type.element.bytes(element_count(evaluate(type.shape, {})));
+  }
+  return bytes <= kMaxBytes;
+}
+
+void fold(Graph& graph, const Node& node, const OpDef& op) {
+  std::vector<TensorView> inputs;
+  for (int id : node.inputs) {
+    inputs.push_back(id == kNoValue ? TensorView{} : *graph.constant(id));
+  }
+  std::vector<TensorView> outputs;
+  std::vector<std::vector<std::byte>> memory;
+  for (int id : node.outputs) {
+    const ValueType& type = graph.type(id);
+    TensorView view{type.element, evaluate(type.shape, {})};
+    memory.emplace_back(static_cast<size_t>(std::max<int64_t>(1, view.bytes())));
+    view.data = memory.back().data();
+    outputs.push_back(view);
+  }
+  op.reference({inputs, outputs, node.attrs});
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto bytes = static_cast<size_t>(outputs[i].bytes());
+    const int value =
+        graph.add_constant(outputs[i].type, outputs[i].shape, std::span(memory[i]).first(bytes));
+    graph.replace_uses(node.outputs[i], value);
+  }
+}
+
+int run(Graph& graph) {
+  int changes = 0;
+  for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
+    const OpDef& op = get_op(it->op);
+    if (!foldable(graph, *it, op)) {
+      ++it;
+      continue;
+    }
+    fold(graph, *it, op);
+    it = graph.erase(it);
+    ++changes;
+  }
+  // Constant shapes may have made later types more precise.
+  if (changes > 0) graph.infer_types();
+  return changes;
+}
+
+}  // namespace
+
+// Computes nodes whose inputs are all constants with their plain reference.
+const PassDef& constant_folding_pass() {
+  static const PassDef pass = {"constant_folding", run};
+  return pass;
+}
+
+}  // namespace ingot
