@@ -1,0 +1,123 @@
+#include "text/chat_template.h"
+
+#include <algorithm>
+#include <array>
+
+#include "text/jinja/interpreter.h"
+#include "text/jinja/parser.h"
+#include "text/utf8.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "text/chat_template";
+
+// Roles that templates may write into their markers ("<|" + role + "|>"). Any other role is text of
+// the user and cannot become part of a control token.
+constexpr std::array<std::string_view, 9> kKnownRoles = {
+    "system", "user", "assistant", "tool", "developer", "function", "model", "ipython", "bot"};
+
+jinja::Value message_value(const Json& message) {
+  const jinja::Value value = jinja::from_json(message, true);
+  const jinja::Dict* dict = value.dict();
+  if (dict == nullptr) return value;
+  jinja::Pairs items = dict->items;
+  for (auto& [key, item] : items) {
+    if (key.str()->text() != "role" || item.str() == nullptr) continue;
+    const std::string& role = item.str()->text();
+    if (std::find(kKnownRoles.begin(), kKnownRoles.end(), role) != kKnownRoles.end()) {
+      item = jinja::make_text(role);
+    }
+  }
+  return jinja::make_dict(std::move(items));
+}
+
+ChatSegments segments_of(const jinja::Str& text) {
+  ChatSegments out;
+  for (size_t i = 0; i < text.size();) {
+    const bool from_user = text.tainted(i);
+    size_t end = i;
+    while (end < text.size() && text.tainted(end) == from_user) ++end;
+    out.push_back({text.text().substr(i, end - i), from_user});
+    i = end;
+  }
+  return out;
+}
+
+}  // namespace
+
+struct ChatTemplate::State {
+  std::string name;
+  TemplateLimits limits;
+  jinja::Body body;
+};
+
+ChatTemplate::ChatTemplate(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ChatTemplate::~ChatTemplate() = default;
+
+std::unique_ptr<const ChatTemplate> ChatTemplate::parse(std::string_view source,
+                                                        std::string_view name,
+                                                        const TemplateLimits& limits) {
+  if (const size_t bad = validate_utf8(source); bad != kUtf8Valid) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "{}: invalid UTF-8 at byte {}", name, bad);
+  }
+  if (source.size() > limits.output_bytes) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "{}: a template of {} bytes, the most is {}", name,
+         source.size(), limits.output_bytes);
+  }
+  auto state = std::make_unique<State>();
+  state->name = name;
+  state->limits = limits;
+  state->body = jinja::parse_template(source, name, limits.depth);
+  return std::unique_ptr<const ChatTemplate>(new ChatTemplate(std::move(state)));
+}
+
+ChatSegments ChatTemplate::render(const ChatInput& input) const {
+  if (!input.messages.is_array()) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "messages: expected a list, found {}",
+         input.messages.type_name());
+  }
+  for (const Json* variables : {&input.extra, &input.trusted}) {
+    if (!variables->is_object()) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "variables: expected an object, found {}",
+           variables->type_name());
+    }
+  }
+  jinja::Interpreter interpreter(state_->name, state_->limits, input.now_unix_s);
+  try {
+    jinja::Values messages;
+    for (const Json& message : input.messages) messages.push_back(message_value(message));
+    // Later definitions win, so that a request cannot replace what the program sets.
+    for (const auto& [key, value] : input.extra.items()) {
+      interpreter.define(key, jinja::from_json(value, true));
+    }
+    for (const auto& [key, value] : input.trusted.items()) {
+      interpreter.define(key, jinja::from_json(value, false));
+    }
+    interpreter.define("messages", jinja::make_list(std::move(messages)));
+  } catch (const jinja::ValueError& e) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "input: {}", e.reason);
+  }
+  interpreter.define("add_generation_prompt", input.add_generation_prompt);
+  interpreter.define("bos_token", jinja::make_text(input.bos_token));
+  interpreter.define("eos_token", jinja::make_text(input.eos_token));
+  return segments_of(interpreter.run(state_->body));
+}
+
+std::string chat_text(const ChatSegments& segments) {
+  std::string out;
+  for (const ChatSegment& segment : segments) out += segment.text;
+  return out;
+}
+
+std::vector<int32_t> encode_chat(const Tokenizer& tokenizer, const ChatSegments& segments) {
+  std::string text;
+  std::vector<TextRange> untrusted;
+  for (const ChatSegment& segment : segments) {
+    if (segment.from_user) untrusted.push_back({text.size(), text.size() + segment.text.size()});
+    text += segment.text;
+  }
+  return tokenizer.encode_mixed(text, untrusted, false);
+}
+
+}  // namespace ingot

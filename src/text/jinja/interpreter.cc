@@ -1,0 +1,298 @@
+// Statements, scopes and limits.
+#include "text/jinja/interpreter.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace ingot::jinja {
+namespace {
+
+// Bytes copied that cost a step: 10^6 steps move 256 MB.
+constexpr size_t kBytesPerStep = 256;
+
+}  // namespace
+
+struct Interpreter::Scope {
+  explicit Scope(Interpreter& host) : host_(host), size_(host.frames_.size()) {
+    host.frames_.emplace_back();
+  }
+  ~Scope() { host_.frames_.resize(size_); }
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+ private:
+  Interpreter& host_;
+  size_t size_;
+};
+
+struct Interpreter::Level {
+  explicit Level(Interpreter& host) : host_(host) {
+    if (++host.recursion_ > kMaxRecursion) {
+      --host.recursion_;
+      host.error(fmt::format("calls nest deeper than {}", kMaxRecursion));
+    }
+  }
+  ~Level() { --host_.recursion_; }
+  Level(const Level&) = delete;
+  Level& operator=(const Level&) = delete;
+
+ private:
+  Interpreter& host_;
+};
+
+Interpreter::Interpreter(std::string_view name, const TemplateLimits& limits, int64_t now_unix_s)
+    : name_(name), limits_(limits), now_(now_unix_s), frames_(1) {}
+
+Interpreter::~Interpreter() {
+  // Namespaces are the one thing that can form a ring.
+  frames_.clear();
+  for (const auto& ns : namespaces_) ns->items.clear();
+}
+
+void Interpreter::define(std::string_view name, Value value) {
+  frames_[0].emplace_back(name, std::move(value));
+}
+
+Str Interpreter::run(const Body& body) {
+  Str out;
+  out_ = &out;
+  try {
+    exec_body(body);
+  } catch (const ValueError& e) {
+    error(e.reason);
+  }
+  return out;
+}
+
+void Interpreter::charge(int64_t steps) {
+  steps_ += steps;
+  if (steps_ > limits_.steps) error(fmt::format("more than {} steps", limits_.steps));
+  if (steps_ >= next_time_check_) {
+    next_time_check_ = steps_ + 256;
+    if (watch_.ms() > static_cast<double>(limits_.time_ms)) {
+      error(fmt::format("more than {} ms", limits_.time_ms));
+    }
+  }
+}
+
+void Interpreter::charge_bytes(size_t bytes) {
+  if (bytes > limits_.output_bytes) {
+    error(fmt::format("a text of {} bytes, the most is {}", bytes, limits_.output_bytes));
+  }
+  charge(static_cast<int64_t>(bytes / kBytesPerStep) + 1);
+}
+
+int64_t Interpreter::now_unix_s() const {
+  if (now_ >= 0) return now_;
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+Interpreter::Flow Interpreter::exec_body(const Body& body) {
+  for (const auto& statement : body) {
+    const Flow flow = exec(*statement);
+    if (flow != Flow::kNormal) return flow;
+  }
+  return Flow::kNormal;
+}
+
+Interpreter::Flow Interpreter::exec(const Statement& s) {
+  const Level level(*this);
+  line_ = s.line;
+  charge(1);
+  switch (s.kind) {
+    case StatementKind::kData:
+      emit(Str(s.text));
+      return Flow::kNormal;
+    case StatementKind::kOutput:
+      emit(to_str(eval(*s.expr)));
+      return Flow::kNormal;
+    case StatementKind::kIf:
+      for (const Branch& branch : s.branches) {
+        if (branch.condition == nullptr || eval(*branch.condition).truthy()) {
+          return exec_body(branch.body);
+        }
+      }
+      return Flow::kNormal;
+    case StatementKind::kFor:
+      return exec_for(s);
+    case StatementKind::kSet:
+      exec_set(s);
+      return Flow::kNormal;
+    case StatementKind::kSetBlock:
+      assign(s.targets[0], filter_block(s, capture(s.body)));
+      return Flow::kNormal;
+    case StatementKind::kMacro:
+      exec_macro(s);
+      return Flow::kNormal;
+    case StatementKind::kFilterBlock:
+      emit(to_str(filter_block(s, capture(s.body))));
+      return Flow::kNormal;
+    case StatementKind::kWith: {
+      Frame frame;
+      for (size_t i = 0; i < s.targets.size(); ++i) {
+        frame.emplace_back(s.targets[i], eval(*s.defaults[i]));
+      }
+      const Scope scope(*this);
+      frames_.back() = std::move(frame);
+      return exec_body(s.body);
+    }
+    case StatementKind::kBreak:
+      return Flow::kBreak;
+    case StatementKind::kContinue:
+      return Flow::kContinue;
+    case StatementKind::kGroup:
+      return exec_body(s.body);
+  }
+  return Flow::kNormal;
+}
+
+Interpreter::Flow Interpreter::exec_for(const Statement& s) {
+  const Value source = eval(*s.expr);
+  Values items = members(*this, source, "a loop");
+  if (s.condition != nullptr) {
+    Values kept;
+    for (Value& item : items) {
+      charge(1);
+      const Scope scope(*this);
+      assign_targets(s.targets, item);
+      if (eval(*s.condition).truthy()) kept.push_back(std::move(item));
+    }
+    items = std::move(kept);
+  }
+  if (items.empty()) return exec_body(s.otherwise);
+  int64_t depth0 = 0;
+  if (const Value* outer = lookup("loop"); outer != nullptr && outer->loop() != nullptr) {
+    depth0 = outer->loop()->depth0 + 1;
+  }
+  for (size_t i = 0; i < items.size(); ++i) {
+    line_ = s.line;
+    charge(1);
+    const Scope scope(*this);
+    auto loop = std::make_shared<Loop>();
+    loop->index0 = static_cast<int64_t>(i);
+    loop->length = static_cast<int64_t>(items.size());
+    loop->depth0 = depth0;
+    if (i > 0) loop->previous = items[i - 1];
+    if (i + 1 < items.size()) loop->next = items[i + 1];
+    frames_.back().emplace_back("loop", std::shared_ptr<const Loop>(std::move(loop)));
+    assign_targets(s.targets, items[i]);
+    if (exec_body(s.body) == Flow::kBreak) break;
+  }
+  return Flow::kNormal;
+}
+
+void Interpreter::exec_set(const Statement& s) {
+  Value value = eval(*s.expr);
+  if (s.attribute.empty()) return assign_targets(s.targets, value);
+  Value* object = lookup(s.targets[0]);
+  Namespace* ns = object == nullptr ? nullptr : object->ns();
+  if (ns == nullptr) {
+    error(fmt::format("'{}' is not a namespace, so that '{}' cannot be set", s.targets[0],
+                      s.attribute));
+  }
+  if (Value* old = ns->find(s.attribute)) {
+    *old = std::move(value);
+  } else {
+    ns->items.emplace_back(s.attribute, std::move(value));
+  }
+}
+
+void Interpreter::exec_macro(const Statement& s) {
+  auto callable = std::make_shared<Callable>();
+  callable->macro = &s;
+  callable->name = s.text;
+  assign(s.text, std::shared_ptr<const Callable>(std::move(callable)));
+}
+
+Value Interpreter::call_macro(const Statement& macro, const Arguments& args) {
+  if (++macro_depth_ > limits_.depth)
+    error(fmt::format("macros nest deeper than {}", limits_.depth));
+  Frame frame;
+  if (args.positional.size() > macro.targets.size()) {
+    error(fmt::format("macro '{}' takes {} arguments, {} were given", macro.text,
+                      macro.targets.size(), args.positional.size()));
+  }
+  for (const auto& [name, value] : args.keywords) {
+    if (std::find(macro.targets.begin(), macro.targets.end(), name) == macro.targets.end()) {
+      error(fmt::format("macro '{}' has no parameter '{}'", macro.text, name));
+    }
+  }
+  const size_t outer_base = base_;
+  const int line = line_;
+  const Scope scope(*this);
+  base_ = frames_.size() - 1;
+  const size_t first_default = macro.targets.size() - macro.defaults.size();
+  for (size_t i = 0; i < macro.targets.size(); ++i) {
+    Value value = args.get(i, macro.targets[i]);
+    const bool given = i < args.positional.size() || !value.is_undefined();
+    if (!given && i >= first_default) value = eval(*macro.defaults[i - first_default]);
+    frames_.back().emplace_back(macro.targets[i], std::move(value));
+  }
+  Str text = capture(macro.body);
+  base_ = outer_base;
+  line_ = line;
+  --macro_depth_;
+  return text;
+}
+
+void Interpreter::emit(const Str& text) {
+  charge_bytes(text.size());
+  if (text.size() > limits_.output_bytes - std::min(out_->size(), limits_.output_bytes)) {
+    error(fmt::format("more than {} bytes of output", limits_.output_bytes));
+  }
+  out_->append(text);
+}
+
+Str Interpreter::capture(const Body& body) {
+  Str text;
+  Str* const outer = std::exchange(out_, &text);
+  const Scope scope(*this);
+  exec_body(body);
+  out_ = outer;
+  return text;
+}
+
+Value Interpreter::filter_block(const Statement& s, Str text) {
+  if (s.expr == nullptr) return text;
+  const Scope scope(*this);
+  frames_.back().emplace_back(kBlockText, Value(std::move(text)));
+  return eval(*s.expr);
+}
+
+Value* Interpreter::lookup(std::string_view name) {
+  const auto in_frame = [&](Frame& frame) -> Value* {
+    for (auto it = frame.rbegin(); it != frame.rend(); ++it) {
+      if (it->first == name) return &it->second;
+    }
+    return nullptr;
+  };
+  for (size_t i = frames_.size(); i > std::max<size_t>(base_, 1); --i) {
+    if (Value* found = in_frame(frames_[i - 1])) return found;
+  }
+  return in_frame(frames_[0]);
+}
+
+// Names live in the tree or in the caller's variables, which outlive the rendering.
+void Interpreter::assign(std::string_view name, Value value) {
+  Frame& frame = frames_.back();
+  const auto old = std::find_if(frame.rbegin(), frame.rend(),
+                                [&](const auto& entry) { return entry.first == name; });
+  if (old != frame.rend()) {
+    old->second = std::move(value);
+    return;
+  }
+  frames_.back().emplace_back(name, std::move(value));
+}
+
+void Interpreter::assign_targets(const std::vector<std::string>& targets, const Value& value) {
+  if (targets.size() == 1) return assign(targets[0], value);
+  const Values items = members(*this, value, "unpacking");
+  if (items.size() != targets.size()) {
+    error(fmt::format("{} values for {} names", items.size(), targets.size()));
+  }
+  for (size_t i = 0; i < targets.size(); ++i) assign(targets[i], items[i]);
+}
+
+}  // namespace ingot::jinja

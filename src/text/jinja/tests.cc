@@ -1,0 +1,88 @@
+// Tests ("x is y").
+#include <algorithm>
+
+#include "text/jinja/library.h"
+#include "text/utf8.h"
+
+namespace ingot::jinja {
+namespace {
+
+using A = const Arguments&;
+using V = const Value&;
+
+bool same_object(V a, V b) {
+  if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
+  return a.is_bool() == b.is_bool() && a.type_name() == b.type_name() && equal(a, b);
+}
+
+bool cased_alike(Host& host, V v, CaseChange change) {
+  const Str text = to_str(v);
+  host.charge_bytes(text.size() * 4);
+  bool any = false;
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Char c = decode_utf8(text.text(), i);
+    any = any || is_unicode_letter(c.code);
+    i += c.length;
+  }
+  return any && change_case(text, change).text() == text.text();
+}
+
+bool iterable(V v) {
+  return v.str() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined();
+}
+
+bool divides(Host& h, V v, A a) {
+  const int64_t by = need_int(h, a.get(0, "num"), "divisibleby");
+  if (by == 0) h.error("division by zero");
+  return by == -1 || need_int(h, v, "divisibleby") % by == 0;
+}
+
+constexpr TestDef kTests[] = {
+    {"!=", [](Host&, V v, A a) { return !equal(v, a.get(0, "other")); }},
+    {"<", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) < 0; }},
+    {"<=", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) <= 0; }},
+    {"==", [](Host&, V v, A a) { return equal(v, a.get(0, "other")); }},
+    {">", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) > 0; }},
+    {">=", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) >= 0; }},
+    {"boolean", [](Host&, V v, A) { return v.is_bool(); }},
+    {"callable", [](Host&, V v, A) { return v.callable() != nullptr; }},
+    {"defined", [](Host&, V v, A) { return !v.is_undefined(); }},
+    {"divisibleby", divides},
+    {"eq", [](Host&, V v, A a) { return equal(v, a.get(0, "other")); }},
+    {"equalto", [](Host&, V v, A a) { return equal(v, a.get(0, "other")); }},
+    {"even", [](Host& h, V v, A) { return need_int(h, v, "even") % 2 == 0; }},
+    {"false", [](Host&, V v, A) { return v.is_bool() && !v.truthy(); }},
+    {"filter",
+     [](Host& h, V v, A) { return find_filter(need_text(h, v, "filter").text()) != nullptr; }},
+    {"float", [](Host&, V v, A) { return v.is_float(); }},
+    {"ge", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) >= 0; }},
+    {"gt", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) > 0; }},
+    {"in", [](Host& h, V v, A a) { return contains(h, a.get(0, "seq"), v); }},
+    {"integer", [](Host&, V v, A) { return v.is_int(); }},
+    {"iterable", [](Host&, V v, A) { return iterable(v); }},
+    {"le", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) <= 0; }},
+    {"lower", [](Host& h, V v, A) { return cased_alike(h, v, CaseChange::kLower); }},
+    {"lt", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) < 0; }},
+    {"mapping", [](Host&, V v, A) { return v.dict() != nullptr; }},
+    {"ne", [](Host&, V v, A a) { return !equal(v, a.get(0, "other")); }},
+    {"none", [](Host&, V v, A) { return v.is_none(); }},
+    {"number", [](Host&, V v, A) { return v.is_number(); }},
+    {"odd", [](Host& h, V v, A) { return need_int(h, v, "odd") % 2 != 0; }},
+    {"sameas", [](Host&, V v, A a) { return same_object(v, a.get(0, "other")); }},
+    {"sequence", [](Host&, V v, A) { return iterable(v); }},
+    {"string", [](Host&, V v, A) { return v.str() != nullptr; }},
+    {"test", [](Host& h, V v, A) { return find_test(need_text(h, v, "test").text()) != nullptr; }},
+    {"true", [](Host&, V v, A) { return v.is_bool() && v.truthy(); }},
+    {"undefined", [](Host&, V v, A) { return v.is_undefined(); }},
+    {"upper", [](Host& h, V v, A) { return cased_alike(h, v, CaseChange::kUpper); }},
+};
+
+}  // namespace
+
+const TestDef* find_test(std::string_view name) {
+  const auto it = std::find_if(std::begin(kTests), std::end(kTests),
+                               [&](const TestDef& t) { return t.name == name; });
+  return it == std::end(kTests) ? nullptr : it;
+}
+
+}  // namespace ingot::jinja

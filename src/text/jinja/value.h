@@ -1,0 +1,163 @@
+// Values of the template language. Immutable but for namespaces; copying shares. Internal to text/.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/json.h"
+
+namespace ingot::jinja {
+
+// A string whose every byte knows whether it came from outside the template. `taint` is empty
+// (nothing did) or holds 0 or 1 for each byte of text.
+class Str {
+ public:
+  Str() = default;
+  explicit Str(std::string text, bool tainted = false) : text_(std::move(text)) {
+    if (tainted) taint_.assign(text_.size(), '\1');
+  }
+  const std::string& text() const { return text_; }
+  size_t size() const { return text_.size(); }
+  bool tainted(size_t byte) const { return !taint_.empty() && taint_[byte] != 0; }
+  bool any_taint() const { return taint_.find('\1') != std::string::npos; }
+  void append(const Str& other);
+  void append(std::string_view text, bool tainted);
+  Str substr(size_t begin, size_t end) const;  // bytes; begin <= end <= size()
+
+ private:
+  std::string text_;
+  std::string taint_;
+};
+
+class Value;
+struct List;
+struct Dict;
+struct Namespace;
+struct Loop;
+struct Callable;
+
+struct Undefined {
+  std::string name;  // what was looked up, for messages
+};
+struct None {};
+
+class Value {
+ public:
+  Value() : data_(Undefined{}) {}
+  Value(Undefined u) : data_(std::move(u)) {}                         // NOLINT: values convert
+  Value(None n) : data_(n) {}                                         // NOLINT
+  Value(bool b) : data_(b) {}                                         // NOLINT
+  Value(int64_t i) : data_(i) {}                                      // NOLINT
+  Value(double d) : data_(d) {}                                       // NOLINT
+  Value(Str s) : data_(std::make_shared<const Str>(std::move(s))) {}  // NOLINT
+  Value(std::shared_ptr<const List> p) : data_(std::move(p)) {}       // NOLINT
+  Value(std::shared_ptr<const Dict> p) : data_(std::move(p)) {}       // NOLINT
+  Value(std::shared_ptr<Namespace> p) : data_(std::move(p)) {}        // NOLINT
+  Value(std::shared_ptr<const Loop> p) : data_(std::move(p)) {}       // NOLINT
+  Value(std::shared_ptr<const Callable> p) : data_(std::move(p)) {}   // NOLINT
+  Value(const char*) = delete;                                        // would become a bool
+
+  bool is_undefined() const { return std::holds_alternative<Undefined>(data_); }
+  bool is_none() const { return std::holds_alternative<None>(data_); }
+  bool is_bool() const { return std::holds_alternative<bool>(data_); }
+  bool is_int() const { return std::holds_alternative<int64_t>(data_); }
+  bool is_float() const { return std::holds_alternative<double>(data_); }
+  // Booleans count as the integers 0 and 1, as in Python.
+  bool is_number() const { return is_bool() || is_int() || is_float(); }
+  bool is_integral() const { return is_bool() || is_int(); }
+  int64_t as_int() const { return is_bool() ? std::get<bool>(data_) : std::get<int64_t>(data_); }
+  double as_double() const {
+    return is_float() ? std::get<double>(data_) : static_cast<double>(as_int());
+  }
+  // Null when the value is of another type.
+  const Str* str() const { return pointer<std::shared_ptr<const Str>>(); }
+  const List* list() const { return pointer<std::shared_ptr<const List>>(); }
+  const Dict* dict() const { return pointer<std::shared_ptr<const Dict>>(); }
+  Namespace* ns() const { return pointer<std::shared_ptr<Namespace>>(); }
+  const Loop* loop() const { return pointer<std::shared_ptr<const Loop>>(); }
+  const Callable* callable() const { return pointer<std::shared_ptr<const Callable>>(); }
+  const std::string& undefined_name() const { return std::get<Undefined>(data_).name; }
+
+  bool truthy() const;
+  std::string_view type_name() const;
+  // Lists and dictionaries nest one deeper than what they hold; others have depth 0.
+  int depth() const;
+
+ private:
+  template <typename P>
+  auto pointer() const -> decltype(std::declval<P>().get()) {
+    const P* p = std::get_if<P>(&data_);
+    return p == nullptr ? nullptr : p->get();
+  }
+  std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Str>,
+               std::shared_ptr<const List>, std::shared_ptr<const Dict>, std::shared_ptr<Namespace>,
+               std::shared_ptr<const Loop>, std::shared_ptr<const Callable>>
+      data_;
+};
+
+using Values = std::vector<Value>;
+using Pairs = std::vector<std::pair<Value, Value>>;
+
+struct List {
+  Values items;
+  bool tuple = false;
+  int depth = 1;
+};
+struct Dict {
+  Pairs items;  // in order of insertion
+  int depth = 1;
+  const Value* find(std::string_view key) const;
+  const Value* find(const Value& key) const;
+};
+struct Namespace {
+  std::vector<std::pair<std::string, Value>> items;
+  Value* find(std::string_view key);
+};
+struct Loop {
+  int64_t index0 = 0;
+  int64_t length = 0;
+  int64_t depth0 = 0;
+  Value previous, next;
+};
+
+struct Statement;
+// A macro, a global function or a method bound to its object.
+struct Callable {
+  const Statement* macro = nullptr;
+  std::string name;
+  Value self;  // undefined unless a method
+};
+
+// What goes wrong with a value; the interpreter turns it into an Error with the place.
+struct ValueError {
+  std::string reason;
+};
+
+// Values may not nest deeper than this: destruction and printing recurse.
+inline constexpr int kMaxValueDepth = 160;
+
+Value make_text(std::string_view text, bool tainted = false);
+// ValueError when nested too deep.
+Value make_list(Values items, bool tuple = false);
+Value make_dict(Pairs items);
+Value from_json(const Json& json, bool tainted);
+
+bool equal(const Value& a, const Value& b);
+// Python's str(): strings as they are, containers with their members' repr().
+Str to_str(const Value& value);
+Str to_repr(const Value& value);
+struct JsonStyle {
+  int indent = -1;             // spaces a level; below 0: one line
+  std::string item_separator;  // empty: ", ", or "," with an indent
+  std::string key_separator = ": ";
+  bool ascii = false;
+  bool sort_keys = false;
+};
+Str to_json(const Value& value, const JsonStyle& style = {});
+
+}  // namespace ingot::jinja

@@ -1,0 +1,104 @@
+// A line-by-line driver of the text room for the parity scripts. Each input line is one JSON value,
+// each output line one JSON object.
+//   text_tool tokenize SOURCE [--special]   "text"            -> {"ids": [..]}
+//   text_tool detokenize SOURCE             {"ids": [..]}     -> {"text": "..", "streamed": ".."}
+//   text_tool chat SOURCE                   {"template", "messages", ..} -> {"text", "ids"}
+// SOURCE is a tokenizer.json, or a JSON dump of a VocabSource (it has a "model" string).
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "base/json.h"
+#include "text/chat_template.h"
+#include "text/detokenizer.h"
+#include "text/tokenizer.h"
+
+namespace ingot {
+namespace {
+
+std::string read_all(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail(ErrorCode::kNotFound, "tests/text_tool", "{}: cannot be read", path);
+  std::stringstream buffer;
+  buffer << in.rdbuf();
+  return buffer.str();
+}
+
+std::unique_ptr<const Tokenizer> load_source(const std::string& path) {
+  const std::string bytes = read_all(path);
+  const bool dump = path.ends_with(".vocab.json");
+  if (!dump) return Tokenizer::load(bytes, path);
+  const Json j = parse_json(bytes, "tests/text_tool", path);
+  VocabSource v;
+  v.model = j.at("model");
+  v.pre = j.at("pre");
+  v.tokens = j.at("tokens").get<std::vector<std::string>>();
+  v.types = j.at("types").get<std::vector<uint8_t>>();
+  v.scores = j.value("scores", std::vector<float>());
+  v.merges = j.value("merges", std::vector<std::string>());
+  v.bos_id = j.value("bos_id", -1);
+  v.eos_id = j.value("eos_id", -1);
+  v.unk_id = j.value("unk_id", -1);
+  if (j.contains("add_bos")) v.add_bos = j["add_bos"].get<bool>();
+  if (j.contains("add_space_prefix")) v.add_space_prefix = j["add_space_prefix"].get<bool>();
+  return Tokenizer::load(make_tokenizer_spec(v), path);
+}
+
+Json answer(const Tokenizer& tokenizer, const std::string& command, bool special, const Json& in) {
+  if (command == "tokenize") {
+    return {{"ids", tokenizer.encode(in.get<std::string>(), {.add_special = special})}};
+  }
+  if (command == "detokenize") {
+    const auto ids = in.at("ids").get<std::vector<int32_t>>();
+    const bool skip = in.value("skip_special", true);
+    Detokenizer stream(tokenizer, {.skip_special = skip});
+    std::string streamed;
+    for (const int32_t id : ids) streamed += stream.push(id);
+    streamed += stream.flush();
+    return {{"text", tokenizer.decode(ids, skip)}, {"streamed", streamed}};
+  }
+  ChatInput input;
+  input.messages = in.at("messages");
+  input.add_generation_prompt = in.value("add_generation_prompt", true);
+  input.bos_token = in.value("bos_token", "");
+  input.eos_token = in.value("eos_token", "");
+  input.extra = in.value("extra", Json::object());
+  input.now_unix_s = in.value("now", int64_t{-1});
+  const auto chat = ChatTemplate::parse(in.at("template").get<std::string>(), "template");
+  const ChatSegments segments = chat->render(input);
+  return {{"text", chat_text(segments)}, {"ids", encode_chat(tokenizer, segments)}};
+}
+
+int run(int argc, char** argv) {
+  if (argc < 3) {
+    fmt::print(stderr, "usage: text_tool tokenize|detokenize|chat SOURCE [--special]\n");
+    return 2;
+  }
+  const auto tokenizer = load_source(argv[2]);
+  const bool special = argc > 3 && std::string_view(argv[3]) == "--special";
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    Json out;
+    try {
+      out = answer(*tokenizer, argv[1], special, parse_json(line, "tests/text_tool", "stdin"));
+    } catch (const Error& e) {
+      out = {{"error", e.what()}};
+    }
+    std::cout << out.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace ingot
+
+int main(int argc, char** argv) {
+  try {
+    return ingot::run(argc, argv);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "{}\n", e.what());
+    return 1;
+  }
+}
