@@ -15,36 +15,36 @@
 
 namespace ingot {
 
-enum class StateKind : uint8_t {
+enum class KvKind : uint8_t {
   kPaged,     // one page per 32 positions, all kept
   kWindowed,  // the same, but pages wholly before the last `window` positions are freed
   kFixed,     // one page per sequence, rewritten each step (recurrent state)
   kCross,     // pages for the encoder's positions, written once
 };
 
-struct StateGroup {
+struct KvGroup {
   std::string name;
-  StateKind kind = StateKind::kPaged;
+  KvKind kind = KvKind::kPaged;
   int64_t num_pages = 0;
   int64_t window = 0;  // positions, kWindowed only
 };
 
 struct KvStats {
-  int64_t prefix_hits = 0;  // sequences that started from cached pages
-  int64_t prefix_hit_tokens = 0;
   int64_t evictions = 0;  // cached pages given to somebody else
   int64_t copies = 0;     // copy-on-write
 };
 
 class KvBlocks {
  public:
-  KvBlocks(std::vector<StateGroup> groups, bool prefix_cache);
+  KvBlocks(std::vector<KvGroup> groups, bool prefix_cache);
 
-  const std::vector<StateGroup>& groups() const { return groups_; }
+  const std::vector<KvGroup>& groups() const { return groups_; }
   const KvStats& stats() const { return stats_; }
 
   // Empty tables for a new sequence; takes no pages.
   KvTables make_tables(uint64_t owner) const;
+  // Whether `tables` could grow to `tokens` positions and leave `reserve` pages of each group.
+  bool fits(const KvTables& tables, int64_t tokens, int64_t cross_tokens, int64_t reserve) const;
   // Makes positions [tables.tokens, tables.tokens + count) writable: new pages at block borders, a
   // private copy of a shared page that the write would touch. All or nothing; false: too few pages.
   // For cross groups the first append takes the pages of cross_tokens positions.
@@ -71,6 +71,8 @@ class KvBlocks {
   void clear_cache();  // forgets every unreferenced cached page
   bool prefix_cache_enabled() const { return prefix_cache_; }
 
+  // First block that a query at `position` reads; earlier entries may be kNoPage.
+  int64_t first_block(size_t group, int64_t position) const;
   // Pages an append could take now: free + cached.
   int64_t available(size_t group) const;
   // Pages of `group` that a sequence of `tokens` positions holds when alone, at most.
@@ -126,7 +128,7 @@ class KvBlocks {
                           std::span<const TokenId> tokens) const;
   size_t usable_chain(const std::vector<const Entry*>& chain) const;
 
-  std::vector<StateGroup> groups_;
+  std::vector<KvGroup> groups_;
   bool prefix_cache_ = false;
   std::vector<Pool> pools_;
   std::unordered_map<Hash128, uint64_t, HashOfHash> by_hash_;

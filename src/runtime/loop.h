@@ -50,7 +50,10 @@ class Loop {
  public:
   // `runner` and `clock` are borrowed.
   Loop(ModelRunner& runner, LoopOptions options, const Clock& clock);
+  // No thread may be in run() or submit(). Requests still live end with kCancelled.
   ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
 
   // Any thread. The request's faults come back as its one finish event, never as an exception.
   std::shared_ptr<Outbox> submit(Request request);
@@ -70,8 +73,9 @@ class Loop {
 
  private:
   struct Node {
+    Node(std::shared_ptr<Outbox> box, Node* after) : outbox(std::move(box)), next(after) {}
     std::shared_ptr<Outbox> outbox;
-    Node* next = nullptr;
+    Node* next;
   };
   void drain();
   bool submit_step(const Batch& batch);

@@ -16,7 +16,7 @@ struct ModelLimits {
   int64_t max_seq_len = 0;       // prompt and output together
   int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
   int64_t max_batch_tokens = 0;  // packed tokens of a step
-  std::vector<StateGroup> state_groups;
+  std::vector<KvGroup> state_groups;
 };
 
 // What one row sampled: 1..kMaxStepTokens tokens for a row with logits (accepted drafts, then one

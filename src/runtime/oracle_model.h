@@ -3,6 +3,7 @@
 // the stream. No weights, no device; scheduler, cache and server tests run on it.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <span>
@@ -12,21 +13,17 @@
 
 namespace ingot {
 
-struct OracleOptions {
-  ModelLimits limits;
-  // Tokens 0 … vocab_size-1 are drawn evenly by the hash.
-};
-
 // The token after `tokens`, computed from the tokens alone, without KV pages.
-TokenId oracle_next(const OracleOptions& options, std::span<const TokenId> tokens, uint64_t seed,
+TokenId oracle_next(const ModelLimits& limits, std::span<const TokenId> tokens, uint64_t seed,
                     int32_t choice);
-// Log probability that the oracle gives to `token` next, for beam search (a hash in [-8, 0)).
-float oracle_logprob(const OracleOptions& options, std::span<const TokenId> tokens, TokenId token);
+// The `count` best next tokens with made-up log probabilities, best first (beam search).
+std::vector<std::pair<TokenId, float>> oracle_top(const ModelLimits& limits,
+                                                  std::span<const TokenId> tokens, size_t count);
 
 class OracleModel final : public ModelRunner {
  public:
-  explicit OracleModel(OracleOptions options);
-  const ModelLimits& limits() const override { return options_.limits; }
+  explicit OracleModel(ModelLimits limits);
+  const ModelLimits& limits() const override { return limits_; }
   // Steps run when they are collected, so anything changed behind a submitted step shows.
   void submit(const Batch& batch) override;
   void collect(StepResult& result) override;
@@ -53,11 +50,14 @@ class OracleModel final : public ModelRunner {
     int32_t choice = 0;
     TokenId last = -1;
   };
+  void copy(const PageCopy& copy);
+  void resolve(const Batch& batch);
   void write(const Batch& batch, size_t row);
-  uint64_t read_state(const Batch& batch, size_t row, int64_t context) const;
+  void write_fixed(Page& page, const BatchRow& row);
+  uint64_t read_back(const Batch& batch, size_t row, int64_t context) const;
   void sample(const Batch& batch, size_t row, RowResult& result);
 
-  OracleOptions options_;
+  ModelLimits limits_;
   std::vector<std::vector<Page>> pools_;
   std::vector<Slot> slots_;
   std::vector<TokenId> resolved_;  // the step's token ids without kLastSampled

@@ -11,7 +11,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -39,6 +38,7 @@ struct SchedulerOptions {
 
 struct SchedulerStats {
   int64_t steps = 0, rows = 0, tokens = 0;
+  int64_t prefix_hits = 0, prefix_hit_tokens = 0;  // sequences that started from cached pages
   int64_t preemptions = 0, forks = 0, cancels = 0, timeouts = 0, refused = 0;
   int64_t drafted = 0, accepted = 0, dropped = 0;  // dropped: sampled after the end
   int64_t finished = 0;
@@ -70,6 +70,7 @@ class Scheduler {
 
   bool idle() const { return groups_.empty() && steps_.empty() && sequences_.empty(); }
   size_t steps_in_flight() const { return steps_.size(); }
+  int64_t oldest_step() const { return steps_.front()->batch.step; }
   size_t live_requests() const { return groups_.size(); }
   const SchedulerStats& stats() const { return stats_; }
   const KvBlocks& kv() const { return kv_; }
@@ -83,11 +84,17 @@ class Scheduler {
   struct Group {
     std::shared_ptr<const Request> request;
     uint64_t arrival = 0;
-    int64_t max_length = 0;  // prompt and output, clamped to context and pool
-    int32_t live = 0;        // choices without a finish event
-    int32_t next_choice = 1;
+    int64_t max_length = 0;   // prompt and output, clamped to context and pool
+    std::vector<bool> ended;  // choices that had their finish event
+    int32_t live = 0;         // choices that had not
     std::vector<Sequence*> members;
-    std::vector<std::pair<double, std::vector<TokenId>>> beams_done;  // score, output
+    std::vector<int32_t> reserved_slots;  // for choices that are not forked yet
+    struct Hypothesis {
+      double score = 0;  // length-normalized
+      std::vector<TokenId> output;
+      FinishReason reason = FinishReason::kStop;
+    };
+    std::vector<Hypothesis> hypotheses;  // beam search: finished beams, best first
   };
   struct Key {  // the order of service
     int32_t priority;
@@ -108,43 +115,54 @@ class Scheduler {
   };
 
   static Key key_of(const Sequence& s) { return {s.request->priority, s.arrival, s.choice}; }
-  Group& group_of(const Sequence& s);
-  int64_t max_total(const Sequence& s);
+  static bool is_beam(const Sequence& s) { return s.request->sampling.beam_width > 1; }
+  static int32_t width_of(const Request& request);
 
-  // scheduler.cc
-  Sequence& new_sequence(Group& group, int32_t choice);
+  // scheduler.cc: planning
   void expire();
-  int64_t work_left(const Sequence& s);
+  int64_t work_left(const Sequence& s) const;
   void plan_running(bool decodes);
-  void admit();
-  bool plan(Sequence& s, int64_t want);
-  bool make_room(Sequence& s, int64_t want);
-  Sequence* last_running(const Sequence& before, bool priority_only);
+  void plan(Sequence& s);
+  void add_drafts(Planned& planned);
+  bool make_room(const Sequence& s);
+  Sequence* victim_after(const Sequence& s, bool worse_priority_only);
   void preempt(Sequence& s);
+  bool preempt_waiting_beam();
+  void admit();
   bool start(Sequence& s);
-  bool fail_first();
+  void fail_first();
+  bool can_truncate() const;
 
-  // scheduler_batch.cc
+  // scheduler_batch.cc: the plan as a Batch
   const Batch* build();
   void add_row(Step& step, const Planned& planned);
-  void add_forks(Step& step, size_t parent_row, Sequence& s);
-  void add_tables(Step& step);
-  void start_slot(Batch& batch, Sequence& s);
+  void add_forks(Step& step, Sequence& parent);
+  void add_tables(Step& step) const;
+  static void start_slot(Batch& batch, Sequence& s);
+  Sequence& fork(Sequence& parent, int32_t choice);
 
-  // scheduler_commit.cc
+  // scheduler_commit.cc: results, ends
   void commit_row(Sequence& s, const BatchRow& row, const RowResult& result);
-  FinishReason append_tokens(Sequence& s, const RowResult& result);
-  FinishReason end_after(const Sequence& s, TokenId token);
-  void finish(Sequence& s, FinishReason reason);
-  void emit(const Sequence& s, std::span<const TokenId> tokens, FinishReason reason,
+  void advance(Sequence& s, const BatchRow& row, int32_t committed);
+  FinishReason end_after(const Sequence& s, const Group& group) const;
+  void end_choice(Sequence& s, FinishReason reason);
+  void end_group(Group& group, FinishReason reason);
+  void emit(Group& group, int32_t choice, std::span<const TokenId> tokens, FinishReason reason,
             std::span<const TokenLogprobs> logprobs);
+  void retire(Sequence& s, SequencePhase phase);
   void settle(Sequence& s);
   void release(Sequence& s);
-  void drop_step(size_t index);
 
   // beam.cc
+  struct Candidate {
+    double score;
+    Sequence* parent;
+    TokenId token;
+  };
   void beam_commit(Sequence& s, const RowResult& result);
   void beam_select(Group& group);
+  std::vector<Candidate> beam_candidates(Group& group, bool& full);
+  void beam_move(Group& group, Sequence* target, Sequence& parent);
   void beam_finish(Group& group);
 
   ModelLimits limits_;
@@ -152,7 +170,7 @@ class Scheduler {
   const Clock& clock_;
   KvBlocks kv_;
   std::unordered_map<uint64_t, Group> groups_;  // by request id
-  std::unordered_map<Sequence*, std::unique_ptr<Sequence>> sequences_;
+  std::unordered_map<const Sequence*, std::unique_ptr<Sequence>> sequences_;
   std::map<Key, Sequence*> waiting_, running_;
   std::multimap<int64_t, uint64_t> deadlines_;
   std::vector<int32_t> free_slots_;
@@ -160,7 +178,8 @@ class Scheduler {
   std::vector<std::unique_ptr<Step>> spare_steps_;
   std::vector<Planned> plan_;
   int64_t budget_ = 0;
-  bool releasing_ = false;  // a preempted or finished sequence gives pages back at a commit
+  bool starved_ = false;  // a running sequence found no page in this step
+  int64_t retiring_ = 0;  // sequences that give back pages when their steps are committed
   int64_t next_step_ = 1;
   uint64_t next_arrival_ = 1;
   std::vector<TokenEvent> events_;

@@ -1,0 +1,204 @@
+#include "runtime/oracle_model.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/random.h"
+
+namespace ingot {
+namespace {
+
+uint64_t mix(uint64_t state, int64_t a, int64_t b) {
+  return random_u64(state ^ (static_cast<uint64_t>(a) * 0x9ddfea08eb382d69ull),
+                    static_cast<uint64_t>(b));
+}
+
+uint64_t fold_state(uint64_t state, TokenId token) { return mix(state, token, 77); }
+
+// Everything that the model would attend to, as read(group, position) gives it; state(group) is a
+// fixed group's hash of all tokens.
+template <typename Read, typename State>
+uint64_t fold(const ModelLimits& limits, int64_t context, Read read, State state) {
+  uint64_t h = 1;
+  for (size_t g = 0; g < limits.state_groups.size(); ++g) {
+    const KvGroup& group = limits.state_groups[g];
+    if (group.kind == KvKind::kCross) continue;
+    if (group.kind == KvKind::kFixed) {
+      h ^= state(g);
+      continue;
+    }
+    const int64_t first =
+        group.kind == KvKind::kWindowed ? std::max<int64_t>(0, context - group.window) : 0;
+    for (int64_t p = first; p < context; ++p) h = mix(h, read(g, p), p);
+  }
+  return h;
+}
+
+uint64_t fold_tokens(const ModelLimits& limits, std::span<const TokenId> tokens) {
+  return fold(
+      limits, static_cast<int64_t>(tokens.size()),
+      [&](size_t, int64_t p) { return tokens[static_cast<size_t>(p)]; },
+      [&](size_t) {
+        uint64_t state = 0;
+        for (TokenId t : tokens) state = fold_state(state, t);
+        return state;
+      });
+}
+
+TokenId draw(uint64_t hash, int64_t vocab, uint64_t seed, int32_t choice) {
+  const auto n = static_cast<uint64_t>(vocab);
+  return static_cast<TokenId>(
+      random_below(hash ^ (seed * 3), static_cast<uint64_t>(choice) + 5, n));
+}
+
+std::vector<std::pair<TokenId, float>> best(uint64_t hash, int64_t vocab, size_t count) {
+  std::vector<std::pair<TokenId, float>> all;
+  for (TokenId t = 0; t < vocab; ++t) {
+    // In [-8, 0), fine enough that two sums are practically never equal.
+    const auto steps = random_below(hash, static_cast<uint64_t>(t) + 1000, uint64_t{1} << 24);
+    all.emplace_back(t, -static_cast<float>(steps + 1) * 0x1p-21f);
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.second != b.second ? a.second > b.second : a.first < b.first;
+  });
+  all.resize(std::min(all.size(), count));
+  return all;
+}
+
+}  // namespace
+
+TokenId oracle_next(const ModelLimits& limits, std::span<const TokenId> tokens, uint64_t seed,
+                    int32_t choice) {
+  return draw(fold_tokens(limits, tokens), limits.vocab_size, seed, choice);
+}
+
+std::vector<std::pair<TokenId, float>> oracle_top(const ModelLimits& limits,
+                                                  std::span<const TokenId> tokens, size_t count) {
+  return best(fold_tokens(limits, tokens), limits.vocab_size, count);
+}
+
+OracleModel::OracleModel(ModelLimits limits) : limits_(std::move(limits)) {
+  for (const KvGroup& group : limits_.state_groups) {
+    pools_.emplace_back(static_cast<size_t>(group.num_pages));
+  }
+  slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
+}
+
+void OracleModel::submit(const Batch& batch) {
+  if (on_submit) on_submit(batch.step);
+  CHECK_LE(batch.rows.size(), slots_.size());
+  CHECK_LE(static_cast<int64_t>(batch.token_ids.size()), limits_.max_batch_tokens);
+  queue_.push_back(&batch);
+}
+
+void OracleModel::copy(const PageCopy& copy) {
+  auto& pool = pools_.at(static_cast<size_t>(copy.group));
+  pool.at(static_cast<size_t>(copy.target)) = pool.at(static_cast<size_t>(copy.source));
+}
+
+void OracleModel::collect(StepResult& result) {
+  CHECK(!queue_.empty());
+  const Batch& batch = *queue_.front();
+  queue_.pop_front();
+  if (on_collect) on_collect(batch.step);
+  result.step = batch.step;
+  result.rows.assign(batch.rows.size(), {});
+  for (const SlotStart& start : batch.slot_starts) {
+    slots_.at(static_cast<size_t>(start.slot)) = {start.request, start.choice, start.tokens.back()};
+  }
+  for (const PageCopy& c : batch.copies) copy(c);
+  resolve(batch);
+  for (size_t r = 0; r < batch.rows.size(); ++r) write(batch, r);
+  for (size_t r = 0; r < batch.rows.size(); ++r) sample(batch, r, result.rows[r]);
+}
+
+void OracleModel::resolve(const Batch& batch) {
+  resolved_ = batch.token_ids;
+  for (const BatchRow& row : batch.rows) {
+    for (int32_t i = 0; i < row.query_len; ++i) {
+      TokenId& token = resolved_.at(static_cast<size_t>(row.token_begin + i));
+      if (token == kLastSampled) token = slots_.at(static_cast<size_t>(row.slot)).last;
+    }
+  }
+}
+
+void OracleModel::write_fixed(Page& page, const BatchRow& row) {
+  if (row.first_position == 0) {
+    page.state = 0;
+    page.state_tokens = 0;
+  }
+  // A state that is not exactly that of the tokens before the row is spoiled for good.
+  if (page.state_tokens != row.first_position) page.state = mix(page.state, -1, 1);
+  for (int32_t i = 0; i < row.query_len; ++i) {
+    page.state = fold_state(page.state, resolved_[static_cast<size_t>(row.token_begin + i)]);
+  }
+  page.state_tokens = row.context_len();
+}
+
+void OracleModel::write(const Batch& batch, size_t r) {
+  const BatchRow& row = batch.rows[r];
+  if (row.query_len == 0) return;
+  for (size_t g = 0; g < pools_.size(); ++g) {
+    const auto table = batch.table(g, r);
+    if (limits_.state_groups[g].kind == KvKind::kCross) continue;
+    if (limits_.state_groups[g].kind == KvKind::kFixed) {
+      write_fixed(pools_[g].at(static_cast<size_t>(table[0])), row);
+      continue;
+    }
+    for (int32_t i = 0; i < row.query_len; ++i) {
+      const int64_t position = row.first_position + i;
+      const PageId id = table[static_cast<size_t>(position / kKvBlockTokens)];
+      Page& page = pools_[g].at(static_cast<size_t>(id));
+      if (page.writer != row.slot) ++page.generation;
+      page.writer = row.slot;
+      page.cells[static_cast<size_t>(position % kKvBlockTokens)] = {
+          resolved_[static_cast<size_t>(row.token_begin + i)], position};
+    }
+  }
+}
+
+uint64_t OracleModel::read_back(const Batch& batch, size_t r, int64_t context) const {
+  return fold(
+      limits_, context,
+      [&](size_t g, int64_t p) -> int64_t {
+        const PageId id = batch.table(g, r)[static_cast<size_t>(p / kKvBlockTokens)];
+        if (id == kNoPage) return -1;
+        const Cell& cell =
+            pools_[g].at(static_cast<size_t>(id)).cells[static_cast<size_t>(p % kKvBlockTokens)];
+        // The right token of the wrong place must not pass.
+        return cell.position == p ? cell.token : -2 - cell.position;
+      },
+      [&](size_t g) {
+        const Page& page = pools_[g].at(static_cast<size_t>(batch.table(g, r)[0]));
+        return page.state_tokens == context ? page.state : ~page.state;
+      });
+}
+
+void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
+  const BatchRow& row = batch.rows[r];
+  if (row.logit_count == 0) return;
+  Slot& slot = slots_.at(static_cast<size_t>(row.slot));
+  const SamplingParams& p = slot.request->sampling;
+  const int64_t first_context = row.context_len() - row.draft_len;
+  for (int32_t i = 0; i <= row.draft_len; ++i) {
+    const uint64_t hash = read_back(batch, r, first_context + i);
+    const TokenId token = draw(hash, limits_.vocab_size, p.seed, slot.choice);
+    result.tokens[result.count++] = token;
+    if (p.beam_width > 1 || p.logprobs >= 0) {
+      const size_t count = p.beam_width > 1 ? static_cast<size_t>(2 * p.beam_width)
+                                            : static_cast<size_t>(p.logprobs);
+      result.logprobs.push_back({-1.0f, best(hash, limits_.vocab_size, count)});
+    }
+    const auto guess = static_cast<size_t>(row.token_begin + row.query_len - row.draft_len + i);
+    if (i < row.draft_len && resolved_[guess] != token) break;
+  }
+  slot.last = result.tokens[result.count - 1];
+}
+
+void OracleModel::corrupt(int32_t group, PageId id) {
+  Page& page = pools_.at(static_cast<size_t>(group)).at(static_cast<size_t>(id));
+  for (Cell& cell : page.cells) cell.token ^= 1;
+  page.state ^= 1;
+}
+
+}  // namespace ingot

@@ -1,0 +1,323 @@
+#include "runtime/scheduler.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace ingot {
+
+Scheduler::Scheduler(const ModelLimits& limits, SchedulerOptions options, const Clock& clock)
+    : limits_(limits),
+      options_(options),
+      clock_(clock),
+      kv_(limits.state_groups, options.prefix_cache) {
+  CHECK_GT(limits_.vocab_size, 0);
+  CHECK_GT(limits_.max_seq_len, 0);
+  CHECK_GT(limits_.max_batch_rows, 0);
+  CHECK_GT(limits_.max_batch_tokens, 0);
+  if (options_.max_step_tokens <= 0 || options_.max_step_tokens > limits_.max_batch_tokens) {
+    options_.max_step_tokens = limits_.max_batch_tokens;
+  }
+  // Decodes come first: less than this could keep a prompt waiting for as long as they run.
+  options_.max_step_tokens = std::min(
+      std::max(options_.max_step_tokens, limits_.max_batch_rows + 1), limits_.max_batch_tokens);
+  if (options_.max_chunk <= 0) options_.max_chunk = options_.max_step_tokens;
+  for (auto slot = static_cast<int32_t>(limits_.max_batch_rows) - 1; slot >= 0; --slot) {
+    free_slots_.push_back(slot);
+  }
+}
+
+Scheduler::~Scheduler() = default;
+
+int32_t Scheduler::width_of(const Request& request) {
+  return std::max({1, request.sampling.n, request.sampling.beam_width});
+}
+
+bool Scheduler::can_truncate() const {
+  return std::none_of(limits_.state_groups.begin(), limits_.state_groups.end(),
+                      [](const KvGroup& g) { return g.kind == KvKind::kFixed; });
+}
+
+void Scheduler::add(std::shared_ptr<const Request> request) {
+  const SamplingParams& p = request->sampling;
+  const auto prompt = static_cast<int64_t>(request->prompt.size());
+  const int64_t room = std::min(limits_.max_seq_len, kv_.capacity_tokens());
+  auto refuse = [&](FinishReason reason) {
+    ++stats_.refused;
+    for (int32_t c = 0; c < std::max(1, p.n); ++c) {
+      TokenEvent& event = events_.emplace_back();
+      event.request_id = request->id;
+      event.choice = c;
+      event.finish = reason;
+      event.request_done = c == std::max(1, p.n) - 1;
+    }
+  };
+  const bool known = std::all_of(request->prompt.begin(), request->prompt.end(),
+                                 [&](TokenId t) { return t >= 0 && t < limits_.vocab_size; });
+  // Workers validate before they submit: these are faults of ours.
+  if (prompt == 0 || !known || groups_.count(request->id) != 0 || request->cross_tokens < 0) {
+    return refuse(FinishReason::kInternal);
+  }
+  bool fits = prompt < room && width_of(*request) <= limits_.max_batch_rows;
+  for (size_t g = 0; g < kv_.groups().size(); ++g) {
+    fits = fits && kv_.pages_for(g, prompt + 1, request->cross_tokens) <= kv_.groups()[g].num_pages;
+  }
+  if (!fits) return refuse(FinishReason::kTooLong);
+  if (p.max_tokens <= 0) return refuse(FinishReason::kLength);
+
+  Group& group = groups_[request->id];
+  group.request = request;
+  group.arrival = next_arrival_++;
+  group.max_length = prompt + std::min(p.max_tokens, room - prompt);
+  group.ended.assign(static_cast<size_t>(std::max(1, p.n)), false);
+  group.live = std::max(1, p.n);
+  if (request->deadline_ns != kNoDeadline) deadlines_.emplace(request->deadline_ns, request->id);
+
+  auto owned = std::make_unique<Sequence>();
+  Sequence& s = *owned;
+  s.request = std::move(request);
+  s.arrival = group.arrival;
+  // All tokens the sequence can have: no allocation while it decodes.
+  s.tokens.reserve(static_cast<size_t>(group.max_length));
+  s.tokens.assign(s.request->prompt.begin(), s.request->prompt.end());
+  s.kv = kv_.make_tables(s.request->id);
+  group.members.push_back(&s);
+  waiting_.emplace(key_of(s), &s);
+  sequences_.emplace(&s, std::move(owned));
+}
+
+void Scheduler::finish_request(uint64_t request_id, FinishReason reason) {
+  auto it = groups_.find(request_id);
+  if (it == groups_.end()) return;
+  if (reason == FinishReason::kCancelled) ++stats_.cancels;
+  if (reason == FinishReason::kTimeout) ++stats_.timeouts;
+  end_group(it->second, reason);
+}
+
+void Scheduler::expire() {
+  if (deadlines_.empty()) return;
+  const int64_t now = clock_.now_ns();
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    const auto [deadline, id] = *deadlines_.begin();
+    deadlines_.erase(deadlines_.begin());
+    auto it = groups_.find(id);
+    if (it != groups_.end() && it->second.request->deadline_ns == deadline) {
+      finish_request(id, FinishReason::kTimeout);
+    }
+  }
+}
+
+// Positions that the sequence could compute now, counting tokens that steps in flight will sample.
+int64_t Scheduler::work_left(const Sequence& s) const {
+  const Group& group = groups_.at(s.request->id);
+  if (s.length() + s.pending >= group.max_length) return 0;  // the rest is in flight
+  if (s.beam_ready || (is_beam(s) && s.pending > 0)) return 0;
+  if (options_.drafts != nullptr && s.pending > 0) return 0;  // how many is not known yet
+  return s.length() + s.pending - s.scheduled;
+}
+
+const Batch* Scheduler::next() {
+  expire();
+  do {
+    plan_.clear();
+    budget_ = options_.max_step_tokens;
+    starved_ = false;
+    plan_running(true);
+    plan_running(false);
+    admit();
+    if (!plan_.empty()) return build();
+  } while (steps_.empty() && preempt_waiting_beam());
+  if (steps_.empty() && !groups_.empty()) fail_first();
+  return nullptr;
+}
+
+// Beams that have their candidates hold pages without using them; the last beam of their request
+// may need those very pages.
+bool Scheduler::preempt_waiting_beam() {
+  for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
+    if (!it->second->beam_ready) continue;
+    preempt(*it->second);
+    return true;
+  }
+  return false;
+}
+
+void Scheduler::fail_first() {
+  const bool running_first =
+      !running_.empty() && (waiting_.empty() || running_.begin()->first < waiting_.begin()->first);
+  CHECK(running_first || !waiting_.empty());
+  const Sequence& s = running_first ? *running_.begin()->second : *waiting_.begin()->second;
+  finish_request(s.request->id, FinishReason::kOutOfMemory);
+}
+
+void Scheduler::plan_running(bool decodes) {
+  // preempt() takes sequences out of running_, always behind the one being planned.
+  for (auto it = running_.begin(); it != running_.end() && budget_ > 0; ++it) {
+    Sequence& s = *it->second;
+    const int64_t left = work_left(s);
+    if (left > 0 && (left == 1) == decodes) plan(s);
+  }
+}
+
+void Scheduler::plan(Sequence& s) {
+  int64_t count = std::min({work_left(s), budget_, options_.max_chunk});
+  if (count <= 0) return;
+  const int64_t cross = s.request->cross_tokens;
+  if (kv_.max_append(s.kv, 1, cross) == 0 && !make_room(s)) {
+    starved_ = true;
+    return;
+  }
+  count = kv_.max_append(s.kv, count, cross);
+  Planned& planned = plan_.emplace_back();
+  planned.sequence = &s;
+  planned.count = count;
+  if (options_.drafts != nullptr && s.scheduled + count == s.length() && s.scheduled > 0) {
+    add_drafts(planned);
+  }
+  CHECK(kv_.append(s.kv, planned.count, cross, planned.copies));
+  s.scheduled += planned.count;
+  budget_ -= planned.count;
+}
+
+void Scheduler::add_drafts(Planned& planned) {
+  const Sequence& s = *planned.sequence;
+  const Group& group = groups_.at(s.request->id);
+  if (!can_truncate() || is_beam(s) || !(s.forked || width_of(*s.request) == 1)) return;
+  // Guesses must not take the budget that other sequences need to get on.
+  const int64_t others = static_cast<int64_t>(running_.size());
+  const int64_t most = std::min<int64_t>(
+      {kMaxStepTokens - 1, group.max_length - s.length() - 1, budget_ - planned.count - others});
+  if (most <= 0) return;
+  const int got = options_.drafts->draft(s, static_cast<int>(most), planned.drafts.data());
+  CHECK_LE(got, most);
+  const int64_t want = planned.count + std::max(0, got);
+  const int64_t fit = kv_.max_append(s.kv, want, s.request->cross_tokens);
+  planned.draft_len = static_cast<int32_t>(std::max<int64_t>(0, fit - planned.count));
+  planned.count += planned.draft_len;
+  stats_.drafted += planned.draft_len;
+}
+
+Sequence* Scheduler::victim_after(const Sequence& s, bool worse_priority_only) {
+  if (running_.empty()) return nullptr;
+  Sequence* last = running_.rbegin()->second;
+  if (last == &s || !(key_of(s) < key_of(*last))) return nullptr;
+  if (worse_priority_only && last->request->priority <= s.request->priority) return nullptr;
+  return last;
+}
+
+// Pages for at least one position of a running sequence. False: not in this step.
+bool Scheduler::make_room(const Sequence& s) {
+  while (kv_.max_append(s.kv, 1, s.request->cross_tokens) == 0) {
+    if (retiring_ > 0) return false;  // pages come back at the next commit
+    Sequence* victim = victim_after(s, false);
+    if (victim == nullptr) return false;
+    preempt(*victim);
+  }
+  return true;
+}
+
+void Scheduler::preempt(Sequence& s) {
+  ++stats_.preemptions;
+  for (auto it = plan_.begin(); it != plan_.end(); ++it) {
+    if (it->sequence != &s) continue;
+    budget_ += it->count;
+    stats_.drafted -= it->draft_len;
+    plan_.erase(it);
+    break;
+  }
+  retire(s, SequencePhase::kWaiting);
+}
+
+void Scheduler::admit() {
+  auto it = waiting_.begin();
+  while (it != waiting_.end() && budget_ > 0 && !starved_) {
+    Sequence& s = *it->second;
+    if (s.beam_ready) {  // needs nothing until the other beams are there
+      ++it;
+      continue;
+    }
+    if (s.slot >= 0) return;  // preempted with a step in flight: first in line, at the next commit
+    if (start(s)) {
+      plan(s);
+    } else {
+      Sequence* victim = retiring_ > 0 ? nullptr : victim_after(s, true);
+      if (victim == nullptr) return;
+      preempt(*victim);
+    }
+    it = waiting_.begin();
+  }
+}
+
+bool Scheduler::start(Sequence& s) {
+  Group& group = groups_.at(s.request->id);
+  const auto slots = static_cast<size_t>(s.forked ? 1 : width_of(*s.request));
+  if (free_slots_.size() < slots) return false;
+  const int64_t taken = kv_.adopt(s.kv, s.tokens, s.request->tenant_salt, s.length() - 1);
+  // One page kept back for each running sequence: each may need its next before anybody ends.
+  const auto reserve = static_cast<int64_t>(running_.size());
+  if (!kv_.fits(s.kv, s.length() + 1, s.request->cross_tokens, reserve)) {
+    kv_.free(s.kv);
+    return false;
+  }
+  if (taken > 0) {
+    ++stats_.prefix_hits;
+    stats_.prefix_hit_tokens += taken;
+  }
+  waiting_.erase(key_of(s));
+  running_.emplace(key_of(s), &s);
+  s.phase = SequencePhase::kRunning;
+  s.scheduled = s.computed = taken;
+  s.slot_fresh = true;
+  s.slot = free_slots_.back();
+  free_slots_.pop_back();
+  for (size_t i = 1; i < slots; ++i) {
+    group.reserved_slots.push_back(free_slots_.back());
+    free_slots_.pop_back();
+  }
+  return true;
+}
+
+void Scheduler::check_invariants() const {
+  std::vector<const KvTables*> tables;
+  std::vector<int> slot_users(static_cast<size_t>(limits_.max_batch_rows), 0);
+  auto use = [&](int32_t slot) { ++slot_users.at(static_cast<size_t>(slot)); };
+  std::unordered_map<const Sequence*, int32_t> rows;
+  for (const auto& step : steps_) {
+    for (const Sequence* s : step->sequences) ++rows[s];
+  }
+  int64_t retiring = 0;
+  for (const auto& [key, owned] : sequences_) {
+    const Sequence& s = *owned;
+    tables.push_back(&s.kv);
+    CHECK_EQ(s.kv.tokens, s.slot >= 0 ? s.scheduled : 0);
+    CHECK_EQ(s.in_flight, rows[&s]);
+    CHECK_GE(s.pending, 0);
+    CHECK_LE(s.computed, s.scheduled);
+    if (s.slot >= 0) use(s.slot);
+    retiring += s.slot >= 0 && s.phase != SequencePhase::kRunning;
+    CHECK_EQ(running_.count(key_of(s)) != 0 && running_.at(key_of(s)) == &s,
+             s.phase == SequencePhase::kRunning);
+    CHECK(s.phase != SequencePhase::kRunning || s.slot >= 0);
+    CHECK(s.phase == SequencePhase::kRunning || s.slot < 0 || s.in_flight > 0);
+    CHECK(s.phase == SequencePhase::kFinished || groups_.count(s.request->id) != 0);
+  }
+  CHECK_EQ(retiring, retiring_);
+  kv_.check_conserved(tables);
+  for (int32_t slot : free_slots_) use(slot);
+  for (const auto& [id, group] : groups_) {
+    for (int32_t slot : group.reserved_slots) use(slot);
+    CHECK_GT(group.live, 0);
+    CHECK_EQ(group.live, std::count(group.ended.begin(), group.ended.end(), false));
+  }
+  for (int users : slot_users) CHECK_EQ(users, 1);
+  // No step in flight names a page that somebody else could be given.
+  for (const auto& step : steps_) {
+    for (size_t g = 0; g < step->batch.tables.size(); ++g) {
+      for (PageId page : step->batch.tables[g]) {
+        if (page != kNoPage) CHECK_GT(kv_.page_info(g, page).references, 0);
+      }
+    }
+  }
+}
+
+}  // namespace ingot
