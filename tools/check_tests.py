@@ -87,6 +87,8 @@ def check_rooms(problems):
     for room in repo.rooms():
         sources = repo.files(f"src/{room}", suffixes=(".cc", ".cu"))
         tests = [t for t in repo.files(f"tests/{room}") if t.endswith("_test.cc")]
+        if room == "kernels":
+            tests += [t for t in repo.files("tests/ops") if t.endswith("_test.cc")]
         if sources and not tests:
             problems.append(f"src/{room}: {len(sources)} source files, no tests/{room}/*_test.cc")
 

@@ -69,7 +69,8 @@ def main():
     if not wanted:
         wanted = registered
         for room in rooms_with_sources():
-            if room not in registered:
+            # The operators' cases run on every kernel.
+            if room not in registered and not (room == "kernels" and "ops" in registered):
                 problems.append(f"{room}: has sources but no {room}_tests in {build}")
     if not wanted:
         problems.append(f"{build}: no test program at all")

@@ -159,7 +159,7 @@ HttpResponse exchange_once(const HttpRequest& request, const std::string& url, b
     }
     curl_slist* longer = curl_slist_append(headers.get(), line.c_str());
     if (longer == nullptr) fail(ErrorCode::kOutOfMemory, kWhere, "libcurl has no memory");
-    headers.release();
+    static_cast<void>(headers.release());  // the list now belongs to `longer`
     headers.reset(longer);
   };
   for (const std::string& line : request.headers) add_header(line);
