@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Proves ./quickstart (and with --test also ./test) in a fresh Debian 12 made by debootstrap, as root.
+# Proves ./quickstart (with --test also ./test) in a fresh Debian 12 made by debootstrap, as root.
 #   tools/prove_fresh_debian.sh [--test] [--keep] [--build-only] [FOLDER]
 # The new root gets this machine's Debian mirror, certificates and pip settings, and a copy of the
 # working tree; nothing that was built or installed here. It is removed at the end without --keep.
