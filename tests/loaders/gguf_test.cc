@@ -1,5 +1,8 @@
 #include "loaders/gguf.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "loaders/gguf_writer.h"
 #include "tests/loaders/test_files.h"
 
@@ -97,6 +100,43 @@ TEST(GgufTest, RoundTrip) {
   EXPECT_EQ(file->require("b.weight").bytes[79], std::byte{79});
   EXPECT_EQ(file->require("c.weight").shape, (Shape{1, 2, 3, 4}));
   EXPECT_TRUE(file->require("scalar").shape.empty());
+}
+
+// tests/data/loaders/sample.gguf is written by the reference writer
+// (tools/make_loader_fixtures.py).
+TEST(GgufTest, ReadsTheReferenceWritersFile) {
+  auto file = GgufFile::open(std::string(INGOT_TEST_DATA) + "/loaders/sample.gguf");
+  EXPECT_EQ(file->architecture(), "llama");
+  EXPECT_EQ(file->require_int("llama.block_count"), 1);
+  EXPECT_EQ(file->require_int("v.u8"), 200);
+  EXPECT_EQ(file->require_int("v.i8"), -100);
+  EXPECT_EQ(file->require_int("v.u16"), 60000);
+  EXPECT_EQ(file->require_int("v.i16"), -30000);
+  EXPECT_EQ(file->require_int("v.u32"), 4000000000);
+  EXPECT_EQ(file->require_int("v.i32"), -2000000000);
+  EXPECT_EQ(file->require_int("v.i64"), -(int64_t{1} << 62));
+  expect_error([&] { file->require_int("v.u64"); }, ErrorCode::kCorrupt,
+               {"'v.u64'", "fits 63 bits", "uint64"});
+  EXPECT_EQ(file->require_float("v.f32"), 0.25);
+  EXPECT_EQ(file->require_float("v.f64"), 1e300);
+  EXPECT_TRUE(file->require_bool("v.bool"));
+  EXPECT_EQ(file->require_floats("v.floats"), (std::vector<float>{0.5f, -1.5f}));
+  EXPECT_EQ(file->require_strings("tokenizer.ggml.tokens").back(), "\xc3\xa9");
+  EXPECT_EQ(file->require("f32").shape, (Shape{2, 6}));
+  EXPECT_EQ(file->require("f16").shape, (Shape{2, 2, 32}));
+  EXPECT_EQ(file->require("bf16").type, ElementType(DType::kBFloat16));
+  EXPECT_EQ(file->require("q6_k").shape, (Shape{1, 256}));
+  EXPECT_EQ(file->require("i32").bytes[4], std::byte{1});
+  // The same rows in every type: they agree with float32 within the coarsest step.
+  float rows[6];
+  std::memcpy(rows, file->require("f32").bytes.data(), sizeof rows);
+  for (const char* name : {"q4_0", "q4_1", "q5_0", "q5_1", "q8_0"}) {
+    const WeightInfo& info = file->require(name);
+    EXPECT_EQ(info.shape, (Shape{2, 64})) << name;
+    float block[32];
+    info.type.block->decode(info.bytes.data(), 1, block);
+    for (int i = 0; i < 6; ++i) EXPECT_NEAR(block[i], rows[i], 0.35) << name;
+  }
 }
 
 TEST(GgufTest, VersionTwoIsRead) {
