@@ -1,5 +1,6 @@
 // links: loaders
 // GGUF bytes from anywhere: read whole or refused with Error; whatever is accepted can be used.
+#include "base/error.h"
 #include "fuzz/parsed.h"
 #include "loaders/gguf.h"
 #include "loaders/model_source.h"

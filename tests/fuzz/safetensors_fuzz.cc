@@ -1,5 +1,6 @@
 // links: loaders
 // safetensors bytes from anywhere: read whole or refused with Error; every accepted extent is real.
+#include "base/error.h"
 #include "fuzz/parsed.h"
 #include "loaders/safetensors.h"
 
