@@ -1,8 +1,10 @@
 #include "compiler/compile.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "compiler/tune.h"
 #include "engine/memory.h"
+#include "tensor/device.h"
 
 namespace ingot {
 namespace {

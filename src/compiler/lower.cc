@@ -100,10 +100,10 @@ class Lowering {
   }
 
   void add_groups() {
-    std::map<std::string, StateGroup> groups;
+    std::map<std::string, PlanStateGroup> groups;
     for (int id : graph_.states()) {
       const Value& value = graph_.at(id);
-      StateGroup& group = groups[value.state.group];
+      PlanStateGroup& group = groups[value.state.group];
       group.name = value.state.group;
       group.kind = std::string(state_kind_name(value.state.kind));
       group.window = value.state.window;

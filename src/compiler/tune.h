@@ -1,6 +1,7 @@
 // The autotuner: measures every candidate of every descriptor on the real device.
 #pragma once
 
+#include "base/json.h"
 #include "compiler/compile.h"
 
 namespace ingot {

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/json.h"
 #include "base/progress.h"
 
 namespace ingot {

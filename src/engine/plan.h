@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "base/json_fwd.h"
 #include "ops/contract/op_def.h"
 
 namespace ingot {
@@ -49,7 +49,7 @@ struct PlanStep {
 };
 
 // States with one allocation policy; `bytes_per_token` counts all its layers.
-struct StateGroup {
+struct PlanStateGroup {
   std::string name;
   std::string kind;  // "paged", "windowed", "fixed", "cross"
   int64_t window = 0;
@@ -70,7 +70,7 @@ struct Plan {
   std::vector<int> inputs;
   std::vector<int> states;
   std::vector<int> outputs;
-  std::vector<StateGroup> groups;
+  std::vector<PlanStateGroup> groups;
   SymbolValues limits;  // default upper bound of each symbol
   std::vector<Bucket> buckets;
   std::map<std::string, std::string> metadata;

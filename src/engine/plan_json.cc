@@ -2,6 +2,7 @@
 #include <set>
 
 #include "base/checked.h"
+#include "base/json.h"
 #include "engine/plan.h"
 
 namespace ingot {
@@ -222,8 +223,8 @@ const Json& list(const Json& json, const char* key) {
   return *it;
 }
 
-StateGroup group_from_json(const Json& json) {
-  StateGroup group;
+PlanStateGroup group_from_json(const Json& json) {
+  PlanStateGroup group;
   group.name = json_require<std::string>(json, "name", kWhere, kFile);
   group.kind = json_require<std::string>(json, "kind", kWhere, kFile);
   group.window = json_get<int64_t>(json, "window", 0, kWhere, kFile);
@@ -316,7 +317,7 @@ Json plan_to_json(const Plan& plan) {
   out["inputs"] = plan.inputs;
   out["states"] = plan.states;
   out["outputs"] = plan.outputs;
-  for (const StateGroup& group : plan.groups) {
+  for (const PlanStateGroup& group : plan.groups) {
     out["groups"].push_back({{"name", group.name},
                              {"kind", group.kind},
                              {"window", group.window},

@@ -1,0 +1,184 @@
+#include "capi/model_loader.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/knobs.h"
+#include "base/log.h"
+#include "loaders/hub.h"
+#include "text/tokenizer.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "capi/model_loader";
+
+VocabSource vocab_source(const GgufVocab& vocab) {
+  VocabSource out;
+  out.model = vocab.model;
+  out.pre = vocab.pre;
+  out.tokens = vocab.tokens;
+  out.scores = vocab.scores;
+  out.types = vocab.types;
+  out.merges = vocab.merges;
+  out.bos_id = vocab.bos_id;
+  out.eos_id = vocab.eos_id;
+  out.unk_id = vocab.unk_id;
+  out.pad_id = vocab.pad_id;
+  out.add_bos = vocab.add_bos;
+  out.add_eos = vocab.add_eos;
+  out.add_space_prefix = vocab.add_space_prefix;
+  return out;
+}
+
+template <typename T>
+void put(Json& out, const char* key, const std::optional<T>& value) {
+  if (value) out[key] = *value;
+}
+
+Json generation_json(const ModelSource& source) {
+  const GenerationDefaults& g = source.generation;
+  Json out = {{"eos_token_id", g.eos_ids}};
+  put(out, "bos_token_id", g.bos_id);
+  put(out, "do_sample", g.do_sample);
+  put(out, "temperature", g.temperature);
+  put(out, "top_p", g.top_p);
+  put(out, "min_p", g.min_p);
+  put(out, "top_k", g.top_k);
+  put(out, "repetition_penalty", g.repetition_penalty);
+  return out;
+}
+
+// What decides an engine's bytes beside the source: options, knobs that change graphs, version.
+std::string engine_key(const ModelSource& source, const LoadOptions& options, Device& device) {
+  std::string text = fmt::format("{}|{}|{}|{}|{}|{}", INGOT_VERSION, source.identity,
+                                 options.build.dtype ? dtype_name(*options.build.dtype) : "",
+                                 options.build.kv_dtype ? dtype_name(*options.build.kv_dtype) : "",
+                                 knob_text("disable_passes"), device.identity());
+  for (const auto& [name, value] : options.limits) text += fmt::format("|{}={}", name, value);
+  if (!options.tokenizer_dir.empty()) {
+    text += "|" + open_model_source(options.tokenizer_dir).identity;
+  }
+  return hash128(text).hex();
+}
+
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> out;
+  size_t begin = 0;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) out.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return out;
+}
+
+CompileOptions compile_options(const LoadOptions& options, Device* device, TimingCache* timings) {
+  CompileOptions out;
+  out.limits = options.limits;
+  out.passes.disabled = split_names(knob_text("disable_passes"));
+  out.passes.verify = knob_bool("verify");
+  out.device = options.tune ? device : nullptr;
+  out.timings = timings;
+  out.tune_seconds = static_cast<double>(knob_int("tune_seconds"));
+  return out;
+}
+
+std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadOptions& options,
+                                          Device* device, TimingCache* timings) {
+  auto graph = build_model(source, options.build);
+  auto engine = compile(*graph, compile_options(options, device, timings));
+  const ModelSource* texts = &source;
+  ModelSource other;
+  if (!options.tokenizer_dir.empty()) {
+    other = open_model_source(options.tokenizer_dir);
+    texts = &other;
+  }
+  if (std::string spec = tokenizer_spec(*texts); !spec.empty()) engine->extras["tokenizer"] = spec;
+  if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
+  engine->extras["generation"] = generation_json(*texts).dump();
+  engine->extras["source"] = source.identity;
+  return engine;
+}
+
+// Writing the cache is a convenience: a read-only home must not stop a run.
+std::string try_save(const Engine& engine, const std::string& path) {
+  try {
+    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    save_engine(engine, path);
+    return path;
+  } catch (const std::exception& error) {
+    spdlog::warn("engine not cached: {}", error.what());
+    return {};
+  }
+}
+
+}  // namespace
+
+std::string tokenizer_spec(const ModelSource& source) {
+  const TokenizerMaterial& material = source.tokenizer;
+  if (material.gguf) return make_tokenizer_spec(vocab_source(*material.gguf));
+  if (material.tokenizer_json.empty()) return {};
+  return make_tokenizer_spec(
+      material.tokenizer_json,
+      read_tokenizer_config(material.tokenizer_config_json, "tokenizer_config.json"));
+}
+
+std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }
+
+std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,
+                                     Device* device, TimingCache* timings) {
+  return build_from_source(open_model_source(model), options, device, timings);
+}
+
+LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device) {
+  const Stopwatch watch;
+  LoadedModel out;
+  const std::string path = resolve_model(model);
+  if (is_regular_file(path) && looks_like_container(path)) {
+    if (options.build.dtype) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "{}: --dtype cannot change a built engine", path);
+    }
+    out.engine = load_engine(path);
+    out.engine_path = path;
+    out.milliseconds = watch.ms();
+    return out;
+  }
+  const ModelSource source = open_model_source(path);
+  const std::string cached =
+      fmt::format("{}/engines/{}.engine", ingot_cache_dir(), engine_key(source, options, device));
+  if (options.use_cache && is_regular_file(cached)) {
+    try {
+      out.engine = load_engine(cached);
+      out.engine_path = cached;
+      out.milliseconds = watch.ms();
+      return out;
+    } catch (const Error& error) {
+      spdlog::warn("cached engine is built anew: {}", error.what());
+    }
+  }
+  TimingCache timings = TimingCache::load(timing_cache_path());
+  const std::shared_ptr<Engine> engine = build_from_source(source, options, &device, &timings);
+  out.built = true;
+  out.engine = engine;
+  if (options.use_cache) {
+    out.engine_path = try_save(*engine, cached);
+    if (!out.engine_path.empty()) out.engine = load_engine(out.engine_path);
+    if (timings.changed()) {
+      try {
+        timings.save(timing_cache_path());
+      } catch (const Error& error) {
+        spdlog::warn("timing cache not saved: {}", error.what());
+      }
+    }
+  }
+  out.milliseconds = watch.ms();
+  return out;
+}
+
+}  // namespace ingot

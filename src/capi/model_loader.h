@@ -1,0 +1,46 @@
+// From what a user names to an engine in memory: what the C ABI and the command line share.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "compiler/compile.h"
+#include "engine/engine.h"
+#include "models/contract/model_def.h"
+#include "tensor/device.h"
+
+namespace ingot {
+
+struct LoadOptions {
+  BuildOptions build;
+  SymbolValues limits;        // stored in the engine as defaults
+  bool use_cache = true;      // look for, and keep, built engines below the knob cache_dir
+  bool tune = true;           // measure tactics on `device` while building
+  std::string tokenizer_dir;  // tokenizer files from here instead of the model's own
+};
+
+struct LoadedModel {
+  std::shared_ptr<const Engine> engine;
+  std::string engine_path;  // empty when it was built in memory only
+  bool built = false;       // false: an engine file was opened
+  double milliseconds = 0;
+};
+
+// `model` is an engine, a checkpoint, a Hugging Face directory, a .gguf or .onnx file, or a hub
+// name (loaders/hub.h). A missing engine is built, with progress, and kept in the cache under a
+// name that depends on the source's identity, the options and Ingot's version, so that a replaced
+// model is built anew. Errors as in the rooms below.
+LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device);
+
+// Builds without looking at the cache. `model` is a local path to anything but an engine.
+std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,
+                                     Device* device, TimingCache* timings);
+
+// Self-contained tokenizer bytes (text/tokenizer.h) of a source; empty when it has none.
+std::string tokenizer_spec(const ModelSource& source);
+
+// The file that keeps measured kernel times, below the knob cache_dir.
+std::string timing_cache_path();
+
+}  // namespace ingot

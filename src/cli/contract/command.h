@@ -1,0 +1,55 @@
+// The contract of a subcommand: cli/<name>.cc defines `const CommandDef& <name>_command()`.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ingot {
+
+// Declares a command's arguments. Values point into the command object and keep their defaults when
+// the user gives nothing. Every flag has an environment twin: --max-tokens is INGOT_MAX_TOKENS.
+class Flags {
+ public:
+  virtual ~Flags() = default;
+  // Positional arguments, in order.
+  virtual void argument(std::string name, std::string* value, std::string help,
+                        bool required = true) = 0;
+  virtual void arguments(std::string name, std::vector<std::string>* values, std::string help) = 0;
+  // Named flags without the dashes: "max-tokens". `given` (optional) tells whether the user set it.
+  virtual void flag(std::string name, std::string* value, std::string help,
+                    bool* given = nullptr) = 0;
+  virtual void flag(std::string name, int64_t* value, std::string help, bool* given = nullptr) = 0;
+  virtual void flag(std::string name, double* value, std::string help, bool* given = nullptr) = 0;
+  virtual void flag(std::string name, bool* value, std::string help) = 0;  // a switch
+  virtual void flag(std::string name, std::vector<std::string>* values, std::string help) = 0;
+};
+
+// One run of a subcommand. run() returns the exit code: 0 done, 1 failed; wrong usage (2) is found
+// before. Errors are thrown and printed as one line.
+class Command {
+ public:
+  virtual ~Command() = default;
+  virtual void declare(Flags& flags) = 0;
+  virtual int run() = 0;
+  // --json is on every subcommand: one JSON object (or one a line) on standard output, no more.
+  bool json = false;
+};
+
+struct CommandDef {
+  std::string_view name;
+  std::string_view help;     // one line
+  std::string_view example;  // a whole command line that works
+  std::unique_ptr<Command> (*make)();
+};
+
+// Generated from cli/*.cc.
+const std::vector<const CommandDef*>& cli_command_list();
+
+// Parses and runs; returns the process's exit code. Prints errors to standard error.
+int run_command_line(int argc, char** argv);
+
+}  // namespace ingot
