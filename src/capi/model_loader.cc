@@ -126,7 +126,12 @@ std::string tokenizer_spec(const ModelSource& source) {
   if (material.tokenizer_json.empty()) return {};
   return make_tokenizer_spec(
       material.tokenizer_json,
-      read_tokenizer_config(material.tokenizer_config_json, "tokenizer_config.json"));
+      parse_tokenizer_config(material.tokenizer_config_json, "tokenizer_config.json"));
+}
+
+std::unique_ptr<Device> make_device(const std::string& name) {
+  if (name == "cpu") return make_cpu_device();
+  fail(ErrorCode::kUnsupported, kWhere, "device '{}': this build has cpu", name);
 }
 
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }

@@ -1,0 +1,44 @@
+// A decoder engine driven one sequence at a time, without scheduler or sampler: conformance runs,
+// comparisons, tests of models.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/executor.h"
+
+namespace ingot {
+
+// Pages are handed out in order, so one session holds one sequence. One thread at a time.
+class DecoderSession {
+ public:
+  // Limits are sized for sequences of up to `max_tokens` and steps of up to `chunk` tokens.
+  DecoderSession(std::shared_ptr<const Engine> engine, Device& device, int64_t max_tokens,
+                 int64_t chunk, ExecutorOptions options = {});
+
+  // Appends tokens to the sequence. Returns logits [tokens.size(), vocab] in float32, or those of
+  // the last token alone. Error{kInvalidArgument} past max_tokens or on an id outside the
+  // vocabulary.
+  std::vector<float> forward(std::span<const int32_t> tokens, bool all_logits);
+  void reset() { position_ = 0; }
+  // Forgets everything from position `length` on.
+  void truncate(int64_t length);
+
+  int64_t position() const { return position_; }
+  int64_t vocab_size() const { return vocab_; }
+  Executor& executor() { return *executor_; }
+
+ private:
+  void step(std::span<const int32_t> tokens, bool all_logits, std::vector<float>& out);
+
+  int64_t max_tokens_;
+  int64_t chunk_;
+  int64_t blocks_;
+  int64_t vocab_ = 0;
+  int64_t position_ = 0;
+  std::unique_ptr<Executor> executor_;
+};
+
+}  // namespace ingot

@@ -1,0 +1,123 @@
+#include <cstdio>
+#include <filesystem>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "capi/model_loader.h"
+#include "cli/contract/command.h"
+#include "loaders/hub.h"
+
+namespace ingot {
+namespace {
+
+class Build final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    flags.argument("model", &model_, "checkpoint, Hugging Face directory, .gguf file or hub name");
+    flags.flag("output", &output_, "engine file to write");
+    flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
+    flags.flag("kv-dtype", &kv_dtype_, "element type of the KV cache; default: the activations'");
+    flags.flag("max-batch-size", &batch_, "most sequences in a step", &has_batch_);
+    flags.flag("max-num-tokens", &tokens_, "most packed tokens in a step", &has_tokens_);
+    flags.flag("max-seq-len", &seq_, "longest sequence", &has_seq_);
+    flags.flag("tokenizer-dir", &tokenizer_dir_, "take tokenizer and chat template from here");
+    flags.flag("device", &device_, "device to tune for");
+    flags.flag("no-tune", &no_tune_, "choose kernels by heuristics");
+    flags.flag("print-plan", &print_plan_, "print the plan as text");
+  }
+
+  int run() override {
+    const Stopwatch watch;
+    LoadOptions options;
+    if (!dtype_.empty()) options.build.dtype = parse_element_type(dtype_).dtype;
+    if (!kv_dtype_.empty()) options.build.kv_dtype = parse_element_type(kv_dtype_).dtype;
+    options.tune = !no_tune_;
+    options.tokenizer_dir = tokenizer_dir_;
+    set_limit(options, "batch", has_batch_, batch_);
+    set_limit(options, "logit_rows", has_batch_, batch_);
+    set_limit(options, "tokens", has_tokens_, tokens_);
+    set_limit(options, "max_blocks", has_seq_, (seq_ + 31) / 32);
+    set_limit(options, "kv_pages", has_seq_, (seq_ + 31) / 32);
+    if (output_.empty()) {
+      const std::string stem = std::filesystem::path(model_).filename().stem().string();
+      output_ = (stem.empty() ? "model" : stem) + ".engine";
+    }
+    const auto device = make_device(device_);
+    TimingCache timings = TimingCache::load(timing_cache_path());
+    const auto engine = build_engine(resolve_model(model_), options, device.get(), &timings);
+    save_engine(*engine, output_);
+    save_timings(timings);
+    if (print_plan_) std::fprintf(stderr, "%s", plan_text(engine->plan).c_str());
+    report(*engine, watch.ms());
+    return 0;
+  }
+
+ private:
+  static void set_limit(LoadOptions& options, const char* name, bool given, int64_t value) {
+    if (!given) return;
+    if (value < 1) fail(ErrorCode::kInvalidArgument, "cli/build", "{} {} is below 1", name, value);
+    options.limits[name] = value;
+  }
+
+  // A read-only cache folder must not fail a build that has written its engine.
+  static void save_timings(const TimingCache& timings) {
+    if (!timings.changed()) return;
+    try {
+      std::filesystem::create_directories(ingot_cache_dir());
+      timings.save(timing_cache_path());
+    } catch (const std::exception& error) {
+      spdlog::warn("timing cache not saved: {}", error.what());
+    }
+  }
+
+  void report(const Engine& engine, double milliseconds) const {
+    const Json details = parse_json(*engine.extra("report"), "cli/build", "report");
+    Json out = {{"engine", output_},
+                {"bytes", std::filesystem::file_size(output_)},
+                {"build_ms", milliseconds},
+                {"steps", engine.plan.steps.size()}};
+    if (details.contains("tuning")) {
+      out["tune_ms"] = details["tuning"]["ms"];
+      out["timed"] = details["tuning"]["timed"];
+      out["cached"] = details["tuning"]["cached"];
+    }
+    if (json) {
+      std::printf("%s\n", out.dump().c_str());
+    } else {
+      std::fprintf(stderr, "%s: %.1f MB, built in %.2f s (%s tactics timed, %s cached)\n",
+                   output_.c_str(), out["bytes"].get<double>() * 1e-6, milliseconds * 1e-3,
+                   out.value("timed", Json(0)).dump().c_str(),
+                   out.value("cached", Json(0)).dump().c_str());
+    }
+  }
+
+  std::string model_;
+  std::string output_;
+  std::string dtype_;
+  std::string kv_dtype_;
+  std::string tokenizer_dir_;
+  std::string device_ = "cpu";
+  int64_t batch_ = 8;
+  int64_t tokens_ = 512;
+  int64_t seq_ = 0;
+  bool has_batch_ = false;
+  bool has_tokens_ = false;
+  bool has_seq_ = false;
+  bool no_tune_ = false;
+  bool print_plan_ = false;
+};
+
+}  // namespace
+
+const CommandDef& build_command() {
+  static const CommandDef def = {
+      .name = "build",
+      .help = "compile a model into an engine file",
+      .example = "ingot build smollm2-135m-instruct --output smollm2.engine",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Build>()); }};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,69 @@
+#include <cstdio>
+
+#include "base/json.h"
+#include "capi/golden.h"
+#include "cli/contract/command.h"
+
+namespace ingot {
+namespace {
+
+class Conformance final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    flags.arguments("dirs", &directories_, "golden cases");
+    flags.flag("dtype", &dtype_, "arithmetic: float32, bfloat16, float16");
+    flags.flag("reference", &reference_, "run reference kernels only");
+    flags.flag("device", &device_, "cpu");
+  }
+
+  int run() override {
+    GoldenOptions options;
+    options.reference = reference_;
+    options.dtype = parse_element_type(dtype_).dtype;
+    const auto device = make_device(device_);
+    bool all = true;
+    for (const std::string& directory : directories_) {
+      const GoldenResult result = run_golden(directory, options, *device);
+      all &= result.status == "pass";
+      print(result);
+    }
+    return all ? 0 : 1;
+  }
+
+ private:
+  void print(const GoldenResult& r) const {
+    if (json) {
+      const Json line = {{"case", r.name},
+                         {"status", r.status},
+                         {"reason", r.reason},
+                         {"max_error", r.max_error},
+                         {"rms_error", r.rms_error},
+                         {"greedy_match", r.greedy_match},
+                         {"greedy_total", r.greedy_total},
+                         {"kernels", r.kernels}};
+      std::printf("%s\n", line.dump().c_str());
+      return;
+    }
+    std::printf("%-12s %-20s max %.2e rms %.2e greedy %ld/%ld %s\n", r.status.c_str(),
+                r.name.c_str(), r.max_error, r.rms_error, static_cast<long>(r.greedy_match),
+                static_cast<long>(r.greedy_total), r.reason.c_str());
+  }
+
+  std::vector<std::string> directories_;
+  std::string dtype_ = "float32";
+  std::string device_ = "cpu";
+  bool reference_ = false;
+};
+
+}  // namespace
+
+const CommandDef& conformance_command() {
+  static const CommandDef def = {
+      .name = "conformance",
+      .help = "check models against reference outputs",
+      .example = "ingot conformance tests/data/goldens/llama-mha --dtype bfloat16",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Conformance>()); }};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,36 @@
+#include <cstdio>
+
+#include "base/json.h"
+#include "cli/contract/command.h"
+#include "tensor/cpu_isa.h"
+
+namespace ingot {
+namespace {
+
+class Version final : public Command {
+ public:
+  void declare(Flags&) override {}
+  int run() override {
+    const std::string isa = cpu_isa_name(cpu_isa());
+    if (json) {
+      const Json out = {{"version", INGOT_VERSION}, {"cpu_isa", isa}, {"compiler", __VERSION__}};
+      std::printf("%s\n", out.dump().c_str());
+    } else {
+      std::printf("ingot %s (cpu %s, gcc %s)\n", INGOT_VERSION, isa.c_str(), __VERSION__);
+    }
+    return 0;
+  }
+};
+
+}  // namespace
+
+const CommandDef& version_command() {
+  static const CommandDef def = {
+      .name = "version",
+      .help = "print version, compiler and CPU instruction set",
+      .example = "ingot version --json",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Version>()); }};
+  return def;
+}
+
+}  // namespace ingot
