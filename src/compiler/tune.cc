@@ -110,7 +110,7 @@ bool agree(const std::vector<float>& a, const std::vector<float>& b) {
   return difference <= kMaxDisagreement * largest + 1e-6;
 }
 
-std::vector<Job> collect(const Plan& plan, const WeightStore& weights) {
+std::vector<Job> collect(const Plan& plan, WeightStore& weights) {
   std::map<std::string, size_t> index;
   std::vector<Job> jobs;
   const std::vector<Bucket> none = {{}};

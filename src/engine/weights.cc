@@ -7,7 +7,7 @@
 
 namespace ingot {
 
-std::vector<TensorView> WeightStore::pieces(const PlanValue& value) const {
+std::vector<TensorView> WeightStore::pieces(const PlanValue& value) {
   std::vector<TensorView> out;
   for (int id : value.segments) {
     const PlanTensor& tensor = engine_.plan.tensors[static_cast<size_t>(id)];
@@ -22,7 +22,18 @@ std::vector<TensorView> WeightStore::pieces(const PlanValue& value) const {
     }
     out.push_back({tensor.type, tensor.shape, data});
   }
+  if (out.size() > 1 && out[0].shape.size() == 1) return {gather(value, out)};
   return out;
+}
+
+TensorView WeightStore::gather(const PlanValue& value, const std::vector<TensorView>& pieces) {
+  std::vector<std::byte>& memory = gathered_[value.name];
+  if (memory.empty()) {
+    for (const TensorView& piece : pieces) {
+      memory.insert(memory.end(), piece.data, piece.data + piece.bytes());
+    }
+  }
+  return {value.type.element, evaluate(value.type.shape, {}), memory.data()};
 }
 
 std::vector<TensorView> WeightStore::upload(const PlanValue& value) {

@@ -21,8 +21,8 @@ class WeightStore {
   WeightStore(const Engine& engine, Device& device) : engine_(engine), device_(device) {}
 
   // Pieces of a weight value; neighbours in memory are joined, so most merged weights are one
-  // piece.
-  std::vector<TensorView> pieces(const PlanValue& value) const;
+  // piece. Vectors (merged biases) are small: they are always gathered to one piece.
+  std::vector<TensorView> pieces(const PlanValue& value);
 
   // The value in a kernel's layout: canonical pieces when layout.name is empty. A second layout for
   // one value is allowed only while the knob pack_budget_mb lasts (Error{kOutOfMemory} past it).
@@ -37,11 +37,13 @@ class WeightStore {
 
  private:
   std::vector<TensorView> upload(const PlanValue& value);
+  TensorView gather(const PlanValue& value, const std::vector<TensorView>& pieces);
 
   const Engine& engine_;
   Device& device_;
-  std::map<std::string, std::vector<TensorView>> ready_;  // by value name + layout
-  std::map<std::string, int> layouts_;                    // copies by value name
+  std::map<std::string, std::vector<TensorView>> ready_;    // by value name + layout
+  std::map<std::string, std::vector<std::byte>> gathered_;  // by value name, on the host
+  std::map<std::string, int> layouts_;                      // copies by value name
   std::vector<Buffer> buffers_;
   size_t owned_bytes_ = 0;
 };
