@@ -41,6 +41,7 @@ VEC_FN Vec vkeep_nan(Vec x, Vec y) {
   return _mm256_blendv_ps(y, x, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
 }
 VEC_FN Vec vround(Vec a) { return _mm256_round_ps(a, 8); }
+VEC_FN Vec vfloor(Vec a) { return _mm256_floor_ps(a); }
 // 2^n for integral n in [-126, 127].
 VEC_FN Vec vexp2_int(Vec n) {
   const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
@@ -82,6 +83,7 @@ VEC_FN __m128i narrow_bf16(Vec v) {
   return _mm_packus_epi32(_mm256_castsi256_si128(out), _mm256_extracti128_si256(out, 1));
 }
 struct Bf16Io {
+  using T = uint16_t;
   VEC_FN Vec load(const uint16_t* p) {
     return widen_bf16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
@@ -92,6 +94,7 @@ struct Bf16Io {
   VEC_FN void store_n(uint16_t* p, Vec v, int64_t n) { store_u16_n(p, narrow_bf16(v), n); }
 };
 struct F16Io {
+  using T = uint16_t;
   VEC_FN Vec load(const uint16_t* p) {
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
   }
@@ -116,6 +119,14 @@ VEC_FN Vec vload_high4(const void* p) {
   return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(bytes), 4));
 }
 
+struct F32Io {
+  using T = float;
+  VEC_FN Vec load(const float* p) { return vload(p); }
+  VEC_FN Vec load_n(const float* p, int64_t n) { return vload_n(p, n); }
+  VEC_FN void store(float* p, Vec v) { vstore(p, v); }
+  VEC_FN void store_n(float* p, Vec v, int64_t n) { vstore_n(p, v, n); }
+};
+
 VEC_FN __m128 fold_quarters(Vec v) {
   return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 }
@@ -130,6 +141,7 @@ VEC_FN __m128 vsum4(Vec a, Vec b, Vec c, Vec d) {
       vadd(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y))));
 }
 VEC_FN float vsum(Vec a) { return _mm_cvtss_f32(vsum4(a, a, a, a)); }
+VEC_FN float vfirst(Vec a) { return _mm256_cvtss_f32(a); }
 VEC_FN float vmax_lanes(Vec a) {
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
   m = _mm_max_ps(m, _mm_movehl_ps(m, m));

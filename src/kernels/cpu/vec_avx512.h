@@ -51,6 +51,7 @@ VEC_FN Vec vkeep_nan(Vec x, Vec y) {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q), y, x);
 }
 VEC_FN Vec vround(Vec a) { return _mm512_roundscale_ps(a, 8); }
+VEC_FN Vec vfloor(Vec a) { return _mm512_roundscale_ps(a, 9); }
 // 2^n for integral n in [-126, 127].
 VEC_FN Vec vexp2_int(Vec n) {
   const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
@@ -77,6 +78,7 @@ VEC_FN __m256i narrow_bf16(Vec v) {
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
 }
 struct Bf16Io {
+  using T = uint16_t;
   VEC_FN Vec load(const uint16_t* p) {
     return widen_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
@@ -91,6 +93,7 @@ struct Bf16Io {
   }
 };
 struct F16Io {
+  using T = uint16_t;
   VEC_FN Vec load(const uint16_t* p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   }
@@ -119,6 +122,14 @@ VEC_FN Vec vload_high4(const void* p) {
   return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(bytes), 4));
 }
 
+struct F32Io {
+  using T = float;
+  VEC_FN Vec load(const float* p) { return vload(p); }
+  VEC_FN Vec load_n(const float* p, int64_t n) { return vload_n(p, n); }
+  VEC_FN void store(float* p, Vec v) { vstore(p, v); }
+  VEC_FN void store_n(float* p, Vec v, int64_t n) { vstore_n(p, v, n); }
+};
+
 VEC_FN __m128 fold_quarters(Vec v) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
   return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
@@ -134,6 +145,7 @@ VEC_FN __m128 vsum4(Vec a, Vec b, Vec c, Vec d) {
       vadd(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y))));
 }
 VEC_FN float vsum(Vec a) { return _mm_cvtss_f32(vsum4(a, a, a, a)); }
+VEC_FN float vfirst(Vec a) { return _mm512_cvtss_f32(a); }
 VEC_FN float vmax_lanes(Vec a) { return _mm512_reduce_max_ps(a); }
 
 }  // namespace

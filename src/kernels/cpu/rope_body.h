@@ -1,0 +1,164 @@
+// Rotary embedding and the KV append it is fused with, written against vec_<isa>.h.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/cpu/kv_pages.h"
+#include "kernels/cpu/rows_body.h"
+
+namespace ingot::cpu {
+namespace {
+
+struct RopeParams {
+  int64_t head_dim;
+  bool interleaved;
+  float scale;
+  explicit RopeParams(const Attrs& attrs)
+      : head_dim(attr_or<int64_t>(attrs, "head_dim", 0)),
+        interleaved(attr_or<bool>(attrs, "interleaved", false)),
+        scale(static_cast<float>(attr_or<double>(attrs, "scale", 1.0))) {}
+};
+
+// Cosines and sines of one position, `half` of each.
+inline ISA_FN void rope_angles(float position, const float* inv_freq, int64_t half, float scale,
+                               float* cosine, float* sine) {
+  for (int64_t i = 0; i < half; i += kLanes) {
+    const int64_t n = std::min<int64_t>(kLanes, half - i);
+    const Vec angle = vmul(vset(position), vload_n(inv_freq + i, n));
+    Vec s, c;
+    vsincos(angle, &s, &c);
+    vstore_n(cosine + i, vmul(c, vset(scale)), n);
+    vstore_n(sine + i, vmul(s, vset(scale)), n);
+  }
+  // Beyond the vector reduction's range; inv_freq is at most 1 in practice, so this is rare.
+  for (int64_t i = 0; i < half; ++i) {
+    const float angle = position * inv_freq[i];
+    if (std::fabs(angle) <= kMaxReducedAngle) continue;
+    cosine[i] = std::cos(angle) * scale;
+    sine[i] = std::sin(angle) * scale;
+  }
+}
+
+// Rotates one head from src to dst (which may be the same memory): products and sums are rounded
+// one by one, as the operator's reference does.
+template <class Io>
+ISA_FN void rotate_halves(const void* src, void* dst, int64_t head_dim, int64_t half,
+                          const float* cosine, const float* sine) {
+  using T = typename Io::T;
+  const T* x = static_cast<const T*>(src);
+  T* y = static_cast<T*>(dst);
+  for (int64_t i = 0; i < half; i += kLanes) {
+    const int64_t n = std::min<int64_t>(kLanes, half - i);
+    const Vec a = Io::load_n(x + i, n);
+    const Vec b = Io::load_n(x + i + half, n);
+    const Vec c = vload_n(cosine + i, n);
+    const Vec s = vload_n(sine + i, n);
+    Io::store_n(y + i, vsub(vmul(a, c), vmul(b, s)), n);
+    Io::store_n(y + i + half, vadd(vmul(b, c), vmul(a, s)), n);
+  }
+  if (y != x) {
+    std::memcpy(y + 2 * half, x + 2 * half, static_cast<size_t>(head_dim - 2 * half) * sizeof(T));
+  }
+}
+
+inline void rotate_pairs(const TensorView& src, int64_t row, int64_t column, float* head,
+                         int64_t head_dim, int64_t half, const float* cosine, const float* sine) {
+  load_row(src, row, column, head_dim, head);
+  for (int64_t i = 0; i < half; ++i) {
+    const float a = head[2 * i];
+    const float b = head[2 * i + 1];
+    head[2 * i] = a * cosine[i] - b * sine[i];
+    head[2 * i + 1] = b * cosine[i] + a * sine[i];
+  }
+}
+
+// Rotates head `head` of token t of x into dst, in x's type.
+inline void rotate_head(const RopeParams& rope, const TensorView& x, int64_t t, int64_t head,
+                        int64_t half, const float* cosine, const float* sine, std::byte* dst) {
+  const int64_t column = head * rope.head_dim;
+  if (rope.interleaved) {
+    float values[1024];
+    CHECK_LE(rope.head_dim, 1024);
+    rotate_pairs(x, t, column, values, rope.head_dim, half, cosine, sine);
+    const TensorView out{x.type, {1, rope.head_dim}, dst};
+    return store_row(out, 0, 0, rope.head_dim, values);
+  }
+  const std::byte* src = x.row(t) + x.type.bytes(column);
+  with_io(x.type, [&](auto io) {
+    rotate_halves<decltype(io)>(src, dst, rope.head_dim, half, cosine, sine);
+  });
+}
+
+inline std::string rope_supports(const KernelDesc& desc) {
+  const size_t frequencies = desc.op == "rope" ? 2 : 8;
+  const RopeParams rope(desc.attrs);
+  if (!has_io(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
+  if (desc.inputs[frequencies].type != DType::kFloat32) return "frequencies are not float32";
+  if (rope.head_dim > 1024) return "heads above 1024";
+  if (desc.op == "rope") return "";
+  for (size_t i : {1, 2}) {
+    if (!(desc.inputs[i].type == desc.inputs[0].type)) return "q, k and v differ in type";
+    if (!has_io(desc.inputs[i + 2].type)) return "cache is " + desc.inputs[i + 2].type.name();
+  }
+  return "";
+}
+
+inline std::unique_ptr<KernelInstance> rope_prepare(const KernelDesc& desc, std::string_view) {
+  const RopeParams rope(desc.attrs);
+  return make_instance([rope](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& x = args.inputs[0];
+    const TensorView& out = args.outputs[0];
+    const int64_t half = args.inputs[2].elements();
+    const int64_t heads = x.columns() / rope.head_dim;
+    context.team->parallel_for(x.rows(), row_grain(x.columns()), [&](int64_t begin, int64_t end) {
+      auto* cosine = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(half) * 8));
+      float* sine = cosine + half;
+      for (int64_t t = begin; t < end; ++t) {
+        const auto position = static_cast<float>(load_index(args.inputs[1], t));
+        rope_angles(position, args.inputs[2].as<float>(), half, rope.scale, cosine, sine);
+        for (int64_t h = 0; h < heads; ++h) {
+          rotate_head(rope, x, t, h, half, cosine, sine,
+                      out.row(t) + out.type.bytes(h * rope.head_dim));
+        }
+      }
+    });
+  });
+}
+
+inline std::unique_ptr<KernelInstance> rope_kv_append_prepare(const KernelDesc& desc,
+                                                              std::string_view) {
+  const RopeParams rope(desc.attrs);
+  return make_instance([rope](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& q = args.inputs[0];
+    const TensorView& k = args.inputs[1];
+    const TensorView& v = args.inputs[2];
+    const int64_t half = args.inputs[8].elements();
+    const KvPages keys(args.outputs[1], args.inputs[7]);
+    const KvPages values(args.outputs[2], args.inputs[7]);
+    const int64_t work = q.columns() + k.columns() + v.columns();
+    context.team->parallel_for(q.rows(), row_grain(work), [&](int64_t begin, int64_t end) {
+      auto* cosine = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(half) * 8));
+      float* sine = cosine + half;
+      for (int64_t t = begin; t < end; ++t) {
+        const int64_t position = load_index(args.inputs[5], t);
+        const int64_t row = load_index(args.inputs[6], t);
+        rope_angles(static_cast<float>(position), args.inputs[8].as<float>(), half, rope.scale,
+                    cosine, sine);
+        for (int64_t h = 0; h < q.columns() / rope.head_dim; ++h) {
+          rotate_head(rope, q, t, h, half, cosine, sine,
+                      args.outputs[0].row(t) + q.type.bytes(h * rope.head_dim));
+        }
+        for (int64_t h = 0; h < keys.heads(); ++h) {
+          alignas(64) std::byte head[4096];
+          rotate_head(rope, k, t, h, half, cosine, sine, head);
+          copy_elements(k.type, head, keys.type(), keys.slot(row, position, h), rope.head_dim);
+          copy_elements(v.type, v.row(t) + v.type.bytes(h * rope.head_dim), values.type(),
+                        values.slot(row, position, h), rope.head_dim);
+        }
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace ingot::cpu

@@ -1,0 +1,259 @@
+// Row-wise operators on activations, written against vec_<isa>.h: norms, gated units, additions,
+// embedding rows.
+#pragma once
+
+#include "base/check.h"
+#include "kernels/cpu/decode_body.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/vec_math.h"
+#include "kernels/kernel_def.h"
+
+namespace ingot::cpu {
+namespace {
+
+// Calls f with the reader/writer of an activation type; false if there is none.
+template <class F>
+bool with_io(const ElementType& type, F&& f) {
+  if (type == DType::kFloat32) return f(F32Io{}), true;
+  if (type == DType::kBFloat16) return f(Bf16Io{}), true;
+  if (type == DType::kFloat16) return f(F16Io{}), true;
+  return false;
+}
+inline bool has_io(const ElementType& type) {
+  return with_io(type, [](auto) {});
+}
+
+// Rows handed to a thread at once: about 16k elements of work.
+inline int64_t row_grain(int64_t columns) {
+  return std::max<int64_t>(16384 / std::max<int64_t>(columns, 1), 1);
+}
+
+// y = x * (1 / sqrt(mean x^2 + epsilon)) * weight; with `residual` first x + residual -> sum,
+// rounded to the type, and the norm of that. weight is float32.
+struct NormRow {
+  const void* x;
+  const void* residual;
+  void* sum;
+  void* y;
+  const float* weight;
+  int64_t n;
+  double epsilon;
+};
+template <class Io>
+ISA_FN void norm_row(const NormRow& a) {
+  using T = typename Io::T;
+  const T* x = static_cast<const T*>(a.x);
+  const int64_t whole = a.n / kLanes * kLanes;
+  const int64_t rest = a.n - whole;
+  if (a.residual) {
+    const T* residual = static_cast<const T*>(a.residual);
+    T* sum = static_cast<T*>(a.sum);
+    for (int64_t i = 0; i < whole; i += kLanes) {
+      Io::store(sum + i, vadd(Io::load(x + i), Io::load(residual + i)));
+    }
+    if (rest) {
+      Io::store_n(sum + whole,
+                  vadd(Io::load_n(x + whole, rest), Io::load_n(residual + whole, rest)), rest);
+    }
+    x = sum;
+  }
+  Vec squares = vzero();
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const Vec v = Io::load(x + i);
+    squares = vfma(v, v, squares);
+  }
+  if (rest) {
+    const Vec v = Io::load_n(x + whole, rest);
+    squares = vfma(v, v, squares);
+  }
+  const double mean = static_cast<double>(vsum(squares)) / static_cast<double>(a.n);
+  const Vec scale = vset(static_cast<float>(1.0 / __builtin_sqrt(mean + a.epsilon)));
+  T* y = static_cast<T*>(a.y);
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    Io::store(y + i, vmul(Io::load(x + i), vmul(scale, vload(a.weight + i))));
+  }
+  if (rest) {
+    Io::store_n(y + whole,
+                vmul(Io::load_n(x + whole, rest), vmul(scale, vload_n(a.weight + whole, rest))),
+                rest);
+  }
+}
+
+// rms_norm (x, weight) -> y and add_rms_norm (x, residual, weight) -> (sum, y).
+inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std::string_view) {
+  const double epsilon = attr_or<double>(desc.attrs, "epsilon", 1e-5);
+  const bool residual = desc.op == "add_rms_norm";
+  return make_instance([epsilon, residual](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& x = args.inputs[0];
+    const TensorView& weight = args.inputs[residual ? 2 : 1];
+    const int64_t n = x.columns();
+    context.team->parallel_for(x.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
+      const float* scale = weight.as<float>();
+      if (weight.type != DType::kFloat32) {
+        auto* decoded = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(n) * 4));
+        decode_any_row(weight, 0, decoded);
+        scale = decoded;
+      }
+      for (int64_t r = begin; r < end; ++r) {
+        const NormRow row = {x.row(r),
+                             residual ? args.inputs[1].row(r) : nullptr,
+                             residual ? args.outputs[0].row(r) : nullptr,
+                             args.outputs[residual ? 1 : 0].row(r),
+                             scale,
+                             n,
+                             epsilon};
+        with_io(x.type, [&](auto io) { norm_row<decltype(io)>(row); });
+      }
+    });
+  });
+}
+inline std::string norm_supports(const KernelDesc& desc) {
+  const ElementType& weight = desc.inputs[desc.op == "add_rms_norm" ? 2 : 1].type;
+  if (!has_io(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
+  if (!has_io(weight)) return "weight is " + weight.name();
+  return "";
+}
+
+// Element-wise functions of two vectors.
+struct SiluMul {
+  VEC_FN Vec apply(Vec a, Vec b) { return vmul(vmul(a, vsigmoid(a)), b); }
+};
+struct ReluMul {
+  VEC_FN Vec apply(Vec a, Vec b) { return vmul(vmax(a, vzero()), b); }
+};
+struct GeluMul {
+  VEC_FN Vec apply(Vec a, Vec b) {
+    const Vec half = vmul(vset(0.5f), a);
+    return vmul(vfma(half, verf(vmul(a, vset(0.70710678f))), half), b);
+  }
+};
+struct GeluTanhMul {
+  // 0.5 (1 + tanh u) = sigmoid(2u).
+  VEC_FN Vec apply(Vec a, Vec b) {
+    const Vec cube = vmul(vmul(a, a), a);
+    const Vec u = vmul(vset(0.79788456f), vfma(vset(0.044715f), cube, a));
+    return vmul(vmul(a, vsigmoid(vadd(u, u))), b);
+  }
+};
+struct Sum {
+  VEC_FN Vec apply(Vec a, Vec b) { return vadd(a, b); }
+};
+
+template <class Io, class F>
+ISA_FN void binary_row(const void* a, const void* b, void* y, int64_t n) {
+  using T = typename Io::T;
+  const T* p = static_cast<const T*>(a);
+  const T* q = static_cast<const T*>(b);
+  T* out = static_cast<T*>(y);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    Io::store(out + i, F::apply(Io::load(p + i), Io::load(q + i)));
+  if (i < n)
+    Io::store_n(out + i, F::apply(Io::load_n(p + i, n - i), Io::load_n(q + i, n - i)), n - i);
+}
+
+using BinaryRow = void (*)(const void*, const void*, void*, int64_t);
+template <class F>
+BinaryRow binary_row_for(const ElementType& type) {
+  BinaryRow out = nullptr;
+  with_io(type, [&](auto io) { out = binary_row<decltype(io), F>; });
+  return out;
+}
+
+// Both operands have the output's shape, or the second is one row.
+inline std::unique_ptr<KernelInstance> binary_instance(BinaryRow row) {
+  return make_instance([row](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& a = args.inputs[0];
+    const TensorView& b = args.inputs[1];
+    const TensorView& y = args.outputs[0];
+    const bool one_row = b.rows() == 1;
+    context.team->parallel_for(y.rows(), row_grain(y.columns()), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        row(a.row(r), b.row(one_row ? 0 : r), y.row(r), y.columns());
+      }
+    });
+  });
+}
+
+inline std::string act_mul_supports(const KernelDesc& desc) {
+  return has_io(desc.inputs[0].type) ? "" : "input is " + desc.inputs[0].type.name();
+}
+inline std::unique_ptr<KernelInstance> act_mul_prepare(const KernelDesc& desc, std::string_view) {
+  const ElementType& type = desc.inputs[0].type;
+  const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
+  if (name == "relu") return binary_instance(binary_row_for<ReluMul>(type));
+  if (name == "gelu") return binary_instance(binary_row_for<GeluMul>(type));
+  if (name == "gelu_tanh") return binary_instance(binary_row_for<GeluTanhMul>(type));
+  return binary_instance(binary_row_for<SiluMul>(type));
+}
+
+inline std::string add_supports(const KernelDesc& desc) {
+  const OperandDesc& a = desc.inputs[0];
+  const OperandDesc& b = desc.inputs[1];
+  if (!has_io(a.type) || !(a.type == b.type)) return "element types";
+  if (!(a.shape == desc.outputs[0].shape) || a.shape.empty())
+    return "the first operand is broadcast";
+  const bool one_row = !b.shape.empty() && b.shape.back() == a.shape.back() &&
+                       element_count(b.shape) == a.shape.back();
+  return a.shape == b.shape || one_row ? "" : "broadcast of " + shape_text(b.shape);
+}
+inline std::unique_ptr<KernelInstance> add_prepare(const KernelDesc& desc, std::string_view) {
+  return binary_instance(binary_row_for<Sum>(desc.inputs[0].type));
+}
+
+template <class Io>
+ISA_FN void store_float_row(const float* src, void* dst, int64_t n) {
+  auto* out = static_cast<typename Io::T*>(dst);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Io::store(out + i, vload(src + i));
+  if (i < n) Io::store_n(out + i, vload_n(src + i, n - i), n - i);
+}
+
+// Finds table row `id` in the pieces of a weight.
+inline const TensorView* piece_of(const LaunchArgs& args, size_t input, int64_t* id) {
+  const TensorView* found = &args.inputs[input];
+  for_each_segment(args, input, [&](const TensorView& piece, int64_t first) {
+    if (*id >= first) found = &piece;
+  });
+  int64_t before = 0;
+  for_each_segment(args, input, [&](const TensorView& piece, int64_t first) {
+    if (&piece == found) before = first;
+  });
+  *id -= before;
+  return found;
+}
+
+inline std::string embedding_supports(const KernelDesc& desc) {
+  const ElementType& table = desc.inputs[1].type;
+  if (!has_io(desc.outputs[0].type)) return "output is " + desc.outputs[0].type.name();
+  if (!table.is_block() && !is_float(table.dtype)) return "table is " + table.name();
+  return "";
+}
+inline std::unique_ptr<KernelInstance> embedding_prepare(const KernelDesc&, std::string_view) {
+  return make_instance([](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& ids = args.inputs[0];
+    const TensorView& out = args.outputs[0];
+    const int64_t vocabulary = args.inputs[1].shape[0];
+    const int64_t n = out.columns();
+    for (int64_t t = 0; t < out.rows(); ++t) {
+      const int64_t id = load_index(ids, t);
+      CHECK_MSG(id >= 0 && id < vocabulary, "token id {} of {}", id, vocabulary);
+    }
+    context.team->parallel_for(out.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
+      auto* row = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(n) * 4));
+      for (int64_t t = begin; t < end; ++t) {
+        int64_t id = load_index(ids, t);
+        const TensorView* table = piece_of(args, 1, &id);
+        if (table->type == out.type) {
+          std::memcpy(out.row(t), table->row(id), static_cast<size_t>(out.type.bytes(n)));
+          continue;
+        }
+        decode_any_row(*table, id, row);
+        with_io(out.type, [&](auto io) { store_float_row<decltype(io)>(row, out.row(t), n); });
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace ingot::cpu
