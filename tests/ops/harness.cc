@@ -86,9 +86,21 @@ void fill_query_offsets(const TensorView& token_rows, const TensorView& offsets)
   }
 }
 
+// NaN in every slot from `from` on of a cache [page][head][slot][dim].
+void poison(const TensorView& cache, int64_t from) {
+  const std::vector<float> nan(static_cast<size_t>(cache.columns()), NAN);
+  for (int64_t r = 0; r < cache.rows(); ++r) {
+    if (r % cache.shape[2] >= from) store_row(cache, r, 0, cache.columns(), nan.data());
+  }
+}
+
 void fill_input(const CaseInput& input, const std::vector<TensorView>& views, size_t index) {
   const TensorView& view = views[index];
-  if (input.fill == Fill::kNormal) return fill_normal(input, view, 17 + index);
+  if (input.fill == Fill::kNormal) {
+    fill_normal(input, view, 17 + index);
+    if (input.poison_from >= 0) poison(view, input.poison_from);
+    return;
+  }
   if (input.fill == Fill::kQueryOffsets) {
     return fill_query_offsets(views[static_cast<size_t>(input.low)], view);
   }

@@ -32,6 +32,8 @@ struct CaseInput {
   bool absent = false;
   bool strided = false;  // also run as a column range of a wider matrix
   int segments = 1;      // also run with the rows in so many separate pieces
+  // Caches [page][head][slot][dim]: slots from here on hold NaN in every page; < 0: none.
+  int64_t poison_from = -1;
 };
 
 struct OpCase {
