@@ -13,8 +13,12 @@ namespace {
 // every intermediate is computed at once into memory that lives until the launch ends.
 class EagerEmitter final : public OpEmitter {
  public:
-  explicit EagerEmitter(std::span<const TensorView> inputs) {
+  // Inputs that the op updates in place are state.
+  EagerEmitter(std::span<const TensorView> inputs, const Effects& effects) {
     for (const TensorView& view : inputs) add(view);
+    for (const Effects::Alias& alias : effects.aliases) {
+      types_[static_cast<size_t>(alias.input)].state = true;
+    }
   }
 
   std::vector<int> emit_many(std::string_view op, Attrs attrs, std::vector<int> inputs,
@@ -34,13 +38,17 @@ class EagerEmitter final : public OpEmitter {
     const InferArgs args{op, types, attrs,
                          [&](size_t i) { return in[i].present() ? &in[i] : nullptr; }, outputs};
     std::vector<TensorView> out;
-    for (const ValueType& type : def.infer(args)) out.push_back(allocate(type));
+    const std::vector<ValueType> out_types = def.infer(args);
+    for (const ValueType& type : out_types) out.push_back(allocate(type));
     for (const Effects::Alias& alias : def.effects.aliases) {
       out[static_cast<size_t>(alias.output)] = in[static_cast<size_t>(alias.input)];
     }
     run_reference(op, attrs, in, out);
     std::vector<int> ids;
-    for (const TensorView& view : out) ids.push_back(add(view));
+    for (size_t i = 0; i < out.size(); ++i) {
+      ids.push_back(add(out[i]));
+      types_.back().state = out_types[i].state;
+    }
     return ids;
   }
   const ValueType& type(int value) const override { return types_[static_cast<size_t>(value)]; }
@@ -109,7 +117,7 @@ void run_reference(std::string_view op, const Attrs& attrs, std::span<const Tens
                    std::span<const TensorView> outputs) {
   const OpDef& def = get_op(op);
   if (def.reference) return def.reference({inputs, outputs, attrs});
-  EagerEmitter emitter(inputs);
+  EagerEmitter emitter(inputs, def.effects);
   std::vector<int> ids;
   for (size_t i = 0; i < inputs.size(); ++i) {
     ids.push_back(inputs[i].present() ? static_cast<int>(i) : kNoValue);

@@ -117,6 +117,7 @@ struct LinearJob {
   int64_t k;
   const float* bias;
   const TensorView* y;
+  bool panel;
 };
 
 template <class P>
@@ -177,8 +178,10 @@ class DotLinear final : public KernelInstance {
         job.bias = bias;
       }
     }
-    const int64_t row_bytes = panel_ ? x_stride_ * 4 : w.type.bytes(job.k);
-    const int64_t budget = panel_ ? 384 << 10 : (job.m > 2 ? 256 << 10 : 64 << 10);
+    // Few rows do not pay for a panel; the bits are the same.
+    job.panel = panel_ && (job.m > 4 || !with_policy(w.type, [](auto) {}));
+    const int64_t row_bytes = job.panel ? x_stride_ * 4 : w.type.bytes(job.k);
+    const int64_t budget = job.panel ? 384 << 10 : (job.m > 2 ? 256 << 10 : 64 << 10);
     const WeightBlocks blocks(
         args, 1, block_rows(args.outputs[0].columns(), row_bytes, budget, 8, team.size()));
     team.parallel_for(blocks.count(), 1, [&](int64_t begin, int64_t end) {
@@ -189,7 +192,7 @@ class DotLinear final : public KernelInstance {
  private:
   void run_block(const LinearJob& job, const WeightBlock& block) const {
     const TensorView& w = *block.piece;
-    if (panel_) {
+    if (job.panel) {
       auto* panel =
           reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(block.rows * x_stride_) * 4));
       for (int64_t r = 0; r < block.rows; ++r) {

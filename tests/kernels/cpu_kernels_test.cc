@@ -1,0 +1,127 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <set>
+
+#include "base/knobs.h"
+#include "kernels/cpu/contract/self_test.h"
+#include "kernels/kernel_def.h"
+#include "kernels/reference.h"
+#include "tensor/cpu_isa.h"
+
+namespace ingot {
+namespace {
+
+TEST(cpu_kernels, names_begin_with_their_operator) {
+  std::set<std::string_view> names;
+  for (const KernelDef* kernel : cpu_kernel_list()) {
+    EXPECT_TRUE(kernel->name.starts_with(kernel->op)) << kernel->name;
+    EXPECT_TRUE(names.insert(kernel->name).second) << kernel->name;
+    EXPECT_EQ(kernel->device, "cpu");
+    EXPECT_NE(find_op(kernel->op), nullptr) << kernel->name;
+  }
+}
+
+TEST(cpu_kernels, all_pass_their_self_test) {
+  for (const KernelDef* kernel : cpu_kernel_list()) {
+    EXPECT_EQ(find_kernel("cpu", kernel->name), kernel) << kernel->name;
+  }
+}
+
+KernelDesc small_linear(DType type) {
+  KernelDesc desc;
+  desc.op = "linear";
+  desc.inputs = {{.type = type, .shape = {4, 64}},
+                 {.type = type, .shape = {16, 64}, .constant = true}};
+  desc.outputs = {{.type = type, .shape = {4, 16}}};
+  return desc;
+}
+
+// Names of the kernels that would run a small bfloat16 linear layer, best first.
+std::vector<std::string> usable_linear_kernels() {
+  std::vector<std::string> names;
+  const KernelDesc desc = small_linear(DType::kBFloat16);
+  for (const KernelDef* kernel : kernels_for("cpu", "linear")) {
+    if (kernel->supports(desc).empty()) names.emplace_back(kernel->name);
+  }
+  return names;
+}
+
+TEST(cpu_kernels, the_instruction_set_knob_decides_which_kernels_run) {
+  set_knob("cpu_isa", "scalar");
+  EXPECT_EQ(usable_linear_kernels(), std::vector<std::string>{"reference"});
+  set_knob("cpu_isa", "auto");
+  const CpuIsa isa = cpu_isa();
+  const std::vector<std::pair<CpuIsa, std::string>> levels = {
+      {CpuIsa::kAvx2, "linear_avx2"},
+      {CpuIsa::kAvx512, "linear_avx512"},
+      {CpuIsa::kAvx512Bf16, "linear_avx512bf16"},
+      {CpuIsa::kAmx, "linear_amx"}};
+  for (const auto& [level, best] : levels) {
+    if (isa < level) continue;
+    set_knob("cpu_isa", cpu_isa_name(level));
+    EXPECT_EQ(usable_linear_kernels().front(), best);
+  }
+  set_knob("cpu_isa", "auto");
+}
+
+// Adds one to the first output: the error of a broken instruction set.
+std::unique_ptr<KernelInstance> prepare_wrong(const KernelDesc&, std::string_view) {
+  return make_instance([](const LaunchArgs& args, ExecContext&) {
+    run_reference("linear", {}, args.inputs, args.outputs);
+    store_element(args.outputs[0], 0, load_element(args.outputs[0], 0) + 1);
+  });
+}
+const KernelDef& wrong_kernel() {
+  static const KernelDef kernel = {
+      .name = "linear_wrong",
+      .op = "linear",
+      .device = "cpu",
+      .priority = 1000,
+      .supports = [](const KernelDesc&) { return std::string(); },
+      .prepare = prepare_wrong,
+      .self_test =
+          [] {
+            return cpu::self_test(
+                wrong_kernel(),
+                {{.inputs = {{DType::kFloat32, {2, 8}}, {DType::kFloat32, {3, 8}, true}}}});
+          }};
+  return kernel;
+}
+
+const KernelDef& faulting_kernel() {
+  static const KernelDef kernel = {
+      .name = "linear_faulting",
+      .op = "linear",
+      .device = "cpu",
+      .priority = 1000,
+      .supports = [](const KernelDesc&) { return std::string(); },
+      .prepare =
+          [](const KernelDesc&, std::string_view) {
+            return make_instance([](const LaunchArgs&, ExecContext&) { __builtin_trap(); });
+          },
+      .self_test =
+          [] {
+            return cpu::self_test(
+                faulting_kernel(),
+                {{.inputs = {{DType::kFloat32, {2, 8}}, {DType::kFloat32, {3, 8}, true}}}});
+          }};
+  return kernel;
+}
+
+TEST(cpu_kernels, an_illegal_instruction_in_the_self_test_drops_the_kernel) {
+  register_kernel(faulting_kernel());
+  EXPECT_EQ(find_kernel("cpu", "linear_faulting"), nullptr);
+}
+
+TEST(cpu_kernels, a_kernel_that_fails_its_self_test_is_never_used) {
+  register_kernel(wrong_kernel());
+  EXPECT_EQ(find_kernel("cpu", "linear_wrong"), nullptr);
+  for (const KernelDef* kernel : kernels_for("cpu", "linear")) {
+    EXPECT_NE(kernel->name, "linear_wrong");
+  }
+}
+
+}  // namespace
+}  // namespace ingot
