@@ -83,6 +83,12 @@ class OpEmitter {
   virtual const ValueType& type(int value) const = 0;
   // Constant behind a value, or nullptr.
   virtual const TensorView* constant(int value) const = 0;
+  // Contents of an integer vector (or scalar) that is made of dimensions, symbols included, as a
+  // Shape node's output is; nullptr when unknown. Importers that fold shape arithmetic override it.
+  virtual const std::vector<Dim>* dims(int value) const {
+    (void)value;
+    return nullptr;
+  }
   // A new constant owned by the graph; `data` is copied.
   virtual int add_constant(ElementType type, Shape shape, std::span<const std::byte> data) = 0;
 };

@@ -1,0 +1,22 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Atan : ops::NoAttrs {
+  static constexpr std::string_view name = "atan";
+  static constexpr std::string_view onnx = "Atan";
+  static constexpr auto types = ops::Types::kFloat;
+  double operator()(double x) const {
+    return std::atan(x);
+  }
+};
+
+}  // namespace
+
+const OpDef& atan_op() {
+  static const OpDef op = ops::unary_op<Atan>(7);
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,42 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+// Unsigned shift; shifting by the width or more gives 0.
+struct BitShift {
+  static constexpr std::string_view name = "bit_shift";
+  static constexpr std::string_view onnx = "BitShift";
+  static constexpr auto types = ops::Types::kInteger;
+  std::string direction;
+  template <typename V>
+  void fields(V& v) {
+    v("direction", direction);
+  }
+  template <typename T>
+  requires std::is_integral_v<T> T operator()(T a, T b) const {
+    const auto shift = static_cast<uint64_t>(b);
+    if (shift >= 64) return 0;
+    const auto value = static_cast<uint64_t>(a);
+    return static_cast<T>(direction == "LEFT" ? value << shift : value >> shift);
+  }
+};
+
+std::vector<ValueType> infer(const InferArgs& args) {
+  const std::string way = read_attrs<BitShift>(args.attrs, "ops/bit_shift").direction;
+  if (way != "LEFT" && way != "RIGHT") args.bad("direction must be LEFT or RIGHT");
+  return ops::binary_infer<BitShift>(args);
+}
+
+}  // namespace
+
+const OpDef& bit_shift_op() {
+  static const OpDef op = [] {
+    OpDef def = ops::binary_op<BitShift>(11);
+    def.infer = &infer;
+    return def;
+  }();
+  return op;
+}
+
+}  // namespace ingot

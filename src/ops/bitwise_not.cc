@@ -1,0 +1,23 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct BitwiseNot : ops::NoAttrs {
+  static constexpr std::string_view name = "bitwise_not";
+  static constexpr std::string_view onnx = "BitwiseNot";
+  static constexpr auto types = ops::Types::kInteger;
+  template <typename T>
+  requires std::is_integral_v<T> T operator()(T x) const {
+    return ~x;
+  }
+};
+
+}  // namespace
+
+const OpDef& bitwise_not_op() {
+  static const OpDef op = ops::unary_op<BitwiseNot>(18);
+  return op;
+}
+
+}  // namespace ingot

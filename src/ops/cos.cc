@@ -1,0 +1,22 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Cos : ops::NoAttrs {
+  static constexpr std::string_view name = "cos";
+  static constexpr std::string_view onnx = "Cos";
+  static constexpr auto types = ops::Types::kFloat;
+  double operator()(double x) const {
+    return std::cos(x);
+  }
+};
+
+}  // namespace
+
+const OpDef& cos_op() {
+  static const OpDef op = ops::unary_op<Cos>(7);
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,31 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+// Integers truncate towards zero; x / 0 is 0 there (ONNX leaves it undefined).
+struct Div : ops::NoAttrs {
+  static constexpr std::string_view name = "div";
+  static constexpr std::string_view onnx = "Div";
+  static constexpr auto types = ops::Types::kNumeric;
+  template <typename T>
+  T operator()(T a, T b) const {
+    if constexpr (std::is_floating_point_v<T>) {
+      return a / b;
+    } else if constexpr (std::is_signed_v<T>) {
+      if (b == -1) return static_cast<T>(0 - static_cast<uint64_t>(a));
+      return b == 0 ? T(0) : a / b;
+    } else {
+      return b == 0 ? T(0) : a / b;
+    }
+  }
+};
+
+}  // namespace
+
+const OpDef& div_op() {
+  static const OpDef op = ops::binary_op<Div>();
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,23 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct IsNan : ops::NoAttrs {
+  static constexpr std::string_view name = "is_nan";
+  static constexpr std::string_view onnx = "IsNaN";
+  static constexpr auto types = ops::Types::kFloat;
+  static constexpr DType result = DType::kBool;
+  bool operator()(double x) const {
+    return std::isnan(x);
+  }
+};
+
+}  // namespace
+
+const OpDef& is_nan_op() {
+  static const OpDef op = ops::unary_op<IsNan>(9);
+  return op;
+}
+
+}  // namespace ingot

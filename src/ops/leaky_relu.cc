@@ -1,0 +1,27 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct LeakyRelu {
+  static constexpr std::string_view name = "leaky_relu";
+  static constexpr std::string_view onnx = "LeakyRelu";
+  static constexpr auto types = ops::Types::kFloat;
+  double alpha = 0.01;
+  template <typename V>
+  void fields(V& v) {
+    v("alpha", alpha);
+  }
+  double operator()(double x) const {
+    return x < 0 ? alpha * x : x;
+  }
+};
+
+}  // namespace
+
+const OpDef& leaky_relu_op() {
+  static const OpDef op = ops::unary_op<LeakyRelu>();
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,28 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Min : ops::NoAttrs {
+  static constexpr std::string_view name = "min";
+  static constexpr std::string_view onnx = "Min";
+  static constexpr auto types = ops::Types::kNumeric;
+  template <typename T>
+  T operator()(T a, T b) const {
+    if (a != a || b != b) return a != a ? a : b;  // NaN wins
+    return a < b ? a : b;
+  }
+};
+
+}  // namespace
+
+const OpDef& min_op() {
+  static const OpDef op = [] {
+    OpDef def = ops::binary_op<Min>();
+    def.onnx = {{"", "Min", 8, &ops::variadic_import<Min>}};
+    return def;
+  }();
+  return op;
+}
+
+}  // namespace ingot

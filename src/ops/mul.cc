@@ -1,0 +1,27 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Mul : ops::NoAttrs {
+  static constexpr std::string_view name = "mul";
+  static constexpr std::string_view onnx = "Mul";
+  static constexpr auto types = ops::Types::kNumeric;
+  template <typename T>
+  T operator()(T a, T b) const {
+    if constexpr (std::is_floating_point_v<T>) {
+      return a * b;
+    } else {
+      return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));  // wraps
+    }
+  }
+};
+
+}  // namespace
+
+const OpDef& mul_op() {
+  static const OpDef op = ops::binary_op<Mul>();
+  return op;
+}
+
+}  // namespace ingot

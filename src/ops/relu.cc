@@ -1,0 +1,23 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Relu : ops::NoAttrs {
+  static constexpr std::string_view name = "relu";
+  static constexpr std::string_view onnx = "Relu";
+  static constexpr auto types = ops::Types::kNumeric;
+  template <typename T>
+  T operator()(T x) const {
+    return x > T(0) || x != x ? x : T(0);
+  }
+};
+
+}  // namespace
+
+const OpDef& relu_op() {
+  static const OpDef op = ops::unary_op<Relu>();
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,126 @@
+// Element-wise operators. The functor struct is the operator: its name, ONNX name, accepted types,
+// attributes (fields) and arithmetic; see ops/relu.cc.
+#pragma once
+
+#include <array>
+
+#include "ops/contract/op_def.h"
+#include "ops/shared/element.h"
+#include "ops/shared/onnx_import.h"
+#include "ops/shared/shape.h"
+
+namespace ingot::ops {
+
+enum class Types { kFloat, kNumeric, kInteger, kBool, kAny };
+void require_types(const InferArgs& args, size_t index, Types types);
+
+struct NoAttrs {
+  template <typename V>
+  void fields(V&) {}
+};
+
+// F: struct { name, onnx, types; fields(); T operator()(T x) const; } and, when the result is not
+// of the input's type, `static constexpr DType result`.
+template <typename F>
+DType elementwise_result(DType input) {
+  if constexpr (requires { F::result; }) {
+    return F::result;
+  } else {
+    return input;
+  }
+}
+
+template <typename F>
+std::vector<ValueType> unary_infer(const InferArgs& args) {
+  require_types(args, 0, F::types);
+  const ValueType& x = args.input(0);
+  return {{elementwise_result<F>(x.element.dtype), x.shape}};
+}
+
+template <typename F>
+void unary_reference(const OpArgs& args) {
+  const F f = read_attrs<F>(args.attrs, F::name);
+  const int64_t count = args.inputs[0].elements();
+  with_compute_type(args.inputs[0].type.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    if constexpr (std::is_invocable_v<const F&, T>) {
+      const Elements<T> x(args.inputs[0]);
+      using R = std::decay_t<decltype(f(tag))>;
+      const Elements<R> y(args.outputs[0]);
+      for (int64_t i = 0; i < count; ++i) y.put(i, f(x.get(i)));
+    }
+  });
+}
+
+template <typename F>
+std::vector<int> unary_import(const OnnxNode& node, OpEmitter& emitter) {
+  return {emitter.emit(F::name, onnx_attrs<F>(node), {onnx_required(node, 0)})};
+}
+
+template <typename F>
+OpDef unary_op(int64_t since = 1) {
+  OpDef op;
+  op.name = F::name;
+  if (!F::onnx.empty()) op.onnx = {{"", F::onnx, since, &unary_import<F>}};
+  op.infer = &unary_infer<F>;
+  op.reference = &unary_reference<F>;
+  return op;
+}
+
+template <typename F>
+std::vector<ValueType> binary_infer(const InferArgs& args) {
+  require_types(args, 0, F::types);
+  require_same_type(args, 0, 1);
+  const SymShape shapes[] = {args.input(0).shape, args.input(1).shape};
+  return {{elementwise_result<F>(args.input(0).element.dtype), broadcast_shapes(args, shapes)}};
+}
+
+template <typename F>
+void binary_reference(const OpArgs& args) {
+  const F f = read_attrs<F>(args.attrs, F::name);
+  const Shape& shape = args.outputs[0].shape;
+  const std::array<std::vector<int64_t>, 2> strides = {
+      broadcast_strides(args.inputs[0].shape, shape),
+      broadcast_strides(args.inputs[1].shape, shape)};
+  with_compute_type(args.inputs[0].type.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    if constexpr (std::is_invocable_v<const F&, T, T>) {
+      const Elements<T> a(args.inputs[0]);
+      const Elements<T> b(args.inputs[1]);
+      using R = std::decay_t<decltype(f(tag, tag))>;
+      const Elements<R> y(args.outputs[0]);
+      walk(shape, strides, [&](int64_t i, const std::array<int64_t, 2>& at) {
+        y.put(i, f(a.get(at[0]), b.get(at[1])));
+      });
+    }
+  });
+}
+
+template <typename F>
+std::vector<int> binary_import(const OnnxNode& node, OpEmitter& emitter) {
+  return {emitter.emit(F::name, onnx_attrs<F>(node),
+                       {onnx_required(node, 0), onnx_required(node, 1)})};
+}
+// Sum, Max, Min ...: any number of inputs, left to right.
+template <typename F>
+std::vector<int> variadic_import(const OnnxNode& node, OpEmitter& emitter) {
+  int value = onnx_required(node, 0);
+  for (size_t i = 1; i < node.inputs.size(); ++i) {
+    value = emitter.emit(F::name, onnx_attrs<F>(node), {value, onnx_required(node, i)});
+  }
+  return {value};
+}
+
+// `since` 7 is where ONNX binary ops got NumPy broadcasting; older forms (axis, broadcast) are
+// refused as unsupported.
+template <typename F>
+OpDef binary_op(int64_t since = 7) {
+  OpDef op;
+  op.name = F::name;
+  if (!F::onnx.empty()) op.onnx = {{"", F::onnx, since, &binary_import<F>}};
+  op.infer = &binary_infer<F>;
+  op.reference = &binary_reference<F>;
+  return op;
+}
+
+}  // namespace ingot::ops

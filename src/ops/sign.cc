@@ -1,0 +1,23 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Sign : ops::NoAttrs {
+  static constexpr std::string_view name = "sign";
+  static constexpr std::string_view onnx = "Sign";
+  static constexpr auto types = ops::Types::kNumeric;
+  template <typename T>
+  T operator()(T x) const {
+    return static_cast<T>((x > T(0)) - (x < T(0)));
+  }
+};
+
+}  // namespace
+
+const OpDef& sign_op() {
+  static const OpDef op = ops::unary_op<Sign>(9);
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,22 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Sinh : ops::NoAttrs {
+  static constexpr std::string_view name = "sinh";
+  static constexpr std::string_view onnx = "Sinh";
+  static constexpr auto types = ops::Types::kFloat;
+  double operator()(double x) const {
+    return std::sinh(x);
+  }
+};
+
+}  // namespace
+
+const OpDef& sinh_op() {
+  static const OpDef op = ops::unary_op<Sinh>(9);
+  return op;
+}
+
+}  // namespace ingot

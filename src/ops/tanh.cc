@@ -1,0 +1,22 @@
+#include "ops/shared/elementwise.h"
+
+namespace ingot {
+namespace {
+
+struct Tanh : ops::NoAttrs {
+  static constexpr std::string_view name = "tanh";
+  static constexpr std::string_view onnx = "Tanh";
+  static constexpr auto types = ops::Types::kFloat;
+  double operator()(double x) const {
+    return std::tanh(x);
+  }
+};
+
+}  // namespace
+
+const OpDef& tanh_op() {
+  static const OpDef op = ops::unary_op<Tanh>();
+  return op;
+}
+
+}  // namespace ingot
