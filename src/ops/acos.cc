@@ -7,9 +7,7 @@ struct Acos : ops::NoAttrs {
   static constexpr std::string_view name = "acos";
   static constexpr std::string_view onnx = "Acos";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::acos(x);
-  }
+  double operator()(double x) const { return std::acos(x); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Acosh : ops::NoAttrs {
   static constexpr std::string_view name = "acosh";
   static constexpr std::string_view onnx = "Acosh";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::acosh(x);
-  }
+  double operator()(double x) const { return std::acosh(x); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct And : ops::NoAttrs {
   static constexpr std::string_view name = "and";
   static constexpr std::string_view onnx = "And";
   static constexpr auto types = ops::Types::kBool;
-  bool operator()(int64_t a, int64_t b) const {
-    return a && b;
-  }
+  bool operator()(int64_t a, int64_t b) const { return a && b; }
 };
 
 }  // namespace

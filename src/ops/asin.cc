@@ -7,9 +7,7 @@ struct Asin : ops::NoAttrs {
   static constexpr std::string_view name = "asin";
   static constexpr std::string_view onnx = "Asin";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::asin(x);
-  }
+  double operator()(double x) const { return std::asin(x); }
 };
 
 }  // namespace

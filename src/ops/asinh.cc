@@ -7,9 +7,7 @@ struct Asinh : ops::NoAttrs {
   static constexpr std::string_view name = "asinh";
   static constexpr std::string_view onnx = "Asinh";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::asinh(x);
-  }
+  double operator()(double x) const { return std::asinh(x); }
 };
 
 }  // namespace

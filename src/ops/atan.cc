@@ -7,9 +7,7 @@ struct Atan : ops::NoAttrs {
   static constexpr std::string_view name = "atan";
   static constexpr std::string_view onnx = "Atan";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::atan(x);
-  }
+  double operator()(double x) const { return std::atan(x); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Atanh : ops::NoAttrs {
   static constexpr std::string_view name = "atanh";
   static constexpr std::string_view onnx = "Atanh";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::atanh(x);
-  }
+  double operator()(double x) const { return std::atanh(x); }
 };
 
 }  // namespace

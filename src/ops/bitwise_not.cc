@@ -8,9 +8,7 @@ struct BitwiseNot : ops::NoAttrs {
   static constexpr std::string_view onnx = "BitwiseNot";
   static constexpr auto types = ops::Types::kInteger;
   template <typename T>
-  requires std::is_integral_v<T> T operator()(T x) const {
-    return ~x;
-  }
+  requires std::is_integral_v<T> T operator()(T x) const { return ~x; }
 };
 
 }  // namespace

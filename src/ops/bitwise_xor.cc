@@ -8,9 +8,7 @@ struct BitwiseXor : ops::NoAttrs {
   static constexpr std::string_view onnx = "BitwiseXor";
   static constexpr auto types = ops::Types::kInteger;
   template <typename T>
-  requires std::is_integral_v<T> T operator()(T a, T b) const {
-    return a ^ b;
-  }
+  requires std::is_integral_v<T> T operator()(T a, T b) const { return a ^ b; }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Ceil : ops::NoAttrs {
   static constexpr std::string_view name = "ceil";
   static constexpr std::string_view onnx = "Ceil";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::ceil(x);
-  }
+  double operator()(double x) const { return std::ceil(x); }
 };
 
 }  // namespace

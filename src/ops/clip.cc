@@ -39,7 +39,8 @@ void reference(const OpArgs& args) {
 
 std::vector<int> import_11(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit(
-      "clip", {}, {ops::onnx_required(node, 0), ops::onnx_input(node, 1), ops::onnx_input(node, 2)})};
+      "clip", {},
+      {ops::onnx_required(node, 0), ops::onnx_input(node, 1), ops::onnx_input(node, 2)})};
 }
 // Limits as attributes.
 std::vector<int> import_6(const OnnxNode& node, OpEmitter& emitter) {

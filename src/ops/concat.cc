@@ -41,8 +41,8 @@ std::vector<ValueType> infer(const InferArgs& args) {
 
 void reference(const OpArgs& args) {
   const TensorView& y = args.outputs[0];
-  const int64_t axis = ops::wrap_axis(read_attrs<ConcatAttrs>(args.attrs, "ops/concat").axis,
-                                      y.shape.size());
+  const int64_t axis =
+      ops::wrap_axis(read_attrs<ConcatAttrs>(args.attrs, "ops/concat").axis, y.shape.size());
   const ops::AxisSplit whole = ops::split_at(y.shape, axis);
   int64_t begin = 0;
   for (const TensorView& x : args.inputs) {

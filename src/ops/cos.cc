@@ -7,9 +7,7 @@ struct Cos : ops::NoAttrs {
   static constexpr std::string_view name = "cos";
   static constexpr std::string_view onnx = "Cos";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::cos(x);
-  }
+  double operator()(double x) const { return std::cos(x); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Cosh : ops::NoAttrs {
   static constexpr std::string_view name = "cosh";
   static constexpr std::string_view onnx = "Cosh";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::cosh(x);
-  }
+  double operator()(double x) const { return std::cosh(x); }
 };
 
 }  // namespace

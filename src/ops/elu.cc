@@ -12,9 +12,7 @@ struct Elu {
   void fields(V& v) {
     v("alpha", alpha);
   }
-  double operator()(double x) const {
-    return x < 0 ? alpha * std::expm1(x) : x;
-  }
+  double operator()(double x) const { return x < 0 ? alpha * std::expm1(x) : x; }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Erf : ops::NoAttrs {
   static constexpr std::string_view name = "erf";
   static constexpr std::string_view onnx = "Erf";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::erf(x);
-  }
+  double operator()(double x) const { return std::erf(x); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Exp : ops::NoAttrs {
   static constexpr std::string_view name = "exp";
   static constexpr std::string_view onnx = "Exp";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::exp(x);
-  }
+  double operator()(double x) const { return std::exp(x); }
 };
 
 }  // namespace

@@ -37,15 +37,15 @@ void reference(const OpArgs& args) {
 
 std::vector<int> import_expand(const OnnxNode& node, OpEmitter& emitter) {
   const SymShape shape = ops::onnx_shape_input(node, emitter, 1, "shape");
-  return {emitter.emit("expand", {{"shape", ops::dims_text(shape)}}, {ops::onnx_required(node, 0)})};
+  return {
+      emitter.emit("expand", {{"shape", ops::dims_text(shape)}}, {ops::onnx_required(node, 0)})};
 }
 
 std::vector<int> import_constant_of_shape(const OnnxNode& node, OpEmitter& emitter) {
   const SymShape shape = ops::onnx_shape_input(node, emitter, 0, "shape");
   auto it = node.tensors.find("value");
-  const int value = it == node.tensors.end()
-                        ? ops::add_scalar(emitter, DType::kFloat32, 0)
-                        : ops::emit_reshape(emitter, it->second, {});
+  const int value = it == node.tensors.end() ? ops::add_scalar(emitter, DType::kFloat32, 0)
+                                             : ops::emit_reshape(emitter, it->second, {});
   return {emitter.emit("expand", {{"shape", ops::dims_text(shape)}}, {value})};
 }
 

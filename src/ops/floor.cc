@@ -7,9 +7,7 @@ struct Floor : ops::NoAttrs {
   static constexpr std::string_view name = "floor";
   static constexpr std::string_view onnx = "Floor";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::floor(x);
-  }
+  double operator()(double x) const { return std::floor(x); }
 };
 
 }  // namespace

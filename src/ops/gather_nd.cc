@@ -38,8 +38,8 @@ std::vector<ValueType> infer(const InferArgs& args) {
 
 void reference(const OpArgs& args) {
   const TensorView &x = args.inputs[0], &index = args.inputs[1], &y = args.outputs[0];
-  const auto batch = static_cast<size_t>(
-      read_attrs<GatherNdAttrs>(args.attrs, "ops/gather_nd").batch_dims);
+  const auto batch =
+      static_cast<size_t>(read_attrs<GatherNdAttrs>(args.attrs, "ops/gather_nd").batch_dims);
   const auto depth = static_cast<size_t>(index.shape.back());
   const std::vector<int64_t> strides = ops::element_strides(x.shape);
   int64_t batches = 1, run = 1;

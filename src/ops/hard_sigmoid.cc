@@ -14,9 +14,7 @@ struct HardSigmoid {
     v("alpha", alpha);
     v("beta", beta);
   }
-  double operator()(double x) const {
-    return std::fmax(0.0, std::fmin(1.0, alpha * x + beta));
-  }
+  double operator()(double x) const { return std::fmax(0.0, std::fmin(1.0, alpha * x + beta)); }
 };
 
 }  // namespace

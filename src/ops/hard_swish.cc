@@ -7,9 +7,7 @@ struct HardSwish : ops::NoAttrs {
   static constexpr std::string_view name = "hard_swish";
   static constexpr std::string_view onnx = "HardSwish";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return x * std::fmax(0.0, std::fmin(1.0, x / 6.0 + 0.5));
-  }
+  double operator()(double x) const { return x * std::fmax(0.0, std::fmin(1.0, x / 6.0 + 0.5)); }
 };
 
 }  // namespace

@@ -8,9 +8,7 @@ struct IsNan : ops::NoAttrs {
   static constexpr std::string_view onnx = "IsNaN";
   static constexpr auto types = ops::Types::kFloat;
   static constexpr DType result = DType::kBool;
-  bool operator()(double x) const {
-    return std::isnan(x);
-  }
+  bool operator()(double x) const { return std::isnan(x); }
 };
 
 }  // namespace

@@ -12,9 +12,7 @@ struct LeakyRelu {
   void fields(V& v) {
     v("alpha", alpha);
   }
-  double operator()(double x) const {
-    return x < 0 ? alpha * x : x;
-  }
+  double operator()(double x) const { return x < 0 ? alpha * x : x; }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Log : ops::NoAttrs {
   static constexpr std::string_view name = "log";
   static constexpr std::string_view onnx = "Log";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::log(x);
-  }
+  double operator()(double x) const { return std::log(x); }
 };
 
 }  // namespace

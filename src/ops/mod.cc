@@ -3,8 +3,8 @@
 namespace ingot {
 namespace {
 
-// Remainder with the divisor's sign (Python), or with fmod = 1 the dividend's sign (C). x mod 0 is 0
-// for integers.
+// Remainder with the divisor's sign (Python), or with fmod = 1 the dividend's sign (C). x mod 0 is
+// 0 for integers.
 struct Mod {
   static constexpr std::string_view name = "mod";
   static constexpr std::string_view onnx = "Mod";

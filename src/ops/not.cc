@@ -7,9 +7,7 @@ struct Not : ops::NoAttrs {
   static constexpr std::string_view name = "not";
   static constexpr std::string_view onnx = "Not";
   static constexpr auto types = ops::Types::kBool;
-  bool operator()(int64_t x) const {
-    return x == 0;
-  }
+  bool operator()(int64_t x) const { return x == 0; }
 };
 
 }  // namespace

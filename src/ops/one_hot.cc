@@ -1,5 +1,6 @@
 // A new axis of length depth, on_value where the index points and off_value elsewhere. Inputs:
-// indices, values [off, on]. Negative indices count from the end; others out of range match nothing.
+// indices, values [off, on]. Negative indices count from the end; others out of range match
+// nothing.
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"

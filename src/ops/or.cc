@@ -7,9 +7,7 @@ struct Or : ops::NoAttrs {
   static constexpr std::string_view name = "or";
   static constexpr std::string_view onnx = "Or";
   static constexpr auto types = ops::Types::kBool;
-  bool operator()(int64_t a, int64_t b) const {
-    return a || b;
-  }
+  bool operator()(int64_t a, int64_t b) const { return a || b; }
 };
 
 }  // namespace

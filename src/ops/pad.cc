@@ -57,7 +57,8 @@ void reference(const OpArgs& args) {
   const TensorView &x = args.inputs[0], &y = args.outputs[0];
   const PadAttrs a = read_attrs<PadAttrs>(args.attrs, "ops/pad");
   const size_t rank = x.shape.size();
-  const std::vector<int64_t> in = ops::element_strides(x.shape), out = ops::element_strides(y.shape);
+  const std::vector<int64_t> in = ops::element_strides(x.shape),
+                             out = ops::element_strides(y.shape);
   const std::byte zero[8] = {};
   const std::byte* fill =
       args.inputs.size() > 1 && args.inputs[1].present() ? args.inputs[1].data : zero;
@@ -94,7 +95,8 @@ std::vector<int> import_11(const OnnxNode& node, OpEmitter& emitter) {
       pads[rank + axis] = (*given)[axes->size() + i];
     }
   }
-  return {emitter.emit("pad", {{"pads", pads}, {"mode", ops::onnx_string(node, "mode", "constant")}},
+  return {emitter.emit("pad",
+                       {{"pads", pads}, {"mode", ops::onnx_string(node, "mode", "constant")}},
                        {x, ops::onnx_input(node, 2)})};
 }
 std::vector<int> import_2(const OnnxNode& node, OpEmitter& emitter) {

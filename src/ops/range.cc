@@ -47,10 +47,9 @@ std::vector<int> import_range(const OnnxNode& node, OpEmitter& emitter) {
     if (from.size() != 1 || to.size() != 1 || delta.size() != 1 || !from[0].is_constant()) {
       node.unsupported("start is not a known constant");
     }
-    return {emitter.emit("range",
-                         {{"start", from[0].constant()}, {"limit", to[0].text()},
-                          {"delta", delta[0]}},
-                         {})};
+    return {emitter.emit(
+        "range", {{"start", from[0].constant()}, {"limit", to[0].text()}, {"delta", delta[0]}},
+        {})};
   }
   const auto from = *ops::onnx_constant_floats(node, emitter, 0, "start");
   const auto to = *ops::onnx_constant_floats(node, emitter, 1, "limit");
@@ -63,8 +62,8 @@ std::vector<int> import_range(const OnnxNode& node, OpEmitter& emitter) {
   for (int64_t i = 0; i < view.elements(); ++i) {
     ops::Elements<double>(view).put(i, from[0] + static_cast<double>(i) * delta[0]);
   }
-  return {emitter.add_constant(dtype, view.shape,
-                               {data.data(), static_cast<size_t>(view.bytes())})};
+  return {
+      emitter.add_constant(dtype, view.shape, {data.data(), static_cast<size_t>(view.bytes())})};
 }
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Reciprocal : ops::NoAttrs {
   static constexpr std::string_view name = "reciprocal";
   static constexpr std::string_view onnx = "Reciprocal";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return 1.0 / x;
-  }
+  double operator()(double x) const { return 1.0 / x; }
 };
 
 }  // namespace

@@ -26,7 +26,8 @@ std::vector<ValueType> infer(const InferArgs& args) {
   const auto a = read_attrs<ScatterElementsAttrs>(args.attrs, "ops/scatter_elements");
   const int64_t axis = ops::normalize_axis(args, a.axis, rank);
   ops::check_reduction(args, a.reduction);
-  if (!(args.input(1).shape == args.input(2).shape)) args.bad("indices and updates differ in shape");
+  if (!(args.input(1).shape == args.input(2).shape))
+    args.bad("indices and updates differ in shape");
   for (size_t d = 0; d < rank; ++d) {
     const Dim &x = args.input(0).shape[d], &i = args.input(1).shape[d];
     if (static_cast<int64_t>(d) != axis && x.is_constant() && i.is_constant() && x < i) {
@@ -59,9 +60,9 @@ void reference(const OpArgs& args) {
 }
 
 std::vector<int> import_scatter_elements(const OnnxNode& node, OpEmitter& emitter) {
-  return {emitter.emit("scatter_elements", ops::onnx_attrs<ScatterElementsAttrs>(node),
-                       {ops::onnx_required(node, 0), ops::onnx_required(node, 1),
-                        ops::onnx_required(node, 2)})};
+  return {emitter.emit(
+      "scatter_elements", ops::onnx_attrs<ScatterElementsAttrs>(node),
+      {ops::onnx_required(node, 0), ops::onnx_required(node, 1), ops::onnx_required(node, 2)})};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Copy of x with slices replaced: y[indices[t]] = updates[t], in the order of t. Index tuples out of
-// range are ignored.
+// Copy of x with slices replaced: y[indices[t]] = updates[t], in the order of t. Index tuples out
+// of range are ignored.
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/scatter.h"
 
@@ -65,9 +65,9 @@ void reference(const OpArgs& args) {
 }
 
 std::vector<int> import_scatter_nd(const OnnxNode& node, OpEmitter& emitter) {
-  return {emitter.emit("scatter_nd", ops::onnx_attrs<ScatterNdAttrs>(node),
-                       {ops::onnx_required(node, 0), ops::onnx_required(node, 1),
-                        ops::onnx_required(node, 2)})};
+  return {emitter.emit(
+      "scatter_nd", ops::onnx_attrs<ScatterNdAttrs>(node),
+      {ops::onnx_required(node, 0), ops::onnx_required(node, 1), ops::onnx_required(node, 2)})};
 }
 
 }  // namespace

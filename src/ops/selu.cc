@@ -15,9 +15,7 @@ struct Selu {
     v("alpha", alpha);
     v("gamma", gamma);
   }
-  double operator()(double x) const {
-    return gamma * (x > 0 ? x : alpha * std::expm1(x));
-  }
+  double operator()(double x) const { return gamma * (x > 0 ? x : alpha * std::expm1(x)); }
 };
 
 }  // namespace

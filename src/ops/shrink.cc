@@ -14,9 +14,7 @@ struct Shrink {
     v("bias", bias);
     v("lambd", lambd);
   }
-  double operator()(double x) const {
-    return x < -lambd ? x + bias : x > lambd ? x - bias : 0.0;
-  }
+  double operator()(double x) const { return x < -lambd ? x + bias : x > lambd ? x - bias : 0.0; }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Sigmoid : ops::NoAttrs {
   static constexpr std::string_view name = "sigmoid";
   static constexpr std::string_view onnx = "Sigmoid";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return 1.0 / (1.0 + std::exp(-x));
-  }
+  double operator()(double x) const { return 1.0 / (1.0 + std::exp(-x)); }
 };
 
 }  // namespace

@@ -13,9 +13,7 @@ struct Silu {
   void fields(V& v) {
     v("alpha", alpha);
   }
-  double operator()(double x) const {
-    return x / (1.0 + std::exp(-alpha * x));
-  }
+  double operator()(double x) const { return x / (1.0 + std::exp(-alpha * x)); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Sin : ops::NoAttrs {
   static constexpr std::string_view name = "sin";
   static constexpr std::string_view onnx = "Sin";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::sin(x);
-  }
+  double operator()(double x) const { return std::sin(x); }
 };
 
 }  // namespace

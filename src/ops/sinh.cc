@@ -7,9 +7,7 @@ struct Sinh : ops::NoAttrs {
   static constexpr std::string_view name = "sinh";
   static constexpr std::string_view onnx = "Sinh";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::sinh(x);
-  }
+  double operator()(double x) const { return std::sinh(x); }
 };
 
 }  // namespace

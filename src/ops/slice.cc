@@ -1,6 +1,6 @@
-// Strided cut along axes. starts may be negative (from the end) and are clamped; ends are dimensions
-// as text so that a symbol can be one; 2^63 - 1 stands for the end, its negative for before the
-// start.
+// Strided cut along axes. starts may be negative (from the end) and are clamped; ends are
+// dimensions as text so that a symbol can be one; 2^63 - 1 stands for the end, its negative for
+// before the start.
 #include <algorithm>
 #include <limits>
 

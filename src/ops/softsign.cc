@@ -7,9 +7,7 @@ struct Softsign : ops::NoAttrs {
   static constexpr std::string_view name = "softsign";
   static constexpr std::string_view onnx = "Softsign";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return x / (1.0 + std::fabs(x));
-  }
+  double operator()(double x) const { return x / (1.0 + std::fabs(x)); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Sqrt : ops::NoAttrs {
   static constexpr std::string_view name = "sqrt";
   static constexpr std::string_view onnx = "Sqrt";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::sqrt(x);
-  }
+  double operator()(double x) const { return std::sqrt(x); }
 };
 
 }  // namespace

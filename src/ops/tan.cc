@@ -7,9 +7,7 @@ struct Tan : ops::NoAttrs {
   static constexpr std::string_view name = "tan";
   static constexpr std::string_view onnx = "Tan";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::tan(x);
-  }
+  double operator()(double x) const { return std::tan(x); }
 };
 
 }  // namespace

@@ -7,9 +7,7 @@ struct Tanh : ops::NoAttrs {
   static constexpr std::string_view name = "tanh";
   static constexpr std::string_view onnx = "Tanh";
   static constexpr auto types = ops::Types::kFloat;
-  double operator()(double x) const {
-    return std::tanh(x);
-  }
+  double operator()(double x) const { return std::tanh(x); }
 };
 
 }  // namespace

@@ -12,9 +12,7 @@ struct ThresholdedRelu {
   void fields(V& v) {
     v("alpha", alpha);
   }
-  double operator()(double x) const {
-    return x > alpha ? x : 0.0;
-  }
+  double operator()(double x) const { return x > alpha ? x : 0.0; }
 };
 
 }  // namespace

@@ -30,7 +30,8 @@ std::vector<ValueType> infer(const InferArgs& args) {
 
 void reference(const OpArgs& args) {
   const TensorView &x = args.inputs[0], &y = args.outputs[0];
-  const std::vector<int64_t> out = ops::element_strides(y.shape), in = ops::element_strides(x.shape);
+  const std::vector<int64_t> out = ops::element_strides(y.shape),
+                             in = ops::element_strides(x.shape);
   const ops::ElementMover mover(x, y);
   for (int64_t i = 0; i < y.elements(); ++i) {
     int64_t from = 0;

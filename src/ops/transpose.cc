@@ -63,10 +63,12 @@ std::vector<int> import_depth_to_space(const OnnxNode& node, OpEmitter& emitter)
   if (mode != "DCR" && mode != "CRD") node.unsupported("mode " + mode);
   const Dim c = Dim::floor_div(s[1], b * b);
   const bool dcr = mode == "DCR";
-  const SymShape six = dcr ? SymShape{s[0], b, b, c, s[2], s[3]} : SymShape{s[0], c, b, b, s[2], s[3]};
+  const SymShape six =
+      dcr ? SymShape{s[0], b, b, c, s[2], s[3]} : SymShape{s[0], c, b, b, s[2], s[3]};
   const int split = ops::emit_reshape(emitter, x, six);
-  const int moved = ops::emit_transpose(emitter, split, dcr ? std::vector<int64_t>{0, 3, 4, 1, 5, 2}
-                                                            : std::vector<int64_t>{0, 1, 4, 2, 5, 3});
+  const int moved = ops::emit_transpose(
+      emitter, split,
+      dcr ? std::vector<int64_t>{0, 3, 4, 1, 5, 2} : std::vector<int64_t>{0, 1, 4, 2, 5, 3});
   return {ops::emit_reshape(emitter, moved, {s[0], c, s[2] * b, s[3] * b})};
 }
 std::vector<int> import_space_to_depth(const OnnxNode& node, OpEmitter& emitter) {
@@ -79,9 +81,9 @@ std::vector<int> import_space_to_depth(const OnnxNode& node, OpEmitter& emitter)
   if (mode != "DCR" && mode != "CRD") node.unsupported("mode " + mode);
   const Dim h = Dim::floor_div(s[2], b), w = Dim::floor_div(s[3], b);
   const int split = ops::emit_reshape(emitter, x, {s[0], s[1], h, b, w, b});
-  const int moved = ops::emit_transpose(
-      emitter, split,
-      mode == "DCR" ? std::vector<int64_t>{0, 3, 5, 1, 2, 4} : std::vector<int64_t>{0, 1, 3, 5, 2, 4});
+  const int moved = ops::emit_transpose(emitter, split,
+                                        mode == "DCR" ? std::vector<int64_t>{0, 3, 5, 1, 2, 4}
+                                                      : std::vector<int64_t>{0, 1, 3, 5, 2, 4});
   return {ops::emit_reshape(emitter, moved, {s[0], s[1] * b * b, h, w})};
 }
 

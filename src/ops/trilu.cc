@@ -1,4 +1,5 @@
-// Keeps the upper (or lower) triangle of the last two axes, zero elsewhere; k moves the diagonal up.
+// Keeps the upper (or lower) triangle of the last two axes, zero elsewhere; k moves the diagonal
+// up.
 #include <algorithm>
 
 #include "ops/shared/element.h"

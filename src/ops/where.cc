@@ -30,9 +30,9 @@ void reference(const OpArgs& args) {
 }
 
 std::vector<int> import_where(const OnnxNode& node, OpEmitter& emitter) {
-  return {emitter.emit("where", {},
-                       {ops::onnx_required(node, 0), ops::onnx_required(node, 1),
-                        ops::onnx_required(node, 2)})};
+  return {emitter.emit(
+      "where", {},
+      {ops::onnx_required(node, 0), ops::onnx_required(node, 1), ops::onnx_required(node, 2)})};
 }
 
 }  // namespace

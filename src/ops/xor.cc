@@ -7,9 +7,7 @@ struct Xor : ops::NoAttrs {
   static constexpr std::string_view name = "xor";
   static constexpr std::string_view onnx = "Xor";
   static constexpr auto types = ops::Types::kBool;
-  bool operator()(int64_t a, int64_t b) const {
-    return (a != 0) != (b != 0);
-  }
+  bool operator()(int64_t a, int64_t b) const { return (a != 0) != (b != 0); }
 };
 
 }  // namespace

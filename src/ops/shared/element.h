@@ -4,8 +4,8 @@
 #pragma once
 
 #include <cmath>
-#include <cstring>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -29,8 +29,10 @@ template <typename T>
 class Elements {
  public:
   explicit Elements(const TensorView& view)
-      : dtype_(view.type.dtype), size_(static_cast<int64_t>(dtype_size(view.type.dtype))),
-        data_(view.data), columns_(view.is_packed() ? 0 : view.columns()),
+      : dtype_(view.type.dtype),
+        size_(static_cast<int64_t>(dtype_size(view.type.dtype))),
+        data_(view.data),
+        columns_(view.is_packed() ? 0 : view.columns()),
         row_bytes_(view.row_bytes()) {
     CHECK_MSG(!view.type.is_block(), "reference needs scalar elements, got {}", view.type.name());
   }
@@ -108,9 +110,7 @@ class ElementMover {
     CHECK_EQ(dtype_name(src.type.dtype), dtype_name(dst.type.dtype));
     CHECK(!src.type.is_block());
   }
-  void move(int64_t d, int64_t s) const {
-    std::memcpy(address(dst_, d), address(src_, s), size_);
-  }
+  void move(int64_t d, int64_t s) const { std::memcpy(address(dst_, d), address(src_, s), size_); }
   void fill(int64_t d, const std::byte* value) const {
     std::memcpy(address(dst_, d), value, size_);
   }

@@ -98,8 +98,8 @@ void binary_reference(const OpArgs& args) {
 
 template <typename F>
 std::vector<int> binary_import(const OnnxNode& node, OpEmitter& emitter) {
-  return {emitter.emit(F::name, onnx_attrs<F>(node),
-                       {onnx_required(node, 0), onnx_required(node, 1)})};
+  return {
+      emitter.emit(F::name, onnx_attrs<F>(node), {onnx_required(node, 0), onnx_required(node, 1)})};
 }
 // Sum, Max, Min ...: any number of inputs, left to right.
 template <typename F>

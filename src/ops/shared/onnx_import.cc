@@ -20,9 +20,8 @@ const TensorView& constant_input(const OnnxNode& node, OpEmitter& emitter, size_
                                  std::string_view what) {
   const TensorView* view = emitter.constant(node.inputs[index]);
   if (!view) {
-    node.unsupported(
-        fmt::format("input {} ({}) is computed from data, not known when the model is built", index,
-                    what));
+    node.unsupported(fmt::format(
+        "input {} ({}) is computed from data, not known when the model is built", index, what));
   }
   return *view;
 }

@@ -73,8 +73,8 @@ AxisSplit split_at(const Shape& shape, int64_t axis) {
 namespace {
 void require(const InferArgs& args, size_t index, bool ok, std::string_view expected) {
   if (!ok) {
-    args.bad(fmt::format("input {} must be {}, got {}", index, expected,
-                         type_text(args.input(index))));
+    args.bad(
+        fmt::format("input {} must be {}, got {}", index, expected, type_text(args.input(index))));
   }
 }
 }  // namespace

@@ -1,0 +1,21 @@
+#include "ops/shared/arg_reduce.h"
+
+namespace ingot {
+namespace {
+
+struct ArgMin {
+  static constexpr std::string_view name = "arg_min";
+  template <typename T>
+  static bool better(T a, T b) {
+    return a < b;
+  }
+};
+
+}  // namespace
+
+const OpDef& arg_min_op() {
+  static const OpDef op = ops::arg_op<ArgMin>("ArgMin");
+  return op;
+}
+
+}  // namespace ingot

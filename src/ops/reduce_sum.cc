@@ -1,0 +1,35 @@
+#include "ops/shared/reduce.h"
+
+namespace ingot {
+namespace {
+
+struct ReduceSum {
+  static constexpr std::string_view name = "reduce_sum";
+  static constexpr std::string_view onnx = "ReduceSum";
+  static constexpr auto types = ops::Types::kNumeric;
+  template <typename T>
+  static T start(T, DType) {
+    return T(0);
+  }
+  template <typename S, typename T>
+  static void step(S& s, T x) {
+    if constexpr (std::is_floating_point_v<S>) {
+      s += x;
+    } else {
+      s = static_cast<S>(static_cast<uint64_t>(s) + static_cast<uint64_t>(x));  // wraps
+    }
+  }
+  template <typename S>
+  static auto finish(S s, int64_t) {
+    return s;
+  }
+};
+
+}  // namespace
+
+const OpDef& reduce_sum_op() {
+  static const OpDef op = ops::reduce_op<ReduceSum>();
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,73 @@
+// Sliding windows over spatial axes: what convolutions and pools share.
+#pragma once
+
+#include "ops/shared/onnx_import.h"
+#include "ops/shared/shape.h"
+
+namespace ingot::ops {
+
+// One entry per spatial axis; pads holds all begins, then all ends. Empty lists mean 1 (0 for
+// pads).
+struct WindowAttrs {
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> strides;
+  std::vector<int64_t> pads;
+  std::vector<int64_t> dilations;
+};
+
+// Fills defaults and checks lengths and ranges (sizes below 2^31, strides and dilations >= 1, pads
+// >= 0); Error{kInvalidArgument} naming the op.
+WindowAttrs checked_window(const InferArgs& args, WindowAttrs window, size_t spatial);
+// For references: defaults alone.
+WindowAttrs with_defaults(WindowAttrs window, size_t spatial);
+
+// Positions of a window along an input dimension; ceil adds a last partial one if it starts inside
+// the input or its left padding. Error when constant and below 1.
+Dim window_count(const InferArgs& args, const WindowAttrs& window, size_t axis, const Dim& input,
+                 bool ceil);
+
+// auto_pad resolved to pads: SAME_* needs constant spatial dimensions. kernel must be filled.
+std::vector<int64_t> onnx_pads(const OnnxNode& node, const WindowAttrs& window,
+                               const SymShape& input);
+// Reads strides, dilations and pads of a node with auto_pad resolved; `kernel` is the window's
+// size.
+WindowAttrs onnx_window(const OnnxNode& node, const SymShape& input, std::vector<int64_t> kernel);
+
+// Calls f(tap, input_offset) for each tap of a window at output position `at` that lies inside the
+// input; offsets are elements of the spatial block.
+template <typename F>
+void for_each_tap(const WindowAttrs& w, const Shape& spatial, const Shape& at, F&& f) {
+  const size_t rank = spatial.size();
+  const int64_t taps = element_count(w.kernel);
+  std::vector<int64_t> index(rank, 0);
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    int64_t offset = 0;
+    bool inside = true;
+    for (size_t d = 0; d < rank; ++d) {
+      const int64_t p = at[d] * w.strides[d] - w.pads[d] + index[d] * w.dilations[d];
+      inside = inside && p >= 0 && p < spatial[d];
+      offset = offset * spatial[d] + p;
+    }
+    if (inside) f(tap, offset);
+    for (size_t d = rank; d-- > 0;) {
+      if (++index[d] < w.kernel[d]) break;
+      index[d] = 0;
+    }
+  }
+}
+
+// Visits every index of a shape in row-major order.
+template <typename F>
+void for_each_index(const Shape& shape, F&& f) {
+  Shape index(shape.size(), 0);
+  const int64_t count = element_count(shape);
+  for (int64_t i = 0; i < count; ++i) {
+    f(i, index);
+    for (size_t d = shape.size(); d-- > 0;) {
+      if (++index[d] < shape[d]) break;
+      index[d] = 0;
+    }
+  }
+}
+
+}  // namespace ingot::ops
