@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_abs {
 
 struct Abs : ops::NoAttrs {
   static constexpr std::string_view name = "abs";
@@ -19,9 +19,10 @@ struct Abs : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_abs
 
 const OpDef& abs_op() {
+  using namespace op_abs;
   static const OpDef op = ops::unary_op<Abs>();
   return op;
 }

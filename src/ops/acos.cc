@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_acos {
 
 struct Acos : ops::NoAttrs {
   static constexpr std::string_view name = "acos";
@@ -10,9 +10,10 @@ struct Acos : ops::NoAttrs {
   double operator()(double x) const { return std::acos(x); }
 };
 
-}  // namespace
+}  // namespace op_acos
 
 const OpDef& acos_op() {
+  using namespace op_acos;
   static const OpDef op = ops::unary_op<Acos>(7);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_acosh {
 
 struct Acosh : ops::NoAttrs {
   static constexpr std::string_view name = "acosh";
@@ -10,9 +10,10 @@ struct Acosh : ops::NoAttrs {
   double operator()(double x) const { return std::acosh(x); }
 };
 
-}  // namespace
+}  // namespace op_acosh
 
 const OpDef& acosh_op() {
+  using namespace op_acosh;
   static const OpDef op = ops::unary_op<Acosh>(9);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_and {
 
 struct And : ops::NoAttrs {
   static constexpr std::string_view name = "and";
@@ -10,9 +10,10 @@ struct And : ops::NoAttrs {
   bool operator()(int64_t a, int64_t b) const { return a && b; }
 };
 
-}  // namespace
+}  // namespace op_and
 
 const OpDef& and_op() {
+  using namespace op_and;
   static const OpDef op = ops::binary_op<And>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/arg_reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_arg_max {
 
 struct ArgMax {
   static constexpr std::string_view name = "arg_max";
@@ -11,9 +11,10 @@ struct ArgMax {
   }
 };
 
-}  // namespace
+}  // namespace op_arg_max
 
 const OpDef& arg_max_op() {
+  using namespace op_arg_max;
   static const OpDef op = ops::arg_op<ArgMax>("ArgMax");
   return op;
 }

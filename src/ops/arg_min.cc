@@ -1,7 +1,7 @@
 #include "ops/shared/arg_reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_arg_min {
 
 struct ArgMin {
   static constexpr std::string_view name = "arg_min";
@@ -11,9 +11,10 @@ struct ArgMin {
   }
 };
 
-}  // namespace
+}  // namespace op_arg_min
 
 const OpDef& arg_min_op() {
+  using namespace op_arg_min;
   static const OpDef op = ops::arg_op<ArgMin>("ArgMin");
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_asin {
 
 struct Asin : ops::NoAttrs {
   static constexpr std::string_view name = "asin";
@@ -10,9 +10,10 @@ struct Asin : ops::NoAttrs {
   double operator()(double x) const { return std::asin(x); }
 };
 
-}  // namespace
+}  // namespace op_asin
 
 const OpDef& asin_op() {
+  using namespace op_asin;
   static const OpDef op = ops::unary_op<Asin>(7);
   return op;
 }

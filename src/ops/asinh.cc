@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_asinh {
 
 struct Asinh : ops::NoAttrs {
   static constexpr std::string_view name = "asinh";
@@ -10,9 +10,10 @@ struct Asinh : ops::NoAttrs {
   double operator()(double x) const { return std::asinh(x); }
 };
 
-}  // namespace
+}  // namespace op_asinh
 
 const OpDef& asinh_op() {
+  using namespace op_asinh;
   static const OpDef op = ops::unary_op<Asinh>(9);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_atan {
 
 struct Atan : ops::NoAttrs {
   static constexpr std::string_view name = "atan";
@@ -10,9 +10,10 @@ struct Atan : ops::NoAttrs {
   double operator()(double x) const { return std::atan(x); }
 };
 
-}  // namespace
+}  // namespace op_atan
 
 const OpDef& atan_op() {
+  using namespace op_atan;
   static const OpDef op = ops::unary_op<Atan>(7);
   return op;
 }

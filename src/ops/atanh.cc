@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_atanh {
 
 struct Atanh : ops::NoAttrs {
   static constexpr std::string_view name = "atanh";
@@ -10,9 +10,10 @@ struct Atanh : ops::NoAttrs {
   double operator()(double x) const { return std::atanh(x); }
 };
 
-}  // namespace
+}  // namespace op_atanh
 
 const OpDef& atanh_op() {
+  using namespace op_atanh;
   static const OpDef op = ops::unary_op<Atanh>(9);
   return op;
 }

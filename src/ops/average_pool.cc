@@ -5,7 +5,7 @@
 #include "ops/shared/pool.h"
 
 namespace ingot {
-namespace {
+namespace op_average_pool {
 
 struct AveragePoolAttrs : ops::PoolAttrs {
   bool count_include_pad = false;
@@ -66,9 +66,10 @@ std::vector<int> import_average_pool(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("average_pool", write_attrs(a), {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_average_pool
 
 const OpDef& average_pool_op() {
+  using namespace op_average_pool;
   static const OpDef op = {.name = "average_pool",
                            .onnx = {{"", "AveragePool", 1, &import_average_pool}},
                            .infer = &infer,

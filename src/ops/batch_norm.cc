@@ -4,7 +4,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_batch_norm {
 
 struct BatchNormAttrs {
   double epsilon = 1e-5;
@@ -53,9 +53,10 @@ std::vector<int> import_batch_norm(const OnnxNode& node, OpEmitter& emitter) {
       emitter.emit("batch_norm", {{"epsilon", ops::onnx_float(node, "epsilon", 1e-5)}}, inputs)};
 }
 
-}  // namespace
+}  // namespace op_batch_norm
 
 const OpDef& batch_norm_op() {
+  using namespace op_batch_norm;
   static const OpDef op = {.name = "batch_norm",
                            .onnx = {{"", "BatchNormalization", 7, &import_batch_norm}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_bit_shift {
 
 // Unsigned shift; shifting by the width or more gives 0.
 struct BitShift {
@@ -28,9 +28,10 @@ std::vector<ValueType> infer(const InferArgs& args) {
   return ops::binary_infer<BitShift>(args);
 }
 
-}  // namespace
+}  // namespace op_bit_shift
 
 const OpDef& bit_shift_op() {
+  using namespace op_bit_shift;
   static const OpDef op = [] {
     OpDef def = ops::binary_op<BitShift>(11);
     def.infer = &infer;

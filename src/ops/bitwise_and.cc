@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_bitwise_and {
 
 struct BitwiseAnd : ops::NoAttrs {
   static constexpr std::string_view name = "bitwise_and";
@@ -11,9 +11,10 @@ struct BitwiseAnd : ops::NoAttrs {
   requires std::is_integral_v<T> T operator()(T a, T b) const { return a & b; }
 };
 
-}  // namespace
+}  // namespace op_bitwise_and
 
 const OpDef& bitwise_and_op() {
+  using namespace op_bitwise_and;
   static const OpDef op = ops::binary_op<BitwiseAnd>(18);
   return op;
 }

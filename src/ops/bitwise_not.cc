@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_bitwise_not {
 
 struct BitwiseNot : ops::NoAttrs {
   static constexpr std::string_view name = "bitwise_not";
@@ -11,9 +11,10 @@ struct BitwiseNot : ops::NoAttrs {
   requires std::is_integral_v<T> T operator()(T x) const { return ~x; }
 };
 
-}  // namespace
+}  // namespace op_bitwise_not
 
 const OpDef& bitwise_not_op() {
+  using namespace op_bitwise_not;
   static const OpDef op = ops::unary_op<BitwiseNot>(18);
   return op;
 }

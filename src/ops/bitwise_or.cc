@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_bitwise_or {
 
 struct BitwiseOr : ops::NoAttrs {
   static constexpr std::string_view name = "bitwise_or";
@@ -11,9 +11,10 @@ struct BitwiseOr : ops::NoAttrs {
   requires std::is_integral_v<T> T operator()(T a, T b) const { return a | b; }
 };
 
-}  // namespace
+}  // namespace op_bitwise_or
 
 const OpDef& bitwise_or_op() {
+  using namespace op_bitwise_or;
   static const OpDef op = ops::binary_op<BitwiseOr>(18);
   return op;
 }

@@ -4,7 +4,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_cast {
 
 struct CastAttrs {
   std::string to = "float32";
@@ -50,9 +50,10 @@ std::vector<int> import_cast_like(const OnnxNode& node, OpEmitter& emitter) {
   return {ops::emit_cast(emitter, ops::onnx_required(node, 0), to)};
 }
 
-}  // namespace
+}  // namespace op_cast
 
 const OpDef& cast_op() {
+  using namespace op_cast;
   static const OpDef op = {
       .name = "cast",
       .onnx = {{"", "Cast", 6, &import_cast}, {"", "CastLike", 15, &import_cast_like}},

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_ceil {
 
 struct Ceil : ops::NoAttrs {
   static constexpr std::string_view name = "ceil";
@@ -10,9 +10,10 @@ struct Ceil : ops::NoAttrs {
   double operator()(double x) const { return std::ceil(x); }
 };
 
-}  // namespace
+}  // namespace op_ceil
 
 const OpDef& ceil_op() {
+  using namespace op_ceil;
   static const OpDef op = ops::unary_op<Ceil>();
   return op;
 }

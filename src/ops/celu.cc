@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_celu {
 
 struct Celu {
   static constexpr std::string_view name = "celu";
@@ -17,9 +17,10 @@ struct Celu {
   }
 };
 
-}  // namespace
+}  // namespace op_celu
 
 const OpDef& celu_op() {
+  using namespace op_celu;
   static const OpDef op = ops::unary_op<Celu>(12);
   return op;
 }

@@ -2,7 +2,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_clip {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   ops::require_numeric(args, 0);
@@ -54,9 +54,10 @@ std::vector<int> import_6(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("clip", {}, {x, low, high})};
 }
 
-}  // namespace
+}  // namespace op_clip
 
 const OpDef& clip_op() {
+  using namespace op_clip;
   static const OpDef op = {.name = "clip",
                            .onnx = {{"", "Clip", 6, &import_6}, {"", "Clip", 11, &import_11}},
                            .infer = &infer,

@@ -6,7 +6,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_concat {
 
 struct ConcatAttrs {
   int64_t axis = 0;
@@ -63,9 +63,10 @@ std::vector<int> import_concat(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("concat", {{"axis", ops::onnx_int(node, "axis", 0)}}, node.inputs)};
 }
 
-}  // namespace
+}  // namespace op_concat
 
 const OpDef& concat_op() {
+  using namespace op_concat;
   static const OpDef op = {.name = "concat",
                            .onnx = {{"", "Concat", 4, &import_concat}},
                            .infer = &infer,

@@ -4,7 +4,7 @@
 #include "ops/shared/window.h"
 
 namespace ingot {
-namespace {
+namespace op_conv {
 
 struct ConvAttrs {
   std::vector<int64_t> strides, pads, dilations;
@@ -103,9 +103,10 @@ std::vector<int> import_conv(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("conv", write_attrs(a), {x, w, ops::onnx_input(node, 2)})};
 }
 
-}  // namespace
+}  // namespace op_conv
 
 const OpDef& conv_op() {
+  using namespace op_conv;
   static const OpDef op = {.name = "conv",
                            .onnx = {{"", "Conv", 1, &import_conv}},
                            .infer = &infer,

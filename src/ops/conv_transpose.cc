@@ -6,7 +6,7 @@
 #include "ops/shared/window.h"
 
 namespace ingot {
-namespace {
+namespace op_conv_transpose {
 
 struct ConvTransposeAttrs {
   std::vector<int64_t> strides, pads, dilations, output_padding;
@@ -136,9 +136,10 @@ std::vector<int> import_conv_transpose(const OnnxNode& node, OpEmitter& emitter)
   return {emitter.emit("conv_transpose", write_attrs(a), {x, w, ops::onnx_input(node, 2)})};
 }
 
-}  // namespace
+}  // namespace op_conv_transpose
 
 const OpDef& conv_transpose_op() {
+  using namespace op_conv_transpose;
   static const OpDef op = {.name = "conv_transpose",
                            .onnx = {{"", "ConvTranspose", 1, &import_conv_transpose}},
                            .infer = &infer,

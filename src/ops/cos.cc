@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_cos {
 
 struct Cos : ops::NoAttrs {
   static constexpr std::string_view name = "cos";
@@ -10,9 +10,10 @@ struct Cos : ops::NoAttrs {
   double operator()(double x) const { return std::cos(x); }
 };
 
-}  // namespace
+}  // namespace op_cos
 
 const OpDef& cos_op() {
+  using namespace op_cos;
   static const OpDef op = ops::unary_op<Cos>(7);
   return op;
 }

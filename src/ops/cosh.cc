@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_cosh {
 
 struct Cosh : ops::NoAttrs {
   static constexpr std::string_view name = "cosh";
@@ -10,9 +10,10 @@ struct Cosh : ops::NoAttrs {
   double operator()(double x) const { return std::cosh(x); }
 };
 
-}  // namespace
+}  // namespace op_cosh
 
 const OpDef& cosh_op() {
+  using namespace op_cosh;
   static const OpDef op = ops::unary_op<Cosh>(9);
   return op;
 }

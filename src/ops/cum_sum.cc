@@ -4,7 +4,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_cum_sum {
 
 struct CumSumAttrs {
   int64_t axis = 0;
@@ -57,9 +57,10 @@ std::vector<int> import_cum_sum(const OnnxNode& node, OpEmitter& emitter) {
                        {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_cum_sum
 
 const OpDef& cum_sum_op() {
+  using namespace op_cum_sum;
   static const OpDef op = {.name = "cum_sum",
                            .onnx = {{"", "CumSum", 11, &import_cum_sum}},
                            .infer = &infer,

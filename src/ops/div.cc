@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_div {
 
 // Integers truncate towards zero; x / 0 is 0 there (ONNX leaves it undefined).
 struct Div : ops::NoAttrs {
@@ -21,9 +21,10 @@ struct Div : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_div
 
 const OpDef& div_op() {
+  using namespace op_div;
   static const OpDef op = ops::binary_op<Div>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_elu {
 
 struct Elu {
   static constexpr std::string_view name = "elu";
@@ -15,9 +15,10 @@ struct Elu {
   double operator()(double x) const { return x < 0 ? alpha * std::expm1(x) : x; }
 };
 
-}  // namespace
+}  // namespace op_elu
 
 const OpDef& elu_op() {
+  using namespace op_elu;
   static const OpDef op = ops::unary_op<Elu>();
   return op;
 }

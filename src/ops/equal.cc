@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_equal {
 
 struct Equal : ops::NoAttrs {
   static constexpr std::string_view name = "equal";
@@ -14,9 +14,10 @@ struct Equal : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_equal
 
 const OpDef& equal_op() {
+  using namespace op_equal;
   static const OpDef op = ops::binary_op<Equal>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_erf {
 
 struct Erf : ops::NoAttrs {
   static constexpr std::string_view name = "erf";
@@ -10,9 +10,10 @@ struct Erf : ops::NoAttrs {
   double operator()(double x) const { return std::erf(x); }
 };
 
-}  // namespace
+}  // namespace op_erf
 
 const OpDef& erf_op() {
+  using namespace op_erf;
   static const OpDef op = ops::unary_op<Erf>(9);
   return op;
 }

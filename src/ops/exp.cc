@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_exp {
 
 struct Exp : ops::NoAttrs {
   static constexpr std::string_view name = "exp";
@@ -10,9 +10,10 @@ struct Exp : ops::NoAttrs {
   double operator()(double x) const { return std::exp(x); }
 };
 
-}  // namespace
+}  // namespace op_exp
 
 const OpDef& exp_op() {
+  using namespace op_exp;
   static const OpDef op = ops::unary_op<Exp>();
   return op;
 }

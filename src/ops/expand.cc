@@ -5,7 +5,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_expand {
 
 struct ExpandAttrs {
   std::vector<std::string> shape;
@@ -49,9 +49,10 @@ std::vector<int> import_constant_of_shape(const OnnxNode& node, OpEmitter& emitt
   return {emitter.emit("expand", {{"shape", ops::dims_text(shape)}}, {value})};
 }
 
-}  // namespace
+}  // namespace op_expand
 
 const OpDef& expand_op() {
+  using namespace op_expand;
   static const OpDef op = {.name = "expand",
                            .onnx = {{"", "Expand", 8, &import_expand},
                                     {"", "ConstantOfShape", 9, &import_constant_of_shape}},

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_floor {
 
 struct Floor : ops::NoAttrs {
   static constexpr std::string_view name = "floor";
@@ -10,9 +10,10 @@ struct Floor : ops::NoAttrs {
   double operator()(double x) const { return std::floor(x); }
 };
 
-}  // namespace
+}  // namespace op_floor
 
 const OpDef& floor_op() {
+  using namespace op_floor;
   static const OpDef op = ops::unary_op<Floor>();
   return op;
 }

@@ -51,7 +51,10 @@ void reference(const OpArgs& args) {
     for (int64_t i = 0; i < indices.elements(); ++i, dst += bytes) {
       int64_t index = load_index(indices, i);
       if (index < 0) index += x.shape[axis];
-      CHECK_MSG(index >= 0 && index < x.shape[axis], "index {} of {}", index, x.shape[axis]);
+      if (index < 0 || index >= x.shape[axis]) {
+        fail(ErrorCode::kInvalidArgument, "ops/gather", "index {} is outside [-{}, {})",
+             load_index(indices, i), x.shape[axis], x.shape[axis]);
+      }
       std::memcpy(dst, x.data + (o * x.shape[axis] + index) * bytes, static_cast<size_t>(bytes));
     }
   }

@@ -6,7 +6,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_gather_elements {
 
 struct GatherElementsAttrs {
   int64_t axis = 0;
@@ -53,9 +53,10 @@ std::vector<int> import_gather_elements(const OnnxNode& node, OpEmitter& emitter
                        {ops::onnx_required(node, 0), ops::onnx_required(node, 1)})};
 }
 
-}  // namespace
+}  // namespace op_gather_elements
 
 const OpDef& gather_elements_op() {
+  using namespace op_gather_elements;
   static const OpDef op = {.name = "gather_elements",
                            .onnx = {{"", "GatherElements", 11, &import_gather_elements}},
                            .infer = &infer,

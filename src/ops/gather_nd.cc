@@ -7,7 +7,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_gather_nd {
 
 struct GatherNdAttrs {
   int64_t batch_dims = 0;
@@ -67,9 +67,10 @@ std::vector<int> import_gather_nd(const OnnxNode& node, OpEmitter& emitter) {
                        {ops::onnx_required(node, 0), ops::onnx_required(node, 1)})};
 }
 
-}  // namespace
+}  // namespace op_gather_nd
 
 const OpDef& gather_nd_op() {
+  using namespace op_gather_nd;
   static const OpDef op = {.name = "gather_nd",
                            .onnx = {{"", "GatherND", 11, &import_gather_nd}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_gelu {
 
 // x * Phi(x); "tanh" is the approximation 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3))).
 struct Gelu {
@@ -27,9 +27,10 @@ std::vector<ValueType> infer(const InferArgs& args) {
   return ops::unary_infer<Gelu>(args);
 }
 
-}  // namespace
+}  // namespace op_gelu
 
 const OpDef& gelu_op() {
+  using namespace op_gelu;
   static const OpDef op = [] {
     OpDef def = ops::unary_op<Gelu>(20);
     def.infer = &infer;

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_greater {
 
 struct Greater : ops::NoAttrs {
   static constexpr std::string_view name = "greater";
@@ -14,9 +14,10 @@ struct Greater : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_greater
 
 const OpDef& greater_op() {
+  using namespace op_greater;
   static const OpDef op = ops::binary_op<Greater>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_greater_or_equal {
 
 struct GreaterOrEqual : ops::NoAttrs {
   static constexpr std::string_view name = "greater_or_equal";
@@ -14,9 +14,10 @@ struct GreaterOrEqual : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_greater_or_equal
 
 const OpDef& greater_or_equal_op() {
+  using namespace op_greater_or_equal;
   static const OpDef op = ops::binary_op<GreaterOrEqual>(12);
   return op;
 }

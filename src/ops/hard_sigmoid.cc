@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_hard_sigmoid {
 
 struct HardSigmoid {
   static constexpr std::string_view name = "hard_sigmoid";
@@ -17,9 +17,10 @@ struct HardSigmoid {
   double operator()(double x) const { return std::fmax(0.0, std::fmin(1.0, alpha * x + beta)); }
 };
 
-}  // namespace
+}  // namespace op_hard_sigmoid
 
 const OpDef& hard_sigmoid_op() {
+  using namespace op_hard_sigmoid;
   static const OpDef op = ops::unary_op<HardSigmoid>();
   return op;
 }

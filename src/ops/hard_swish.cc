@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_hard_swish {
 
 struct HardSwish : ops::NoAttrs {
   static constexpr std::string_view name = "hard_swish";
@@ -10,9 +10,10 @@ struct HardSwish : ops::NoAttrs {
   double operator()(double x) const { return x * std::fmax(0.0, std::fmin(1.0, x / 6.0 + 0.5)); }
 };
 
-}  // namespace
+}  // namespace op_hard_swish
 
 const OpDef& hard_swish_op() {
+  using namespace op_hard_swish;
   static const OpDef op = ops::unary_op<HardSwish>(14);
   return op;
 }

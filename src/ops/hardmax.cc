@@ -3,7 +3,7 @@
 #include "ops/shared/along_axis.h"
 
 namespace ingot {
-namespace {
+namespace op_hardmax {
 
 struct Hardmax {
   static constexpr std::string_view name = "hardmax";
@@ -16,9 +16,10 @@ struct Hardmax {
   }
 };
 
-}  // namespace
+}  // namespace op_hardmax
 
 const OpDef& hardmax_op() {
+  using namespace op_hardmax;
   static const OpDef op = ops::along_axis_op<Hardmax>();
   return op;
 }

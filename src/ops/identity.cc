@@ -3,7 +3,7 @@
 #include "ops/shared/onnx_import.h"
 
 namespace ingot {
-namespace {
+namespace op_identity {
 
 std::vector<ValueType> infer(const InferArgs& args) { return {args.input(0)}; }
 
@@ -50,9 +50,10 @@ std::vector<int> import_constant(const OnnxNode& node, OpEmitter& emitter) {
   node.unsupported("a constant without a supported value attribute");
 }
 
-}  // namespace
+}  // namespace op_identity
 
 const OpDef& identity_op() {
+  using namespace op_identity;
   static const OpDef op = {.name = "identity",
                            .onnx = {{"", "Identity", 1, &import_identity},
                                     {"", "Dropout", 7, &import_dropout},

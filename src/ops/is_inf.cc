@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_is_inf {
 
 struct IsInf {
   static constexpr std::string_view name = "is_inf";
@@ -20,9 +20,10 @@ struct IsInf {
   }
 };
 
-}  // namespace
+}  // namespace op_is_inf
 
 const OpDef& is_inf_op() {
+  using namespace op_is_inf;
   static const OpDef op = ops::unary_op<IsInf>(10);
   return op;
 }

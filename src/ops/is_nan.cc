@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_is_nan {
 
 struct IsNan : ops::NoAttrs {
   static constexpr std::string_view name = "is_nan";
@@ -11,9 +11,10 @@ struct IsNan : ops::NoAttrs {
   bool operator()(double x) const { return std::isnan(x); }
 };
 
-}  // namespace
+}  // namespace op_is_nan
 
 const OpDef& is_nan_op() {
+  using namespace op_is_nan;
   static const OpDef op = ops::unary_op<IsNan>(9);
   return op;
 }

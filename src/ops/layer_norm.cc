@@ -5,7 +5,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_layer_norm {
 
 struct LayerNormAttrs {
   double epsilon = 1e-5;
@@ -136,9 +136,10 @@ std::vector<int> import_group_norm(const OnnxNode& node, OpEmitter& emitter) {
   return {emit_group_norm(node, emitter, groups, node.opset < 21)};
 }
 
-}  // namespace
+}  // namespace op_layer_norm
 
 const OpDef& layer_norm_op() {
+  using namespace op_layer_norm;
   static const OpDef op = {.name = "layer_norm",
                            .onnx = {{"", "LayerNormalization", 17, &import_layer_norm},
                                     {"", "InstanceNormalization", 6, &import_instance_norm},

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_leaky_relu {
 
 struct LeakyRelu {
   static constexpr std::string_view name = "leaky_relu";
@@ -15,9 +15,10 @@ struct LeakyRelu {
   double operator()(double x) const { return x < 0 ? alpha * x : x; }
 };
 
-}  // namespace
+}  // namespace op_leaky_relu
 
 const OpDef& leaky_relu_op() {
+  using namespace op_leaky_relu;
   static const OpDef op = ops::unary_op<LeakyRelu>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_less {
 
 struct Less : ops::NoAttrs {
   static constexpr std::string_view name = "less";
@@ -14,9 +14,10 @@ struct Less : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_less
 
 const OpDef& less_op() {
+  using namespace op_less;
   static const OpDef op = ops::binary_op<Less>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_less_or_equal {
 
 struct LessOrEqual : ops::NoAttrs {
   static constexpr std::string_view name = "less_or_equal";
@@ -14,9 +14,10 @@ struct LessOrEqual : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_less_or_equal
 
 const OpDef& less_or_equal_op() {
+  using namespace op_less_or_equal;
   static const OpDef op = ops::binary_op<LessOrEqual>(12);
   return op;
 }

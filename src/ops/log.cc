@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_log {
 
 struct Log : ops::NoAttrs {
   static constexpr std::string_view name = "log";
@@ -10,9 +10,10 @@ struct Log : ops::NoAttrs {
   double operator()(double x) const { return std::log(x); }
 };
 
-}  // namespace
+}  // namespace op_log
 
 const OpDef& log_op() {
+  using namespace op_log;
   static const OpDef op = ops::unary_op<Log>();
   return op;
 }

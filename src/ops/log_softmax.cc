@@ -3,7 +3,7 @@
 #include "ops/shared/along_axis.h"
 
 namespace ingot {
-namespace {
+namespace op_log_softmax {
 
 struct LogSoftmax {
   static constexpr std::string_view name = "log_softmax";
@@ -17,9 +17,10 @@ struct LogSoftmax {
   }
 };
 
-}  // namespace
+}  // namespace op_log_softmax
 
 const OpDef& log_softmax_op() {
+  using namespace op_log_softmax;
   static const OpDef op = ops::along_axis_op<LogSoftmax>();
   return op;
 }

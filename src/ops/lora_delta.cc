@@ -3,7 +3,7 @@
 #include "ops/contract/op_def.h"
 
 namespace ingot {
-namespace {
+namespace op_lora_delta {
 
 struct LoraDeltaAttrs {
   int64_t offset = 0;  // first output column that the adapter touches
@@ -58,10 +58,11 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_lora_delta
 
 // y[.., offset : offset + rows] += scale * (x a^T) b^T, in place (Hu et al., "LoRA", 2021).
 const OpDef& lora_delta_op() {
+  using namespace op_lora_delta;
   static const OpDef op = {.name = "lora_delta",
                            .infer = infer,
                            .effects = {.aliases = {{0, 0}}},

@@ -2,7 +2,7 @@
 #include "ops/shared/pool.h"
 
 namespace ingot {
-namespace {
+namespace op_lp_pool {
 
 struct LpPoolAttrs : ops::PoolAttrs {
   int64_t p = 2;
@@ -49,9 +49,10 @@ std::vector<int> import_lp_pool(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("lp_pool", write_attrs(a), {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_lp_pool
 
 const OpDef& lp_pool_op() {
+  using namespace op_lp_pool;
   static const OpDef op = {.name = "lp_pool",
                            .onnx = {{"", "LpPool", 2, &import_lp_pool}},
                            .infer = &infer,

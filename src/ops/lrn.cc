@@ -7,7 +7,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_lrn {
 
 struct LrnAttrs {
   double alpha = 0.0001;
@@ -52,9 +52,10 @@ std::vector<int> import_lrn(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("lrn", ops::onnx_attrs<LrnAttrs>(node), {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_lrn
 
 const OpDef& lrn_op() {
+  using namespace op_lrn;
   static const OpDef op = {.name = "lrn",
                            .onnx = {{"", "LRN", 1, &import_lrn}},
                            .infer = &infer,

@@ -1,11 +1,12 @@
 // Batched matrix product: a[.., M, K] * b[.., K, N], leading axes broadcast. Floats accumulate in
 // double, integers wrap.
+#include "ops/shared/attention_import.h"
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_matmul {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   ops::require_numeric(args, 0);
@@ -130,14 +131,16 @@ std::vector<int> import_gemm(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("add", {}, {product, scaled(emitter, c, beta)})};
 }
 
-}  // namespace
+}  // namespace op_matmul
 
 const OpDef& matmul_op() {
-  static const OpDef op = {
-      .name = "matmul",
-      .onnx = {{"", "MatMul", 1, &import_matmul}, {"", "Gemm", 7, &import_gemm}},
-      .infer = &infer,
-      .reference = &reference};
+  using namespace op_matmul;
+  static const OpDef op = {.name = "matmul",
+                           .onnx = {{"", "MatMul", 1, &import_matmul},
+                                    {"", "Gemm", 7, &import_gemm},
+                                    {"", "Attention", 23, &ops::import_attention}},
+                           .infer = &infer,
+                           .reference = &reference};
   return op;
 }
 

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_max {
 
 struct Max : ops::NoAttrs {
   static constexpr std::string_view name = "max";
@@ -14,9 +14,10 @@ struct Max : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_max
 
 const OpDef& max_op() {
+  using namespace op_max;
   static const OpDef op = [] {
     OpDef def = ops::binary_op<Max>();
     def.onnx = {{"", "Max", 8, &ops::variadic_import<Max>}};

@@ -3,7 +3,7 @@
 #include "ops/shared/pool.h"
 
 namespace ingot {
-namespace {
+namespace op_max_pool {
 
 struct MaxPoolAttrs : ops::PoolAttrs {
   int64_t storage_order = 0;
@@ -81,9 +81,10 @@ std::vector<int> import_max_pool(const OnnxNode& node, OpEmitter& emitter) {
   return emitter.emit_many("max_pool", write_attrs(a), {ops::onnx_required(node, 0)}, node.outputs);
 }
 
-}  // namespace
+}  // namespace op_max_pool
 
 const OpDef& max_pool_op() {
+  using namespace op_max_pool;
   static const OpDef op = {.name = "max_pool",
                            .onnx = {{"", "MaxPool", 1, &import_max_pool}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_min {
 
 struct Min : ops::NoAttrs {
   static constexpr std::string_view name = "min";
@@ -14,9 +14,10 @@ struct Min : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_min
 
 const OpDef& min_op() {
+  using namespace op_min;
   static const OpDef op = [] {
     OpDef def = ops::binary_op<Min>();
     def.onnx = {{"", "Min", 8, &ops::variadic_import<Min>}};

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_mish {
 
 struct Mish : ops::NoAttrs {
   static constexpr std::string_view name = "mish";
@@ -12,9 +12,10 @@ struct Mish : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_mish
 
 const OpDef& mish_op() {
+  using namespace op_mish;
   static const OpDef op = ops::unary_op<Mish>(18);
   return op;
 }

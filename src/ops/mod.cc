@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_mod {
 
 // Remainder with the divisor's sign (Python), or with fmod = 1 the dividend's sign (C). x mod 0 is
 // 0 for integers.
@@ -29,9 +29,10 @@ struct Mod {
   }
 };
 
-}  // namespace
+}  // namespace op_mod
 
 const OpDef& mod_op() {
+  using namespace op_mod;
   static const OpDef op = ops::binary_op<Mod>(10);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_mul {
 
 struct Mul : ops::NoAttrs {
   static constexpr std::string_view name = "mul";
@@ -17,9 +17,10 @@ struct Mul : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_mul
 
 const OpDef& mul_op() {
+  using namespace op_mul;
   static const OpDef op = ops::binary_op<Mul>();
   return op;
 }

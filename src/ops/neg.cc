@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_neg {
 
 struct Neg : ops::NoAttrs {
   static constexpr std::string_view name = "neg";
@@ -17,9 +17,10 @@ struct Neg : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_neg
 
 const OpDef& neg_op() {
+  using namespace op_neg;
   static const OpDef op = ops::unary_op<Neg>();
   return op;
 }

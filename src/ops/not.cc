@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_not {
 
 struct Not : ops::NoAttrs {
   static constexpr std::string_view name = "not";
@@ -10,9 +10,10 @@ struct Not : ops::NoAttrs {
   bool operator()(int64_t x) const { return x == 0; }
 };
 
-}  // namespace
+}  // namespace op_not
 
 const OpDef& not_op() {
+  using namespace op_not;
   static const OpDef op = ops::unary_op<Not>();
   return op;
 }

@@ -6,7 +6,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_one_hot {
 
 struct OneHotAttrs {
   int64_t axis = -1;
@@ -52,9 +52,10 @@ std::vector<int> import_one_hot(const OnnxNode& node, OpEmitter& emitter) {
                        {ops::onnx_required(node, 0), ops::onnx_required(node, 2)})};
 }
 
-}  // namespace
+}  // namespace op_one_hot
 
 const OpDef& one_hot_op() {
+  using namespace op_one_hot;
   static const OpDef op = {.name = "one_hot",
                            .onnx = {{"", "OneHot", 9, &import_one_hot}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_or {
 
 struct Or : ops::NoAttrs {
   static constexpr std::string_view name = "or";
@@ -10,9 +10,10 @@ struct Or : ops::NoAttrs {
   bool operator()(int64_t a, int64_t b) const { return a || b; }
 };
 
-}  // namespace
+}  // namespace op_or
 
 const OpDef& or_op() {
+  using namespace op_or;
   static const OpDef op = ops::binary_op<Or>();
   return op;
 }

@@ -7,7 +7,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_pad {
 
 struct PadAttrs {
   std::vector<int64_t> pads;
@@ -109,9 +109,10 @@ std::vector<int> import_2(const OnnxNode& node, OpEmitter& emitter) {
                        {x, fill})};
 }
 
-}  // namespace
+}  // namespace op_pad
 
 const OpDef& pad_op() {
+  using namespace op_pad;
   static const OpDef op = {.name = "pad",
                            .onnx = {{"", "Pad", 2, &import_2}, {"", "Pad", 11, &import_11}},
                            .infer = &infer,

@@ -2,7 +2,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_pow {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   ops::require_numeric(args, 0);
@@ -43,9 +43,10 @@ std::vector<int> import_pow(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("pow", {}, {ops::onnx_required(node, 0), ops::onnx_required(node, 1)})};
 }
 
-}  // namespace
+}  // namespace op_pow
 
 const OpDef& pow_op() {
+  using namespace op_pow;
   static const OpDef op = {.name = "pow",
                            .onnx = {{"", "Pow", 7, &import_pow}},
                            .infer = &infer,

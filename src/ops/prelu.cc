@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_prelu {
 
 // b is the slope, broadcast to a.
 struct Prelu : ops::NoAttrs {
@@ -14,9 +14,10 @@ struct Prelu : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_prelu
 
 const OpDef& prelu_op() {
+  using namespace op_prelu;
   static const OpDef op = ops::binary_op<Prelu>();
   return op;
 }

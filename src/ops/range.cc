@@ -6,7 +6,7 @@
 #include "ops/shared/onnx_import.h"
 
 namespace ingot {
-namespace {
+namespace op_range {
 
 struct RangeAttrs {
   int64_t start = 0;
@@ -66,9 +66,10 @@ std::vector<int> import_range(const OnnxNode& node, OpEmitter& emitter) {
       emitter.add_constant(dtype, view.shape, {data.data(), static_cast<size_t>(view.bytes())})};
 }
 
-}  // namespace
+}  // namespace op_range
 
 const OpDef& range_op() {
+  using namespace op_range;
   static const OpDef op = {.name = "range",
                            .onnx = {{"", "Range", 11, &import_range}},
                            .infer = &infer,

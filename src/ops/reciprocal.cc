@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_reciprocal {
 
 struct Reciprocal : ops::NoAttrs {
   static constexpr std::string_view name = "reciprocal";
@@ -10,9 +10,10 @@ struct Reciprocal : ops::NoAttrs {
   double operator()(double x) const { return 1.0 / x; }
 };
 
-}  // namespace
+}  // namespace op_reciprocal
 
 const OpDef& reciprocal_op() {
+  using namespace op_reciprocal;
   static const OpDef op = ops::unary_op<Reciprocal>();
   return op;
 }

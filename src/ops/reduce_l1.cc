@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_l1 {
 
 struct ReduceL1 {
   static constexpr std::string_view name = "reduce_l1";
@@ -26,9 +26,10 @@ struct ReduceL1 {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_l1
 
 const OpDef& reduce_l1_op() {
+  using namespace op_reduce_l1;
   static const OpDef op = ops::reduce_op<ReduceL1>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_l2 {
 
 struct ReduceL2 {
   static constexpr std::string_view name = "reduce_l2";
@@ -21,9 +21,10 @@ struct ReduceL2 {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_l2
 
 const OpDef& reduce_l2_op() {
+  using namespace op_reduce_l2;
   static const OpDef op = ops::reduce_op<ReduceL2>();
   return op;
 }

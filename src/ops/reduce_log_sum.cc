@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_log_sum {
 
 struct ReduceLogSum {
   static constexpr std::string_view name = "reduce_log_sum";
@@ -21,9 +21,10 @@ struct ReduceLogSum {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_log_sum
 
 const OpDef& reduce_log_sum_op() {
+  using namespace op_reduce_log_sum;
   static const OpDef op = ops::reduce_op<ReduceLogSum>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_log_sum_exp {
 
 // log(sum(e^x)), kept as the largest x so far and the sum scaled by it, so that it cannot overflow.
 struct ReduceLogSumExp {
@@ -31,9 +31,10 @@ struct ReduceLogSumExp {
   static double finish(const State& s, int64_t) { return s.top + std::log(s.sum); }
 };
 
-}  // namespace
+}  // namespace op_reduce_log_sum_exp
 
 const OpDef& reduce_log_sum_exp_op() {
+  using namespace op_reduce_log_sum_exp;
   static const OpDef op = ops::reduce_op<ReduceLogSumExp>();
   return op;
 }

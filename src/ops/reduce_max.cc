@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_max {
 
 // A NaN stays: no number compares larger than it.
 struct ReduceMax {
@@ -33,9 +33,10 @@ std::vector<int> import_global(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("reduce_max", write_attrs(attrs), {x})};
 }
 
-}  // namespace
+}  // namespace op_reduce_max
 
 const OpDef& reduce_max_op() {
+  using namespace op_reduce_max;
   static const OpDef op = [] {
     OpDef def = ops::reduce_op<ReduceMax>();
     def.onnx.push_back({"", "GlobalMaxPool", 1, &import_global});

@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_mean {
 
 struct ReduceMean {
   static constexpr std::string_view name = "reduce_mean";
@@ -40,9 +40,10 @@ std::vector<int> import_global(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("reduce_mean", write_attrs(attrs), {x})};
 }
 
-}  // namespace
+}  // namespace op_reduce_mean
 
 const OpDef& reduce_mean_op() {
+  using namespace op_reduce_mean;
   static const OpDef op = [] {
     OpDef def = ops::reduce_op<ReduceMean>();
     def.onnx.push_back({"", "GlobalAveragePool", 1, &import_global});

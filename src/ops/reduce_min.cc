@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_min {
 
 struct ReduceMin {
   static constexpr std::string_view name = "reduce_min";
@@ -21,9 +21,10 @@ struct ReduceMin {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_min
 
 const OpDef& reduce_min_op() {
+  using namespace op_reduce_min;
   static const OpDef op = ops::reduce_op<ReduceMin>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_prod {
 
 struct ReduceProd {
   static constexpr std::string_view name = "reduce_prod";
@@ -25,9 +25,10 @@ struct ReduceProd {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_prod
 
 const OpDef& reduce_prod_op() {
+  using namespace op_reduce_prod;
   static const OpDef op = ops::reduce_op<ReduceProd>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_sum {
 
 struct ReduceSum {
   static constexpr std::string_view name = "reduce_sum";
@@ -25,9 +25,10 @@ struct ReduceSum {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_sum
 
 const OpDef& reduce_sum_op() {
+  using namespace op_reduce_sum;
   static const OpDef op = ops::reduce_op<ReduceSum>();
   return op;
 }

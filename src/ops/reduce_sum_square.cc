@@ -1,7 +1,7 @@
 #include "ops/shared/reduce.h"
 
 namespace ingot {
-namespace {
+namespace op_reduce_sum_square {
 
 struct ReduceSumSquare {
   static constexpr std::string_view name = "reduce_sum_square";
@@ -26,9 +26,10 @@ struct ReduceSumSquare {
   }
 };
 
-}  // namespace
+}  // namespace op_reduce_sum_square
 
 const OpDef& reduce_sum_square_op() {
+  using namespace op_reduce_sum_square;
   static const OpDef op = ops::reduce_op<ReduceSumSquare>();
   return op;
 }

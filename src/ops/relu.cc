@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_relu {
 
 struct Relu : ops::NoAttrs {
   static constexpr std::string_view name = "relu";
@@ -13,9 +13,10 @@ struct Relu : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_relu
 
 const OpDef& relu_op() {
+  using namespace op_relu;
   static const OpDef op = ops::unary_op<Relu>();
   return op;
 }

@@ -4,7 +4,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_reshape {
 
 struct ReshapeAttrs {
   std::vector<std::string> shape;
@@ -117,9 +117,10 @@ std::vector<int> import_unsqueeze(const OnnxNode& node, OpEmitter& emitter) {
   return {ops::emit_reshape(emitter, x, shape)};
 }
 
-}  // namespace
+}  // namespace op_reshape
 
 const OpDef& reshape_op() {
+  using namespace op_reshape;
   static const OpDef op = {.name = "reshape",
                            .onnx = {{"", "Reshape", 5, &import_reshape},
                                     {"", "Flatten", 1, &import_flatten},

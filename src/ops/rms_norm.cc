@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "ops/contract/op_def.h"
+#include "ops/shared/onnx_import.h"
 
 namespace ingot {
 namespace {
@@ -43,12 +44,41 @@ void reference(const OpArgs& args) {
   }
 }
 
+// Axes from `axis` on are flattened to one; a scale of another shape is applied apart.
+std::vector<int> import_rms_norm(const OnnxNode& node, OpEmitter& emitter) {
+  ops::onnx_allow_attrs(node, {"axis", "epsilon", "stash_type"});
+  if (ops::onnx_int(node, "stash_type", 1) != 1) node.unsupported("stash_type other than float");
+  const int x = ops::onnx_required(node, 0), scale = ops::onnx_required(node, 1);
+  const SymShape shape = emitter.type(x).shape;
+  const int64_t axis = ops::onnx_axis(node, ops::onnx_int(node, "axis", -1), shape.size());
+  const Dim width = element_count(SymShape(shape.begin() + axis, shape.end()));
+  const Attrs attrs = {{"epsilon", ops::onnx_float(node, "epsilon", 1e-5)}};
+  if (emitter.type(scale).shape == SymShape{width} &&
+      axis + 1 == static_cast<int64_t>(shape.size())) {
+    return {emitter.emit("rms_norm", attrs, {x, scale})};
+  }
+  if (!width.is_constant()) node.unsupported("a symbolic normalized size");
+  const Dim rows = element_count(SymShape(shape.begin(), shape.begin() + axis));
+  const int flat = ops::emit_reshape(emitter, x, {rows, width});
+  if (element_count(emitter.type(scale).shape) == width) {
+    const int weight = ops::emit_reshape(emitter, scale, {width});
+    return {ops::emit_reshape(emitter, emitter.emit("rms_norm", attrs, {flat, weight}), shape)};
+  }
+  const int one = ops::add_scalar_as(emitter, 1, scale);
+  const int ones = emitter.emit("expand", {{"shape", ops::dims_text({width})}}, {one});
+  const int normal = emitter.emit("rms_norm", attrs, {flat, ones});
+  return {emitter.emit("mul", {}, {ops::emit_reshape(emitter, normal, shape), scale})};
+}
+
 }  // namespace
 
 // y = x / sqrt(mean(x^2) + epsilon) * weight along the last axis (Zhang & Sennrich, 2019).
 const OpDef& rms_norm_op() {
-  static const OpDef op = {
-      .name = "rms_norm", .infer = infer, .reference = reference, .row_strided = true};
+  static const OpDef op = {.name = "rms_norm",
+                           .onnx = {{"", "RMSNormalization", 23, &import_rms_norm}},
+                           .infer = infer,
+                           .reference = reference,
+                           .row_strided = true};
   return op;
 }
 

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "ops/contract/llm_args.h"
+#include "ops/shared/attention_import.h"
 
 namespace ingot {
 namespace {
@@ -67,8 +68,11 @@ void reference(const OpArgs& args) {
 // angle(i) = position * inv_freq[i], in float32. Scaling schemes live in inv_freq[rotary_dim / 2];
 // dimensions past rotary_dim pass through.
 const OpDef& rope_op() {
-  static const OpDef op = {
-      .name = "rope", .infer = infer, .reference = reference, .row_strided = true};
+  static const OpDef op = {.name = "rope",
+                           .onnx = {{"", "RotaryEmbedding", 23, &ops::import_rotary_embedding}},
+                           .infer = infer,
+                           .reference = reference,
+                           .row_strided = true};
   return op;
 }
 

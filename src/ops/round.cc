@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_round {
 
 struct Round : ops::NoAttrs {
   static constexpr std::string_view name = "round";
@@ -13,9 +13,10 @@ struct Round : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_round
 
 const OpDef& round_op() {
+  using namespace op_round;
   static const OpDef op = ops::unary_op<Round>(11);
   return op;
 }

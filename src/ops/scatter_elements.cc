@@ -4,7 +4,7 @@
 #include "ops/shared/scatter.h"
 
 namespace ingot {
-namespace {
+namespace op_scatter_elements {
 
 struct ScatterElementsAttrs {
   int64_t axis = 0;
@@ -65,9 +65,10 @@ std::vector<int> import_scatter_elements(const OnnxNode& node, OpEmitter& emitte
       {ops::onnx_required(node, 0), ops::onnx_required(node, 1), ops::onnx_required(node, 2)})};
 }
 
-}  // namespace
+}  // namespace op_scatter_elements
 
 const OpDef& scatter_elements_op() {
+  using namespace op_scatter_elements;
   static const OpDef op = {.name = "scatter_elements",
                            .onnx = {{"", "ScatterElements", 11, &import_scatter_elements},
                                     {"", "Scatter", 9, &import_scatter_elements}},

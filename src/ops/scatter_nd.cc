@@ -4,7 +4,7 @@
 #include "ops/shared/scatter.h"
 
 namespace ingot {
-namespace {
+namespace op_scatter_nd {
 
 struct ScatterNdAttrs {
   std::string reduction = "none";
@@ -70,9 +70,10 @@ std::vector<int> import_scatter_nd(const OnnxNode& node, OpEmitter& emitter) {
       {ops::onnx_required(node, 0), ops::onnx_required(node, 1), ops::onnx_required(node, 2)})};
 }
 
-}  // namespace
+}  // namespace op_scatter_nd
 
 const OpDef& scatter_nd_op() {
+  using namespace op_scatter_nd;
   static const OpDef op = {.name = "scatter_nd",
                            .onnx = {{"", "ScatterND", 11, &import_scatter_nd}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_selu {
 
 // Defaults are those of the ONNX operator.
 struct Selu {
@@ -18,9 +18,10 @@ struct Selu {
   double operator()(double x) const { return gamma * (x > 0 ? x : alpha * std::expm1(x)); }
 };
 
-}  // namespace
+}  // namespace op_selu
 
 const OpDef& selu_op() {
+  using namespace op_selu;
   static const OpDef op = ops::unary_op<Selu>();
   return op;
 }

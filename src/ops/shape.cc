@@ -5,7 +5,7 @@
 #include "ops/shared/onnx_import.h"
 
 namespace ingot {
-namespace {
+namespace op_shape {
 
 struct ShapeAttrs {
   int64_t start = 0;
@@ -42,9 +42,10 @@ std::vector<int> import_shape(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("shape", ops::onnx_attrs<ShapeAttrs>(node), {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_shape
 
 const OpDef& shape_op() {
+  using namespace op_shape;
   static const OpDef op = {.name = "shape",
                            .onnx = {{"", "Shape", 1, &import_shape}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_shrink {
 
 struct Shrink {
   static constexpr std::string_view name = "shrink";
@@ -17,9 +17,10 @@ struct Shrink {
   double operator()(double x) const { return x < -lambd ? x + bias : x > lambd ? x - bias : 0.0; }
 };
 
-}  // namespace
+}  // namespace op_shrink
 
 const OpDef& shrink_op() {
+  using namespace op_shrink;
   static const OpDef op = ops::unary_op<Shrink>(9);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_sigmoid {
 
 struct Sigmoid : ops::NoAttrs {
   static constexpr std::string_view name = "sigmoid";
@@ -10,9 +10,10 @@ struct Sigmoid : ops::NoAttrs {
   double operator()(double x) const { return 1.0 / (1.0 + std::exp(-x)); }
 };
 
-}  // namespace
+}  // namespace op_sigmoid
 
 const OpDef& sigmoid_op() {
+  using namespace op_sigmoid;
   static const OpDef op = ops::unary_op<Sigmoid>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_sign {
 
 struct Sign : ops::NoAttrs {
   static constexpr std::string_view name = "sign";
@@ -13,9 +13,10 @@ struct Sign : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_sign
 
 const OpDef& sign_op() {
+  using namespace op_sign;
   static const OpDef op = ops::unary_op<Sign>(9);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_silu {
 
 // x * sigmoid(alpha * x).
 struct Silu {
@@ -16,9 +16,10 @@ struct Silu {
   double operator()(double x) const { return x / (1.0 + std::exp(-alpha * x)); }
 };
 
-}  // namespace
+}  // namespace op_silu
 
 const OpDef& silu_op() {
+  using namespace op_silu;
   static const OpDef op = ops::unary_op<Silu>(24);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_sin {
 
 struct Sin : ops::NoAttrs {
   static constexpr std::string_view name = "sin";
@@ -10,9 +10,10 @@ struct Sin : ops::NoAttrs {
   double operator()(double x) const { return std::sin(x); }
 };
 
-}  // namespace
+}  // namespace op_sin
 
 const OpDef& sin_op() {
+  using namespace op_sin;
   static const OpDef op = ops::unary_op<Sin>(7);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_sinh {
 
 struct Sinh : ops::NoAttrs {
   static constexpr std::string_view name = "sinh";
@@ -10,9 +10,10 @@ struct Sinh : ops::NoAttrs {
   double operator()(double x) const { return std::sinh(x); }
 };
 
-}  // namespace
+}  // namespace op_sinh
 
 const OpDef& sinh_op() {
+  using namespace op_sinh;
   static const OpDef op = ops::unary_op<Sinh>(9);
   return op;
 }

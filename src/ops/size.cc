@@ -2,7 +2,7 @@
 #include "ops/shared/onnx_import.h"
 
 namespace ingot {
-namespace {
+namespace op_size {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   args.input(0);
@@ -15,9 +15,10 @@ std::vector<int> import_size(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("size", {}, {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_size
 
 const OpDef& size_op() {
+  using namespace op_size;
   static const OpDef op = {.name = "size",
                            .onnx = {{"", "Size", 1, &import_size}},
                            .infer = &infer,

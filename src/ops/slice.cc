@@ -9,7 +9,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_slice {
 
 constexpr int64_t kFar = int64_t{1} << 40;  // beyond any tensor, far from overflow
 
@@ -138,11 +138,51 @@ std::vector<int> import_1(const OnnxNode& node, OpEmitter& emitter) {
   return emit_slice(node, emitter, a);
 }
 
-}  // namespace
+// Split: one slice for each part.
+std::vector<int> import_split(const OnnxNode& node, OpEmitter& emitter) {
+  ops::onnx_allow_attrs(node, {"axis", "split", "num_outputs"});
+  const int x = ops::onnx_required(node, 0);
+  const SymShape shape = emitter.type(x).shape;
+  const int64_t axis = ops::onnx_axis(node, ops::onnx_int(node, "axis", 0), shape.size());
+  const Dim& length = shape[static_cast<size_t>(axis)];
+  const auto parts = static_cast<int64_t>(node.outputs);
+  auto sizes = ops::onnx_ints(node, "split");
+  if (!sizes) sizes = ops::onnx_constant_ints(node, emitter, 1, "split");
+  if (!sizes) {
+    if (!length.is_constant()) node.unsupported("equal parts of a symbolic dimension");
+    const int64_t each = (length.constant() + parts - 1) / parts;
+    sizes.emplace();
+    for (int64_t i = 0; i < parts; ++i) {
+      sizes->push_back(std::clamp<int64_t>(length.constant() - i * each, 0, each));
+    }
+  }
+  int64_t total = 0;
+  for (int64_t size : *sizes) {
+    if (size < 0 || size > kFar) node.unsupported(fmt::format("a part of {}", size));
+    total += size;
+  }
+  if (sizes->size() != node.outputs || (length.is_constant() && total != length.constant())) {
+    node.unsupported(fmt::format("{} parts of {} elements in all, found {} of {}", sizes->size(),
+                                 total, node.outputs, length.text()));
+  }
+  std::vector<int> out;
+  int64_t begin = 0;
+  for (int64_t size : *sizes) {
+    SliceAttrs a{{axis}, {begin}, {Dim(begin + size).text()}, {1}};
+    out.push_back(emitter.emit("slice", write_attrs(a), {x}));
+    begin += size;
+  }
+  return out;
+}
+
+}  // namespace op_slice
 
 const OpDef& slice_op() {
+  using namespace op_slice;
   static const OpDef op = {.name = "slice",
-                           .onnx = {{"", "Slice", 1, &import_1}, {"", "Slice", 10, &import_10}},
+                           .onnx = {{"", "Slice", 1, &import_1},
+                                    {"", "Slice", 10, &import_10},
+                                    {"", "Split", 2, &import_split}},
                            .infer = &infer,
                            .reference = &reference};
   return op;

@@ -3,7 +3,7 @@
 #include "ops/shared/along_axis.h"
 
 namespace ingot {
-namespace {
+namespace op_softmax {
 
 struct Softmax {
   static constexpr std::string_view name = "softmax";
@@ -11,15 +11,20 @@ struct Softmax {
   static void line(std::vector<double>& x) {
     if (x.empty()) return;
     const double top = *std::max_element(x.begin(), x.end());
+    if (std::isinf(top) && top < 0) {  // all masked: nothing to attend to
+      std::fill(x.begin(), x.end(), 0.0);
+      return;
+    }
     double sum = 0;
     for (double& v : x) sum += v = std::exp(v - top);
     for (double& v : x) v /= sum;
   }
 };
 
-}  // namespace
+}  // namespace op_softmax
 
 const OpDef& softmax_op() {
+  using namespace op_softmax;
   static const OpDef op = ops::along_axis_op<Softmax>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_softplus {
 
 // log(1 + e^x), written so that it does not overflow.
 struct Softplus : ops::NoAttrs {
@@ -13,9 +13,10 @@ struct Softplus : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_softplus
 
 const OpDef& softplus_op() {
+  using namespace op_softplus;
   static const OpDef op = ops::unary_op<Softplus>();
   return op;
 }

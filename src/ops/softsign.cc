@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_softsign {
 
 struct Softsign : ops::NoAttrs {
   static constexpr std::string_view name = "softsign";
@@ -10,9 +10,10 @@ struct Softsign : ops::NoAttrs {
   double operator()(double x) const { return x / (1.0 + std::fabs(x)); }
 };
 
-}  // namespace
+}  // namespace op_softsign
 
 const OpDef& softsign_op() {
+  using namespace op_softsign;
   static const OpDef op = ops::unary_op<Softsign>();
   return op;
 }

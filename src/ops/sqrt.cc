@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_sqrt {
 
 struct Sqrt : ops::NoAttrs {
   static constexpr std::string_view name = "sqrt";
@@ -10,9 +10,10 @@ struct Sqrt : ops::NoAttrs {
   double operator()(double x) const { return std::sqrt(x); }
 };
 
-}  // namespace
+}  // namespace op_sqrt
 
 const OpDef& sqrt_op() {
+  using namespace op_sqrt;
   static const OpDef op = ops::unary_op<Sqrt>();
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_sub {
 
 struct Sub : ops::NoAttrs {
   static constexpr std::string_view name = "sub";
@@ -17,9 +17,10 @@ struct Sub : ops::NoAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_sub
 
 const OpDef& sub_op() {
+  using namespace op_sub;
   static const OpDef op = ops::binary_op<Sub>();
   return op;
 }

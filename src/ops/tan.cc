@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_tan {
 
 struct Tan : ops::NoAttrs {
   static constexpr std::string_view name = "tan";
@@ -10,9 +10,10 @@ struct Tan : ops::NoAttrs {
   double operator()(double x) const { return std::tan(x); }
 };
 
-}  // namespace
+}  // namespace op_tan
 
 const OpDef& tan_op() {
+  using namespace op_tan;
   static const OpDef op = ops::unary_op<Tan>(7);
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_tanh {
 
 struct Tanh : ops::NoAttrs {
   static constexpr std::string_view name = "tanh";
@@ -10,9 +10,10 @@ struct Tanh : ops::NoAttrs {
   double operator()(double x) const { return std::tanh(x); }
 };
 
-}  // namespace
+}  // namespace op_tanh
 
 const OpDef& tanh_op() {
+  using namespace op_tanh;
   static const OpDef op = ops::unary_op<Tanh>();
   return op;
 }

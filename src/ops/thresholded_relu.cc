@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_thresholded_relu {
 
 struct ThresholdedRelu {
   static constexpr std::string_view name = "thresholded_relu";
@@ -15,9 +15,10 @@ struct ThresholdedRelu {
   double operator()(double x) const { return x > alpha ? x : 0.0; }
 };
 
-}  // namespace
+}  // namespace op_thresholded_relu
 
 const OpDef& thresholded_relu_op() {
+  using namespace op_thresholded_relu;
   static const OpDef op = ops::unary_op<ThresholdedRelu>(10);
   return op;
 }

@@ -4,7 +4,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_tile {
 
 struct TileAttrs {
   std::vector<int64_t> repeats;
@@ -46,9 +46,10 @@ std::vector<int> import_tile(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("tile", {{"repeats", *repeats}}, {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_tile
 
 const OpDef& tile_op() {
+  using namespace op_tile;
   static const OpDef op = {.name = "tile",
                            .onnx = {{"", "Tile", 6, &import_tile}},
                            .infer = &infer,

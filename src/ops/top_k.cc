@@ -8,7 +8,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_top_k {
 
 struct TopKAttrs {
   int64_t k = 1;
@@ -79,9 +79,10 @@ std::vector<int> import_top_k(const OnnxNode& node, OpEmitter& emitter) {
   return out;
 }
 
-}  // namespace
+}  // namespace op_top_k
 
 const OpDef& top_k_op() {
+  using namespace op_top_k;
   static const OpDef op = {.name = "top_k",
                            .onnx = {{"", "TopK", 1, &import_top_k}},
                            .infer = &infer,

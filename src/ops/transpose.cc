@@ -6,7 +6,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_transpose {
 
 struct TransposeAttrs {
   std::vector<int64_t> perm;
@@ -87,9 +87,10 @@ std::vector<int> import_space_to_depth(const OnnxNode& node, OpEmitter& emitter)
   return {ops::emit_reshape(emitter, moved, {s[0], s[1] * b * b, h, w})};
 }
 
-}  // namespace
+}  // namespace op_transpose
 
 const OpDef& transpose_op() {
+  using namespace op_transpose;
   static const OpDef op = {.name = "transpose",
                            .onnx = {{"", "Transpose", 1, &import_transpose},
                                     {"", "DepthToSpace", 1, &import_depth_to_space},

@@ -7,7 +7,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_trilu {
 
 struct TriluAttrs {
   int64_t k = 0;
@@ -51,9 +51,10 @@ std::vector<int> import_trilu(const OnnxNode& node, OpEmitter& emitter) {
                        {ops::onnx_required(node, 0)})};
 }
 
-}  // namespace
+}  // namespace op_trilu
 
 const OpDef& trilu_op() {
+  using namespace op_trilu;
   static const OpDef op = {.name = "trilu",
                            .onnx = {{"", "Trilu", 14, &import_trilu}},
                            .infer = &infer,

@@ -4,7 +4,7 @@
 #include "ops/shared/shape.h"
 
 namespace ingot {
-namespace {
+namespace op_where {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   ops::require_bool(args, 0);
@@ -35,9 +35,10 @@ std::vector<int> import_where(const OnnxNode& node, OpEmitter& emitter) {
       {ops::onnx_required(node, 0), ops::onnx_required(node, 1), ops::onnx_required(node, 2)})};
 }
 
-}  // namespace
+}  // namespace op_where
 
 const OpDef& where_op() {
+  using namespace op_where;
   static const OpDef op = {.name = "where",
                            .onnx = {{"", "Where", 9, &import_where}},
                            .infer = &infer,

@@ -1,7 +1,7 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot {
-namespace {
+namespace op_xor {
 
 struct Xor : ops::NoAttrs {
   static constexpr std::string_view name = "xor";
@@ -10,9 +10,10 @@ struct Xor : ops::NoAttrs {
   bool operator()(int64_t a, int64_t b) const { return (a != 0) != (b != 0); }
 };
 
-}  // namespace
+}  // namespace op_xor
 
 const OpDef& xor_op() {
+  using namespace op_xor;
   static const OpDef op = ops::binary_op<Xor>();
   return op;
 }

@@ -102,6 +102,9 @@ struct OnnxNode {
   Attrs attrs;
   std::vector<int> inputs;  // graph values, kNoValue where left out
   size_t outputs = 1;
+  // How many of `inputs`, at the end, are outer values that the bodies in `graphs` use; each body
+  // takes them, in this order, after its own inputs.
+  size_t captures = 0;
   // Graph-valued attributes (If, Loop, Scan bodies) by name: index of a subgraph of the emitter's
   // graph, made by the loader before the importer runs.
   std::map<std::string, int, std::less<>> graphs;

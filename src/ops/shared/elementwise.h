@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/function_ref.h"
 #include "ops/contract/op_def.h"
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
@@ -37,19 +38,34 @@ std::vector<ValueType> unary_infer(const InferArgs& args) {
   return {{elementwise_result<F>(x.element.dtype), x.shape}};
 }
 
+// The loops, compiled once: one function for each compute type.
+template <typename T>
+using UnaryFn = FunctionRef<T(T)>;
+template <typename T>
+using BinaryFn = FunctionRef<T(T, T)>;
+void unary_loop(const OpArgs& args, UnaryFn<double> on_double, UnaryFn<int64_t> on_int,
+                UnaryFn<uint64_t> on_uint);
+void binary_loop(const OpArgs& args, BinaryFn<double> on_double, BinaryFn<int64_t> on_int,
+                 BinaryFn<uint64_t> on_uint);
+
+// f(values...) where F takes type T; infer() keeps the rest away.
+template <typename T, typename F, typename... Values>
+T apply(const F& f, Values... values) {
+  if constexpr (std::is_invocable_v<const F&, Values...>) {
+    return static_cast<T>(f(values...));
+  } else {
+    CHECK_MSG(false, "{} does not take this type", F::name);
+    return T{};
+  }
+}
+
 template <typename F>
 void unary_reference(const OpArgs& args) {
   const F f = read_attrs<F>(args.attrs, F::name);
-  const int64_t count = args.inputs[0].elements();
-  with_compute_type(args.inputs[0].type.dtype, [&](auto tag) {
-    using T = decltype(tag);
-    if constexpr (std::is_invocable_v<const F&, T>) {
-      const Elements<T> x(args.inputs[0]);
-      using R = std::decay_t<decltype(f(tag))>;
-      const Elements<R> y(args.outputs[0]);
-      for (int64_t i = 0; i < count; ++i) y.put(i, f(x.get(i)));
-    }
-  });
+  const auto on_double = [&](double x) { return apply<double>(f, x); };
+  const auto on_int = [&](int64_t x) { return apply<int64_t>(f, x); };
+  const auto on_uint = [&](uint64_t x) { return apply<uint64_t>(f, x); };
+  unary_loop(args, on_double, on_int, on_uint);
 }
 
 template <typename F>
@@ -78,22 +94,10 @@ std::vector<ValueType> binary_infer(const InferArgs& args) {
 template <typename F>
 void binary_reference(const OpArgs& args) {
   const F f = read_attrs<F>(args.attrs, F::name);
-  const Shape& shape = args.outputs[0].shape;
-  const std::array<std::vector<int64_t>, 2> strides = {
-      broadcast_strides(args.inputs[0].shape, shape),
-      broadcast_strides(args.inputs[1].shape, shape)};
-  with_compute_type(args.inputs[0].type.dtype, [&](auto tag) {
-    using T = decltype(tag);
-    if constexpr (std::is_invocable_v<const F&, T, T>) {
-      const Elements<T> a(args.inputs[0]);
-      const Elements<T> b(args.inputs[1]);
-      using R = std::decay_t<decltype(f(tag, tag))>;
-      const Elements<R> y(args.outputs[0]);
-      walk(shape, strides, [&](int64_t i, const std::array<int64_t, 2>& at) {
-        y.put(i, f(a.get(at[0]), b.get(at[1])));
-      });
-    }
-  });
+  const auto on_double = [&](double a, double b) { return apply<double>(f, a, b); };
+  const auto on_int = [&](int64_t a, int64_t b) { return apply<int64_t>(f, a, b); };
+  const auto on_uint = [&](uint64_t a, uint64_t b) { return apply<uint64_t>(f, a, b); };
+  binary_loop(args, on_double, on_int, on_uint);
 }
 
 template <typename F>

@@ -1,6 +1,8 @@
 // Sliding windows over spatial axes: what convolutions and pools share.
 #pragma once
 
+#include <algorithm>
+
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
 
@@ -38,21 +40,29 @@ WindowAttrs onnx_window(const OnnxNode& node, const SymShape& input, std::vector
 template <typename F>
 void for_each_tap(const WindowAttrs& w, const Shape& spatial, const Shape& at, F&& f) {
   const size_t rank = spatial.size();
-  const int64_t taps = element_count(w.kernel);
-  std::vector<int64_t> index(rank, 0);
-  for (int64_t tap = 0; tap < taps; ++tap) {
-    int64_t offset = 0;
-    bool inside = true;
+  std::vector<int64_t> first(rank), end(rank), index(rank), begin(rank);
+  for (size_t d = 0; d < rank; ++d) {
+    begin[d] = at[d] * w.strides[d] - w.pads[d];
+    // Taps before 0 and past the last element are outside.
+    first[d] = begin[d] >= 0 ? 0 : (-begin[d] + w.dilations[d] - 1) / w.dilations[d];
+    const int64_t room = spatial[d] - begin[d];
+    end[d] = room <= 0 ? 0 : std::min(w.kernel[d], (room - 1) / w.dilations[d] + 1);
+    if (first[d] >= end[d]) return;
+    index[d] = first[d];
+  }
+  while (true) {
+    int64_t offset = 0, tap = 0;
     for (size_t d = 0; d < rank; ++d) {
-      const int64_t p = at[d] * w.strides[d] - w.pads[d] + index[d] * w.dilations[d];
-      inside = inside && p >= 0 && p < spatial[d];
-      offset = offset * spatial[d] + p;
+      offset = offset * spatial[d] + begin[d] + index[d] * w.dilations[d];
+      tap = tap * w.kernel[d] + index[d];
     }
-    if (inside) f(tap, offset);
-    for (size_t d = rank; d-- > 0;) {
-      if (++index[d] < w.kernel[d]) break;
-      index[d] = 0;
+    f(tap, offset);
+    size_t d = rank;
+    for (; d > 0; --d) {
+      if (++index[d - 1] < end[d - 1]) break;
+      index[d - 1] = first[d - 1];
     }
+    if (d == 0) return;
   }
 }
 

@@ -1,0 +1,18 @@
+#include "kernels/cpu/contract/f32_ops.h"
+
+namespace ingot::cpu {
+namespace {
+
+struct AddF32 {
+  static float apply(float a, float b) { return a + b; }
+};
+
+}  // namespace
+
+// Any broadcast.
+const KernelDef& add_f32_kernel() {
+  static const KernelDef kernel = binary_f32<AddF32>("add_f32", "add");
+  return kernel;
+}
+
+}  // namespace ingot::cpu

@@ -1,0 +1,53 @@
+#include "kernels/cpu/contract/f32_ops.h"
+
+namespace ingot::cpu {
+namespace {
+
+void normalize(const float* x, const float* scale, const float* bias, float* y, int64_t n,
+               double epsilon) {
+  double sum = 0, square = 0;
+  for (int64_t i = 0; i < n; ++i) sum += x[i];
+  const auto mean = static_cast<float>(sum / static_cast<double>(n));
+  for (int64_t i = 0; i < n; ++i) {
+    const float d = x[i] - mean;
+    square += static_cast<double>(d) * d;
+  }
+  const auto factor = static_cast<float>(1 / std::sqrt(square / static_cast<double>(n) + epsilon));
+  for (int64_t i = 0; i < n; ++i) {
+    const float value = (x[i] - mean) * factor * (scale ? scale[i] : 1.0f);
+    y[i] = bias ? value + bias[i] : value;
+  }
+}
+
+}  // namespace
+
+const KernelDef& layer_norm_f32_kernel() {
+  static const KernelDef kernel = {
+      .name = "layer_norm_f32",
+      .op = "layer_norm",
+      .device = "cpu",
+      .invariant = true,
+      .priority = 10,
+      .supports = &needs_f32,
+      .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
+        const double epsilon = attr_or<double>(desc.attrs, "epsilon", 1e-5);
+        return make_instance([epsilon](const LaunchArgs& args, ExecContext& context) {
+          const TensorView &x = args.inputs[0], &y = args.outputs[0];
+          const auto vector = [&](size_t i) -> const float* {
+            return i < args.inputs.size() && args.inputs[i].present() ? args.inputs[i].as<float>()
+                                                                      : nullptr;
+          };
+          const float *scale = vector(1), *bias = vector(2);
+          split_work(context, x.rows(), std::max<int64_t>(1, kElementGrain / (x.columns() + 1)),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t r = begin; r < end; ++r) {
+                         normalize(x.row_as<float>(r), scale, bias, y.row_as<float>(r), x.columns(),
+                                   epsilon);
+                       }
+                     });
+        });
+      }};
+  return kernel;
+}
+
+}  // namespace ingot::cpu

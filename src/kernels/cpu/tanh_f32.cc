@@ -1,0 +1,19 @@
+#include "kernels/cpu/contract/f32_ops.h"
+#include "ops/shared/elementwise.h"
+
+namespace ingot::cpu {
+namespace {
+
+struct TanhF32 : ops::NoAttrs {
+  static constexpr std::string_view op = "tanh";
+  float operator()(float x) const { return std::tanh(x); }
+};
+
+}  // namespace
+
+const KernelDef& tanh_f32_kernel() {
+  static const KernelDef kernel = unary_f32<TanhF32>("tanh_f32");
+  return kernel;
+}
+
+}  // namespace ingot::cpu

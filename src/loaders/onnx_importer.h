@@ -1,0 +1,89 @@
+// The walk over an ONNX graph: names to values, nodes to imports, bodies to subgraphs.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "loaders/onnx.h"
+#include "loaders/onnx_emitter.h"
+#include "loaders/onnx_external.h"
+#include "onnx-ml.pb.h"
+
+namespace ingot {
+
+using OnnxOpsets = std::map<std::string, int64_t, std::less<>>;  // domain -> version; "" is ai.onnx
+
+// Functions of the model by (domain, name, overload).
+using OnnxFunctions = std::map<std::vector<std::string>, const onnx::FunctionProto*>;
+
+// What a walk over the model needs to know. Borrowed by the importer.
+struct OnnxContext {
+  std::shared_ptr<const onnx::ModelProto> model;
+  std::string file;  // for messages
+  OnnxOpsets opsets;
+  OnnxFunctions functions;
+  OnnxOptions options;
+  OnnxExternalData external{std::string()};
+};
+
+std::string onnx_domain(const std::string& domain);  // "ai.onnx" -> ""
+OnnxOpsets onnx_opsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>& imports,
+                       const std::string& file);
+const onnx::FunctionProto* find_onnx_function(const OnnxContext& context,
+                                              const onnx::NodeProto& node);
+// Type of a declared value; symbols named in `options` are replaced, unnamed unknown dimensions get
+// the symbol <value>_dim_<axis>. Error{kUnsupported, kCorrupt}.
+ValueType onnx_value_type(const OnnxContext& context, const onnx::ValueInfoProto& info);
+
+// Throws one Error{kUnsupported} that lists every node no import exists for, bodies and called
+// functions included; Error{kCorrupt, kUnsupported} when nesting or inlining goes too deep or far.
+void check_onnx_operators(const OnnxContext& context);
+
+// One graph (the model's, or a body). Not thread safe.
+class OnnxImporter {
+ public:
+  // `outer` is the importer whose names a body may use, nullptr for the model's graph. `prefix`
+  // opens the names of symbols that are made for unknown dimensions.
+  OnnxImporter(OnnxContext& context, Graph& graph, OnnxImporter* outer, int depth)
+      : context_(context), emitter_(graph), outer_(outer), depth_(depth) {}
+
+  // The model's graph: inputs, initializers, nodes, outputs.
+  void import_model(const onnx::GraphProto& graph, OnnxModel& out);
+  // A body: formal inputs take these types, then one input per captured outer name.
+  void import_body(const onnx::GraphProto& graph, const std::vector<ValueType>& inputs,
+                   const std::vector<std::string>& captures);
+
+ private:
+  using Names = std::map<std::string, int, std::less<>>;
+  using NodeAttrs = std::map<std::string, const onnx::AttributeProto*>;
+
+  void import_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, Names& names,
+                    const OnnxOpsets& opsets, const NodeAttrs* caller);
+  void import_node(const onnx::NodeProto& proto, Names& names, const OnnxOpsets& opsets,
+                   const NodeAttrs* caller);
+  std::vector<int> call_function(const onnx::NodeProto& proto, const onnx::FunctionProto& function,
+                                 const std::vector<int>& inputs, const NodeAttrs* caller);
+  void read_attribute(const onnx::AttributeProto& proto, OnnxNode& node);
+  void import_bodies(const onnx::NodeProto& proto, OnnxNode& node, Names& names,
+                     const OnnxOpsets& opsets);
+  bool inline_if(const onnx::NodeProto& proto, const OnnxNode& node, Names& names,
+                 const OnnxOpsets& opsets);
+  std::unique_ptr<Graph> build_body(const onnx::GraphProto& body, std::vector<ValueType> inputs,
+                                    const std::vector<std::string>& captures, Names& names);
+  int resolve(const std::string& name, Names& names, const std::string& node);
+  int find_or_import(const std::string& name, Names& names);
+  int add_initializers(const onnx::GraphProto& graph, Names& names);
+  void bind(const std::string& name, int value, Names& names);
+  int output_value(int value);
+  [[noreturn]] void corrupt(const std::string& message) const;
+
+  OnnxContext& context_;
+  OnnxEmitter emitter_;
+  OnnxImporter* outer_;
+  int depth_;
+  Names* scope_ = nullptr;  // names of this graph while its nodes are imported
+};
+
+}  // namespace ingot
