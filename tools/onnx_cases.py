@@ -18,11 +18,14 @@ import numpy as np
 
 
 def write_tensors(folder, kind, values, names):
-    from onnx import numpy_helper
+    from onnx import TensorProto, numpy_helper
     for i, value in enumerate(values):
-        if not isinstance(value, (np.ndarray, np.generic)):
+        if isinstance(value, TensorProto):
+            tensor = value
+        elif isinstance(value, (np.ndarray, np.generic)):
+            tensor = numpy_helper.from_array(np.asarray(value), names[i] if i < len(names) else "")
+        else:
             return False
-        tensor = numpy_helper.from_array(np.asarray(value), names[i] if i < len(names) else "")
         with open(os.path.join(folder, f"{kind}_{i}.pb"), "wb") as out:
             out.write(tensor.SerializeToString())
     return True

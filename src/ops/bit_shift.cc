@@ -3,7 +3,8 @@
 namespace ingot {
 namespace op_bit_shift {
 
-// Unsigned shift; shifting by the width or more gives 0.
+// Right shifts keep the sign of signed types. Shifting by the width or more, or by a negative
+// count, leaves nothing but sign bits.
 struct BitShift {
   static constexpr std::string_view name = "bit_shift";
   static constexpr std::string_view onnx = "BitShift";
@@ -15,10 +16,10 @@ struct BitShift {
   }
   template <typename T>
   requires std::is_integral_v<T> T operator()(T a, T b) const {
-    const auto shift = static_cast<uint64_t>(b);
-    if (shift >= 64) return 0;
-    const auto value = static_cast<uint64_t>(a);
-    return static_cast<T>(direction == "LEFT" ? value << shift : value >> shift);
+    const auto shift = static_cast<uint64_t>(b);  // a negative count is a huge one
+    const bool left = direction == "LEFT";
+    if (shift >= 64) return !left && std::is_signed_v<T> && a < T(0) ? static_cast<T>(-1) : T(0);
+    return left ? static_cast<T>(static_cast<uint64_t>(a) << shift) : static_cast<T>(a >> shift);
   }
 };
 

@@ -1,0 +1,184 @@
+// Runs an ONNX model: given inputs in, outputs to files, times of every iteration.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "cli/contract/command.h"
+#include "cli/contract/onnx_session.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "cli/exec";
+constexpr uint64_t kSeed = 1;
+
+// Inputs that are not given: standard normal floats, zero integers, 1 for unknown sizes.
+HostTensor random_input(const ValueType& type, uint64_t seed) {
+  Shape shape;
+  for (const Dim& dim : type.shape) shape.push_back(dim.is_constant() ? dim.constant() : 1);
+  HostTensor out(type.element, shape);
+  const TensorView view = out.view();
+  for (int64_t i = 0; is_float(type.element.dtype) && i < view.elements(); ++i) {
+    store_element(view, i, random_normal(seed, static_cast<uint64_t>(i)));
+  }
+  return out;
+}
+
+std::string file_name(const std::string& output) {
+  std::string out = output;
+  for (char& c : out) {
+    const bool keep =
+        std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
+    if (!keep) c = '_';
+  }
+  if (out.empty() || out[0] == '.') out = "_" + out;
+  return out + ".npy";
+}
+
+class ExecCommand final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    flags.argument("MODEL", &model_, "the .onnx file");
+    flags.flag("load-inputs", &inputs_,
+               "NAME:FILE with a .npy, .pb or .bin file, once for each input; others are random");
+    flags.flag("dump-outputs", &folder_, "folder to write every output to, as .npy");
+    flags.flag("iterations", &iterations_, "timed runs");
+    flags.flag("profile", &profile_, "time of every step");
+    flags.flag("reference", &reference_, "reference kernels only");
+    flags.flag("threads", &threads_, "compute threads; 0 is one for each CPU");
+    flags.flag("tune-seconds", &tune_seconds_, "time to spend on choosing kernels");
+  }
+
+  int run() override {
+    if (iterations_ < 1) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "--iterations: expected 1 or more, found {}",
+           iterations_);
+    }
+    const OnnxSignature signature = read_onnx_signature(model_);
+    const auto device = make_cpu_device(static_cast<int>(threads_));
+    OnnxSessionOptions options{reference_, profile_, tune_seconds_};
+    OnnxSession session(model_, read_inputs(signature), *device, options);
+    std::vector<double> times;
+    for (int64_t i = 0; i < iterations_; ++i) {
+      const Stopwatch watch;
+      session.run();
+      times.push_back(watch.ms());
+    }
+    report(session, times);
+    return 0;
+  }
+
+ private:
+  std::map<std::string, HostTensor> read_inputs(const OnnxSignature& signature) {
+    std::map<std::string, std::string> files;
+    for (const std::string& entry : inputs_) {
+      const size_t colon = entry.rfind(':');
+      if (colon == std::string::npos) {
+        fail(ErrorCode::kInvalidArgument, kWhere, "--load-inputs: expected NAME:FILE, found '{}'",
+             entry);
+      }
+      files[entry.substr(0, colon)] = entry.substr(colon + 1);
+    }
+    std::map<std::string, HostTensor> out;
+    for (size_t i = 0; i < signature.inputs.size(); ++i) {
+      const auto& [name, type] = signature.inputs[i];
+      if (auto it = files.find(name); it != files.end()) {
+        out[name] = read_tensor_file(it->second, type);
+        files.erase(it);
+      } else {
+        fmt::print(stderr, "input '{}' is random\n", name);
+        out[name] = random_input(type, kSeed + i);
+      }
+    }
+    for (const auto& [name, file] : files) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "--load-inputs: the model has no input '{}'", name);
+    }
+    return out;
+  }
+
+  void report(OnnxSession& session, std::vector<double>& times) {
+    std::sort(times.begin(), times.end());
+    const double mean =
+        std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
+    Json json;
+    json["model"] = model_;
+    if (!folder_.empty() && !is_directory(folder_) && ::mkdir(folder_.c_str(), 0777) != 0) {
+      fail(ErrorCode::kIo, kWhere, "{}: cannot make the folder", folder_);
+    }
+    for (size_t i = 0; i < session.output_names().size(); ++i) {
+      const TensorView view = session.output(i);
+      Json entry = {
+          {"name", session.output_names()[i]}, {"type", view.type.name()}, {"shape", view.shape}};
+      if (!folder_.empty()) {
+        const std::string path = folder_ + "/" + file_name(session.output_names()[i]);
+        write_npy(path, view);
+        entry["file"] = path;
+      }
+      json["outputs"].push_back(entry);
+    }
+    json["kernels"] = session.executor().kernels_used();
+    json["timings"] = {{"load_ms", session.load_ms()},
+                       {"build_ms", session.build_ms()},
+                       {"iterations", times.size()},
+                       {"min_ms", times.front()},
+                       {"median_ms", times[times.size() / 2]},
+                       {"mean_ms", mean},
+                       {"max_ms", times.back()}};
+    if (profile_) {
+      for (const StepTiming& step : session.executor().profile()) {
+        json["profile"].push_back({{"op", step.op},
+                                   {"kernel", step.kernel},
+                                   {"origin", step.origin},
+                                   {"microseconds", step.microseconds}});
+      }
+    }
+    if (this->json) {
+      fmt::print("{}\n", json.dump());
+    } else {
+      print(json);
+    }
+  }
+
+  static void print(const Json& json) {
+    for (const Json& entry : json["outputs"]) {
+      fmt::print("{} {}{}{}\n", entry["name"].get<std::string>(), entry["type"].get<std::string>(),
+                 shape_text(entry["shape"].get<Shape>()),
+                 entry.contains("file") ? " -> " + entry["file"].get<std::string>() : "");
+    }
+    const Json& t = json["timings"];
+    fmt::print(
+        stderr, "load {:.1f} ms, build {:.1f} ms, {} runs: median {:.3f} ms, min {:.3f} ms\n",
+        t["load_ms"].get<double>(), t["build_ms"].get<double>(), t["iterations"].get<int64_t>(),
+        t["median_ms"].get<double>(), t["min_ms"].get<double>());
+    if (!json.contains("profile")) return;
+    for (const Json& step : json["profile"]) {
+      fmt::print("{:>12.1f} us  {:<20} {:<24} {}\n", step["microseconds"].get<double>(),
+                 step["op"].get<std::string>(), step["kernel"].get<std::string>(),
+                 step["origin"].get<std::string>());
+    }
+  }
+
+  std::string model_, folder_;
+  std::vector<std::string> inputs_;
+  int64_t iterations_ = 1, threads_ = 0;
+  double tune_seconds_ = 0;
+  bool profile_ = false, reference_ = false;
+};
+
+}  // namespace
+
+const CommandDef& exec_command() {
+  static const CommandDef def = {
+      .name = "exec",
+      .help = "run an ONNX model",
+      .example = "ingot exec model.onnx --load-inputs x:x.npy --dump-outputs out --iterations 10",
+      .make = []() -> std::unique_ptr<Command> { return std::make_unique<ExecCommand>(); }};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,10 @@
+#include "tests/ops/reference_case.h"
+
+namespace ingot::test {
+
+TEST(round_op, matches_onnx) {
+  check_reference("round", {}, {floats({2, 3}, {-2.5, -1.5, -0.30000001, 0, 0.69999999, 2.5})},
+                  {floats({2, 3}, {-2, -2, 0, 0, 1, 2})});
+}
+
+}  // namespace ingot::test
