@@ -26,11 +26,6 @@ class EagerEmitter final : public OpEmitter {
     const OpDef& def = get_op(op);
     std::vector<TensorView> in;
     std::vector<const ValueType*> types;
-    // Views do not say that they are states; memory that an op updates in place is one.
-    for (const Effects::Alias& alias : def.effects.aliases) {
-      const int value = inputs[static_cast<size_t>(alias.input)];
-      types_[static_cast<size_t>(value)].state = true;
-    }
     for (int value : inputs) {
       in.push_back(value == kNoValue ? TensorView{} : views_[static_cast<size_t>(value)]);
       types.push_back(in.back().present() ? &types_[static_cast<size_t>(value)] : nullptr);
