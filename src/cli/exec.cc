@@ -50,7 +50,6 @@ class ExecCommand final : public Command {
     flags.flag("iterations", &iterations_, "timed runs");
     flags.flag("profile", &profile_, "time of every step");
     flags.flag("reference", &reference_, "reference kernels only");
-    flags.flag("threads", &threads_, "compute threads; 0 is one for each CPU");
     flags.flag("tune-seconds", &tune_seconds_, "time to spend on choosing kernels");
   }
 
@@ -60,7 +59,7 @@ class ExecCommand final : public Command {
            iterations_);
     }
     const OnnxSignature signature = read_onnx_signature(model_);
-    const auto device = make_cpu_device(static_cast<int>(threads_));
+    const auto device = make_cpu_device();
     OnnxSessionOptions options{reference_, profile_, tune_seconds_};
     OnnxSession session(model_, read_inputs(signature), *device, options);
     std::vector<double> times;
@@ -165,7 +164,7 @@ class ExecCommand final : public Command {
 
   std::string model_, folder_;
   std::vector<std::string> inputs_;
-  int64_t iterations_ = 1, threads_ = 0;
+  int64_t iterations_ = 1;
   double tune_seconds_ = 0;
   bool profile_ = false, reference_ = false;
 };

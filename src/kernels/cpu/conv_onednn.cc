@@ -1,7 +1,5 @@
 // Convolution by oneDNN, one image and one range of output channels a task: each team worker runs a
 // one-thread primitive on its part.
-#include <omp.h>
-
 #include <algorithm>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -9,6 +7,7 @@
 #include "base/check.h"
 #include "kernels/cpu/contract/conv_geometry.h"
 #include "kernels/cpu/contract/f32_ops.h"
+#include "kernels/cpu/contract/onednn.h"
 
 namespace ingot::cpu {
 namespace {
@@ -58,7 +57,7 @@ class Instance final : public KernelInstance {
     if (!packed_ || !constant_ || w.data != packed_from_) pack(w);
     const auto parts = static_cast<int64_t>(parts_.size());
     split_work(context, x.shape[0] * parts, 1, [&](int64_t first, int64_t last) {
-      omp_set_num_threads(1);  // of this worker alone: the team is the parallelism
+      one_thread_onednn();
       dnnl::stream stream(cpu_engine());
       for (int64_t task = first; task < last; ++task) {
         Part& part = parts_[static_cast<size_t>(task % parts)];
@@ -89,7 +88,7 @@ class Instance final : public KernelInstance {
   }
 
   void build(const Shape& x, const Shape& w, const Shape& y, bool bias) {
-    omp_set_num_threads(1);
+    one_thread_onednn();
     const ConvGeometry g(attrs_, x, w, y);
     image_.assign(x.begin() + 1, x.end());
     out_ = g.out;

@@ -1,10 +1,9 @@
-#include <dlfcn.h>
-
 #include <dnnl.hpp>
 #include <map>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "kernels/cpu/contract/onednn.h"
 #include "kernels/cpu/contract/self_test.h"
 #include "kernels/cpu/linear_common.h"
 #include "kernels/cpu/scratch.h"
@@ -14,17 +13,6 @@ namespace ingot::cpu {
 namespace {
 
 using dnnl::memory;
-
-// Debian's oneDNN runs on OpenMP. The number of OpenMP threads is a setting of the calling thread:
-// at 1 a primitive runs inside this worker alone and no pool starts.
-void stay_in_this_thread() {
-  thread_local bool done = false;
-  if (done) return;
-  done = true;
-  if (void* set = dlsym(RTLD_DEFAULT, "omp_set_num_threads")) {
-    reinterpret_cast<void (*)(int)>(set)(1);
-  }
-}
 
 dnnl::engine& engine() {
   static dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
@@ -66,7 +54,7 @@ class OneDnnLinear final : public KernelInstance {
     context.team->run([&](int worker, int) {
       Worker& self = workers_[static_cast<size_t>(worker)];
       try {
-        stay_in_this_thread();
+        one_thread_onednn();
         const int64_t begin = std::min(worker * share, n);
         run_range(self, args, begin, std::min(begin + share, n));
       } catch (const dnnl::error& e) {  // a job must not throw
