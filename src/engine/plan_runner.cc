@@ -63,7 +63,10 @@ void match_symbols(std::string_view name, const ValueType& type, const TensorVie
 }
 
 PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
-    : shared_(shared), plan_(plan), memory_(plan_memory(plan, shared.limits)) {
+    : shared_(shared),
+      plan_(plan),
+      buckets_(covering_buckets(plan, shared.limits)),
+      memory_(plan_memory(plan, shared.limits)) {
   arena_ = Buffer(shared.device,
                   std::max<size_t>(kMinimumBytes, static_cast<size_t>(memory_.layout.total)));
   views_.resize(plan.values.size());
@@ -108,9 +111,8 @@ void PlanRunner::bind_weights() {
         CHECK_EQ(count, 1u);
       }
     }
-    const size_t buckets = std::max<size_t>(1, plan_.buckets.size());
-    bound.instances.resize(buckets);
-    bound.kernels.resize(buckets);
+    bound.instances.resize(buckets_.size());
+    bound.kernels.resize(buckets_.size());
   }
 }
 
@@ -181,23 +183,38 @@ void PlanRunner::refresh(const SymbolValues& symbols) {
   fresh_ = true;
 }
 
+std::vector<Bucket> PlanRunner::covering_buckets(const Plan& plan, const SymbolValues& limits) {
+  std::vector<Bucket> out = plan.buckets;
+  if (out.empty()) return {limits};
+  const bool covered = std::all_of(limits.begin(), limits.end(), [&](const auto& limit) {
+    auto it = out.back().find(limit.first);
+    return it == out.back().end() || limit.second <= it->second;
+  });
+  if (!covered) {
+    out.push_back(limits);
+    for (const auto& [name, value] : plan.buckets.back()) {
+      out.back()[name] = std::max(out.back()[name], value);
+    }
+  }
+  return out;
+}
+
 size_t PlanRunner::bucket_for(const SymbolValues& symbols) const {
-  for (size_t b = 0; b < plan_.buckets.size(); ++b) {
-    const bool covers =
-        std::all_of(plan_.buckets[b].begin(), plan_.buckets[b].end(), [&](const auto& limit) {
-          auto it = symbols.find(limit.first);
-          return it == symbols.end() || it->second <= limit.second;
-        });
+  for (size_t b = 0; b < buckets_.size(); ++b) {
+    const bool covers = std::all_of(buckets_[b].begin(), buckets_[b].end(), [&](const auto& limit) {
+      auto it = symbols.find(limit.first);
+      return it == symbols.end() || it->second <= limit.second;
+    });
     if (covers) return b;
   }
-  return plan_.buckets.empty() ? 0 : plan_.buckets.size() - 1;
+  return buckets_.size() - 1;
 }
 
 Selection PlanRunner::select(const PlanStep& step, const BoundStep& bound, size_t bucket) {
   SelectionOptions options = shared_.options.selection;
   // In invariant mode one tactic serves every bucket, or results would change with the batch.
   if (options.invariant && !plan_.buckets.empty()) bucket = plan_.buckets.size() - 1;
-  const Bucket sizes = plan_.buckets.empty() ? Bucket{} : plan_.buckets[bucket];
+  const Bucket& sizes = buckets_[bucket];
   const KernelDesc desc =
       describe(plan_, step, sizes, shared_.limits, bound.segment_counts, options.invariant);
   auto [it, fresh] = shared_.selections.try_emplace(desc.text());
@@ -212,7 +229,7 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
   BoundStep& bound = steps_[index];
   if (step.kind == StepKind::kView || is_control(step)) return;
   const Selection selection = select(step, bound, bucket);
-  const Bucket sizes = plan_.buckets.empty() ? Bucket{} : plan_.buckets[bucket];
+  const Bucket& sizes = buckets_[bucket];
   const KernelDesc desc = describe(plan_, step, sizes, shared_.limits, bound.segment_counts,
                                    shared_.options.selection.invariant);
   for (size_t i = 0; i < step.inputs.size(); ++i) {

@@ -78,6 +78,9 @@ class PlanRunner {
   void refresh(const SymbolValues& symbols);
   void refresh_value(int id, const SymbolValues& symbols);
   void fill_step(size_t index);
+  // The plan's buckets, and one at the limits where those were raised past the last bucket:
+  // instances may size their memory for the bucket, so one must cover whatever runs.
+  static std::vector<Bucket> covering_buckets(const Plan& plan, const SymbolValues& limits);
   size_t bucket_for(const SymbolValues& symbols) const;
   void prepare_bucket(size_t bucket);
   void prepare_step(size_t index, size_t bucket);
@@ -96,6 +99,7 @@ class PlanRunner {
 
   RunnerShared& shared_;
   const Plan& plan_;
+  std::vector<Bucket> buckets_;
   MemoryPlan memory_;
   Buffer arena_;
   std::map<int, Buffer> owned_;                    // states, and dynamic values of known size

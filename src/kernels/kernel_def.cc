@@ -14,7 +14,8 @@ std::string operand_text(const OperandDesc& operand) {
   if (!operand.present) return "-";
   std::string text = operand.type.name() + shape_text(operand.shape);
   if (operand.constant) text += "w";
-  if (operand.segments > 1) text += fmt::format("/{}", operand.segments);
+  // Pieces are left out: a weight that is scattered while an engine is built lies in one piece in
+  // its file, and the measured choice must be found again.
   return text;
 }
 
