@@ -8,6 +8,7 @@
 #include "kernels/cpu/contract/conv_geometry.h"
 #include "kernels/cpu/contract/f32_ops.h"
 #include "kernels/cpu/contract/onednn.h"
+#include "kernels/cpu/scratch.h"
 
 namespace ingot::cpu {
 namespace {
@@ -39,6 +40,7 @@ struct Part {
   int64_t begin = 0, count = 0;
   dnnl::convolution_forward primitive;
   dnnl::memory weights;  // in the primitive's own order, filled at the first launch
+  dnnl::memory::desc scratchpad;
 };
 
 class Instance final : public KernelInstance {
@@ -68,6 +70,8 @@ class Instance final : public KernelInstance {
         std::unordered_map<int, dnnl::memory> operands = {
             {DNNL_ARG_SRC, view(source_, x.as<float>() + n * x.elements() / x.shape[0])},
             {DNNL_ARG_WEIGHTS, part.weights},
+            {DNNL_ARG_SCRATCHPAD, dnnl::memory(part.scratchpad, cpu_engine(),
+                                               thread_scratch(part.scratchpad.get_size()))},
             {DNNL_ARG_DST, view(plain(output_dims(part.count)),
                                 y.as<float>() + (n * y.shape[1] + part.begin) * plane_)}};
         if (bias) {
@@ -127,7 +131,11 @@ class Instance final : public KernelInstance {
                                                  dst, g.strides, dilates, before, after)
                : dnnl::convolution_forward::desc(kind, algorithm, source_, any, dst, g.strides,
                                                  dilates, before, after);
-      const dnnl::convolution_forward::primitive_desc chosen(desc, cpu_engine());
+      // Two images may run the same primitive at once, so every worker brings its own scratchpad.
+      dnnl::primitive_attr attributes;
+      attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+      const dnnl::convolution_forward::primitive_desc chosen(desc, attributes, cpu_engine());
+      part.scratchpad = chosen.scratchpad_desc();
       part.primitive = dnnl::convolution_forward(chosen);
       part.weights = dnnl::memory(chosen.weights_desc(), cpu_engine());
       parts_.push_back(std::move(part));
