@@ -1,5 +1,5 @@
-// y = saturate(round(x / scale) + zero_point), halves to even. scale and zero_point are scalars, one
-// per index of `axis`, or with block_size one per block along it.
+// y = saturate(round(x / scale) + zero_point), halves to even. scale and zero_point are scalars,
+// one per index of `axis`, or with block_size one per block along it.
 #include <algorithm>
 
 #include "ops/shared/onnx_import.h"
@@ -41,8 +41,7 @@ void reference(const OpArgs& args) {
   const ops::QuantizedAxis where(x.shape, args.inputs[1].shape, a);
   for (int64_t i = 0; i < x.elements(); ++i) {
     const int64_t at = where.scale_index(i);
-    const double zero =
-        has_zero ? static_cast<double>(load_index(args.inputs[2], at)) : 0.0;
+    const double zero = has_zero ? static_cast<double>(load_index(args.inputs[2], at)) : 0.0;
     // The quotient is a float32, as the operator defines it.
     const auto quotient = static_cast<float>(in.get(i)) / static_cast<float>(scale.get(at));
     out.put(i, std::clamp(std::nearbyint(static_cast<double>(quotient)) + zero, low, high));

@@ -44,20 +44,17 @@ std::vector<OpCase> div_cases() {
        .op = "div",
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(7), Dim(5)}},
-                  {.type = DType::kFloat32, .shape = {Dim(3), Dim(1), Dim(1)}}},
-       .symbols = {{"tokens", 5}}},
+                  {.type = DType::kFloat32, .shape = {Dim(3), Dim(1), Dim(1)}}}},
       {.name = "both",
        .op = "div",
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(4), Dim(1), Dim(6)}},
-                  {.type = DType::kFloat32, .shape = {Dim(5), Dim(1)}}},
-       .symbols = {{"tokens", 5}}},
+                  {.type = DType::kFloat32, .shape = {Dim(5), Dim(1)}}}},
       {.name = "middle",
        .op = "div",
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(4)}},
-                  {.type = DType::kFloat32, .shape = {Dim(2), Dim(1), Dim(4)}}},
-       .symbols = {{"tokens", 5}}},
+                  {.type = DType::kFloat32, .shape = {Dim(2), Dim(1), Dim(4)}}}},
   };
 }
 

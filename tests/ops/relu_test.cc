@@ -18,13 +18,11 @@ std::vector<OpCase> relu_cases() {
       {.name = "planes",
        .op = "relu",
        .attrs = {},
-       .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(7), Dim(5)}}},
-       .symbols = {{"tokens", 5}}},
+       .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(7), Dim(5)}}}},
       {.name = "large",
        .op = "relu",
        .attrs = {},
-       .inputs = {{.type = DType::kFloat32, .shape = {Dim(3), Dim(70001)}}},
-       .symbols = {{"tokens", 5}}},
+       .inputs = {{.type = DType::kFloat32, .shape = {Dim(3), Dim(70001)}}}},
   };
 }
 

@@ -56,20 +56,17 @@ std::vector<OpCase> sub_cases() {
        .op = "sub",
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(7), Dim(5)}},
-                  {.type = DType::kFloat32, .shape = {Dim(3), Dim(1), Dim(1)}}},
-       .symbols = {{"tokens", 5}}},
+                  {.type = DType::kFloat32, .shape = {Dim(3), Dim(1), Dim(1)}}}},
       {.name = "both",
        .op = "sub",
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(4), Dim(1), Dim(6)}},
-                  {.type = DType::kFloat32, .shape = {Dim(5), Dim(1)}}},
-       .symbols = {{"tokens", 5}}},
+                  {.type = DType::kFloat32, .shape = {Dim(5), Dim(1)}}}},
       {.name = "middle",
        .op = "sub",
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(4)}},
-                  {.type = DType::kFloat32, .shape = {Dim(2), Dim(1), Dim(4)}}},
-       .symbols = {{"tokens", 5}}},
+                  {.type = DType::kFloat32, .shape = {Dim(2), Dim(1), Dim(4)}}}},
   };
 }
 

@@ -26,9 +26,10 @@ void check_quantized_axis(const InferArgs& args, const QuantizedAxisAttrs& attrs
   }
 }
 
-QuantizedAxis::QuantizedAxis(const Shape& data, const Shape& scale,
-                             const QuantizedAxisAttrs& attrs)
-    : block_(attrs.block), scale_length_(1), scalar_(attrs.block == 0 && element_count(scale) == 1) {
+QuantizedAxis::QuantizedAxis(const Shape& data, const Shape& scale, const QuantizedAxisAttrs& attrs)
+    : block_(attrs.block),
+      scale_length_(1),
+      scalar_(attrs.block == 0 && element_count(scale) == 1) {
   if (scalar_) return;
   const int64_t axis = wrap_axis(attrs.axis, data.size());
   split_ = split_at(data, axis);
