@@ -187,6 +187,13 @@ void Graph::replace_uses(int old_value, int new_value) {
   std::replace(outputs_.begin(), outputs_.end(), old_value, new_value);
 }
 
+void Graph::supersede(int old_value, int new_value) {
+  const std::string name = at(old_value).name;
+  replace_uses(old_value, new_value);
+  rename(old_value, name + ".replaced");
+  rename(new_value, name);
+}
+
 Graph::NodeList::iterator Graph::position(const Node* node) {
   return std::find_if(nodes_.begin(), nodes_.end(), [&](const Node& n) { return &n == node; });
 }

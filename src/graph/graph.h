@@ -113,6 +113,8 @@ class Graph final : public OpEmitter {
   std::vector<Node*> consumers(int value);
   bool is_output(int value) const;
   void replace_uses(int old_value, int new_value);  // in nodes and graph outputs
+  // replace_uses, and `new_value` takes the name: a rewrite keeps the names of graph outputs.
+  void supersede(int old_value, int new_value);
   // The node's outputs must be unused (CHECK in the verifier, not here).
   NodeList::iterator erase(NodeList::iterator node) { return nodes_.erase(node); }
   NodeList::iterator position(const Node* node);

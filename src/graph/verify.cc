@@ -69,7 +69,7 @@ class Verifier {
                          types,
                          node.attrs,
                          [&](size_t i) -> const TensorView* {
-                           const int id = node.inputs[i];
+                           const int id = i < node.inputs.size() ? node.inputs[i] : kNoValue;
                            return id == kNoValue ? nullptr : graph_.constant(id);
                          },
                          node.outputs.size(),

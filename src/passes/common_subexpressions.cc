@@ -5,6 +5,22 @@
 namespace ingot {
 namespace {
 
+// Whoever runs the engine asks for outputs by name, so a merged value keeps the name of the output.
+// Two outputs cannot share one value.
+bool merge_values(Graph& graph, const Node& first, const Node& again) {
+  for (size_t i = 0; i < again.outputs.size(); ++i) {
+    if (graph.is_output(first.outputs[i]) && graph.is_output(again.outputs[i])) return false;
+  }
+  for (size_t i = 0; i < again.outputs.size(); ++i) {
+    if (graph.is_output(again.outputs[i])) {
+      graph.supersede(again.outputs[i], first.outputs[i]);
+    } else {
+      graph.replace_uses(again.outputs[i], first.outputs[i]);
+    }
+  }
+  return true;
+}
+
 int run(Graph& graph) {
   std::map<std::string, const Node*> seen;
   int changes = 0;
@@ -19,12 +35,9 @@ int run(Graph& graph) {
     std::string key = it->op + attrs_text(it->attrs) + fmt::format("/{}", it->outputs.size());
     for (int id : it->inputs) key += fmt::format(",{}", id);
     auto [entry, fresh] = seen.try_emplace(key, &*it);
-    if (fresh) {
+    if (fresh || !merge_values(graph, *entry->second, *it)) {
       ++it;
       continue;
-    }
-    for (size_t i = 0; i < it->outputs.size(); ++i) {
-      graph.replace_uses(it->outputs[i], entry->second->outputs[i]);
     }
     it = graph.erase(it);
     ++changes;

@@ -24,8 +24,8 @@ int run(Graph& graph) {
     const std::vector<int> fused = graph.emit_many(
         "add_rms_norm", norm->attrs, {it->inputs[0], it->inputs[1], norm->inputs[1]}, 2);
     graph.clear_insertion_point();
-    graph.replace_uses(it->outputs[0], fused[0]);
-    graph.replace_uses(norm->outputs[0], fused[1]);
+    graph.supersede(it->outputs[0], fused[0]);
+    graph.supersede(norm->outputs[0], fused[1]);
     graph.erase(graph.position(norm));
     it = graph.erase(it);
     --it;

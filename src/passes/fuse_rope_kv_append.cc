@@ -8,8 +8,8 @@ namespace {
 // The rope that makes `value`, read by nobody else; nullptr otherwise.
 Node* sole_rope(Graph& graph, int value) {
   Node* node = graph.at(value).producer;
-  if (!node || node->op != "rope" || graph.consumers(value).size() != 1) return nullptr;
-  return node;
+  if (!node || node->op != "rope" || graph.is_output(value)) return nullptr;
+  return graph.consumers(value).size() == 1 ? node : nullptr;
 }
 
 // A rope of the queries that attend to the cache written by `append`.
@@ -45,9 +45,9 @@ int run(Graph& graph) {
                          it->inputs[4], it->inputs[5], it->inputs[6], k->inputs[2]},
                         3);
     graph.clear_insertion_point();
-    graph.replace_uses(q->outputs[0], fused[0]);
-    graph.replace_uses(it->outputs[0], fused[1]);
-    graph.replace_uses(it->outputs[1], fused[2]);
+    graph.supersede(q->outputs[0], fused[0]);
+    graph.supersede(it->outputs[0], fused[1]);
+    graph.supersede(it->outputs[1], fused[2]);
     graph.erase(graph.position(q));
     graph.erase(graph.position(k));
     it = graph.erase(it);

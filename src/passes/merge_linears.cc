@@ -62,11 +62,7 @@ void merge(Graph& graph, const std::vector<Node*>& nodes) {
       graph.emit_many("split_columns", {{"widths", widths}}, {merged}, widths.size());
   graph.clear_insertion_point();
   for (size_t i = 0; i < nodes.size(); ++i) {
-    const int old = nodes[i]->outputs[0];
-    const std::string name = graph.at(old).name;
-    graph.replace_uses(old, parts[i]);
-    graph.rename(old, name + ".unmerged");
-    graph.rename(parts[i], name);
+    graph.supersede(nodes[i]->outputs[0], parts[i]);
     graph.erase(graph.position(nodes[i]));
   }
 }
