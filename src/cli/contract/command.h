@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,8 +29,14 @@ class Flags {
   virtual void flag(std::string name, std::vector<std::string>* values, std::string help) = 0;
 };
 
+// Arguments that do not go together or cannot be read: one line on standard error, exit code 2.
+class UsageError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // One run of a subcommand. run() returns the exit code: 0 done, 1 failed; wrong usage (2) is found
-// before. Errors are thrown and printed as one line.
+// before, or thrown as UsageError. Errors are thrown and printed as one line.
 class Command {
  public:
   virtual ~Command() = default;

@@ -49,7 +49,8 @@ class CliFlags final : public Flags {
     app_.add_flag("--" + name, *value, help)->envname(twin(name));
   }
   void flag(std::string name, std::vector<std::string>* values, std::string help) override {
-    app_.add_option("--" + name, *values, help)->envname(twin(name));
+    // One value each time, or the flag would swallow the arguments behind it.
+    app_.add_option("--" + name, *values, help)->envname(twin(name))->allow_extra_args(false);
   }
   // Fills the `given` marks once parsing is over.
   void finish() {
@@ -115,6 +116,9 @@ std::string one_line(std::string text) {
 int run_guarded(Command& command) {
   try {
     return command.run();
+  } catch (const UsageError& error) {
+    std::fprintf(stderr, "error: %s\n", one_line(error.what()).c_str());
+    return kWrongUsage;
   } catch (const Error& error) {
     std::fprintf(stderr, "error: %s\n", one_line(error.what()).c_str());
   } catch (const std::bad_alloc&) {

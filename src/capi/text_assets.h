@@ -1,0 +1,45 @@
+// What a text model needs beside its weights: tokenizer, chat template, sampling defaults.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "engine/engine.h"
+#include "loaders/hf_config.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace ingot {
+
+// Immutable once loaded; thread safe.
+struct TextAssets {
+  std::unique_ptr<const Tokenizer> tokenizer;         // null: the model brought none
+  std::unique_ptr<const ChatTemplate> chat_template;  // null: none, or no tokenizer to use it with
+  GenerationDefaults generation;
+  std::string name;  // of the source, for messages
+
+  // Error{kUnsupported} naming the source when there is no tokenizer or template.
+  const Tokenizer& require_tokenizer() const;
+  const ChatTemplate& require_template() const;
+  // Ids that end an answer: the model's, else the tokenizer's end token, else none.
+  std::vector<int32_t> end_ids() const;
+};
+
+// From an engine's extra sections. Error{kCorrupt} for sections that contradict their format.
+TextAssets engine_text_assets(const Engine& engine, const std::string& name);
+
+// A tokenizer alone, from what a user names: an engine, a .gguf file, a tokenizer.json, a model
+// directory or a hub name. Error{kNotFound, kUnsupported, kCorrupt, kIo} naming the file.
+std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source);
+
+// `messages`, a list of {"role", "content"}, as the template writes them, with the opening of the
+// answer at the end. Error{kInvalidArgument} for invalid UTF-8 in a message, and as render().
+ChatSegments render_chat(const TextAssets& assets, const Json& messages);
+
+// Error{kInvalidArgument} naming `what` and the byte offset.
+void check_utf8(std::string_view text, std::string_view what);
+
+}  // namespace ingot

@@ -1,0 +1,66 @@
+#include "cli/contract/cli_io.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include "base/error.h"
+#include "cli/contract/command.h"
+
+namespace ingot {
+namespace {
+
+constexpr size_t kMostInput = size_t{1} << 30;
+
+}  // namespace
+
+std::vector<int32_t> parse_ids(const std::string& text) {
+  std::vector<int32_t> out;
+  size_t begin = 0;
+  while (begin <= text.size()) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    int32_t id = 0;
+    const char* last = text.data() + end;
+    const auto [stop, error] = std::from_chars(text.data() + begin, last, id);
+    if (error != std::errc() || stop != last || id < 0) {
+      throw UsageError(fmt::format("--prompt-ids: expected ids like 1,2,3, found '{}'",
+                                   text.substr(begin, end - begin)));
+    }
+    out.push_back(id);
+    begin = end + 1;
+  }
+  return out;
+}
+
+double per_second(int64_t tokens, double milliseconds) {
+  return milliseconds > 0 ? static_cast<double>(tokens) / milliseconds * 1e3 : 0.0;
+}
+
+void print_json(const Json& line) {
+  // Paths may be no UTF-8; they must not keep a result from being printed.
+  const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  std::printf("%s\n", text.c_str());
+  std::fflush(stdout);
+}
+
+std::string read_standard_input() {
+  std::string out;
+  char buffer[65536];
+  while (true) {
+    const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail(ErrorCode::kIo, "cli", "standard input: {}", std::strerror(errno));
+    if (count == 0) break;
+    out.append(buffer, static_cast<size_t>(count));
+    if (out.size() > kMostInput) {
+      fail(ErrorCode::kInvalidArgument, "cli", "standard input: more than {} bytes", kMostInput);
+    }
+  }
+  if (out.ends_with('\n')) out.pop_back();
+  return out;
+}
+
+}  // namespace ingot

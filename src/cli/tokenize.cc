@@ -1,0 +1,72 @@
+#include <cstdio>
+#include <iostream>
+
+#include "capi/text_assets.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/command.h"
+
+namespace ingot {
+namespace {
+
+class Tokenize final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    flags.argument("source", &source_,
+                   "tokenizer.json, .gguf file, model directory, engine or hub name");
+    flags.argument("text", &text_, "text; without it standard input is read", false);
+    flags.flag("special", &special_, "add the tokens of the post-processor (BOS, EOS)");
+    flags.flag("jsonl", &jsonl_, "read one JSON string a line, print one {\"ids\"} a line");
+  }
+
+  int run() override {
+    if (jsonl_ && !text_.empty()) throw UsageError("--jsonl reads standard input, found a text");
+    const auto tokenizer = open_tokenizer(source_);
+    if (jsonl_) return run_lines(*tokenizer);
+    if (text_.empty()) text_ = read_standard_input();
+    const std::vector<int32_t> ids = tokenizer->encode(text_, {.add_special = special_});
+    if (json) {
+      print_json({{"ids", ids}});
+      return 0;
+    }
+    for (int32_t id : ids) {
+      std::printf("%7d  %s\n", id, std::string(tokenizer->token_text(id)).c_str());
+    }
+    return 0;
+  }
+
+ private:
+  int run_lines(const Tokenizer& tokenizer) const {
+    std::string line;
+    int64_t number = 0;
+    while (std::getline(std::cin, line)) {
+      const std::string where = fmt::format("standard input, line {}", ++number);
+      const Json text = parse_json(line, "cli/tokenize", where);
+      if (!text.is_string()) {
+        fail(ErrorCode::kInvalidArgument, "cli/tokenize", "{}: expected a JSON string, found {}",
+             where, text.type_name());
+      }
+      const auto ids = tokenizer.encode(text.get_ref<const std::string&>(), {special_, true});
+      std::printf("%s\n", Json({{"ids", ids}}).dump().c_str());
+    }
+    std::fflush(stdout);
+    return 0;
+  }
+
+  std::string source_;
+  std::string text_;
+  bool special_ = false;
+  bool jsonl_ = false;
+};
+
+}  // namespace
+
+const CommandDef& tokenize_command() {
+  static const CommandDef def = {
+      .name = "tokenize",
+      .help = "text to token ids",
+      .example = "ingot tokenize smollm2-135m-instruct \"Hello, world\" --json",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Tokenize>()); }};
+  return def;
+}
+
+}  // namespace ingot
