@@ -40,7 +40,8 @@ std::vector<Scheduler::Candidate> Scheduler::beam_candidates(Group& group, bool&
   }
   std::sort(all.begin(), all.end(), [](const Candidate& a, const Candidate& b) {
     if (a.score != b.score) return a.score > b.score;
-    if (a.parent->choice != b.parent->choice) return a.parent->choice < b.parent->choice;
+    // Equal scores are ordered by what the beams say, never by where they happen to live.
+    if (a.parent != b.parent) return a.parent->tokens < b.parent->tokens;
     return a.token < b.token;
   });
   const int64_t length = group.members[0]->output_len() + 1;
@@ -52,8 +53,8 @@ std::vector<Scheduler::Candidate> Scheduler::beam_candidates(Group& group, bool&
   std::vector<Candidate> survivors;
   for (size_t rank = 0; rank < all.size() && survivors.size() < width; ++rank) {
     const Candidate& c = all[rank];
-    const bool ends = length >= p.min_tokens && (in(p.stop_token_ids, c.token) ||
-                                                 (!p.ignore_eos && in(p.eos_token_ids, c.token)));
+    const bool ends = length > p.min_tokens && (in(p.stop_token_ids, c.token) ||
+                                                (!p.ignore_eos && in(p.eos_token_ids, c.token)));
     if (!ends) survivors.push_back(c);
     if ((ends && rank < width) || (!ends && last)) {
       auto& h = group.hypotheses.emplace_back();

@@ -42,6 +42,8 @@ void in_range(std::string_view field, T value, T low, T high) {
 }
 
 void known_ids(std::string_view field, const std::vector<TokenId>& ids, int64_t vocab_size) {
+  in_range<int64_t>(fmt::format("number of {}", field), static_cast<int64_t>(ids.size()), 0,
+                    kMaxStopIds);
   for (TokenId id : ids) in_range<int64_t>(field, id, 0, vocab_size - 1);
 }
 

@@ -24,13 +24,14 @@ constexpr int64_t kKvBlockTokens = 32;  // tokens in one KV page (DESIGN §6)
 constexpr PageId kNoPage = -1;          // table entry: nothing there, or it left the window
 constexpr TokenId kLastSampled = -1;    // token entry: the token that the row's slot sampled last
 constexpr int kMaxStepTokens = 8;       // most tokens that one row can commit in one step
+constexpr int64_t kMaxStopIds = 256;    // of a request's eos_token_ids, and of its stop_token_ids
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 // What a client may ask of sampling. The order of the rules: penalties, temperature, top_k, top_p,
 // min_p, draw. Defaults change nothing.
 struct SamplingParams {
   int64_t max_tokens = 512;       // output tokens; clamped to what the context leaves
-  int64_t min_tokens = 0;         // no end or stop token is drawn before this many outputs
+  int64_t min_tokens = 0;         // no end or stop token is drawn among the first so many
   double temperature = 0;         // 0: greedy, the lowest id wins ties
   int32_t top_k = 0;              // 0: off
   double top_p = 1;               // in (0, 1]

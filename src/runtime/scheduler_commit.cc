@@ -90,7 +90,7 @@ FinishReason Scheduler::end_after(const Sequence& s, const Group& group) const {
   auto in = [&](const std::vector<TokenId>& ids) {
     return std::find(ids.begin(), ids.end(), token) != ids.end();
   };
-  if (s.output_len() >= p.min_tokens) {
+  if (s.output_len() > p.min_tokens) {
     if (in(p.stop_token_ids) || (!p.ignore_eos && in(p.eos_token_ids))) return FinishReason::kStop;
   }
   return s.length() >= group.max_length ? FinishReason::kLength : FinishReason::kNone;

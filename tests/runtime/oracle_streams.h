@@ -19,7 +19,7 @@ inline bool ends_answer(const SamplingParams& p, TokenId token, int64_t output_l
   auto in = [&](const std::vector<TokenId>& ids) {
     return std::find(ids.begin(), ids.end(), token) != ids.end();
   };
-  return output_len >= p.min_tokens &&
+  return output_len > p.min_tokens &&
          (in(p.stop_token_ids) || (!p.ignore_eos && in(p.eos_token_ids)));
 }
 

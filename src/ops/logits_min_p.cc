@@ -1,0 +1,31 @@
+#include <algorithm>
+
+#include "ops/contract/logits_args.h"
+
+namespace ingot {
+namespace {
+
+void reference(const OpArgs& args) {
+  for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
+    const std::span<float> logits = copy_logits_row(args, r);
+    const float min_p = args.inputs[1].as<float>()[r];
+    if (min_p <= 0.0f) continue;
+    const float peak = *std::max_element(logits.begin(), logits.end());
+    const float least = peak + std::log(std::min(min_p, 1.0f));
+    for (float& v : logits) {
+      if (v < least) v = -INFINITY;
+    }
+  }
+}
+
+}  // namespace
+
+// Keeps ids whose probability is at least min_p times the best one's (Nguyen et al., "Turning Up
+// the Heat: Min-p Sampling", 2024); the rest become -infinity. 0: all.
+const OpDef& logits_min_p_op() {
+  static const OpDef op = {
+      .name = "logits_min_p", .infer = infer_filter<DType::kFloat32>, .reference = reference};
+  return op;
+}
+
+}  // namespace ingot

@@ -1,0 +1,24 @@
+#include "ops/contract/logits_args.h"
+
+namespace ingot {
+namespace {
+
+void reference(const OpArgs& args) {
+  for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
+    const std::span<float> logits = copy_logits_row(args, r);
+    const float penalty = args.inputs[4].as<float>()[r];
+    if (penalty == 0.0f) continue;
+    for (const auto& entry : output_counts(args, r)) logits[entry.first] -= penalty;
+  }
+}
+
+}  // namespace
+
+// Subtracts the penalty from the logits of ids that occur in the output.
+const OpDef& logits_presence_penalty_op() {
+  static const OpDef op = {
+      .name = "logits_presence_penalty", .infer = infer_penalty, .reference = reference};
+  return op;
+}
+
+}  // namespace ingot

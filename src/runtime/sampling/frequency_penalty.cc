@@ -1,0 +1,24 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.frequency_penalty != 0; }
+
+void lower(SampleBuilder& b) {
+  const int penalty = b.row_param("frequency_penalty", DType::kFloat32,
+                                  [](const SamplingParams& p) { return p.frequency_penalty; });
+  b.set_logits(
+      b.step("logits_frequency_penalty", {},
+             {b.logits(), b.history_ids(), b.history_offsets(), b.prompt_lengths(), penalty})[0]);
+}
+
+}  // namespace
+
+// The more often an id occurs in the output the less likely it becomes (penalty > 0).
+const SamplerRule& frequency_penalty_rule() {
+  static const SamplerRule rule = {"frequency_penalty", 120, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

@@ -1,0 +1,22 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.temperature != 0 && p.min_p > 0; }
+
+void lower(SampleBuilder& b) {
+  const int parameter =
+      b.row_param("min_p", DType::kFloat32, [](const SamplingParams& p) { return p.min_p; });
+  b.set_logits(b.step("logits_min_p", {}, {b.logits(), parameter})[0]);
+}
+
+}  // namespace
+
+// Draws among ids that are at least min_p times as likely as the best.
+const SamplerRule& min_p_rule() {
+  static const SamplerRule rule = {"min_p", 420, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

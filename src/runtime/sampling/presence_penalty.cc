@@ -1,0 +1,24 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.presence_penalty != 0; }
+
+void lower(SampleBuilder& b) {
+  const int penalty = b.row_param("presence_penalty", DType::kFloat32,
+                                  [](const SamplingParams& p) { return p.presence_penalty; });
+  b.set_logits(
+      b.step("logits_presence_penalty", {},
+             {b.logits(), b.history_ids(), b.history_offsets(), b.prompt_lengths(), penalty})[0]);
+}
+
+}  // namespace
+
+// Ids that occur in the output become less likely (penalty > 0).
+const SamplerRule& presence_penalty_rule() {
+  static const SamplerRule rule = {"presence_penalty", 110, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

@@ -1,0 +1,24 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.repetition_penalty != 1; }
+
+void lower(SampleBuilder& b) {
+  const int penalty = b.row_param("repetition_penalty", DType::kFloat32,
+                                  [](const SamplingParams& p) { return p.repetition_penalty; });
+  b.set_logits(
+      b.step("logits_repetition_penalty", {},
+             {b.logits(), b.history_ids(), b.history_offsets(), b.prompt_lengths(), penalty})[0]);
+}
+
+}  // namespace
+
+// Ids of prompt and output become less likely (penalty > 1).
+const SamplerRule& repetition_penalty_rule() {
+  static const SamplerRule rule = {"repetition_penalty", 100, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

@@ -1,0 +1,22 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.temperature != 0 && p.temperature != 1; }
+
+void lower(SampleBuilder& b) {
+  const int parameter = b.row_param("temperature", DType::kFloat32,
+                                    [](const SamplingParams& p) { return p.temperature; });
+  b.set_logits(b.step("logits_temperature", {}, {b.logits(), parameter})[0]);
+}
+
+}  // namespace
+
+// Flattens (> 1) or sharpens (< 1) the distribution; 0 is greedy.
+const SamplerRule& temperature_rule() {
+  static const SamplerRule rule = {"temperature", 300, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

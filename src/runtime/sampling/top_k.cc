@@ -1,0 +1,22 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.temperature != 0 && p.top_k > 0; }
+
+void lower(SampleBuilder& b) {
+  const int parameter = b.row_param(
+      "top_k", DType::kInt32, [](const SamplingParams& p) { return static_cast<double>(p.top_k); });
+  b.set_logits(b.step("logits_top_k", {}, {b.logits(), parameter})[0]);
+}
+
+}  // namespace
+
+// Draws among the k most likely ids.
+const SamplerRule& top_k_rule() {
+  static const SamplerRule rule = {"top_k", 400, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

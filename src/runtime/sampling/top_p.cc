@@ -1,0 +1,22 @@
+#include "runtime/sample_plan.h"
+
+namespace ingot {
+namespace {
+
+bool active(const SamplingParams& p) { return p.temperature != 0 && p.top_p < 1; }
+
+void lower(SampleBuilder& b) {
+  const int parameter =
+      b.row_param("top_p", DType::kFloat32, [](const SamplingParams& p) { return p.top_p; });
+  b.set_logits(b.step("logits_top_p", {}, {b.logits(), parameter})[0]);
+}
+
+}  // namespace
+
+// Draws among the most likely ids that make up the probability p.
+const SamplerRule& top_p_rule() {
+  static const SamplerRule rule = {"top_p", 410, active, lower};
+  return rule;
+}
+
+}  // namespace ingot

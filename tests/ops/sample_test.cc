@@ -1,0 +1,48 @@
+#include "tests/ops/logits_test.h"
+
+namespace ingot::test {
+namespace {
+
+int32_t draw(std::vector<float> logits, float temperature, int64_t seed, int64_t position) {
+  LogitsCase c;
+  const auto n = static_cast<int64_t>(logits.size());
+  c.logits({1, n}, std::move(logits)).floats({temperature}).longs({seed}).longs({position});
+  return *reinterpret_cast<const int32_t*>(c.run("sample", {})[0].data());
+}
+
+TEST(Sample, GreedyTakesTheLargestAndTheLowestIdOfEquals) {
+  EXPECT_EQ(draw({1, 3, 2, 3}, 0, 7, 1), 1);
+  EXPECT_EQ(draw({kOff, -5, kOff}, 0, 7, 1), 1);
+}
+
+TEST(Sample, FollowsTheDistribution) {
+  const std::vector<float> logits = {std::log(0.5f), kOff, std::log(0.3f), std::log(0.2f)};
+  constexpr int kDraws = 20000;
+  std::vector<int> counts(4, 0);
+  for (int i = 0; i < kDraws; ++i) ++counts[static_cast<size_t>(draw(logits, 1, 42, i))];
+  EXPECT_EQ(counts[1], 0);
+  // Five standard deviations of a binomial count: 5 * sqrt(20000 * 0.25) = 354.
+  EXPECT_NEAR(counts[0], 0.5 * kDraws, 354);
+  EXPECT_NEAR(counts[2], 0.3 * kDraws, 354);
+  EXPECT_NEAR(counts[3], 0.2 * kDraws, 354);
+}
+
+TEST(Sample, DependsOnSeedAndPositionAlone) {
+  const std::vector<float> logits(64, 0.0f);
+  EXPECT_EQ(draw(logits, 1, 5, 9), draw(logits, 1, 5, 9));
+  int differ = 0;
+  for (int i = 0; i < 20; ++i) {
+    differ += draw(logits, 1, 5, i) != draw(logits, 1, 6, i);
+    differ += draw(logits, 1, 5, i) != draw(logits, 1, 5, i + 100);
+  }
+  EXPECT_GT(differ, 30);
+}
+
+TEST(Sample, RowsWithoutMeaningGiveNoToken) {
+  EXPECT_EQ(draw({1, NAN}, 0, 1, 1), -1);
+  EXPECT_EQ(draw({1, INFINITY}, 1, 1, 1), -1);
+  EXPECT_EQ(draw({kOff, kOff}, 1, 1, 1), -1);
+}
+
+}  // namespace
+}  // namespace ingot::test
