@@ -89,6 +89,8 @@ def check_rooms(problems):
         tests = [t for t in repo.files(f"tests/{room}") if t.endswith("_test.cc")]
         if room == "kernels":
             tests += [t for t in repo.files("tests/ops") if t.endswith("_test.cc")]
+        if room == "cli":  # commands are tested as their users run them
+            tests += [t for t in repo.files("tests/cli") if stem_of(t).startswith("run_")]
         if sources and not tests:
             problems.append(f"src/{room}: {len(sources)} source files, no tests/{room}/*_test.cc")
 
