@@ -62,7 +62,8 @@ begin = time.perf_counter(); llm.eval(tokens); middle = time.perf_counter()
 for i in range(decode):
     llm.eval([tokens[i]])
 end = time.perf_counter()
-print(json.dumps({"prefill_tok_s": prefill / (middle - begin), "decode_tok_s": decode / (end - middle)}))
+print(json.dumps({"prefill_tok_s": prefill / (middle - begin),
+                  "decode_tok_s": decode / (end - middle)}))
 """
 
 
