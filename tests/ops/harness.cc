@@ -230,7 +230,7 @@ class CaseRun {
   std::string difference(const std::vector<TensorView>& got) const {
     for (size_t o = 0; o < got.size(); ++o) {
       const TensorView& want = expected_[o];
-      const Tolerance allowed = tolerance(want.type.dtype);
+      const Tolerance allowed = tolerance(case_.rounds_to.value_or(want.type.dtype));
       double squares = 0;
       for (int64_t i = 0; i < want.elements(); ++i) {
         squares += load_element(want, i) * load_element(want, i);

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ struct OpCase {
   SymbolValues symbols;
   size_t outputs = 1;
   bool strided_outputs = false;
+  // Set where the operator rounds to a coarser type inside: its tolerance is used.
+  std::optional<DType> rounds_to = std::nullopt;
 };
 
 // Rows along "tokens" are what a batch is made of: inputs with this leading dimension are cut when

@@ -7,7 +7,7 @@ std::vector<OpCase> rope_kv_append_cases() {
     int64_t heads, kv_heads, dim, rotary;
   };
   std::vector<OpCase> cases;
-  const PagedBatch batch({{0, 19}, {31, 1}, {500, 2}});
+  const PagedBatch batch({{0, 19}, {31, 1}, {90, 2}});
   for (const char* type : {"float32", "bfloat16"}) {
     for (const char* cache : {"float32", "bfloat16"}) {
       for (Shape s : {Shape{9, 3, 64, 64}, Shape{4, 1, 80, 32}, Shape{8, 2, 128, 128}}) {
@@ -17,25 +17,27 @@ std::vector<OpCase> rope_kv_append_cases() {
           const CaseInput q = {.type = x, .shape = {tokens(), s.heads * s.dim}, .strided = true};
           const CaseInput kv = {
               .type = x, .shape = {tokens(), s.kv_heads * s.dim}, .strided = true};
-          cases.push_back({.name = fmt::format("{}_{}_{}{}", type, cache, s.dim,
-                                               interleaved ? "_interleaved" : ""),
-                           .op = "rope_kv_append",
-                           .attrs = {{"head_dim", s.dim}, {"interleaved", interleaved}},
-                           .inputs = {q,
-                                      kv,
-                                      kv,
-                                      state,
-                                      state,
-                                      batch.positions(),
-                                      batch.token_rows(),
-                                      batch.block_tables(),
-                                      {.type = DType::kFloat32,
-                                       .shape = {s.rotary / 2},
-                                       .scale = 0.3,
-                                       .constant = true}},
-                           .symbols = batch.symbols(),
-                           .outputs = 3,
-                           .strided_outputs = true});
+          cases.push_back(
+              {.name =
+                   fmt::format("{}_{}_{}{}", type, cache, s.dim, interleaved ? "_interleaved" : ""),
+               .op = "rope_kv_append",
+               .attrs = {{"head_dim", s.dim}, {"interleaved", interleaved}},
+               .inputs = {q,
+                          kv,
+                          kv,
+                          state,
+                          state,
+                          batch.positions(),
+                          batch.token_rows(),
+                          batch.block_tables(),
+                          {.type = DType::kFloat32,
+                           .shape = {s.rotary / 2},
+                           .scale = 0.3,
+                           .constant = true}},
+               .symbols = batch.symbols(),
+               .outputs = 3,
+               .strided_outputs = true,
+               .rounds_to = x.dtype == DType::kFloat32 ? std::optional<DType>() : x.dtype});
         }
       }
     }
