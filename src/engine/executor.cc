@@ -22,6 +22,7 @@ class Executor::Impl {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       if (const auto bytes = bytes_at(value.type, shared_.limits)) reserve(id, *bytes);
     }
+    if (options_.weight_memory_limit > 0) shared_.weights.drop_all();
   }
 
   const Plan& plan() const { return engine_->plan; }

@@ -29,8 +29,9 @@ struct ExecutorOptions {
   SymbolValues limits;  // replaces the engine's default limits, symbol by symbol
   SelectionOptions selection;
   std::vector<Adapter> adapters;
-  // Canonical weights may keep this many mapped bytes resident at a time; 0 = no limit. Under a
-  // limit each step's weights are dropped from memory after use and hinted one step ahead.
+  // Canonical weights may keep this many mapped bytes resident at a time (one step's own weights
+  // are allowed even above it); 0 = no limit. Under a limit weights are dropped from memory only as
+  // far as the next step needs the room, hinted one step ahead, and never packed.
   int64_t weight_memory_limit = 0;
   Comm* comm = nullptr;
   bool capture = false;  // replay captured graphs where the device can

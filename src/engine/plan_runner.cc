@@ -10,7 +10,8 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "engine/executor";
-constexpr size_t kMinimumBytes = 64;  // so that an empty tensor still has an address
+constexpr size_t kZeroChunk = size_t{1} << 20;  // host zeros for device states, sent repeatedly
+constexpr size_t kMinimumBytes = 64;            // so that an empty tensor still has an address
 
 bool is_control(const PlanStep& step) {
   return step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
@@ -20,6 +21,20 @@ SymbolValues merged_limits(const Plan& plan, const SymbolValues& overrides) {
   SymbolValues out = plan.limits;
   for (const auto& [name, value] : overrides) out[name] = value;
   return out;
+}
+
+// Device memory is not always the host's to write.
+void zero_memory(RunnerShared& shared, Buffer& buffer) {
+  if (shared.device.host_visible()) {
+    std::memset(buffer.data(), 0, buffer.size());
+    return;
+  }
+  const std::vector<std::byte> zeros(std::min(buffer.size(), kZeroChunk));
+  for (size_t at = 0; at < buffer.size(); at += zeros.size()) {
+    const size_t count = std::min(zeros.size(), buffer.size() - at);
+    shared.device.copy_in(buffer.data() + at, zeros.data(), count, *shared.stream);
+  }
+  shared.stream->synchronize();
 }
 
 }  // namespace
@@ -83,7 +98,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
     }
     const size_t size = std::max(kMinimumBytes, static_cast<size_t>(*bytes));
     Buffer& buffer = owned_[id] = Buffer(shared.device, size);
-    if (shared.device.host_visible()) std::memset(buffer.data(), 0, size);
+    zero_memory(shared, buffer);
     bases_[static_cast<size_t>(id)] = buffer.data();
     state_bytes_ += *bytes;
   }
@@ -117,6 +132,7 @@ void PlanRunner::bind_weights() {
 }
 
 void PlanRunner::bind_input(int value, const TensorView& view) {
+  if (bases_[static_cast<size_t>(value)] != view.data) captures_.clear();  // they hold the old one
   bases_[static_cast<size_t>(value)] = view.data;
   fresh_ = false;
 }
@@ -212,6 +228,7 @@ size_t PlanRunner::bucket_for(const SymbolValues& symbols) const {
 
 Selection PlanRunner::select(const PlanStep& step, const BoundStep& bound, size_t bucket) {
   SelectionOptions options = shared_.options.selection;
+  options.canonical |= shared_.options.weight_memory_limit > 0;
   // In invariant mode one tactic serves every bucket, or results would change with the batch.
   if (options.invariant && !plan_.buckets.empty()) bucket = plan_.buckets.size() - 1;
   const Bucket& sizes = buckets_[bucket];
@@ -265,18 +282,21 @@ void PlanRunner::launch(size_t index, size_t bucket) {
   instance.launch({bound.inputs, bound.outputs, bound.segments}, context);
 }
 
-// Under a weight memory limit: hints the next step's weights, drops this step's.
+// Under a weight memory limit: makes room for the weights that step `index` reads from the mapped
+// file and hints the next step's.
 void PlanRunner::stream_weights(size_t index) {
-  auto for_weights = [&](size_t s, auto&& f) {
-    if (s >= plan_.steps.size()) return;
-    for (int id : plan_.steps[s].inputs) {
-      if (id == kNoValue) continue;
-      const PlanValue& value = plan_.values[static_cast<size_t>(id)];
-      if (value.kind == PlanValue::Kind::kWeight) f(value);
+  auto mapped_weights = [&](size_t s) {
+    std::vector<const PlanValue*> out;
+    if (s >= steps_.size()) return out;
+    for (size_t i = 0; i < plan_.steps[s].inputs.size(); ++i) {
+      const std::vector<TensorView>& views = steps_[s].weight_views[i];
+      if (views.empty() || !shared_.weights.mapped(views[0])) continue;
+      out.push_back(&plan_.values[static_cast<size_t>(plan_.steps[s].inputs[i])]);
     }
+    return out;
   };
-  for_weights(index, [&](const PlanValue& value) { shared_.weights.drop(value); });
-  for_weights(index + 1, [&](const PlanValue& value) { shared_.weights.prefetch(value); });
+  shared_.weights.make_resident(mapped_weights(index), shared_.options.weight_memory_limit);
+  for (const PlanValue* value : mapped_weights(index + 1)) shared_.weights.prefetch(*value);
 }
 
 void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
@@ -285,12 +305,12 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
     const PlanStep& step = plan_.steps[s];
     if (step.kind == StepKind::kView) continue;
     const int64_t begin = profiling_ ? clock.now_ns() : 0;
+    if (shared_.options.weight_memory_limit > 0) stream_weights(s);
     if (is_control(step)) {
       run_control(s, symbols);
     } else {
       launch(s, bucket);
     }
-    if (shared_.options.weight_memory_limit > 0) stream_weights(s);
     if (profiling_) {
       shared_.stream->synchronize();
       steps_[s].microseconds += static_cast<double>(clock.now_ns() - begin) * 1e-3;
@@ -300,6 +320,7 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
 
 bool PlanRunner::try_replay(size_t bucket, const SymbolValues& symbols) {
   if (!shared_.options.capture || !bodies_.empty()) return false;
+  if (shared_.options.weight_memory_limit > 0) return false;  // pages move between the launches
   const bool capturable = std::all_of(steps_.begin(), steps_.end(),
                                       [](const BoundStep& step) { return step.capturable; });
   if (!capturable) return false;
@@ -325,7 +346,9 @@ void PlanRunner::run(SymbolValues& symbols) {
   prepare_bucket(bucket);
   const StepInfo info{symbols, [&](std::string_view name) -> const TensorView* {
                         const int id = plan_.find(name);
-                        return id == kNoValue ? nullptr : &views_[static_cast<size_t>(id)];
+                        return id == kNoValue || !shared_.device.host_visible()
+                                   ? nullptr
+                                   : &views_[static_cast<size_t>(id)];
                       }};
   for (size_t s = 0; s < steps_.size(); ++s) {
     if (!steps_[s].instances[bucket]) continue;

@@ -35,6 +35,16 @@ bool usable(const KernelDef& kernel, const KernelDesc& desc, std::vector<std::st
   return reason.empty();
 }
 
+// True when a tactic wants a weight in another form than the engine file's.
+bool packs(const Selection& choice, const KernelDesc& desc) {
+  if (!choice.kernel->layout) return false;
+  for (size_t i = 0; i < desc.inputs.size(); ++i) {
+    if (!desc.inputs[i].present || !desc.inputs[i].constant) continue;
+    if (!choice.kernel->layout(desc, choice.tactic, i).name.empty()) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> tactics_of(const KernelDef& kernel, const KernelDesc& desc) {
   if (!kernel.tactics) return {""};
   std::vector<std::string> out = kernel.tactics(desc);
@@ -93,13 +103,17 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
     if (it != section->choices.end()) {
       const KernelDef* kernel = find_kernel(device_kind, it->second.kernel);
       if (kernel && kernel->version == it->second.version && usable(*kernel, desc, nullptr)) {
-        return {kernel, it->second.tactic, true};
+        const Selection tuned = {kernel, it->second.tactic, true};
+        if (!options.canonical || !packs(tuned, desc)) return tuned;
       }
     }
   }
   const std::vector<Selection> all = candidates(desc, device_kind);
   CHECK(!all.empty());
-  return all.front();
+  for (const Selection& choice : all) {
+    if (!options.canonical || !packs(choice, desc)) return choice;
+  }
+  return {find_kernel(device_kind, "reference"), "", false};
 }
 
 const DeviceSection* find_section(const Engine& engine, const Device& device) {

@@ -11,6 +11,7 @@ namespace ingot {
 struct SelectionOptions {
   bool reference = false;  // reference kernels only
   bool invariant = false;  // only kernels whose rows do not depend on the batch
+  bool canonical = false;  // only tactics that read weights as the engine file holds them
 };
 
 // A step's descriptor in a bucket: symbols from the bucket, missing ones from `limits`, unknown

@@ -2,10 +2,35 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/knobs.h"
 
 namespace ingot {
+namespace {
+
+// On a fault the kernel maps whatever is cached of the 64 KiB around it (fault_around_bytes), so
+// residency is counted and dropped in these units.
+constexpr uintptr_t kFaultAround = uintptr_t{64} << 10;
+
+struct PageRange {
+  uintptr_t begin;
+  uintptr_t end;
+  int64_t size() const { return static_cast<int64_t>(end - begin); }
+};
+
+// The units that hold `bytes`, cut at the ends of the mapping (which is page aligned).
+PageRange units_of(std::span<const std::byte> bytes, std::span<const std::byte> file) {
+  constexpr uintptr_t kPage = 4096;
+  const auto data = reinterpret_cast<uintptr_t>(bytes.data());
+  const auto first = reinterpret_cast<uintptr_t>(file.data());
+  const uintptr_t last = (first + file.size() + kPage - 1) / kPage * kPage;
+  const uintptr_t end = (data + bytes.size() + kFaultAround - 1) / kFaultAround * kFaultAround;
+  return {std::max(data / kFaultAround * kFaultAround, first), std::min(end, last)};
+}
+
+}  // namespace
 
 std::vector<TensorView> WeightStore::pieces(const PlanValue& value) {
   std::vector<TensorView> out;
@@ -80,6 +105,54 @@ void WeightStore::drop(const PlanValue& value) const {
   for (int id : value.segments) {
     engine_.container->file().drop_pages(engine_.tensors[static_cast<size_t>(id)]);
   }
+}
+
+bool WeightStore::mapped(const TensorView& view) const {
+  if (!engine_.container) return false;
+  const auto file = engine_.container->file().bytes();
+  return view.data >= file.data() && view.data < file.data() + file.size();
+}
+
+void WeightStore::drop_all() {
+  if (!engine_.container) return;
+  for (const auto& bytes : engine_.tensors) engine_.container->file().drop_pages(bytes);
+  resident_.clear();
+  resident_bytes_ = 0;
+}
+
+void WeightStore::make_resident(std::span<const PlanValue* const> values, int64_t limit) {
+  if (!engine_.container) return;
+  const auto file = engine_.container->file().bytes();
+  auto units = [&](int id) { return units_of(engine_.tensors[static_cast<size_t>(id)], file); };
+  std::vector<int> wanted;
+  for (const PlanValue* value : values) {
+    wanted.insert(wanted.end(), value->segments.begin(), value->segments.end());
+  }
+  int64_t need = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (std::find(wanted.begin(), wanted.begin() + static_cast<int64_t>(i), wanted[i]) ==
+        wanted.begin() + static_cast<int64_t>(i)) {
+      need += units(wanted[i]).size();
+    }
+  }
+  for (int id : wanted) {
+    auto it = std::find(resident_.begin(), resident_.end(), id);
+    if (it == resident_.end()) continue;
+    resident_.erase(it);
+    resident_bytes_ -= units(id).size();
+  }
+  while (!resident_.empty() && resident_bytes_ + need > limit) {
+    const PageRange range = units(resident_.back());
+    ::madvise(reinterpret_cast<void*>(range.begin), range.end - range.begin, MADV_DONTNEED);
+    resident_bytes_ -= range.size();
+    resident_.pop_back();
+  }
+  for (int id : wanted) {
+    if (std::find(resident_.begin(), resident_.end(), id) == resident_.end()) {
+      resident_.push_back(id);
+    }
+  }
+  resident_bytes_ += need;
 }
 
 void WeightStore::prefetch(const PlanValue& value) const {

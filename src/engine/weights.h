@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,11 +32,19 @@ class WeightStore {
   // Bytes this store owns beside the mapped file.
   size_t owned_bytes() const { return owned_bytes_; }
 
-  // Streaming under a memory limit: drops the value's mapped pages, or hints that they come next.
-  void drop(const PlanValue& value) const;
+  // Streaming under a memory limit. True when a view lies in the mapped engine file.
+  bool mapped(const TensorView& view) const;
+  // Counts the value's pages as resident; before that, drops others until all that count fit in
+  // `limit` bytes. The one used last goes first: a plan runs again and again in the same order, so
+  // that one is needed again after all others. Values of one step come in one call; they stay even
+  // when they alone exceed the limit.
+  void make_resident(std::span<const PlanValue* const> values, int64_t limit);
+  void drop_all();  // nothing is resident any more (opening the file has read all of it)
+  // Hints that the value's pages come next.
   void prefetch(const PlanValue& value) const;
 
  private:
+  void drop(const PlanValue& value) const;
   std::vector<TensorView> upload(const PlanValue& value);
   TensorView gather(const PlanValue& value, const std::vector<TensorView>& pieces);
 
@@ -46,6 +55,8 @@ class WeightStore {
   std::map<std::string, int> layouts_;                      // copies by value name
   std::vector<Buffer> buffers_;
   size_t owned_bytes_ = 0;
+  std::vector<int> resident_;  // tensors that make_resident counts, last used at the back
+  int64_t resident_bytes_ = 0;
 };
 
 }  // namespace ingot
