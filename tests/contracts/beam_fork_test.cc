@@ -15,21 +15,24 @@ constexpr int64_t kPages = 24;
 
 ModelLimits limits() { return {61, 192, 4, 64, {{"kv", KvKind::kPaged, kPages, 0}}}; }
 
-// Checks, behind every step, that a page which a row writes is that row's alone.
+// Checks at every step that a page which a row writes is read by no other row's forward. (Forks
+// made in this step have no forward yet: they sample from their parent's logits.)
 class PageWatch final : public ModelRunner {
  public:
   explicit PageWatch(ModelRunner& inner) : inner_(inner) {}
   const ModelLimits& limits() const override { return inner_.limits(); }
   void submit(const Batch& batch) override {
     copies += static_cast<int64_t>(batch.copies.size());
-    std::map<PageId, std::set<size_t>> readers;
+    std::map<PageId, std::set<size_t>> holders, readers;
     for (size_t r = 0; r < batch.rows.size(); ++r) {
       const int64_t pages = (batch.rows[r].context_len() + kKvBlockTokens - 1) / kKvBlockTokens;
       for (int64_t p = 0; p < pages; ++p) {
-        readers[batch.table(0, r)[static_cast<size_t>(p)]].insert(r);
+        const PageId page = batch.table(0, r)[static_cast<size_t>(p)];
+        holders[page].insert(r);
+        if (batch.rows[r].query_len > 0) readers[page].insert(r);
       }
     }
-    for (const auto& [page, rows] : readers) shared += rows.size() > 1;
+    for (const auto& [page, rows] : holders) shared += rows.size() > 1;
     for (size_t r = 0; r < batch.rows.size(); ++r) {
       const BatchRow& row = batch.rows[r];
       if (row.query_len == 0) continue;

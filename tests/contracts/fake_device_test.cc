@@ -1,0 +1,153 @@
+// Probe: a device whose memory the host cannot touch runs a Llama-like plan with captured graphs:
+// binding, aliasing and replay are checked at every launch, and logits are the CPU device's bits.
+#include "tests/contracts/fake_device.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <sstream>
+
+#include "compiler/compile.h"
+#include "engine/executor.h"
+#include "models/contract/model_def.h"
+
+namespace ingot {
+namespace {
+
+std::shared_ptr<const Engine> llama() {
+  const ModelSource source = open_model_source(INGOT_TEST_DATA "/goldens/llama-mha");
+  const auto graph = build_model(source, {.dtype = DType::kFloat32});
+  return compile(*graph, {.passes = {.verify = true}});
+}
+
+// One sequence of up to 64 tokens on any device.
+class Session {
+ public:
+  Session(std::shared_ptr<const Engine> engine, Device& device)
+      : device_(device), executor_(std::move(engine), device, options()) {}
+
+  std::vector<float> step(std::vector<int32_t> ids, int32_t position) {
+    const auto count = static_cast<int32_t>(ids.size());
+    std::vector<int32_t> positions(ids.size());
+    std::iota(positions.begin(), positions.end(), position);
+    set("token_ids", std::move(ids));
+    set("positions", std::move(positions));
+    set("token_rows", std::vector<int32_t>(static_cast<size_t>(count), 0));
+    set("context_lengths", {position + count});
+    set("query_offsets", {0, count});
+    set("logit_rows", {count - 1});
+    std::vector<int32_t> table = {0, 1};
+    executor_.set_input("block_tables",
+                        {DType::kInt32, {1, 2}, reinterpret_cast<std::byte*>(table.data())});
+    executor_.run();
+    const TensorView logits = executor_.output("logits");
+    std::vector<float> out(static_cast<size_t>(logits.elements()));
+    const auto stream = device_.make_stream();
+    device_.copy_out(reinterpret_cast<std::byte*>(out.data()), logits.data,
+                     out.size() * sizeof(float), *stream);
+    return out;
+  }
+  const Executor& executor() const { return executor_; }
+
+ private:
+  static ExecutorOptions options() {
+    ExecutorOptions o;
+    o.limits = {
+        {"tokens", 16}, {"batch", 1}, {"logit_rows", 1}, {"max_blocks", 2}, {"kv_pages", 2}};
+    o.selection.reference = false;
+    o.capture = true;
+    return o;
+  }
+  void set(std::string_view name, std::vector<int32_t> v) {
+    executor_.set_input(
+        name,
+        {DType::kInt32, {static_cast<int64_t>(v.size())}, reinterpret_cast<std::byte*>(v.data())});
+  }
+  Device& device_;
+  Executor executor_;
+};
+
+// Same reference arithmetic on the host, as a device of its own kind would give it.
+std::vector<float> on_cpu(const std::shared_ptr<const Engine>& engine,
+                          const std::vector<std::vector<int32_t>>& steps) {
+  const auto device = make_cpu_device(1);
+  Session session(engine, *device);
+  std::vector<float> out;
+  int32_t position = 0;
+  for (const auto& ids : steps) {
+    out = session.step(ids, position);
+    position += static_cast<int32_t>(ids.size());
+  }
+  return out;
+}
+
+void expect_close(const std::vector<float>& found, const std::vector<float>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], 2e-4) << i;
+}
+
+TEST(FakeDevice, RunsLlamaFromCapturedGraphs) {
+  const auto engine = llama();
+  FakeDevice device;
+  {
+    Session session(engine, device);
+    const std::vector<int32_t> prompt = {3, 17, 90, 5, 44}, other = {8, 9, 10, 11, 12};
+    expect_close(session.step(prompt, 0), on_cpu(engine, {prompt}));
+    expect_close(session.step({7}, 5), on_cpu(engine, {prompt, {7}}));  // other symbols
+    EXPECT_EQ(device.captures, 2);
+    const int launches = device.launches;
+    expect_close(session.step({21}, 6), on_cpu(engine, {prompt, {7}, {21}}));
+    // Same symbols as the first step, other data: the first graph, not the last.
+    expect_close(session.step(other, 0), on_cpu(engine, {other}));
+    expect_close(session.step({7}, 5), on_cpu(engine, {other, {7}}));
+    EXPECT_EQ(device.captures, 2);
+    EXPECT_EQ(device.replays, 5);
+    EXPECT_EQ((device.launches - launches) * 2, launches * 3);  // the same launches each time
+
+    // Buffers alive at one step lie apart: "name bytes first last offset" a line.
+    struct Item {
+      int64_t bytes, first, last, offset;
+    };
+    std::vector<Item> items;
+    std::istringstream text(session.executor().memory().text);
+    std::string line, name;
+    std::getline(text, line);
+    for (Item i{}; text >> name >> i.bytes >> i.first >> i.last >> i.offset;) items.push_back(i);
+    ASSERT_GT(items.size(), 10u);
+    for (size_t a = 0; a < items.size(); ++a) {
+      for (size_t b = 0; b < a; ++b) {
+        const Item &x = items[a], &y = items[b];
+        const bool together = x.first <= y.last && y.first <= x.last;
+        const bool apart = x.offset + x.bytes <= y.offset || y.offset + y.bytes <= x.offset;
+        EXPECT_TRUE(!together || apart) << a << " and " << b;
+      }
+    }
+  }
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
+// The checks can fail.
+TEST(FakeDevice, SeesStaleAndAliasedMemory) {
+  FakeDevice device;
+  const KernelDesc desc{"rms_norm",
+                        {},
+                        {{DType::kFloat32, {1, 4}}, {DType::kFloat32, {4}}},
+                        {{DType::kFloat32, {1, 4}}}};
+  std::byte* memory = device.allocate(64);
+  const TensorView x{DType::kFloat32, {1, 4}, memory}, w{DType::kFloat32, {4}, memory + 16};
+  const TensorView y{DType::kFloat32, {1, 4}, memory + 32};
+  auto launch = [&](const TensorView& out) {
+    const std::vector<TensorView> inputs = {x, w}, outputs = {out};
+    device.launch(desc, {inputs, outputs, {}});
+    device.drain();
+    return std::exchange(device.violations, {}).size();
+  };
+  EXPECT_EQ(launch(y), 0u);
+  EXPECT_EQ(launch(x), 1u);                                       // in place, undeclared
+  EXPECT_EQ(launch({DType::kFloat32, {1, 4}, memory + 56}), 1u);  // past the end
+  device.release(memory, 64);
+  EXPECT_EQ(launch(y), 1u);  // freed
+}
+
+}  // namespace
+}  // namespace ingot
