@@ -7,6 +7,7 @@
 //         attributes body_graph, carried (how many). The body takes iteration, condition,
 //         carried..., captures... and gives condition, carried..., scans...; scans are stacked
 //         along a new axis 0.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -32,6 +33,18 @@ struct HostTensor {
   HostTensor(HostTensor&&) = default;
   HostTensor& operator=(HostTensor&&) = default;
 };
+
+// Sizes of one scanned element when there is none to look at; 0 where nothing tells.
+Shape known_sizes(const SymShape& stacked, const SymbolValues& symbols) {
+  Shape out;
+  for (size_t d = 1; d < stacked.size(); ++d) {
+    const std::vector<std::string> names = stacked[d].symbols();
+    const bool known = std::all_of(names.begin(), names.end(),
+                                   [&](const std::string& name) { return symbols.count(name); });
+    out.push_back(known ? stacked[d].evaluate(symbols) : 0);
+  }
+  return out;
+}
 
 }  // namespace
 
@@ -117,7 +130,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
   for (size_t i = 0; i < scans; ++i) {
     const int id = step.outputs[carried + i];
     const ValueType& type = plan_.values[static_cast<size_t>(id)].type;
-    Shape shape = done > 0 ? scan_shapes[i] : Shape(type.shape.size() - 1, 0);
+    Shape shape = done > 0 ? scan_shapes[i] : known_sizes(type.shape, symbols);
     shape.insert(shape.begin(), done);
     stacked[i].resize(std::max<size_t>(1, stacked[i].size()));
     set_dynamic(id, {type.element, shape, stacked[i].data()}, symbols);

@@ -82,7 +82,9 @@ Outcome run(const std::string& path, int64_t limit) {
   for (int repeat = 0; repeat < 3; ++repeat) {
     executor.run();
     out.resident = resident_bytes(engine->container->section("weights"));
-    if (limit > 0) EXPECT_LE(out.resident, limit) << "run " << repeat;
+    if (limit > 0) {
+      EXPECT_LE(out.resident, limit) << "run " << repeat;
+    }
   }
   const auto* y = executor.output("y").as<float>();
   out.y.assign(y, y + kTokens * kWidth);
