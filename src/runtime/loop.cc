@@ -33,7 +33,9 @@ void Outbox::push(TokenEvent&& event) {
 }
 
 Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
-    : runner_(runner), options_(options), scheduler_(runner.limits(), options.scheduler, clock) {}
+    : runner_(runner), options_(options), scheduler_(runner.limits(), options.scheduler, clock) {
+  options_.overlap = options_.overlap && runner.asynchronous();
+}
 
 // Nobody steps any more: what is left ends here, so that no reader waits for ever.
 Loop::~Loop() {

@@ -41,6 +41,9 @@ class ModelRunner {
  public:
   virtual ~ModelRunner() = default;
   virtual const ModelLimits& limits() const = 0;
+  // Whether steps run while the host goes on. False: overlapping steps would gain nothing, and the
+  // loop keeps the plain order.
+  virtual bool asynchronous() const { return true; }
   // Starts the step; may return before it is done. `batch` stays unchanged until the step was
   // collected. Throws Error: nothing was started, the step does not exist.
   virtual void submit(const Batch& batch) = 0;

@@ -218,7 +218,8 @@ void Sampler::run_group(const TensorView& logits, std::span<const SampleRow> row
   const TensorView ids = v.executor->output("top_ids");
   const TensorView values = v.executor->output("top_values");
   for (size_t i = 0; i < rows.size(); ++i) {
-    const auto want = static_cast<size_t>(std::max(0, wanted_logprobs(*rows[i].params)));
+    if (wanted_logprobs(*rows[i].params) < 0) continue;
+    const auto want = static_cast<size_t>(wanted_logprobs(*rows[i].params));
     out[i].logprobs.chosen = chosen.as<float>()[i];
     for (size_t k = 0; k < std::min(want, static_cast<size_t>(v.top)); ++k) {
       const size_t at = i * static_cast<size_t>(v.top) + k;

@@ -1,0 +1,226 @@
+// The step loop on the oracle model: overlap and plain order, threads, cancels, faults.
+#include "runtime/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/error.h"
+#include "runtime/oracle_model.h"
+#include "tests/runtime/oracle_streams.h"
+
+namespace ingot {
+namespace {
+
+ModelLimits small_limits() {
+  ModelLimits limits;
+  limits.vocab_size = 64;
+  limits.max_seq_len = 256;
+  limits.max_batch_rows = 4;
+  limits.max_batch_tokens = 48;
+  limits.state_groups = {{"kv", KvKind::kPaged, 12, 0}};
+  return limits;
+}
+
+Request make_request(int64_t prompt, int64_t max_tokens, TokenId base) {
+  Request r;
+  for (int64_t i = 0; i < prompt; ++i) {
+    r.prompt.push_back(static_cast<TokenId>((base + i * 5) % 64));
+  }
+  r.sampling.max_tokens = max_tokens;
+  return r;
+}
+
+struct Answer {
+  std::vector<TokenId> tokens;
+  FinishReason finish = FinishReason::kNone;
+};
+
+Answer read_all(Outbox& outbox) {
+  Answer out;
+  while (const TokenEvent* event = outbox.wait()) {
+    for (TokenId t : event->token_span()) out.tokens.push_back(t);
+    if (event->finish != FinishReason::kNone) out.finish = event->finish;
+  }
+  return out;
+}
+
+std::vector<Answer> answers(bool overlap) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {{}, overlap}, clock);
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (TokenId i = 0; i < 9; ++i) boxes.push_back(loop.submit(make_request(20 + 9 * i, 40, i)));
+  while (loop.step()) {
+  }
+  std::vector<Answer> out;
+  for (const auto& box : boxes) out.push_back(read_all(*box));
+  return out;
+}
+
+TEST(Loop, OverlapAndPlainOrderGiveTheSameTokens) {
+  const std::vector<Answer> overlapped = answers(true), plain = answers(false);
+  ASSERT_EQ(overlapped.size(), plain.size());
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_EQ(overlapped[i].tokens, plain[i].tokens) << i;
+    EXPECT_EQ(plain[i].tokens.size(), 40u);
+    const Request r = make_request(20 + 9 * static_cast<int64_t>(i), 40, static_cast<TokenId>(i));
+    EXPECT_EQ(plain[i].tokens, expected_stream(small_limits(), 256, r, 0).tokens) << i;
+  }
+}
+
+TEST(Loop, OverlapKeepsOneStepInFlight) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  const auto box = loop.submit(make_request(4, 8, 1));
+  EXPECT_TRUE(loop.step());
+  EXPECT_EQ(loop.scheduler().steps_in_flight(), 1u);
+  EXPECT_EQ(box->poll(), nullptr);
+  EXPECT_TRUE(loop.step());
+  EXPECT_EQ(loop.scheduler().steps_in_flight(), 1u);
+  EXPECT_NE(box->poll(), nullptr);
+}
+
+TEST(Loop, GenerateIsTheSameLoopInline) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  Loop loop(model, {}, clock);
+  const Request request = make_request(50, 30, 3);
+  std::vector<TokenId> tokens;
+  int done = 0;
+  loop.generate(request, [&](const TokenEvent& event) {
+    for (TokenId t : event.token_span()) tokens.push_back(t);
+    done += event.request_done;
+    return true;
+  });
+  EXPECT_EQ(done, 1);
+  EXPECT_EQ(tokens, expected_stream(small_limits(), 256, request, 0).tokens);
+}
+
+TEST(Loop, ACallbackThatReturnsFalseCancels) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  Loop loop(model, {}, clock);
+  size_t tokens = 0;
+  FinishReason finish = FinishReason::kNone;
+  loop.generate(make_request(50, 200, 3), [&](const TokenEvent& event) {
+    tokens += event.count;
+    finish = event.finish;
+    return tokens < 5;
+  });
+  EXPECT_EQ(finish, FinishReason::kCancelled);
+  EXPECT_LT(tokens, 10u);
+}
+
+TEST(Loop, ManyThreadsSubmitReadAndCancel) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  Loop loop(model, {}, clock);
+  std::thread engine([&] { loop.run(); });
+  std::vector<std::thread> workers;
+  std::atomic<int> whole{0}, cut{0};
+  for (int w = 0; w < 4; ++w) {
+    workers.emplace_back([&, w] {
+      for (int i = 0; i < 10; ++i) {
+        const Request request = make_request(10 + 7 * i, 20, static_cast<TokenId>(w * 10 + i));
+        const auto box = loop.submit(request);
+        const auto want = expected_stream(small_limits(), 256, request, 0).tokens;
+        if (i % 3 == 2) box->cancel();
+        const Answer got = read_all(*box);
+        if (got.finish == FinishReason::kLength && got.tokens == want) ++whole;
+        if (got.finish == FinishReason::kCancelled && got.tokens.size() <= want.size()) ++cut;
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  loop.stop();
+  engine.join();
+  EXPECT_EQ(whole + cut, 40);
+  EXPECT_GE(whole.load(), 28);
+}
+
+TEST(Loop, StopEndsLiveRequestsAsCancelled) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  auto loop = std::make_unique<Loop>(model, LoopOptions{}, clock);
+  const auto box = loop->submit(make_request(10, 200, 1));
+  loop->step();
+  loop->step();
+  loop.reset();
+  EXPECT_EQ(read_all(*box).finish, FinishReason::kCancelled);
+}
+
+TEST(Loop, AFaultOfTheModelEndsItsRequestsAndTheLoopGoesOn) {
+  for (const bool at_submit : {false, true}) {
+    for (const bool overlap : {false, true}) {
+      OracleModel model(small_limits());
+      auto fault = [](int64_t step) {
+        if (step == 3) fail(ErrorCode::kInternal, "test", "injected");
+        if (step == 9) fail(ErrorCode::kOutOfMemory, "test", "injected");
+      };
+      (at_submit ? model.on_submit : model.on_collect) = fault;
+      FakeClock clock;
+      Loop loop(model, {{}, overlap}, clock);
+      const auto first = loop.submit(make_request(10, 50, 1));
+      while (loop.step()) loop.scheduler().check_invariants();
+      EXPECT_EQ(read_all(*first).finish, FinishReason::kInternal);
+      const auto second = loop.submit(make_request(10, 50, 2));
+      while (loop.step()) loop.scheduler().check_invariants();
+      EXPECT_EQ(read_all(*second).finish, FinishReason::kOutOfMemory);
+      const Request request = make_request(10, 20, 3);
+      const auto third = loop.submit(request);
+      while (loop.step()) loop.scheduler().check_invariants();
+      EXPECT_EQ(read_all(*third).tokens, expected_stream(small_limits(), 256, request, 0).tokens);
+    }
+  }
+}
+
+TEST(Loop, RefusalsComeBackAsFinishEvents) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  const auto too_long = loop.submit(make_request(256, 5, 1));
+  const auto empty = loop.submit(make_request(0, 5, 1));
+  Request outside = make_request(3, 5, 1);
+  outside.prompt[1] = 64;
+  const auto unknown = loop.submit(outside);
+  while (loop.step()) {
+  }
+  EXPECT_EQ(read_all(*too_long).finish, FinishReason::kTooLong);
+  EXPECT_EQ(read_all(*empty).finish, FinishReason::kInternal);
+  EXPECT_EQ(read_all(*unknown).finish, FinishReason::kInternal);
+}
+
+TEST(OracleModel, ACorruptedPageChangesTheStream) {
+  const Request request = make_request(70, 40, 5);
+  const auto want = expected_stream(small_limits(), 256, request, 0).tokens;
+  for (const bool corrupt : {false, true}) {
+    OracleModel model(small_limits());
+    FakeClock clock;
+    Loop loop(model, {{}, false}, clock);
+    const auto box = loop.submit(request);
+    for (int i = 0; i < 10; ++i) loop.step();
+    // Page 1 holds positions 32 … 63 of the only sequence.
+    ASSERT_EQ(loop.scheduler().kv().page_info(0, 1).owner, box->request().id);
+    if (corrupt) model.corrupt(0, 1);
+    while (loop.step()) {
+    }
+    const Answer got = read_all(*box);
+    EXPECT_EQ(got.tokens == want, !corrupt);
+    EXPECT_EQ(got.tokens.size(), want.size());
+  }
+}
+
+TEST(OracleModel, ReadsOnlyItsWindowFromAWindowedGroup) {
+  ModelLimits limits = small_limits();
+  limits.state_groups = {{"window", KvKind::kWindowed, 12, 16}};
+  std::vector<TokenId> a(60, 1), b(60, 1);
+  b[43] = 2;  // just outside the last 16
+  EXPECT_EQ(oracle_next(limits, a, 0, 0), oracle_next(limits, b, 0, 0));
+  limits.state_groups = {{"kv", KvKind::kPaged, 12, 0}};
+  EXPECT_NE(oracle_next(limits, a, 0, 0), oracle_next(limits, b, 0, 0));
+}
+
+}  // namespace
+}  // namespace ingot
