@@ -75,7 +75,7 @@ void EngineRunner::read_limits(const Plan& plan, EngineRunnerOptions& options) {
   }
   const int64_t blocks = (limits_.max_seq_len + kKvBlockTokens - 1) / kKvBlockTokens;
   const int64_t pages = options.kv_pages > 0 ? options.kv_pages : blocks;
-  for (const StateGroup& group : plan.groups) {
+  for (const PlanStateGroup& group : plan.groups) {
     if (group.kind != "paged") {
       fail(ErrorCode::kUnsupported, kWhere, "state group '{}' is {}; only paged ones run yet",
            group.name, group.kind);

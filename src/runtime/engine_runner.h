@@ -21,7 +21,7 @@ struct EngineRunnerOptions {
   int64_t max_seq_len = 0;
   // KV pages of 32 positions; 0: enough for one sequence of max_seq_len.
   int64_t kv_pages = 0;
-  int64_t max_draft = 0;  // guesses a row may carry; each needs a row of logits
+  int64_t max_draft = 0;     // guesses a row may carry; each needs a row of logits
   ExecutorOptions executor;  // its limits are filled in
 };
 
