@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""ONNX models through `ingot exec`, compared with ONNX Runtime before any final Softmax, and what
+must be refused. The program is INGOT_BINARY, else build/dev/ingot."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import models  # noqa: E402
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BINARY = os.environ.get("INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot"))
+
+
+def ingot(arguments, check=True):
+    result = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=300)
+    if check:
+        assert result.returncode == 0, result.stderr
+    return result
+
+
+def execute(folder, model, inputs, extra=()):
+    """{output: array}, report"""
+    path = os.path.join(folder, "model.onnx")
+    onnx.save(model, path)
+    arguments = ["exec", path, "--json", "--dump-outputs", os.path.join(folder, "out"), *extra]
+    for i, (name, array) in enumerate(inputs.items()):
+        file = os.path.join(folder, f"input_{i}.npy")
+        np.save(file, array)
+        arguments += ["--load-inputs", f"{name}:{file}"]
+    report = json.loads(ingot(arguments).stdout)
+    return {o["name"]: np.load(o["file"]) for o in report["outputs"]}, report
+
+
+def expected(model, inputs):
+    session = onnxruntime.InferenceSession(model.SerializeToString(),
+                                           providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs)))
+
+
+def compare(model, inputs, folder, tolerance, extra=()):
+    got, report = execute(str(folder), model, inputs, extra)
+    want = expected(model, inputs)
+    assert got.keys() == want.keys()
+    for name, array in want.items():
+        assert got[name].shape == array.shape, name
+        assert got[name].dtype == array.dtype, name
+        spread = max(float(np.std(array)), 1e-6)
+        error = float(np.max(np.abs(got[name].astype(np.float64) - array), initial=0)) / spread
+        assert np.isfinite(error) and error < tolerance, f"{name}: {error:.2e} of its deviation"
+        assert array.size < 2 or np.std(array) > 0, f"{name} is constant and proves nothing"
+    return report
+
+
+# Largest error over the output's standard deviation. Float32 sums in another order: about 1e-6 for
+# one layer, more through tens of layers.
+CASES = {
+    "small_cnn": (models.small_cnn, 1e-5),
+    "mlp": (models.mlp, 1e-5),
+    "llama_block": (models.llama_block, 1e-5),
+    "if_then": (lambda: models.branch(True), 1e-5),
+    "if_else": (lambda: models.branch(False), 1e-5),
+    "loop_all": (lambda: models.loop(3), 1e-5),
+    "loop_stops": (lambda: models.loop(50), 1e-5),
+    "symbolic_shapes": (models.symbolic_shapes, 1e-5),
+    "squeezenet": (lambda: models.light("squeezenet"), 1e-4),
+    "resnet50": (lambda: models.light("resnet50"), 1e-4),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_matches_onnx_runtime(name, tmp_path):
+    make, tolerance = CASES[name]
+    model, inputs = make()
+    compare(model, inputs, tmp_path, tolerance)
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "mlp", "llama_block", "if_then", "loop_all"])
+def test_reference_kernels_match_onnx_runtime(name, tmp_path):
+    make, tolerance = CASES[name]
+    model, inputs = make()
+    report = compare(model, inputs, tmp_path, tolerance, ["--reference"])
+    assert set(report["kernels"]) <= {"reference"}
+
+
+def test_networks_run_on_fast_kernels(tmp_path):
+    model, inputs = models.small_cnn()
+    kernels = set(compare(model, inputs, tmp_path, 1e-5)["kernels"])
+    assert any(k.startswith("conv_") for k in kernels), kernels
+    assert any(k.startswith("linear_") for k in kernels), kernels
+
+
+def test_llama_block_reaches_the_llm_kernels(tmp_path):
+    model, inputs = models.llama_block()
+    _, report = execute(str(tmp_path), model, inputs, ["--profile"])
+    operators = {step["op"] for step in report["profile"]}
+    assert {"linear", "rope"} <= operators, operators
+    assert operators & {"rms_norm", "add_rms_norm"}, operators
+
+
+SIMPLE = ["test_sign_model", "test_single_relu_model", "test_expand_shape_model1",
+          "test_expand_shape_model2", "test_expand_shape_model3", "test_expand_shape_model4"]
+
+
+@pytest.mark.parametrize("name", SIMPLE)
+def test_simple_models(name):
+    folder = os.path.join(models.SIMPLE, name)
+    line = json.loads(ingot(["conformance", "--json", folder]).stdout)
+    assert line["status"] == "pass", line
+
+
+def test_wrong_output_fails_conformance(tmp_path):
+    data = tmp_path / "case" / "test_data_set_0"
+    os.makedirs(data)
+    model = models.model([helper.make_node("Relu", ["x"], ["y"])], [models.value("x", [3])],
+                         [models.value("y", [3])], {})
+    onnx.save(model, tmp_path / "case" / "model.onnx")
+    for name, array in (("input_0", [1, -2, 3]), ("output_0", [1, 0, 3.5])):
+        tensor = numpy_helper.from_array(np.array(array, np.float32))
+        (data / f"{name}.pb").write_bytes(tensor.SerializeToString())
+    result = ingot(["conformance", "--json", str(tmp_path / "case")], check=False)
+    assert result.returncode == 1 and json.loads(result.stdout)["status"] == "fail"
+
+
+def refused(path):
+    result = ingot(["exec", str(path)], check=False)
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if "loaders/onnx" in line]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+def test_all_unsupported_operators_are_listed(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("NonZero", ["x"], ["a"], name="first"),
+         helper.make_node("Relu", ["x"], ["r"]),
+         helper.make_node("Frobnicate", ["r"], ["b"], name="second", domain="com.example")],
+        "g", [models.value("x", [3])], [models.value("b", [3])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20),
+                                                    helper.make_opsetid("com.example", 7)])
+    onnx.save(model, tmp_path / "m.onnx")
+    line = refused(tmp_path / "m.onnx")
+    assert "NonZero (ai.onnx opset 20) at node 'first'" in line
+    assert "Frobnicate (com.example opset 7) at node 'second'" in line
+
+
+def external_model(folder, location, **keys):
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4],
+                         data_location=TensorProto.EXTERNAL)
+    for key, text in {"location": location, **keys}.items():
+        tensor.external_data.add(key=key, value=str(text))
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g",
+                              [models.value("x", [4])], [models.value("y", [4])], [tensor])
+    path = folder / "m.onnx"
+    path.write_bytes(helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9).SerializeToString())
+    return path
+
+
+def test_external_data_is_read(tmp_path):
+    values = np.array([1, 2, 3, 4], np.float32)
+    (tmp_path / "w.bin").write_bytes(b"\0" * 4096 + values.tobytes())
+    path = external_model(tmp_path, "w.bin", offset=4096, length=16)
+    x = tmp_path / "x.npy"
+    np.save(x, np.zeros(4, np.float32))
+    report = json.loads(ingot(["exec", str(path), "--json", "--load-inputs", f"x:{x}",
+                               "--dump-outputs", str(tmp_path / "out")]).stdout)
+    assert (np.load(report["outputs"][0]["file"]) == values).all()
+
+
+@pytest.mark.parametrize("case", ["absolute", "above", "link", "hard_link", "short", "missing", "key"])
+def test_external_data_is_refused(case, tmp_path):
+    folder, secret = tmp_path / "model", tmp_path / "secret.bin"
+    folder.mkdir()
+    secret.write_bytes(b"\1" * 16)
+    keys = {}
+    if case == "absolute":
+        location = str(secret)
+    elif case == "above":
+        location = "../secret.bin"
+    elif case == "missing":
+        location = "none.bin"
+    else:
+        location = "w.bin"
+        if case == "link":
+            (folder / location).symlink_to(secret)
+        elif case == "hard_link":
+            os.link(secret, folder / location)
+        else:
+            (folder / location).write_bytes(b"\0" * (8 if case == "short" else 16))
+            keys = {"basepath": "/"} if case == "key" else {}
+    line = refused(external_model(folder, location, **keys))
+    assert "'w'" in line
+
+
+def test_truncated_models_are_refused(tmp_path):
+    model, _ = models.small_cnn()
+    data = model.SerializeToString()
+    for size in range(1, len(data), 97):
+        path = tmp_path / "cut.onnx"
+        path.write_bytes(data[:size])
+        result = ingot(["exec", str(path)], check=False)
+        assert result.returncode == 1, f"{size} bytes: {result.returncode} {result.stderr}"
+
+
+if __name__ == "__main__":
+    sys.exit(pytest.main([os.path.abspath(__file__), "-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
