@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "capi/golden.h"
 #include "cli/contract/command.h"
+#include "cli/contract/onnx_case.h"
 
 namespace ingot {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 class Conformance final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.arguments("dirs", &directories_, "golden cases");
+    flags.arguments("dirs", &directories_, "golden cases and ONNX backend cases");
     flags.flag("dtype", &dtype_, "arithmetic: float32, bfloat16, float16");
     flags.flag("reference", &reference_, "run reference kernels only");
     flags.flag("device", &device_, "cpu");
@@ -23,6 +24,17 @@ class Conformance final : public Command {
     const auto device = make_device(device_);
     bool all = true;
     for (const std::string& directory : directories_) {
+      if (is_onnx_case(directory)) {
+        const OnnxCaseResult onnx = run_onnx_case(directory, reference_, *device);
+        all &= onnx.status == "pass";
+        print({.name = onnx.name,
+               .status = onnx.status,
+               .reason = onnx.reason,
+               .max_error = onnx.max_error,
+               .rms_error = onnx.rms_error,
+               .kernels = onnx.kernels});
+        continue;
+      }
       const GoldenResult result = run_golden(directory, options, *device);
       all &= result.status == "pass";
       print(result);

@@ -221,9 +221,7 @@ OnnxSignature read_onnx_signature(const std::string& path) {
     if (initialized.count(input.name())) continue;
     out.inputs.push_back({input.name(), onnx_value_type(context, input)});
   }
-  for (const auto& output : graph.output()) {
-    out.outputs.push_back({output.name(), onnx_value_type(context, output)});
-  }
+  for (const auto& output : graph.output()) out.outputs.push_back(output.name());
   return out;
 }
 

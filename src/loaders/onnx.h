@@ -46,7 +46,7 @@ struct OnnxSignature {
     ValueType type;
   };
   std::vector<Entry> inputs;  // initializers left out
-  std::vector<Entry> outputs;
+  std::vector<std::string> outputs;
 };
 OnnxSignature read_onnx_signature(const std::string& path);
 

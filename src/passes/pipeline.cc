@@ -11,8 +11,8 @@ namespace {
 // Order matters: folding first exposes equal nodes; merges need nodes that are not fused yet; dead
 // code last removes what the rewrites left behind.
 constexpr std::string_view kOrder[] = {
-    "constant_folding",    "common_subexpressions", "merge_linears",
-    "fuse_rope_kv_append", "fuse_add_rms_norm",     "dead_code",
+    "constant_folding",  "common_subexpressions", "merge_linears", "fuse_rope_kv_append",
+    "fuse_add_rms_norm", "fuse_act_mul",          "dead_code",
 };
 
 constexpr int kMaxRounds = 4;  // rewrites feed each other at most this deep in practice

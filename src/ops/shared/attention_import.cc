@@ -287,7 +287,7 @@ std::vector<int> import_rotary_embedding(const OnnxNode& node, OpEmitter& e) {
     const int frequencies = e.add_constant(DType::kFloat32, {static_cast<int64_t>(f.size())},
                                            std::as_bytes(std::span(f)));
     const int matrix = emit_reshape(e, rows, {tokens, r.heads * Dim(r.size)});
-    const int index = emit_reshape(e, positions, {tokens});
+    const int index = emit_cast(e, emit_reshape(e, positions, {tokens}), DType::kInt32);
     return {restore(e.emit("rope",
                            {{"head_dim", r.size}, {"interleaved", interleaved}, {"scale", scale}},
                            {matrix, index, frequencies}))};

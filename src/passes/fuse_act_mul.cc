@@ -1,0 +1,61 @@
+#include "passes/contract/pass_def.h"
+
+namespace ingot {
+namespace {
+
+Node* producer(Graph& graph, int value) { return graph.at(value).producer; }
+
+// Replaces the product at `it` by one node and returns the position before it.
+Graph::NodeList::iterator replace(Graph& graph, Graph::NodeList::iterator it, std::string_view op,
+                                  Attrs attrs, std::vector<int> inputs) {
+  graph.set_insertion_point(it);
+  graph.set_origin(it->origin);
+  const int fused = graph.emit(op, std::move(attrs), std::move(inputs));
+  graph.clear_insertion_point();
+  graph.supersede(it->outputs[0], fused);
+  return --graph.erase(it);
+}
+
+// act_mul's name of an activation node; "" when it has none.
+std::string activation(const Node& node) {
+  if (node.op == "relu") return "relu";
+  if (node.op == "silu" && attr_or<double>(node.attrs, "alpha", 1.0) == 1.0) return "silu";
+  if (node.op != "gelu") return "";
+  return attr_or<std::string>(node.attrs, "approximate", "none") == "tanh" ? "gelu_tanh" : "gelu";
+}
+
+int run(Graph& graph) {
+  int changes = 0;
+  for (auto it = graph.nodes().begin(); it != graph.nodes().end(); ++it) {
+    if (it->op != "mul") continue;
+    for (size_t side = 0; side < 2; ++side) {
+      const int a = it->inputs[side], b = it->inputs[1 - side];
+      const Node* from = producer(graph, a);
+      if (!from || !(graph.type(a) == graph.type(b))) continue;
+      if (from->op == "sigmoid" && from->inputs[0] == b) {
+        it = replace(graph, it, "silu", {}, {b});
+        ++changes;
+        break;
+      }
+      const std::string name = activation(*from);
+      // An activation that is read elsewhere too is computed anyway.
+      if (name.empty() || graph.is_output(a) || graph.consumers(a).size() != 1) continue;
+      const int gate = from->inputs[0];
+      it = replace(graph, it, "act_mul", {{"activation", name}}, {gate, b});
+      ++changes;
+      break;
+    }
+  }
+  return changes;
+}
+
+}  // namespace
+
+// x * sigmoid(x) -> silu; activation(gate) * up -> act_mul. What is left behind unused is dead
+// code.
+const PassDef& fuse_act_mul_pass() {
+  static const PassDef pass = {"fuse_act_mul", run};
+  return pass;
+}
+
+}  // namespace ingot
