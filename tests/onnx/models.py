@@ -63,13 +63,15 @@ def light(name):
     del graph.node[:]
     graph.node.extend(nodes)
     del graph.initializer[:]
-    graph.initializer.extend(t for t in kept if t.name not in filled)
+    used = {name for node in nodes for name in node.input}
+    graph.initializer.extend(t for t in kept if t.name in used and t.name not in filled)
+    filled = {name: weight for name, weight in filled.items() if name in used}
     graph.initializer.extend(numpy_helper.from_array(w, n) for n, w in filled.items())
     del graph.output[:]
     graph.output.append(value(softmax.input[0], None))
     inputs = {}
     for entry in list(graph.input):
-        if entry.name in filled:
+        if entry.name in filled or entry.name.endswith("__SHAPE"):
             graph.input.remove(entry)
         elif entry.name not in {t.name for t in graph.initializer}:
             shape = [d.dim_value for d in entry.type.tensor_type.shape.dim]

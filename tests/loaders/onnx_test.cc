@@ -1,0 +1,89 @@
+#include "loaders/onnx.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+
+namespace ingot {
+namespace {
+
+std::string seed(const std::string& name) {
+  return read_file(std::string(INGOT_TEST_DATA) + "/../fuzz/corpus/onnx/" + name + ".onnx");
+}
+
+OnnxModel parse(const std::string& bytes, const OnnxOptions& options = {}) {
+  return parse_onnx(std::as_bytes(std::span(bytes.data(), bytes.size())), "seed.onnx", options);
+}
+
+std::vector<std::string> ops(const Graph& graph) {
+  std::vector<std::string> out;
+  for (const Node& node : graph.nodes()) out.push_back(node.op);
+  return out;
+}
+
+using Names = std::vector<std::string>;
+
+TEST(onnx, network_becomes_operators_and_linear) {
+  const OnnxModel model = parse(seed("cnn"));
+  EXPECT_EQ(model.inputs, Names{"x"});
+  EXPECT_EQ(model.outputs, Names{"y"});
+  EXPECT_EQ(ops(*model.graph),
+            (Names{"conv", "relu", "max_pool", "reduce_mean", "reshape", "linear"}));
+  EXPECT_EQ(type_text(model.graph->type(model.graph->outputs()[0])), "float32[1, 3]");
+}
+
+TEST(onnx, shape_arithmetic_is_folded) {
+  const OnnxModel model = parse(seed("shapes"));
+  EXPECT_EQ(type_text(model.graph->type(model.graph->outputs()[0])), "float32[2, 12]");
+  const Names nodes = ops(*model.graph);
+  EXPECT_EQ(std::count(nodes.begin(), nodes.end(), "concat"), 0);
+}
+
+TEST(onnx, known_inputs_become_constants) {
+  uint8_t yes = 1;
+  OnnxOptions options;
+  options.constants["c"] = {DType::kBool, {}, reinterpret_cast<std::byte*>(&yes)};
+  const OnnxModel model = parse(seed("if"), options);
+  EXPECT_EQ(model.inputs, Names{"x"});
+  EXPECT_EQ(ops(*model.graph), Names{"relu"});
+  EXPECT_EQ(model.graph->subgraph_count(), 0u);
+}
+
+TEST(onnx, control_flow_keeps_bodies_and_captures) {
+  const OnnxModel branch = parse(seed("if"));
+  EXPECT_EQ(ops(*branch.graph), Names{"if"});
+  ASSERT_EQ(branch.graph->subgraph_count(), 2u);
+  EXPECT_EQ(branch.graph->subgraph(0).inputs().size(), 1u);  // captures x
+  EXPECT_EQ(branch.graph->subgraph(1).inputs().size(), 1u);
+  const OnnxModel loop = parse(seed("loop"));
+  EXPECT_EQ(ops(*loop.graph), Names{"loop"});
+  EXPECT_EQ(loop.graph->subgraph(0).inputs().size(), 3u);  // iteration, condition, carried
+}
+
+TEST(onnx, functions_are_inlined) {
+  EXPECT_EQ(ops(*parse(seed("function")).graph), (Names{"mul", "softmax"}));
+}
+
+// Every truncation and every flipped bit of every seed imports or ends in an Error.
+TEST(onnx, damaged_files_never_crash) {
+  int refused = 0;
+  for (const char* name : {"cnn", "shapes", "if", "loop", "function"}) {
+    const std::string good = seed(name);
+    for (size_t i = 0; i < good.size(); ++i) {
+      for (int bit = -1; bit < 8; ++bit) {
+        std::string bad = bit < 0 ? good.substr(0, i) : good;
+        if (bit >= 0) bad[i] = static_cast<char>(bad[i] ^ (1 << bit));
+        try {
+          parse(bad);
+        } catch (const Error& error) {
+          ++refused;
+          EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos);
+        }
+      }
+    }
+  }
+  EXPECT_GT(refused, 1000);
+}
+
+}  // namespace
+}  // namespace ingot
