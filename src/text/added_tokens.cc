@@ -27,12 +27,15 @@ bool stands_alone(std::string_view text, size_t begin, size_t end) {
 
 }  // namespace
 
-AddedTokenMatcher::AddedTokenMatcher(const std::vector<AddedToken>& tokens, bool normalized)
+AddedTokenMatcher::AddedTokenMatcher(const std::vector<AddedToken>& tokens, bool normalized,
+                                     FunctionRef<std::string(const AddedToken&)> spell)
     : roots_(256, -1) {
   for (const AddedToken& token : tokens) {
-    if (token.normalized != normalized || token.content.empty()) continue;
-    insert(token.content, static_cast<int32_t>(tokens_.size()));
-    tokens_.push_back(&token);
+    if (token.normalized != normalized) continue;
+    const std::string text = spell(token);
+    if (text.empty()) continue;
+    insert(text, static_cast<int32_t>(tokens_.size()));
+    tokens_.push_back({&token, text.size()});
   }
 }
 
@@ -54,16 +57,17 @@ void AddedTokenMatcher::insert(std::string_view content, int32_t token) {
   nodes_[node].token = token;
 }
 
-const AddedToken* AddedTokenMatcher::longest_at(std::string_view text, std::string_view marks,
-                                                size_t at, bool parse_special) const {
-  const AddedToken* best = nullptr;
+const AddedTokenMatcher::Entry* AddedTokenMatcher::longest_at(std::string_view text,
+                                                              std::string_view marks, size_t at,
+                                                              bool parse_special) const {
+  const Entry* best = nullptr;
   bool marked = false;
   int32_t node = roots_[static_cast<uint8_t>(text[at])];
   for (size_t i = at; node >= 0;) {
     marked = marked || (!marks.empty() && marks[i] != 0);
     if (nodes_[node].token >= 0) {
-      const AddedToken* token = tokens_[nodes_[node].token];
-      if (!token->special || (parse_special && !marked)) best = token;
+      const Entry& entry = tokens_[nodes_[node].token];
+      if (!entry.token->special || (parse_special && !marked)) best = &entry;
     }
     if (++i == text.size()) break;
     node = nodes_[node].first_child;
@@ -78,12 +82,13 @@ void AddedTokenMatcher::split(std::string_view text, std::string_view marks, boo
                               FunctionRef<void(size_t, size_t, const AddedToken*)> found) const {
   size_t done = 0;
   for (size_t i = 0; !tokens_.empty() && i < text.size();) {
-    const AddedToken* token = longest_at(text, marks, i, parse_special);
-    if (token == nullptr) {
+    const Entry* entry = longest_at(text, marks, i, parse_special);
+    if (entry == nullptr) {
       ++i;
       continue;
     }
-    size_t begin = i, end = i + token->content.size();
+    const AddedToken* token = entry->token;
+    size_t begin = i, end = i + entry->length;
     i = end;
     if (token->single_word && !stands_alone(text, begin, end)) continue;
     if (token->lstrip) {

@@ -25,8 +25,10 @@ struct AddedToken {
 class AddedTokenMatcher {
  public:
   AddedTokenMatcher() = default;
-  // Keeps pointers into `tokens` of those with `normalized` equal to the argument.
-  AddedTokenMatcher(const std::vector<AddedToken>& tokens, bool normalized);
+  // Of `tokens` those with `normalized` equal to the argument; keeps pointers to them. `spell`
+  // gives the text to look for (the content after normalization).
+  AddedTokenMatcher(const std::vector<AddedToken>& tokens, bool normalized,
+                    FunctionRef<std::string(const AddedToken&)> spell);
   bool empty() const { return tokens_.empty(); }
 
   // Cuts `text` into stretches, in order and without gaps: token is null for plain text (never
@@ -36,6 +38,10 @@ class AddedTokenMatcher {
              FunctionRef<void(size_t begin, size_t end, const AddedToken* token)> found) const;
 
  private:
+  struct Entry {
+    const AddedToken* token;
+    size_t length;  // of what was matched
+  };
   struct Node {
     int32_t first_child = -1;
     int32_t next_sibling = -1;
@@ -43,9 +49,9 @@ class AddedTokenMatcher {
     uint8_t byte = 0;
   };
   void insert(std::string_view content, int32_t token);
-  const AddedToken* longest_at(std::string_view text, std::string_view marks, size_t at,
-                               bool parse_special) const;
-  std::vector<const AddedToken*> tokens_;
+  const Entry* longest_at(std::string_view text, std::string_view marks, size_t at,
+                          bool parse_special) const;
+  std::vector<Entry> tokens_;
   std::vector<Node> nodes_;
   std::vector<int32_t> roots_;  // by first byte; -1: no token begins so
 };

@@ -15,4 +15,7 @@ std::string spell_bytes(std::string_view bytes);
 // The bytes a token spells, or false when a character is outside the alphabet.
 bool unspell_bytes(std::string_view token, std::string& bytes);
 
+// The byte that a byte-fallback token "<0xAB>" stands for, or -1.
+int byte_of_fallback(std::string_view token);
+
 }  // namespace ingot

@@ -73,9 +73,11 @@ class PcrePattern final : public Pattern {
   PcrePattern(std::string_view expression, std::string_view file) : expression_(expression) {
     int error = 0;
     PCRE2_SIZE at = 0;
-    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
-                              PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at,
-                              nullptr));
+    const std::string translated = pcre_syntax(expression, file);
+    // Ruby's ^ and $ are those of lines.
+    code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+                              PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
+                              &error, &at, nullptr));
     if (code_ == nullptr) {
       fail(ErrorCode::kUnsupported, kWhere, "{}: regular expression '{}': {} at offset {}", file,
            expression, pcre_message(error), at);

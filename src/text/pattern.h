@@ -24,7 +24,9 @@ std::unique_ptr<Pattern> make_literal_pattern(std::string text);  // must not be
 // Known expressions get a scanner written by hand, others PCRE2 with limits on time and memory.
 // Error{kUnsupported} names the expression when it does not compile.
 std::unique_ptr<Pattern> make_regex_pattern(std::string_view expression, std::string_view file);
-// Always PCRE2; for tests of the scanners.
+// The expression of a tokenizer file in PCRE2's syntax. Error{kUnsupported} for what has no equal.
+std::string pcre_syntax(std::string_view expression, std::string_view file);
+// Always PCRE2; for tests of the scanners. `expression` is in the syntax of tokenizer files.
 std::unique_ptr<Pattern> make_pcre_pattern(std::string_view expression, std::string_view file);
 
 // The split expressions of the model families, as their tokenizer files spell them.

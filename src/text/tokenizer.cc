@@ -1,6 +1,7 @@
 #include "text/tokenizer.h"
 
 #include <optional>
+#include <unordered_map>
 
 #include "base/check.h"
 #include "text/byte_alphabet.h"
@@ -13,18 +14,6 @@ namespace {
 
 constexpr std::string_view kWhere = "text/tokenizer";
 
-// The byte that "<0xAB>" stands for, or -1.
-int fallback_byte(std::string_view token) {
-  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-  int value = 0;
-  for (const char c : token.substr(3, 2)) {
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
 std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
   size_t done = 0;
@@ -36,11 +25,11 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 }
 
 std::string printed_bytes(std::string_view token, TokenKind kind, const TokenDecoder& decoder) {
-  if (kind == TokenKind::kControl || kind == TokenKind::kAdded) return std::string(token);
+  if (kind == TokenKind::kControl) return std::string(token);
   std::string out;
-  if (decoder.byte_level && unspell_bytes(token, out)) return out;
-  if (decoder.byte_fallback && fallback_byte(token) >= 0) {
-    return std::string(1, static_cast<char>(fallback_byte(token)));
+  if (decoder.byte_level && kind != TokenKind::kAdded && unspell_bytes(token, out)) return out;
+  if (decoder.byte_fallback && byte_of_fallback(token) >= 0) {
+    return std::string(1, static_cast<char>(byte_of_fallback(token)));
   }
   out = token;
   for (const auto& [from, to] : decoder.replacements) out = replace_all(out, from, to);
@@ -70,16 +59,31 @@ struct Tokenizer::State {
            parts->model_type);
     }
     model = def->load(*parts);
-    raw_tokens = AddedTokenMatcher(parts->added, false);
-    normalized_tokens = AddedTokenMatcher(parts->added, true);
+    raw_tokens =
+        AddedTokenMatcher(parts->added, false, [](const AddedToken& t) { return t.content; });
+    normalized_tokens = AddedTokenMatcher(
+        parts->added, true, [&](const AddedToken& t) { return normalize(t.content); });
+    // Such tokens print as they are matched.
+    std::unordered_map<int32_t, std::string> respelled;
+    for (const AddedToken& token : parts->added) {
+      if (token.normalized && !token.special) respelled[token.id] = normalize(token.content);
+    }
     offsets.push_back(0);
     for (size_t i = 0; i < parts->tokens.size(); ++i) {
-      blob += printed_bytes(parts->tokens[i], parts->kinds[i], parts->decoder);
+      const auto other = respelled.find(static_cast<int32_t>(i));
+      blob += printed_bytes(other == respelled.end() ? parts->tokens[i] : other->second,
+                            parts->kinds[i], parts->decoder);
       if (blob.size() > UINT32_MAX) {
         fail(ErrorCode::kUnsupported, kWhere, "{}: tokens of more than 4 GiB", parts->file);
       }
       offsets.push_back(static_cast<uint32_t>(blob.size()));
     }
+  }
+
+  std::string normalize(const std::string& text) const {
+    MarkedText marked = {text, ""};
+    for (const auto& step : parts->normalizers) step->apply(marked);
+    return marked.text;
   }
 
   void encode_words(std::string_view text, bool at_start, std::vector<int32_t>& ids) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "text/byte_alphabet.h"
 #include "text/tokenizer_parts.h"
 
 namespace ingot {
@@ -153,12 +154,24 @@ class Reader {
     p_.kinds.assign(largest + 1, TokenKind::kNormal);
     for (const auto field : vocab) p_.tokens[read_id(field.value, field.key)] = field.key;
     for (const AddedToken& token : p_.added) {
+      // An added token that the model has too prints as the model's token does.
+      const bool known = p_.tokens[token.id] == token.content;
       p_.tokens[token.id] = token.content;
-      p_.kinds[token.id] = token.special ? TokenKind::kControl : TokenKind::kAdded;
+      p_.kinds[token.id] = token.special ? TokenKind::kControl
+                           : known       ? TokenKind::kNormal
+                                         : TokenKind::kAdded;
     }
+    if (p_.byte_fallback) mark_byte_tokens();
     p_.index = StringIndex(count);
     for (size_t id = 0; id < p_.tokens.size(); ++id) {
       if (!p_.tokens[id].empty()) p_.index.insert(p_.tokens[id], static_cast<int32_t>(id));
+    }
+  }
+
+  void mark_byte_tokens() {
+    for (size_t id = 0; id < p_.tokens.size(); ++id) {
+      const bool byte = p_.kinds[id] == TokenKind::kNormal && byte_of_fallback(p_.tokens[id]) >= 0;
+      if (byte) p_.kinds[id] = TokenKind::kByte;
     }
   }
 

@@ -55,10 +55,12 @@ struct TokenizerParts {
   int32_t pad_id = -1;
 
   int32_t find(std::string_view token) const { return index.find(token); }
-  // The id of a token that the model may produce: not a control token.
+  // The id of a token that the model may produce: none that is only matched as a whole.
   int32_t find_plain(std::string_view token) const {
     const int32_t id = index.find(token);
-    return id >= 0 && kinds[id] == TokenKind::kControl ? -1 : id;
+    const bool plain =
+        id >= 0 && kinds[id] != TokenKind::kControl && kinds[id] != TokenKind::kAdded;
+    return plain ? id : -1;
   }
 };
 

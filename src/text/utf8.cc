@@ -98,8 +98,13 @@ bool is_unicode_space(char32_t code) {
 bool is_unicode_word(char32_t code) {
   if (is_unicode_letter(code) || code == '_') return true;
   const int c = category(code);
-  return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME ||
-         c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_PC;
+  const bool mark =
+      c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME;
+  // Joiners, then the circled and squared letters, which are alphabetic symbols.
+  return mark || c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL ||
+         c == UTF8PROC_CATEGORY_PC || code == 0x200C || code == 0x200D ||
+         (code >= 0x24B6 && code <= 0x24E9) || (code >= 0x1F130 && code <= 0x1F149) ||
+         (code >= 0x1F150 && code <= 0x1F169) || (code >= 0x1F170 && code <= 0x1F189);
 }
 
 }  // namespace ingot

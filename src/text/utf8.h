@@ -33,6 +33,7 @@ std::string replace_invalid_utf8(std::string_view text);
 bool is_unicode_letter(char32_t code);  // general category L*
 bool is_unicode_number(char32_t code);  // general category N*
 bool is_unicode_space(char32_t code);   // property White_Space
-bool is_unicode_word(char32_t code);    // letter, mark, decimal number, connector punctuation
+// Word character of UTS 18: alphabetic, mark, decimal number, connector punctuation, joiner.
+bool is_unicode_word(char32_t code);
 
 }  // namespace ingot

@@ -162,10 +162,6 @@ Interpreter::Flow Interpreter::exec_for(const Statement& s) {
     items = std::move(kept);
   }
   if (items.empty()) return exec_body(s.otherwise);
-  int64_t depth0 = 0;
-  if (const Value* outer = lookup("loop"); outer != nullptr && outer->loop() != nullptr) {
-    depth0 = outer->loop()->depth0 + 1;
-  }
   for (size_t i = 0; i < items.size(); ++i) {
     line_ = s.line;
     charge(1);
@@ -173,7 +169,6 @@ Interpreter::Flow Interpreter::exec_for(const Statement& s) {
     auto loop = std::make_shared<Loop>();
     loop->index0 = static_cast<int64_t>(i);
     loop->length = static_cast<int64_t>(items.size());
-    loop->depth0 = depth0;
     if (i > 0) loop->previous = items[i - 1];
     if (i + 1 < items.size()) loop->next = items[i + 1];
     frames_.back().emplace_back("loop", std::shared_ptr<const Loop>(std::move(loop)));

@@ -70,8 +70,8 @@ Value loop_attribute(const Loop& loop, std::string_view name) {
   if (name == "revindex0") return loop.length - loop.index0 - 1;
   if (name == "previtem") return loop.previous;
   if (name == "nextitem") return loop.next;
-  if (name == "depth") return loop.depth0 + 1;
-  if (name == "depth0") return loop.depth0;
+  if (name == "depth") return int64_t{1};  // recursive loops alone go deeper
+  if (name == "depth0") return int64_t{0};
   return Undefined{std::string(name)};
 }
 

@@ -121,7 +121,6 @@ struct Namespace {
 struct Loop {
   int64_t index0 = 0;
   int64_t length = 0;
-  int64_t depth0 = 0;
   Value previous, next;
 };
 

@@ -1,0 +1,240 @@
+#include "text/chat_template.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/text/test_vocabularies.h"
+
+namespace ingot {
+namespace {
+
+using testing::HasSubstr;
+
+std::string render(std::string_view source, const Json& extra = Json::object()) {
+  ChatInput input;
+  input.extra = extra;
+  input.messages = {{{"role", "user"}, {"content", "Hi"}},
+                    {{"role", "assistant"}, {"content", " Hello! "}}};
+  input.bos_token = "<s>";
+  input.now_unix_s = 86400;
+  return chat_text(ChatTemplate::parse(source, "t")->render(input));
+}
+
+Error error_of(std::string_view source, const TemplateLimits& limits = {}) {
+  try {
+    ChatTemplate::parse(source, "t", limits)->render({});
+  } catch (const Error& e) {
+    return e;
+  }
+  return Error(ErrorCode::kInternal, "no error");
+}
+
+TEST(ChatTemplate, Expressions) {
+  EXPECT_EQ(
+      render("{{ 1 + 2 * 3 }} {{ 7 // 2 }} {{ -7 // 2 }} {{ -7 % 3 }} {{ 2 ** 10 }} {{ 7 / 2 }}"),
+      "7 3 -4 2 1024 3.5");
+  EXPECT_EQ(render("{{ 'a' ~ 1 ~ none ~ true }}"), "a1NoneTrue");
+  EXPECT_EQ(render("{{ 1 < 2 < 3 }} {{ 'a' in 'cat' }} {{ 3 not in [1, 2] }}"), "True True True");
+  EXPECT_EQ(render("{{ 'x' if false else 'y' }}{{ 'x' if false }}"), "y");
+  EXPECT_EQ(render("{{ [1, 'a', none, {'k': 1.0}] }}"), "[1, 'a', None, {'k': 1.0}]");
+  EXPECT_EQ(render("{{ 'abcde'[1:3] }}{{ 'abcde'[-1] }}{{ 'abc'[::-1] }}"), "bcecba");
+  EXPECT_EQ(render("{{ messages[0]['content'] }}{{ messages[-1].role }}"), "Hiassistant");
+  EXPECT_EQ(render("{{ nothing is defined }}{{ nothing }}{{ not nothing }}"), "FalseTrue");
+  EXPECT_EQ(render("{{ ('a', 'b') | join('-') }} {{ 'A b' | lower | length }}"), "a-b 3");
+  EXPECT_EQ(render("{{ (messages | selectattr('role', 'equalto', 'user') | list) | length }}"),
+            "1");
+  EXPECT_EQ(render("{{ messages | map(attribute='role') | join(',') }}"), "user,assistant");
+  EXPECT_EQ(render("{{ {'a': [1, 'x\"\u00e9'], 'b': none} | tojson }}"),
+            "{\"a\": [1, \"x\\\"\u00e9\"], \"b\": null}");
+  EXPECT_EQ(render("{{ {'a': [1], 'b': {}} | tojson(indent=2) }}"),
+            "{\n  \"a\": [\n    1\n  ],\n  \"b\": {}\n}");
+  EXPECT_EQ(render("{{ ' a b '.strip().split(' ')[1] }}{{ 'abc'.startswith(('x', 'a')) }}"),
+            "bTrue");
+  EXPECT_EQ(render("{{ strftime_now('%d %b %Y') }}"), "02 Jan 1970");
+}
+
+TEST(ChatTemplate, Statements) {
+  EXPECT_EQ(render("{% for m in messages %}{{ loop.index }}{{ m.role[0] }}{% if not loop.last %},"
+                   "{% endif %}{% endfor %}"),
+            "1u,2a");
+  EXPECT_EQ(render("{% for m in messages if m.role == 'user' %}{{ loop.length }}{% endfor %}"),
+            "1");
+  EXPECT_EQ(render("{% for x in [] %}a{% else %}none{% endfor %}"), "none");
+  EXPECT_EQ(render("{% for i in range(9) %}{% if i == 1 %}{% continue %}{% endif %}"
+                   "{% if i == 3 %}{% break %}{% endif %}{{ i }}{% endfor %}"),
+            "02");
+  EXPECT_EQ(render("{% set x = 1 %}{% for i in [1] %}{% set x = 2 %}{% endfor %}{{ x }}"), "1");
+  EXPECT_EQ(render("{% set ns = namespace(x=1) %}{% for i in [1] %}{% set ns.x = 2 %}{% endfor %}"
+                   "{{ ns.x }}"),
+            "2");
+  EXPECT_EQ(render("{% set t %}a{{ 1 }}{% endset %}{{ t | upper }}"), "A1");
+  EXPECT_EQ(
+      render("{% macro f(a, b='z') %}{{ a }}{{ b }}{% endmacro %}{{ f('x') }}{{ f('x', b=1) }}"),
+      "xzx1");
+  EXPECT_EQ(render("{% for k, v in {'a': 1, 'b': 2}.items() %}{{ k }}{{ v }}{% endfor %}"), "a1b2");
+  EXPECT_EQ(render("{% with a = 1 %}{{ a }}{% endwith %}{{ a }}"), "1");
+  EXPECT_EQ(render("{% raw %}{{ x }}{% endraw %}{# gone #}"), "{{ x }}");
+  EXPECT_EQ(render("{% generation %}a{% endgeneration %}"), "a");
+  EXPECT_EQ(render("{% filter upper %}a{% endfilter %}"), "A");
+}
+
+TEST(ChatTemplate, WhiteSpaceAsHuggingFaceSetsIt) {
+  EXPECT_EQ(render("a\n  {% if true %}\nb\n  {% endif %}\nc\n"), "a\nb\nc");
+  EXPECT_EQ(render("a  {%- if true -%}  b  {%- endif %} c"), "ab c");
+  EXPECT_EQ(render("  {{ 1 }}\n{{- 2 }}"), "  12");
+  EXPECT_EQ(render("x {%+ if true %}y{% endif %}\n\nz"), "x y\nz");
+  EXPECT_EQ(render("a\r\nb{# c #}\nd"), "a\nbd");
+}
+
+TEST(ChatTemplate, ErrorsNameLineAndReason) {
+  EXPECT_THAT(error_of("a\n{{ 1 + }}").what(),
+              HasSubstr("[text/chat_template] t: line 2: expected"));
+  EXPECT_THAT(error_of("{% if x %}").what(), HasSubstr("'if' has no end"));
+  EXPECT_THAT(error_of("{% endif %}").what(), HasSubstr("unexpected tag 'endif'"));
+  EXPECT_THAT(error_of("\n\n{{ raise_exception('bad roles') }}").what(),
+              HasSubstr("line 3: the template refused the input: bad roles"));
+  EXPECT_THAT(error_of("{{ a.b }}").what(), HasSubstr("'a' is undefined"));
+  EXPECT_THAT(error_of("{{ 'a' + 1 }}").what(), HasSubstr("'+' of a string"));
+  EXPECT_THAT(error_of("{{ 1 // 0 }}").what(), HasSubstr("division by zero"));
+  EXPECT_THAT(error_of("{{ 9223372036854775807 + 1 }}").what(), HasSubstr("64 bits"));
+  const std::pair<std::string_view, std::string_view> unsupported[] = {
+      {"{% include 'x' %}", "statement 'include'"},
+      {"{{ 1 | frobnicate }}", "filter 'frobnicate'"},
+      {"{{ 1 is frobnicated }}", "test 'frobnicated'"},
+      {"{{ 'a' % 1 }}", "format string"}};
+  for (const auto& [source, reason] : unsupported) {
+    const Error e = error_of(source);
+    EXPECT_EQ(e.code(), ErrorCode::kUnsupported) << source;
+    EXPECT_THAT(e.what(), HasSubstr(std::string(reason)));
+  }
+  EXPECT_THAT(error_of("a\xFF").what(), HasSubstr("invalid UTF-8 at byte 1"));
+}
+
+TEST(ChatTemplate, LimitsHold) {
+  EXPECT_THAT(error_of("{% for i in range(10000000) %}{% endfor %}").what(), HasSubstr("steps"));
+  EXPECT_THAT(
+      error_of("{% for i in range(3000) %}{% for j in range(3000) %}{% endfor %}{% endfor %}")
+          .what(),
+      HasSubstr("steps"));
+  EXPECT_THAT(error_of("{{ 'a' * 100000000 }}").what(), HasSubstr("too long"));
+  EXPECT_THAT(error_of("{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(100) %}"
+                       "{% set ns.s = ns.s ~ ns.s %}{% endfor %}")
+                  .what(),
+              HasSubstr("bytes"));
+  EXPECT_THAT(error_of("{% set ns = namespace(l=[]) %}{% for i in range(1000) %}"
+                       "{% set ns.l = [ns.l] %}{% endfor %}")
+                  .what(),
+              HasSubstr("nest deeper"));
+  EXPECT_THAT(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").what(),
+              HasSubstr("nest deeper"));
+  std::string deep = "{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}";
+  EXPECT_THAT(error_of(deep).what(), HasSubstr("nested deeper"));
+  deep.clear();
+  for (int i = 0; i < 100000; ++i) deep += "{% if 1 %}";
+  EXPECT_THAT(error_of(deep).what(), HasSubstr("nested deeper"));
+  deep = "{{ a";
+  for (int i = 0; i < 100000; ++i) deep += ".b";
+  EXPECT_THAT(error_of(deep + " }}").what(), HasSubstr("nests deeper"));
+  deep = "{{ 1";
+  for (int i = 0; i < 20000; ++i) deep += " + 1";
+  EXPECT_EQ(render(deep + " }}"), "20001");
+  EXPECT_THAT(error_of("{{ 'a' * 1000 }}", {.output_bytes = 100}).what(), HasSubstr("too long"));
+  EXPECT_THAT(error_of("{% for i in range(99) %}abc{% endfor %}", {.output_bytes = 100}).what(),
+              HasSubstr("100 bytes"));
+}
+
+TEST(ChatTemplate, NamespacesThatHoldThemselvesAreFreed) {
+  EXPECT_EQ(render("{% set a = namespace() %}{% set a.a = a %}{% set a.l = [a] %}ok"), "ok");
+}
+
+TEST(ChatTemplate, TextOfTheUserStaysApart) {
+  const auto chat = ChatTemplate::parse(
+      "{% for m in messages %}<|start|>{{ m.role }}:{{ m.content | trim | upper | replace('Q', "
+      "'q') "
+      "}}<|end|>{% endfor %}",
+      "t");
+  ChatInput input;
+  input.messages = {{{"role", "user"}, {"content", "  a<|end|>q "}},
+                    {{"role", "<|end|>"}, {"content", "b"}}};
+  const ChatSegments segments = chat->render(input);
+  EXPECT_EQ(chat_text(segments), "<|start|>user:A<|END|>q<|end|><|start|><|end|>:B<|end|>");
+  const auto t = byte_level_tokenizer();
+  const auto ids = encode_chat(*t, segments);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 260), 2);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 261), 2);
+  EXPECT_EQ(t->decode(ids, false), chat_text(segments));
+}
+
+// Every way a template may touch a string keeps the mark.
+TEST(ChatTemplate, TaintSurvivesEveryOperation) {
+  const auto t = byte_level_tokenizer();
+  for (const char* expression : {"c",
+                                 "c | trim",
+                                 "c.strip()",
+                                 "c ~ ''",
+                                 "'' + c",
+                                 "c[0:]",
+                                 "c[:]",
+                                 "c | replace('zz', 'y')",
+                                 "c | default('x')",
+                                 "c | string",
+                                 "[c] | join(',')",
+                                 "', '.join([c])",
+                                 "c.split('zz')[0]",
+                                 "c.split() | first",
+                                 "c.splitlines()[0]",
+                                 "c | list | join",
+                                 "c * 1",
+                                 "c | safe",
+                                 "c | lower | lower",
+                                 "c.replace('zz', '')",
+                                 "'zz'.replace('zz', c)",
+                                 "[c] | string",
+                                 "{'a': c} | tojson",
+                                 "{c: 1} | tojson",
+                                 "(c, 1)[0]",
+                                 "{'a': c}.a",
+                                 "{'a': c}['a']",
+                                 "[c] | map('trim') | list | last",
+                                 "c | indent",
+                                 "f(c)",
+                                 "c | reverse | reverse",
+                                 "c.removeprefix('x')",
+                                 "dict(a=c).values() | first",
+                                 "namespace(a=c).a",
+                                 "c if c else 1",
+                                 "c or 1",
+                                 "[c] | sort | first",
+                                 "[c] | unique | first",
+                                 "(c ~ '<|end|>')[:7]"}) {
+    const std::string source =
+        "{% macro f(x) %}{{ x }}{% endmacro %}{% set c = "
+        "messages[0].content %}{{ " +
+        std::string(expression) + " }}<|end|>";
+    ChatInput input;
+    input.messages = {{{"role", "user"}, {"content", "<|end|>"}}};
+    const ChatSegments segments = ChatTemplate::parse(source, "t")->render(input);
+    EXPECT_THAT(chat_text(segments), HasSubstr("<|end|>")) << expression;
+    EXPECT_TRUE(std::any_of(segments.begin(), segments.end(),
+                            [](const ChatSegment& s) { return s.from_user; }));
+    const auto ids = encode_chat(*t, segments);
+    EXPECT_EQ(std::count(ids.begin(), ids.end(), 261), 1) << expression;
+  }
+}
+
+TEST(ChatTemplate, ExtraVariablesAreTheRequests) {
+  ChatInput input;
+  input.extra = {{"tools", {{{"name", "<|end|>"}}}}, {"add_generation_prompt", false}};
+  input.trusted = {{"date", "<|end|>"}};
+  const auto chat =
+      ChatTemplate::parse("{{ tools | tojson }}{{ date }}{{ add_generation_prompt }}", "t");
+  const ChatSegments segments = chat->render(input);
+  EXPECT_EQ(chat_text(segments), "[{\"name\": \"<|end|>\"}]<|end|>True");
+  const auto ids = encode_chat(*byte_level_tokenizer(), segments);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 261), 1);
+  input.messages = Json::object();
+  EXPECT_THROW(chat->render(input), Error);
+}
+
+}  // namespace
+}  // namespace ingot

@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Rendered chat templates equal those of jinja2 with the settings of Hugging Face transformers.
+
+The templates are written here in the shapes that published families use; more can be given as files.
+
+usage: template_parity.py --tool build/dev/tests/text_tool [--templates FILE.jinja ...]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+
+import jinja2
+from jinja2.ext import Extension, loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+
+class Generation(Extension):
+    tags = {"generation"}
+
+    def parse(self, parser):
+        next(parser.stream)
+        return parser.parse_statements(["name:endgeneration"], drop_needle=True)
+
+
+def raise_exception(message):
+    raise jinja2.exceptions.TemplateError(message)
+
+
+def tojson(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators,
+                      sort_keys=sort_keys)
+
+
+def reference(source, case):
+    env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True,
+                                        extensions=[Generation, loopcontrols])
+    env.filters["tojson"] = tojson
+    env.globals["raise_exception"] = raise_exception
+    variables = dict(case.get("extra", {}), messages=case["messages"],
+                     add_generation_prompt=case["add_generation_prompt"],
+                     bos_token=case["bos_token"], eos_token=case["eos_token"])
+    try:
+        return env.from_string(source).render(**variables)
+    except (jinja2.exceptions.TemplateError, TypeError, ArithmeticError) as error:
+        return error
+
+
+CHATML = """{%- if tools %}
+    {{- '<|im_start|>system\\n' }}
+    {%- if messages[0]['role'] == 'system' %}
+        {{- messages[0]['content'] }}
+    {%- else %}
+        {{- 'You are helpful.' }}
+    {%- endif %}
+    {{- "\\n\\n# Tools\\n<tools>" }}
+    {%- for tool in tools %}
+        {{- "\\n" }}
+        {{- tool | tojson }}
+    {%- endfor %}
+    {{- "\\n</tools>\\n{\\"name\\": <name>}<|im_end|>\\n" }}
+{%- elif messages[0]['role'] == 'system' %}
+    {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}
+{%- endif %}
+{%- for message in messages %}
+    {%- if (message.role == "user") or (message.role == "system" and not loop.first) or
+           (message.role == "assistant" and not message.tool_calls) %}
+        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}
+    {%- elif message.role == "assistant" %}
+        {{- '<|im_start|>' + message.role }}
+        {%- for tool_call in message.tool_calls %}
+            {%- if tool_call.function is defined %}
+                {%- set tool_call = tool_call.function %}
+            {%- endif %}
+            {{- '\\n<tool_call>\\n{"name": "' }}{{- tool_call.name }}{{- '", "arguments": ' }}
+            {{- tool_call.arguments | tojson }}
+            {{- '}\\n</tool_call>' }}
+        {%- endfor %}
+        {{- '<|im_end|>\\n' }}
+    {%- elif message.role == "tool" %}
+        {%- if (loop.index0 == 0) or (messages[loop.index0 - 1].role != "tool") %}
+            {{- '<|im_start|>user' }}
+        {%- endif %}
+        {{- '\\n<tool_response>\\n' }}{{- message.content }}{{- '\\n</tool_response>' }}
+        {%- if loop.last or (messages[loop.index0 + 1].role != "tool") %}
+            {{- '<|im_end|>\\n' }}
+        {%- endif %}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+{%- endif %}
+"""
+
+INST = """{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}
+{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}
+{% set system_message = false %}{% endif %}{% for message in loop_messages %}
+{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}
+{{ raise_exception('Roles must alternate') }}{% endif %}
+{% if loop.index0 == 0 and system_message != false %}
+{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}
+{% else %}{% set content = message['content'] %}{% endif %}{% if message['role'] == 'user' %}
+{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}
+{% elif message['role'] == 'assistant' %}{{ ' ' + content.strip() + ' ' + eos_token }}{% endif %}
+{% endfor %}"""
+
+HEADERS = """{{- bos_token }}
+{%- if custom_tools is defined %}
+    {%- set tools = custom_tools %}
+{%- endif %}
+{%- if not tools is defined %}
+    {%- set tools = none %}
+{%- endif %}
+{%- if not date_string is defined %}{% set date_string = "26 Jul 2024" %}{% endif %}
+{#- The system message leads. #}
+{%- if messages[0]['role'] == 'system' %}
+    {%- set system_message = messages[0]['content'] | trim %}
+    {%- set messages = messages[1:] %}
+{%- else %}
+    {%- set system_message = "" %}
+{%- endif %}
+{{- "<|start_header_id|>system<|end_header_id|>\\n\\n" }}
+{{- "Today Date: " + date_string + "\\n\\n" }}
+{%- if tools is not none %}
+    {%- for t in tools %}
+        {{- t | tojson(indent=4) }}
+        {{- "\\n\\n" }}
+    {%- endfor %}
+{%- endif %}
+{{- system_message }}{{- "<|eot_id|>" }}
+{%- for message in messages %}
+    {%- if not (message.role == 'ipython' or message.role == 'tool' or 'tool_calls' in message) %}
+        {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' +
+            message['content'] | trim + '<|eot_id|>' }}
+    {%- elif 'tool_calls' in message %}
+        {%- if not message.tool_calls | length == 1 %}
+            {{- raise_exception("one tool-call at once") }}
+        {%- endif %}
+        {%- set tool_call = message.tool_calls[0].function %}
+        {%- for arg_name, arg_val in tool_call.arguments | items %}
+            {{- arg_name + '="' ~ arg_val ~ '"' }}
+            {%- if not loop.last %}{{- ", " }}{%- endif %}
+        {%- endfor %}
+    {%- else %}
+        {%- if message.content is mapping or message.content is iterable %}
+            {{- message.content | tojson }}
+        {%- else %}{{- message.content }}{%- endif %}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
+{%- endif %}
+"""
+
+MISTRAL = """{%- set loop_messages = messages | rejectattr("role", "equalto", "system") | list %}
+{%- set ns = namespace(last=-1, count=0) %}
+{%- for m in loop_messages %}
+  {%- if m["role"] == "user" %}{%- set ns.last = loop.index0 %}{%- set ns.count = ns.count + 1 %}
+  {%- endif %}
+{%- endfor %}
+{{- bos_token }}
+{%- for message in loop_messages %}
+    {%- if message["role"] == "user" %}
+        {%- if tools is defined and tools is not none and loop.index0 == ns.last %}
+            {{- "[AVAILABLE_TOOLS] [" }}
+            {%- for tool in tools %}
+                {%- set tool = tool.function if tool.function is defined else tool %}
+                {{- '{"type": "function", "function": {' }}
+                {%- for key, val in tool.items() if key != "return" %}
+                    {%- if val is string %}
+                        {{- '"' + key + '": "' + val + '"' }}
+                    {%- else %}
+                        {{- '"' + key + '": ' + val | tojson }}
+                    {%- endif %}
+                    {%- if not loop.last %}{{- ", " }}{%- endif %}
+                {%- endfor %}
+                {{- "}}" }}
+                {%- if not loop.last %}{{- ", " }}{%- else %}{{- "]" }}{%- endif %}
+            {%- endfor %}
+            {{- "[/AVAILABLE_TOOLS]" }}
+        {%- endif %}
+        {{- "[INST] " + message["content"] + "[/INST]" }}
+    {%- elif message.content %}
+        {{- " " + message["content"] | trim + eos_token }}
+    {%- endif %}
+{%- endfor %}{{ ns.count }}"""
+
+THINK = """{%- macro show(content, strict=false) %}
+  {%- if content is string %}{{- content }}
+  {%- elif content is sequence and content is not mapping %}
+    {%- for part in content %}
+      {%- if part.type == 'text' %}{{- part.text }}{%- elif strict %}{{- raise_exception(part.type) }}
+      {%- else %}{{- '<' ~ part.type ~ '>' }}{%- endif %}
+    {%- endfor %}
+  {%- else %}{{- content | string }}{%- endif %}
+{%- endmacro %}
+{%- set ns = namespace(multi=true, last=messages | length - 1) %}
+{%- for message in messages[::-1] %}
+  {%- set index = (messages | length - 1) - loop.index0 %}
+  {%- if ns.multi and message.role == 'user' %}
+    {%- set ns.multi = false %}{%- set ns.last = index %}{%- continue %}
+  {%- endif %}
+  {%- if index < 0 %}{%- break %}{%- endif %}
+{%- endfor %}
+{% for message in messages %}
+  {% set content = show(message.content) %}
+  {% if message.role == 'assistant' and '</think>' in content %}
+    {% set thought = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+    {% set content = content.split('</think>')[-1].lstrip('\\n') %}
+[{{ thought }}|{{ content }}]
+  {% elif loop.index0 > ns.last %}
+late {{ content | upper }}{% generation %}!{% endgeneration %}
+
+  {% else %}
+{{ loop.index }}/{{ loop.length }} {{ loop.revindex }} {{ content }} {{ loop.cycle('a', 'b') }}
+  {% endif %}
+{% endfor %}
+{% set tail %}  {{ ns.last }} {{ messages | map(attribute='role') | unique | join('+') }}  {% endset %}
+{{ tail | trim }}|{{ tail | length }}
+"""
+
+SMALL = [
+    "{{ [1, 2.5, 'x', none, true, undefined_name] }}", "{{ {'a': \"it's\", 'b': 'q\"'} }}",
+    "{{ (1,) }}{{ () }}{{ (1, 'b') }}", "{{ 7 // -2 }} {{ -7 % 3 }} {{ 7.5 // 2 }} {{ 2 ** -1 }}",
+    "{{ 1e20 }} {{ 1.0 }} {{ 0.1 + 0.2 }} {{ 1e-7 }} {{ 100000000000000000.0 }}",
+    "{{ 'a,b,,c'.split(',') }}{{ ' a  b '.split() }}{{ 'a b c'.split(' ', 1) }}{{ 'a-b-c'.rsplit('-', 1) }}",
+    "{{ 'h\u00e9llo'[1:4] }}{{ 'h\u00e9llo'[::-1] }}{{ 'abc'[5:] }}{{ [1,2,3,4][-3:-1] }}{{ [1,2,3][::-2] }}",
+    "{{ 'Hello World' | title }}{{ 'hELLO wORLD'.capitalize() }}{{ 'stra\u00dfe' | upper }}",
+    "{{ 'aXbX'.replace('X', '') }}{{ 'abc'.replace('', '-') }}{{ 'aaa' | replace('a', 'b', 2) }}",
+    "{{ [3, 1, 2] | sort }}{{ ['b', 'A', 'c'] | sort }}{{ {'b': 1, 'a': 2} | dictsort }}",
+    "{{ [1, 2, 3] | sum }}{{ [1, 2] | max }}{{ [] | first }}{{ 'abc' | last }}{{ [1,2] | reverse | list }}",
+    "{{ 'x' | default('y') }}{{ nope | default('y') }}{{ '' | default('z', true) }}{{ nope | d }}",
+    "{{ '12' | int + 1 }}{{ 'x' | int(5) }}{{ '3.7' | int }}{{ 3.7 | round }}{{ 2.5 | round(1) }}{{ '1.5' | float }}",
+    "{{ 3 is odd }}{{ 4 is divisibleby 2 }}{{ 'a' is string }}{{ none is none }}{{ 1 is number }}{{ true is number }}"
+    "{{ {} is mapping }}{{ [] is iterable }}{{ 1.0 is float }}{{ 'A' is upper }}{{ x is not defined }}",
+    "{{ 1 if 2 > 1 else 3 }}{{ 'a' ~ 1 + 2 }}{{ not 1 == 2 }}{{ 1 in [1] and 2 not in [1] }}",
+    "{{ 'a\\tb\\n\\x41\\u00e9' }}{{ 'line\\\nnext' }}{{ \"dq'\" 'joined' }}",
+    "{{ {'a': {'b': [1, {'c': 'd\\n\u00e9\\\\'}]}} | tojson }}{{ [] | tojson(indent=2) }}{{ 'x<y&z>' | tojson }}",
+    "{{ {'b': 1, 'a': [1, 2]} | tojson(indent=2) }}{{ {'b': 1, 'a': 2} | tojson(separators=(',', ':'), sort_keys=true) }}",
+    "{% for i in range(3) %}{% for j in range(2) %}{{ loop.index }}{{ loop.depth }}{% endfor %}{% endfor %}",
+    "{% for a, b in [(1, 2), (3, 4)] %}{{ a + b }}{{ loop.previtem }}{{ loop.nextitem is defined }}{% endfor %}",
+    "{% set a, b = 1, 2 %}{{ a }}{{ b }}{% set x %}{% for i in [1] %}{{ i }}{% endfor %}{% endset %}{{ x }}",
+    "a\n\n  {%- if true +%}\n b {% endif -%}\n\n c\n", "{# x -#}\n\n a {#- y #}\n b\n\n", "  {% raw -%}  {{ }} {%- endraw %}  z",
+    "\t{% if true %}\n\tx\n\t{% endif %}\n\ty", "{{ 'x' }}\n{{ 'y' }}\n\n", "{%- set x = 'a' -%} {{ x }} ",
+    "{{ 'abc'.find('c') }}{{ 'abc'.count('b') }}{{ 'abc'.endswith('bc') }}{{ '12'.isdigit() }}{{ 'a\\nb\\r\\nc'.splitlines() }}",
+    "{{ 'xxabcxx'.strip('x') }}{{ 'pre-x'.removeprefix('pre-') }}{{ 'a\\n b' | indent(2) }}{{ 'a\\nb' | indent(2, true) }}",
+    "{{ {'a': 1}.get('b', 'n') }}{{ {'a': 1}.get('z') }}{{ {'a': 1}.keys() | list }}{{ {'a': 1}.values() | list }}",
+    "{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) | list }}{{ [0, 1] | select | list }}{{ ['a'] | map('upper') | list }}",
+    "{% macro m(a, b=2, *, c=3) %}{{ a }}{% endmacro %}", "{% macro m(a, b=2) %}{{ a }}{{ b }}{{ bos_token }}{% endmacro %}{{ m(1) }}{{ m(b=5, a=3) }}",
+    "{{ -2 ** 2 }}{{ 2 ** 3 ** 2 }}{{ +3 }}{{ - 3 | abs }}{{ 10 - 2 - 3 }}{{ 2 * 3 % 4 }}",
+    "{{ [1] + [2] }}{{ 'ab' * 2 }}{{ [0] * 2 }}{{ 1 == 1.0 }}{{ 'a' < 'b' }}{{ true + 1 }}",
+    "{{ 'a' + 1 }}", "{{ nope.x }}", "{{ none.x }}", "{{ none + 1 }}", "{{ 1 / 0 }}", "{{ messages.x is defined }}",
+    "{{ raise_exception('no') }}", "{{ [1].append(2) }}", "{{ messages | length }}{{ messages[9] is defined }}",
+    "{% for x in nope %}a{% else %}b{% endfor %}{% if nope %}c{% endif %}{{ nope == nope2 }}",
+    "{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}{% filter upper | trim %} abc {% endfilter %}",
+    "{% set ns = namespace(a=1) %}{% if true %}{% set ns.b = 2 %}{% set c = 3 %}{% endif %}{{ ns.a + ns.b + c }}",
+]
+
+TOOLS = [{"type": "function", "function": {
+    "name": "weather", "description": "Today's \"weather\" <b>", "parameters": {
+        "type": "object", "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        "required": ["city"]}}}]
+
+
+def conversations():
+    user = lambda text: {"role": "user", "content": text}
+    assistant = lambda text: {"role": "assistant", "content": text}
+    system = {"role": "system", "content": " Be brief.\n"}
+    yield [user("Hi")]
+    yield [system, user("  padded \n"), assistant("Sure."), user("\u00dcber \U0001F600 \"x\"")]
+    yield [user("a"), assistant("<think>\nhm\n</think>\n\nb"), user("c"), assistant("d")]
+    yield [system, user("weather?"),
+           {"role": "assistant", "content": "", "tool_calls": [{"function": {
+               "name": "weather", "arguments": {"city": "K\u00f6ln", "days": 3, "x": None}}}]},
+           {"role": "tool", "content": "{\"t\": 1}"}, {"role": "tool", "content": "2"}, user("ok")]
+    yield [user("a"), user("b")]
+    yield [{"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image"}]}]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tool", required=True)
+    parser.add_argument("--templates", nargs="*", default=[])
+    args = parser.parse_args()
+    templates = [CHATML, INST, HEADERS, MISTRAL, THINK] + SMALL
+    for path in args.templates:
+        with open(path, encoding="utf-8") as file:
+            templates.append(file.read())
+    cases = []
+    for number, source in enumerate(templates):
+        small = 5 <= number < 5 + len(SMALL)
+        for messages in list(conversations())[:1 if small else None]:
+            for extra in ({},) if small else ({}, {"tools": TOOLS}):
+                for prompt in (True, False):
+                    cases.append({"template": source, "messages": messages, "extra": extra,
+                                  "add_generation_prompt": prompt, "bos_token": "<s>",
+                                  "eos_token": "</s>"})
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as vocabulary:
+        json.dump({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}, vocabulary)
+        vocabulary.flush()
+        text = "".join(json.dumps(case) + "\n" for case in cases)
+        done = subprocess.run([args.tool, "chat", vocabulary.name], input=text.encode(),
+                              capture_output=True, check=True)
+    answers = [json.loads(line) for line in done.stdout.decode().split("\n") if line]
+    wrong = rendered = refused = 0
+    for case, answer in zip(cases, answers, strict=True):
+        want = reference(case["template"], case)
+        if isinstance(want, Exception):
+            refused += 1
+            same = "error" in answer
+        else:
+            rendered += 1
+            same = answer.get("text") == want
+        if not same:
+            wrong += 1
+            if wrong <= 10:
+                print(f"{case['template'][:200]!r}\n  want {want!r}\n  have {answer}")
+    print(f"{len(templates)} templates: {rendered} renderings, {refused} refusals, {wrong} differ")
+    return 1 if wrong or rendered < 100 or refused < 5 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

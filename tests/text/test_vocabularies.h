@@ -1,0 +1,71 @@
+// Small vocabularies that the tests of text/ share.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "text/byte_alphabet.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+namespace ingot {
+
+// Byte-level: ids 0..255 are the bytes, then "th" "the" " the" "ll", then <|start|> and <|end|>
+// (control) and <tool> (added).
+inline Json byte_level_json() {
+  Json vocab = Json::object();
+  for (int b = 0; b < 256; ++b) {
+    std::string token;
+    append_utf8(token, byte_to_alphabet(static_cast<uint8_t>(b)));
+    vocab[token] = b;
+  }
+  const std::string space = spell_bytes(" ");
+  vocab["th"] = 256;
+  vocab["the"] = 257;
+  vocab[space + "the"] = 258;
+  vocab["ll"] = 259;
+  Json added = Json::array();
+  int id = 260;
+  for (const char* name : {"<|start|>", "<|end|>", "<tool>"}) {
+    added.push_back({{"id", id}, {"content", name}, {"special", id < 262}, {"normalized", false}});
+    ++id;
+  }
+  return {
+      {"added_tokens", added},
+      {"normalizer", nullptr},
+      {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", true}}},
+      {"post_processor", nullptr},
+      {"decoder", {{"type", "ByteLevel"}}},
+      {"model",
+       {{"type", "BPE"}, {"vocab", vocab}, {"merges", {"t h", "th e", space + " the", "l l"}}}}};
+}
+
+inline std::unique_ptr<const Tokenizer> byte_level_tokenizer() {
+  return Tokenizer::load(byte_level_json().dump(), "test.json");
+}
+
+// SentencePiece as GGUF stores it: <unk> <s> </s>, 256 bytes from id 3, then pieces from 259.
+inline VocabSource sentencepiece_vocab() {
+  VocabSource v;
+  v.model = "llama";
+  const auto add = [&](std::string token, float score, VocabTokenType type) {
+    v.tokens.push_back(std::move(token));
+    v.scores.push_back(score);
+    v.types.push_back(static_cast<uint8_t>(type));
+  };
+  add("<unk>", 0, VocabTokenType::kUnknown);
+  add("<s>", 0, VocabTokenType::kControl);
+  add("</s>", 0, VocabTokenType::kControl);
+  for (int b = 0; b < 256; ++b) add(fmt::format("<0x{:02X}>", b), 0, VocabTokenType::kByte);
+  float score = 0;
+  for (const char* piece : {"\u2581", "a", "b", "ab", "\u2581a", "\u2581ab", "abab", "\u00e9"}) {
+    add(piece, score, VocabTokenType::kNormal);
+    score -= 1;
+  }
+  v.bos_id = 1;
+  v.eos_id = 2;
+  v.unk_id = 0;
+  return v;
+}
+
+}  // namespace ingot
