@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Rendered chat templates equal those of jinja2 with the settings of Hugging Face transformers.
 
-The templates are written here in the shapes that published families use; more can be given as files.
+The templates are written here in the shapes that published families use; more can be given as
+files.
 
 usage: template_parity.py --tool build/dev/tests/text_tool [--templates FILE.jinja ...]
 """
@@ -191,7 +192,8 @@ THINK = """{%- macro show(content, strict=false) %}
   {%- if content is string %}{{- content }}
   {%- elif content is sequence and content is not mapping %}
     {%- for part in content %}
-      {%- if part.type == 'text' %}{{- part.text }}{%- elif strict %}{{- raise_exception(part.type) }}
+      {%- if part.type == 'text' %}{{- part.text }}
+      {%- elif strict %}{{- raise_exception(part.type) }}
       {%- else %}{{- '<' ~ part.type ~ '>' }}{%- endif %}
     {%- endfor %}
   {%- else %}{{- content | string }}{%- endif %}
@@ -207,7 +209,8 @@ THINK = """{%- macro show(content, strict=false) %}
 {% for message in messages %}
   {% set content = show(message.content) %}
   {% if message.role == 'assistant' and '</think>' in content %}
-    {% set thought = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+    {% set thought = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1] %}
+    {% set thought = thought.lstrip('\\n') %}
     {% set content = content.split('</think>')[-1].lstrip('\\n') %}
 [{{ thought }}|{{ content }}]
   {% elif loop.index0 > ns.last %}
@@ -217,45 +220,81 @@ late {{ content | upper }}{% generation %}!{% endgeneration %}
 {{ loop.index }}/{{ loop.length }} {{ loop.revindex }} {{ content }} {{ loop.cycle('a', 'b') }}
   {% endif %}
 {% endfor %}
-{% set tail %}  {{ ns.last }} {{ messages | map(attribute='role') | unique | join('+') }}  {% endset %}
+{% set roles = messages | map(attribute='role') | unique %}
+{% set tail %}  {{ ns.last }} {{ roles | join('+') }}  {% endset %}
 {{ tail | trim }}|{{ tail | length }}
 """
 
 SMALL = [
-    "{{ [1, 2.5, 'x', none, true, undefined_name] }}", "{{ {'a': \"it's\", 'b': 'q\"'} }}",
-    "{{ (1,) }}{{ () }}{{ (1, 'b') }}", "{{ 7 // -2 }} {{ -7 % 3 }} {{ 7.5 // 2 }} {{ 2 ** -1 }}",
+    "{{ [1, 2.5, 'x', none, true, undefined_name] }}",
+    '{{ {\'a\': "it\'s", \'b\': \'q"\'} }}',
+    "{{ (1,) }}{{ () }}{{ (1, 'b') }}",
+    "{{ 7 // -2 }} {{ -7 % 3 }} {{ 7.5 // 2 }} {{ 2 ** -1 }}",
     "{{ 1e20 }} {{ 1.0 }} {{ 0.1 + 0.2 }} {{ 1e-7 }} {{ 100000000000000000.0 }}",
-    "{{ 'a,b,,c'.split(',') }}{{ ' a  b '.split() }}{{ 'a b c'.split(' ', 1) }}{{ 'a-b-c'.rsplit('-', 1) }}",
-    "{{ 'h\u00e9llo'[1:4] }}{{ 'h\u00e9llo'[::-1] }}{{ 'abc'[5:] }}{{ [1,2,3,4][-3:-1] }}{{ [1,2,3][::-2] }}",
-    "{{ 'Hello World' | title }}{{ 'hELLO wORLD'.capitalize() }}{{ 'stra\u00dfe' | upper }}",
-    "{{ 'aXbX'.replace('X', '') }}{{ 'abc'.replace('', '-') }}{{ 'aaa' | replace('a', 'b', 2) }}",
+    "{{ 'a,b,,c'.split(',') }}{{ ' a  b '.split() }}{{ 'a b c'.split(' ', 1) }}{{ 'a-b-c'.r"
+    "split('-', 1) }}",
+    "{{ 'h\xe9llo'[1:4] }}{{ 'h\xe9llo'[::-1] }}{{ 'abc'[5:] }}{{ [1,2,3,4][-3:-1] }}{{ [1,"
+    "2,3][::-2] }}",
+    "{{ 'Hello World' | title }}{{ 'hELLO wORLD'.capitalize() }}{{ 'stra\xdfe' | upper }}",
+    "{{ 'aXbX'.replace('X', '') }}{{ 'abc'.replace('', '-') }}{{ 'aaa' | replace('a', 'b', "
+    "2) }}",
     "{{ [3, 1, 2] | sort }}{{ ['b', 'A', 'c'] | sort }}{{ {'b': 1, 'a': 2} | dictsort }}",
-    "{{ [1, 2, 3] | sum }}{{ [1, 2] | max }}{{ [] | first }}{{ 'abc' | last }}{{ [1,2] | reverse | list }}",
-    "{{ 'x' | default('y') }}{{ nope | default('y') }}{{ '' | default('z', true) }}{{ nope | d }}",
-    "{{ '12' | int + 1 }}{{ 'x' | int(5) }}{{ '3.7' | int }}{{ 3.7 | round }}{{ 2.5 | round(1) }}{{ '1.5' | float }}",
-    "{{ 3 is odd }}{{ 4 is divisibleby 2 }}{{ 'a' is string }}{{ none is none }}{{ 1 is number }}{{ true is number }}"
-    "{{ {} is mapping }}{{ [] is iterable }}{{ 1.0 is float }}{{ 'A' is upper }}{{ x is not defined }}",
-    "{{ 1 if 2 > 1 else 3 }}{{ 'a' ~ 1 + 2 }}{{ not 1 == 2 }}{{ 1 in [1] and 2 not in [1] }}",
-    "{{ 'a\\tb\\n\\x41\\u00e9' }}{{ 'line\\\nnext' }}{{ \"dq'\" 'joined' }}",
-    "{{ {'a': {'b': [1, {'c': 'd\\n\u00e9\\\\'}]}} | tojson }}{{ [] | tojson(indent=2) }}{{ 'x<y&z>' | tojson }}",
-    "{{ {'b': 1, 'a': [1, 2]} | tojson(indent=2) }}{{ {'b': 1, 'a': 2} | tojson(separators=(',', ':'), sort_keys=true) }}",
-    "{% for i in range(3) %}{% for j in range(2) %}{{ loop.index }}{{ loop.depth }}{% endfor %}{% endfor %}",
-    "{% for a, b in [(1, 2), (3, 4)] %}{{ a + b }}{{ loop.previtem }}{{ loop.nextitem is defined }}{% endfor %}",
-    "{% set a, b = 1, 2 %}{{ a }}{{ b }}{% set x %}{% for i in [1] %}{{ i }}{% endfor %}{% endset %}{{ x }}",
-    "a\n\n  {%- if true +%}\n b {% endif -%}\n\n c\n", "{# x -#}\n\n a {#- y #}\n b\n\n", "  {% raw -%}  {{ }} {%- endraw %}  z",
-    "\t{% if true %}\n\tx\n\t{% endif %}\n\ty", "{{ 'x' }}\n{{ 'y' }}\n\n", "{%- set x = 'a' -%} {{ x }} ",
-    "{{ 'abc'.find('c') }}{{ 'abc'.count('b') }}{{ 'abc'.endswith('bc') }}{{ '12'.isdigit() }}{{ 'a\\nb\\r\\nc'.splitlines() }}",
-    "{{ 'xxabcxx'.strip('x') }}{{ 'pre-x'.removeprefix('pre-') }}{{ 'a\\n b' | indent(2) }}{{ 'a\\nb' | indent(2, true) }}",
-    "{{ {'a': 1}.get('b', 'n') }}{{ {'a': 1}.get('z') }}{{ {'a': 1}.keys() | list }}{{ {'a': 1}.values() | list }}",
-    "{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) | list }}{{ [0, 1] | select | list }}{{ ['a'] | map('upper') | list }}",
-    "{% macro m(a, b=2, *, c=3) %}{{ a }}{% endmacro %}", "{% macro m(a, b=2) %}{{ a }}{{ b }}{{ bos_token }}{% endmacro %}{{ m(1) }}{{ m(b=5, a=3) }}",
+    "{{ [1, 2, 3] | sum }}{{ [1, 2] | max }}{{ [] | first }}{{ 'abc' | last }}{{ [1,2] | re"
+    "verse | list }}",
+    "{{ 'x' | default('y') }}{{ nope | default('y') }}{{ '' | default('z', true) }}{{ nope "
+    "| d }}",
+    "{{ '12' | int + 1 }}{{ 'x' | int(5) }}{{ '3.7' | int }}{{ 3.7 | round }}{{ 2.5 | round"
+    "(1) }}{{ '1.5' | float }}",
+    "{{ 3 is odd }}{{ 4 is divisibleby 2 }}{{ 'a' is string }}{{ none is none }}{{ 1 is num"
+    "ber }}{{ true is number }}{{ {} is mapping }}{{ [] is iterable }}{{ 1.0 is float }}{{ "
+    "'A' is upper }}{{ x is not defined }}",
+    "{{ 1 if 2 > 1 else 3 }}{{ 'a' ~ 1 + 2 }}{{ not 1 == 2 }}{{ 1 in [1] and 2 not in [1] }"
+    "}",
+    '{{ \'a\\tb\\n\\x41\\u00e9\' }}{{ \'line\\\nnext\' }}{{ "dq\'" \'joined\' }}',
+    "{{ {'a': {'b': [1, {'c': 'd\\n\xe9\\\\'}]}} | tojson }}{{ [] | tojson(indent=2) }}{{ '"
+    "x<y&z>' | tojson }}",
+    "{{ {'b': 1, 'a': [1, 2]} | tojson(indent=2) }}{{ {'b': 1, 'a': 2} | tojson(separators="
+    "(',', ':'), sort_keys=true) }}",
+    "{% for i in range(3) %}{% for j in range(2) %}{{ loop.index }}{{ loop.depth }}{% endfo"
+    "r %}{% endfor %}",
+    "{% for a, b in [(1, 2), (3, 4)] %}{{ a + b }}{{ loop.previtem }}{{ loop.nextitem is de"
+    "fined }}{% endfor %}",
+    "{% set a, b = 1, 2 %}{{ a }}{{ b }}{% set x %}{% for i in [1] %}{{ i }}{% endfor %}{% "
+    "endset %}{{ x }}",
+    "a\n\n  {%- if true +%}\n b {% endif -%}\n\n c\n",
+    "{# x -#}\n\n a {#- y #}\n b\n\n",
+    "  {% raw -%}  {{ }} {%- endraw %}  z",
+    "\t{% if true %}\n\tx\n\t{% endif %}\n\ty",
+    "{{ 'x' }}\n{{ 'y' }}\n\n",
+    "{%- set x = 'a' -%} {{ x }} ",
+    "{{ 'abc'.find('c') }}{{ 'abc'.count('b') }}{{ 'abc'.endswith('bc') }}{{ '12'.isdigit()"
+    " }}{{ 'a\\nb\\r\\nc'.splitlines() }}",
+    "{{ 'xxabcxx'.strip('x') }}{{ 'pre-x'.removeprefix('pre-') }}{{ 'a\\n b' | indent(2) }}"
+    "{{ 'a\\nb' | indent(2, true) }}",
+    "{{ {'a': 1}.get('b', 'n') }}{{ {'a': 1}.get('z') }}{{ {'a': 1}.keys() | list }}{{ {'a'"
+    ": 1}.values() | list }}",
+    "{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) | list }}{{ [0, 1] | select | list "
+    "}}{{ ['a'] | map('upper') | list }}",
+    "{% macro m(a, b=2, *, c=3) %}{{ a }}{% endmacro %}",
+    "{% macro m(a, b=2) %}{{ a }}{{ b }}{{ bos_token }}{% endmacro %}{{ m(1) }}{{ m(b=5, a="
+    "3) }}",
     "{{ -2 ** 2 }}{{ 2 ** 3 ** 2 }}{{ +3 }}{{ - 3 | abs }}{{ 10 - 2 - 3 }}{{ 2 * 3 % 4 }}",
     "{{ [1] + [2] }}{{ 'ab' * 2 }}{{ [0] * 2 }}{{ 1 == 1.0 }}{{ 'a' < 'b' }}{{ true + 1 }}",
-    "{{ 'a' + 1 }}", "{{ nope.x }}", "{{ none.x }}", "{{ none + 1 }}", "{{ 1 / 0 }}", "{{ messages.x is defined }}",
-    "{{ raise_exception('no') }}", "{{ [1].append(2) }}", "{{ messages | length }}{{ messages[9] is defined }}",
-    "{% for x in nope %}a{% else %}b{% endfor %}{% if nope %}c{% endif %}{{ nope == nope2 }}",
-    "{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}{% filter upper | trim %} abc {% endfilter %}",
-    "{% set ns = namespace(a=1) %}{% if true %}{% set ns.b = 2 %}{% set c = 3 %}{% endif %}{{ ns.a + ns.b + c }}",
+    "{{ 'a' + 1 }}",
+    "{{ nope.x }}",
+    "{{ none.x }}",
+    "{{ none + 1 }}",
+    "{{ 1 / 0 }}",
+    "{{ messages.x is defined }}",
+    "{{ raise_exception('no') }}",
+    "{{ [1].append(2) }}",
+    "{{ messages | length }}{{ messages[9] is defined }}",
+    "{% for x in nope %}a{% else %}b{% endfor %}{% if nope %}c{% endif %}{{ nope == nope2 }"
+    "}",
+    "{% with a = 1, b = 2 %}{{ a + b }}{% endwith %}{% filter upper | trim %} abc {% endfil"
+    "ter %}",
+    "{% set ns = namespace(a=1) %}{% if true %}{% set ns.b = 2 %}{% set c = 3 %}{% endif %}"
+    "{{ ns.a + ns.b + c }}",
 ]
 
 TOOLS = [{"type": "function", "function": {
