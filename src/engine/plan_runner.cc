@@ -128,6 +128,7 @@ void PlanRunner::bind_weights() {
     }
     bound.instances.resize(buckets_.size());
     bound.kernels.resize(buckets_.size());
+    bound.bucket_weights.resize(buckets_.size());
   }
 }
 
@@ -171,6 +172,7 @@ void PlanRunner::fill_step(size_t index) {
   BoundStep& bound = steps_[index];
   bound.inputs.resize(step.inputs.size());
   bound.outputs.resize(step.outputs.size());
+  bound.segments.clear();
   for (size_t i = 0; i < step.inputs.size(); ++i) {
     if (step.inputs[i] == kNoValue) continue;
     const bool weight = !bound.weight_views[i].empty();
@@ -261,13 +263,23 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
   bound.instances[bucket] = selection.kernel->prepare(desc, selection.tactic);
   bound.kernels[bucket] = std::string(selection.kernel->name);
   bound.capturable = bound.capturable && selection.kernel->capturable;
+  bound.bucket_weights[bucket] = bound.weight_views;
   shared_.workspace(bound.instances[bucket]->workspace_bytes());
   fill_step(index);
 }
 
 void PlanRunner::prepare_bucket(size_t bucket) {
-  if (!ready_buckets_.insert(bucket).second) return;
-  for (size_t s = 0; s < steps_.size(); ++s) prepare_step(s, bucket);
+  if (bucket == active_bucket_) return;
+  const bool fresh = ready_buckets_.insert(bucket).second;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    if (fresh) {
+      prepare_step(s, bucket);
+    } else if (!steps_[s].bucket_weights[bucket].empty()) {
+      steps_[s].weight_views = steps_[s].bucket_weights[bucket];
+      fill_step(s);
+    }
+  }
+  active_bucket_ = bucket;
 }
 
 void PlanRunner::launch(size_t index, size_t bucket) {

@@ -2,6 +2,7 @@
 // Loop.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
@@ -70,6 +71,8 @@ class PlanRunner {
     std::vector<std::unique_ptr<KernelInstance>> instances;  // by bucket, made on first use
     std::vector<std::string> kernels;                        // by bucket
     std::vector<std::vector<TensorView>> weight_views;       // by input; empty unless a weight
+    // weight_views as each bucket's kernel wants them: layouts may differ from bucket to bucket.
+    std::vector<std::vector<std::vector<TensorView>>> bucket_weights;
     bool capturable = true;
     double microseconds = 0;
   };
@@ -108,8 +111,9 @@ class PlanRunner {
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
   std::vector<BoundStep> steps_;
   std::set<size_t> ready_buckets_;
-  SymbolValues symbols_;  // of the last refresh
-  bool fresh_ = false;    // views_ match symbols_
+  size_t active_bucket_ = SIZE_MAX;  // whose weight layouts the steps hold
+  SymbolValues symbols_;             // of the last refresh
+  bool fresh_ = false;               // views_ match symbols_
   std::vector<std::unique_ptr<PlanRunner>> bodies_;
   std::map<SymbolValues, std::unique_ptr<CapturedGraph>> captures_;
   uint64_t captured_generation_ = 0;
