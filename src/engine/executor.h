@@ -1,8 +1,10 @@
 // Runs a plan on a device: binds it once, then walks its flat step list with a static arena.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,13 @@ struct Adapter {
   double scale = 1.0;
 };
 
+// One step that has just run. The views are valid during the call alone.
+struct StepSeen {
+  size_t index = 0;  // in the outermost plan's steps
+  std::string_view kernel;
+  std::span<const TensorView> outputs;
+};
+
 struct ExecutorOptions {
   SymbolValues limits;  // replaces the engine's default limits, symbol by symbol
   SelectionOptions selection;
@@ -34,6 +43,9 @@ struct ExecutorOptions {
   // far as the next step needs the room, hinted one step ahead, and never packed.
   int64_t weight_memory_limit = 0;
   Comm* comm = nullptr;
+  // Called after each step of the outermost plan, control flow and views left out (comparisons).
+  // Nothing is captured while it is set.
+  std::function<void(const StepSeen&)> on_step;
   bool capture = false;  // replay captured graphs where the device can
 };
 

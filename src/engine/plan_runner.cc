@@ -322,6 +322,10 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
       run_control(s, symbols);
     } else {
       launch(s, bucket);
+      if (shared_.options.on_step && &plan_ == &shared_.engine.plan) {
+        shared_.stream->synchronize();
+        shared_.options.on_step({s, steps_[s].kernels[bucket], steps_[s].outputs});
+      }
     }
     if (profiling_) {
       shared_.stream->synchronize();
@@ -331,8 +335,9 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
 }
 
 bool PlanRunner::try_replay(size_t bucket, const SymbolValues& symbols) {
-  if (!shared_.options.capture || !bodies_.empty()) return false;
-  if (shared_.options.weight_memory_limit > 0) return false;  // pages move between the launches
+  const ExecutorOptions& options = shared_.options;
+  if (!options.capture || options.on_step || !bodies_.empty()) return false;
+  if (options.weight_memory_limit > 0) return false;  // pages move between the launches
   const bool capturable = std::all_of(steps_.begin(), steps_.end(),
                                       [](const BoundStep& step) { return step.capturable; });
   if (!capturable) return false;

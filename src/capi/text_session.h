@@ -1,0 +1,70 @@
+// A text model ready to answer: engine, runner and step loop, with text in and out.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "capi/text_assets.h"
+#include "runtime/engine_runner.h"
+#include "runtime/loop.h"
+
+namespace ingot {
+
+struct SessionOptions {
+  bool reference = false;   // reference kernels only
+  int64_t context = 0;      // most tokens of a sequence; 0: what the model allows
+  int64_t sequences = 1;    // that run together
+  int64_t step_tokens = 0;  // most packed tokens of a step; 0: the engine's limit
+  bool prefix_cache = true;
+};
+
+// Most tokens of one sequence, prompt and answer together, that the engine was made for.
+int64_t engine_context(const Engine& engine);
+
+// Error{kInvalidArgument} unless the prompt leaves room for a token in `context`.
+void check_prompt_fits(size_t prompt_tokens, int64_t context);
+
+struct GenerateInput {
+  std::vector<int32_t> prompt;
+  SamplingParams sampling;
+  std::vector<std::string> stops;             // strings that end the answer; not part of the text
+  const Tokenizer* tokenizer = nullptr;       // null: ids only
+  const std::atomic<bool>* cancel = nullptr;  // looked at between steps
+};
+
+struct Generation {
+  std::vector<int32_t> token_ids;  // the token that ended the answer included
+  std::string text;                // without it
+  FinishReason finish = FinishReason::kNone;
+  std::vector<TokenLogprobs> logprobs;  // one per token if asked for
+  double prefill_ms = 0;                // from submission to the first token
+  double decode_ms = 0;                 // from the first to the last
+};
+
+// Engine thread alone: every call runs steps on the caller.
+class TextSession {
+ public:
+  // KV pages are taken for `sequences` of `context` tokens and no more. `device` outlives this.
+  TextSession(std::shared_ptr<const Engine> engine, Device& device, const SessionOptions& options);
+
+  // Runs one request to its end. `on_text` gets text as it becomes certain (may be empty).
+  // Error{kInvalidArgument} for a prompt that does not fit or parameters out of range;
+  // {kInternal, kOutOfMemory} when steps failed.
+  Generation generate(const GenerateInput& input,
+                      const std::function<void(std::string_view)>& on_text);
+
+  int64_t context() const { return runner_.limits().max_seq_len; }
+  Loop& loop() { return loop_; }
+  Executor& executor() { return runner_.executor(); }
+
+ private:
+  SteadyClock clock_;
+  EngineRunner runner_;
+  Loop loop_;
+};
+
+}  // namespace ingot

@@ -1,0 +1,285 @@
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/generation_flags.h"
+#include "tensor/cpu_isa.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kText =
+    "The engineer wrote down what the machine had done that day: how long each part ran, how much "
+    "it moved, where it waited for another. Then she changed one thing and measured it again. ";
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// Kilobytes of "VmHWM" and the like from the kernel's account of this process; 0 without one.
+int64_t process_memory(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  std::string word;
+  while (status >> word) {
+    if (word != key + ":") continue;
+    int64_t kilobytes = 0;
+    status >> kilobytes;
+    return kilobytes * 1024;
+  }
+  return 0;
+}
+
+class Bench final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    model_.declare(flags);
+    flags.flag("prompt-tokens", &prompt_tokens_, "length of the prompt that prefill is timed on");
+    flags.flag("decode-prompt", &decode_prompt_, "length of the prompt before timed decoding");
+    flags.flag("decode-tokens", &decode_tokens_, "tokens decoded");
+    flags.flag("batch", &batch_, "sequences decoded together, beside one alone");
+    flags.flag("repeat", &repeat_, "runs of each figure; the median counts");
+    flags.flag("random-prompts", &random_prompts_, "seeded random ids instead of a text");
+    flags.flag("seed", &seed_, "of the random prompts");
+    flags.flag("profile", &profile_, "time every step of a prefill and of the decoding");
+  }
+
+  int run() override {
+    if (prompt_tokens_ < 1 || decode_prompt_ < 1 || decode_tokens_ < 2 || batch_ < 1 ||
+        repeat_ < 1) {
+      throw UsageError("lengths, batch and repeat must be at least 1, decode-tokens at least 2");
+    }
+    device_ = make_device(model_.device);
+    const LoadedModel loaded = model_.load(*device_);
+    assets_ = engine_text_assets(*loaded.engine, model_.model);
+    check_lengths(engine_context(*loaded.engine));
+    SessionOptions options;
+    options.context = std::max(prompt_tokens_ + 1, decode_prompt_ + decode_tokens_);
+    options.sequences = batch_;
+    options.reference = model_.reference;
+    options.prefix_cache = false;
+    const Stopwatch ready;
+    TextSession session(loaded.engine, *device_, options);
+    vocab_ = session.loop().limits().vocab_size;
+    Json out = configuration(loaded, session);
+    timed(session, 1, prompt_tokens_, 2);  // binds kernels, touches weights
+    timed(session, batch_, decode_prompt_, 4);
+    out["session_ms"] = ready.ms();
+    measure(session, out);
+    if (profile_) out["profile"] = profiles(session);
+    const Executor::MemoryUse memory = session.executor().memory();
+    out["memory"] = {{"kv_bytes", memory.states},
+                     {"arena_bytes", memory.arena},
+                     {"packed_weight_bytes", memory.owned_weights},
+                     {"rss_bytes", process_memory("VmRSS")},
+                     {"peak_rss_bytes", process_memory("VmHWM")}};
+    out["kernels"] = session.executor().kernels_used();
+    print(out);
+    return 0;
+  }
+
+ private:
+  struct Times {
+    double first_ms = 0;   // from submission until every sequence had its first token
+    double decode_ms = 0;  // from then to the end
+    int64_t decoded = 0;   // tokens in that time
+  };
+
+  void check_lengths(int64_t context) const {
+    const int64_t wanted = std::max(prompt_tokens_ + 1, decode_prompt_ + decode_tokens_);
+    if (wanted <= context) return;
+    fail(ErrorCode::kInvalidArgument, "cli/bench", "{} tokens: the model's context holds {}",
+         wanted, context);
+  }
+
+  std::vector<int32_t> prompt(int64_t length) {
+    std::vector<int32_t> out;
+    const std::vector<int32_t> text = !random_prompts_ && assets_.tokenizer
+                                          ? assets_.tokenizer->encode(kText)
+                                          : std::vector<int32_t>();
+    ++prompts_made_;
+    for (int64_t i = 0; i < length; ++i) {
+      const auto at = static_cast<uint64_t>(i);
+      out.push_back(text.empty() ? static_cast<int32_t>(random_below(
+                                       random_u64(static_cast<uint64_t>(seed_), prompts_made_), at,
+                                       static_cast<uint64_t>(vocab_)))
+                                 : text[(at + prompts_made_) % text.size()]);
+    }
+    return out;
+  }
+
+  Times timed(TextSession& session, int64_t sequences, int64_t length, int64_t tokens) {
+    std::vector<std::shared_ptr<Outbox>> boxes;
+    const Stopwatch watch;
+    for (int64_t s = 0; s < sequences; ++s) {
+      Request request;
+      request.prompt = prompt(length);
+      request.sampling.max_tokens = tokens;
+      request.sampling.ignore_eos = true;
+      boxes.push_back(session.loop().submit(std::move(request)));
+    }
+    Times out;
+    std::vector<int64_t> counts(boxes.size(), 0);
+    size_t started = 0, done = 0;
+    while (done < boxes.size()) {
+      session.loop().step();
+      const bool counting = started == boxes.size();
+      for (size_t b = 0; b < boxes.size(); ++b) {
+        while (const TokenEvent* event = boxes[b]->poll()) {
+          if (event->finish == FinishReason::kInternal ||
+              event->finish == FinishReason::kOutOfMemory) {
+            fail(ErrorCode::kInternal, "cli/bench", "a step failed; the log says more");
+          }
+          started += counts[b] == 0 && event->count > 0;
+          counts[b] += event->count;
+          if (counting) out.decoded += event->count;
+          done += event->request_done;
+        }
+      }
+      if (!counting && started == boxes.size()) out.first_ms = watch.ms();
+    }
+    out.decode_ms = watch.ms() - out.first_ms;
+    return out;
+  }
+
+  Json configuration(const LoadedModel& loaded, TextSession& session) {
+    uint64_t weights = 0;
+    std::map<std::string, uint64_t> types;
+    const Plan& plan = loaded.engine->plan;
+    for (size_t i = 0; i < plan.tensors.size(); ++i) {
+      weights += loaded.engine->tensors[i].size();
+      types[plan.tensors[i].type.name()] += loaded.engine->tensors[i].size();
+    }
+    const auto activation = plan.metadata.find("activation_dtype");
+    return {{"version", INGOT_VERSION},
+            {"model", model_.model},
+            {"engine", loaded.engine_path},
+            {"plan_hash", plan_hash(plan)},
+            {"dtype", model_.dtype.empty() ? "as stored" : model_.dtype},
+            {"activation_dtype", activation == plan.metadata.end() ? "" : activation->second},
+            {"weight_bytes", weights},
+            {"weight_bytes_by_type", types},
+            {"device", device_->identity()},
+            {"cpu", cpu_model_name()},
+            {"isa", cpu_isa_name(cpu_isa())},
+            {"threads", device_->team() ? device_->team()->size() : 0},
+            {"reference", model_.reference},
+            {"prompt_tokens", prompt_tokens_},
+            {"decode_prompt", decode_prompt_},
+            {"decode_tokens", decode_tokens_},
+            {"batch", batch_},
+            {"repeat", repeat_},
+            {"step_tokens", session.loop().limits().max_batch_tokens},
+            {"random_prompts", random_prompts_ || !assets_.tokenizer},
+            {"seed", seed_},
+            {"load_ms", loaded.milliseconds}};
+  }
+
+  void measure(TextSession& session, Json& out) {
+    std::vector<double> prefill, decode, batch;
+    for (int64_t i = 0; i < repeat_; ++i) {
+      prefill.push_back(per_second(prompt_tokens_, timed(session, 1, prompt_tokens_, 1).first_ms));
+      const Times one = timed(session, 1, decode_prompt_, decode_tokens_);
+      decode.push_back(per_second(one.decoded, one.decode_ms));
+      if (batch_ == 1) continue;
+      const Times many = timed(session, batch_, decode_prompt_, decode_tokens_);
+      batch.push_back(per_second(many.decoded, many.decode_ms));
+    }
+    out["prefill_tok_s"] = median(prefill);
+    out["decode_tok_s"] = median(decode);
+    out["decode_ms_per_token"] = 1e3 / median(decode);
+    out["batch_decode_tok_s"] = batch_ == 1 ? median(decode) : median(batch);
+    out["prefill_runs"] = prefill;
+    out["decode_runs"] = decode;
+    out["batch_decode_runs"] = batch;
+  }
+
+  // Microseconds of each step, as launched one after the other.
+  Json profiles(TextSession& session) {
+    Json out;
+    const auto table = [&](const char* name, int64_t length, int64_t tokens) {
+      session.executor().enable_profile(true);
+      timed(session, 1, length, tokens);
+      for (const StepTiming& step : session.executor().profile()) {
+        out[name].push_back({{"op", step.op},
+                             {"kernel", step.kernel},
+                             {"origin", step.origin},
+                             {"us", step.microseconds}});
+      }
+      session.executor().enable_profile(false);
+    };
+    table("prefill", prompt_tokens_, 1);
+    table("decode", 1, decode_tokens_);
+    return out;
+  }
+
+  static void print_profile(const std::string& name, const Json& steps) {
+    std::map<std::string, std::pair<double, int>> rows;
+    double total = 0;
+    for (const Json& step : steps) {
+      auto& row = rows[fmt::format("{:<20} {}", step["op"].get<std::string>(),
+                                   step["kernel"].get<std::string>())];
+      row.first += step["us"].get<double>();
+      ++row.second;
+      total += step["us"].get<double>();
+    }
+    std::vector<std::pair<std::string, std::pair<double, int>>> sorted(rows.begin(), rows.end());
+    std::sort(sorted.begin(), sorted.end(),
+              [](const auto& a, const auto& b) { return a.second.first > b.second.first; });
+    std::printf("%s: %.2f ms\n", name.c_str(), total * 1e-3);
+    for (const auto& [row, sum] : sorted) {
+      std::printf("  %9.1f us %5.1f%% %4d steps  %s\n", sum.first, 100 * sum.first / total,
+                  sum.second, row.c_str());
+    }
+  }
+
+  void print(const Json& out) const {
+    if (json) {
+      print_json(out);
+      return;
+    }
+    std::printf("%s\n%s, %s, %s threads, activations %s\n", model_.model.c_str(),
+                out["cpu"].get<std::string>().c_str(), out["isa"].get<std::string>().c_str(),
+                out["threads"].dump().c_str(), out["activation_dtype"].get<std::string>().c_str());
+    std::printf("prefill(%ld)       %9.1f tok/s\n", static_cast<long>(prompt_tokens_),
+                out["prefill_tok_s"].get<double>());
+    std::printf("decode            %9.1f tok/s\n", out["decode_tok_s"].get<double>());
+    std::printf("decode, %2ld seqs   %9.1f tok/s\n", static_cast<long>(batch_),
+                out["batch_decode_tok_s"].get<double>());
+    std::printf("resident memory   %9.1f MB (peak %.1f MB)\n",
+                out["memory"]["rss_bytes"].get<double>() * 1e-6,
+                out["memory"]["peak_rss_bytes"].get<double>() * 1e-6);
+    if (!out.contains("profile")) return;
+    for (const auto& [name, steps] : out["profile"].items()) print_profile(name, steps);
+  }
+
+  ModelFlags model_;
+  TextAssets assets_;
+  std::unique_ptr<Device> device_;
+  int64_t vocab_ = 0;
+  uint64_t prompts_made_ = 0;
+  int64_t prompt_tokens_ = 512;
+  int64_t decode_prompt_ = 512;
+  int64_t decode_tokens_ = 64;
+  int64_t batch_ = 8;
+  int64_t repeat_ = 3;
+  int64_t seed_ = 0;
+  bool random_prompts_ = false;
+  bool profile_ = false;
+};
+
+}  // namespace
+
+const CommandDef& bench_command() {
+  static const CommandDef def = {
+      .name = "bench",
+      .help = "measure prefill and decode speed of a text model",
+      .example = "ingot bench smollm2-135m-instruct --dtype bfloat16 --batch 8 --json",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Bench>()); }};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,236 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "base/random.h"
+#include "capi/decoder_session.h"
+#include "capi/model_loader.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/command.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "cli/compare";
+
+using StepValues = std::vector<std::vector<float>>;  // of one step, by output
+
+bool holds_floats(const TensorView& view) {
+  return !view.type.is_block() && ingot::is_float(view.type.dtype);
+}
+
+std::vector<float> values_of(const TensorView& view) {
+  std::vector<float> out;
+  if (!view.present() || !holds_floats(view)) return out;
+  const auto columns = static_cast<size_t>(view.columns());
+  out.resize(static_cast<size_t>(view.rows()) * columns);
+  for (int64_t r = 0; r < view.rows(); ++r) {
+    load_row(view, r, 0, view.columns(), out.data() + static_cast<size_t>(r) * columns);
+  }
+  return out;
+}
+
+struct StepError {
+  size_t step = 0;
+  std::string op, origin, kernel, reference;
+  double max = 0;  // both divided by the reference's standard deviation
+  double rms = 0;
+};
+
+// Error of `found` against `expected`. NaN and different sizes count as infinite.
+void add_error(const std::vector<float>& found, const std::vector<float>& expected,
+               StepError& out) {
+  double sum = 0, squares = 0, errors = 0, worst = 0;
+  if (found.size() != expected.size()) worst = errors = INFINITY;
+  for (size_t i = 0; i < std::min(found.size(), expected.size()); ++i) {
+    const double error = std::fabs(static_cast<double>(found[i]) - expected[i]);
+    worst = error >= worst || std::isnan(error) ? error : worst;
+    errors += error * error;
+    sum += expected[i];
+    squares += static_cast<double>(expected[i]) * expected[i];
+  }
+  const auto count = static_cast<double>(std::max<size_t>(1, expected.size()));
+  const double deviation = std::sqrt(std::max(0.0, squares / count - sum / count * sum / count));
+  const double scale = deviation > 0 ? deviation : 1.0;
+  if (!(worst / scale <= out.max)) out.max = worst / scale;
+  if (!(std::sqrt(errors / count) / scale <= out.rms)) out.rms = std::sqrt(errors / count) / scale;
+}
+
+class Compare final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    flags.argument("model", &model_, "engine or any model source");
+    flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
+    flags.flag("device", &device_, "device of both sides");
+    flags.flag("prompt-ids", &prompt_ids_, "inputs of a text model; default: seeded ids");
+    flags.flag("tokens", &tokens_, "how many seeded ids");
+    flags.flag("seed", &seed_, "of the inputs");
+    flags.flag("tolerance", &tolerance_,
+               "largest error / standard deviation that passes; 0 = by arithmetic");
+    flags.flag("all", &all_, "print every step, not the 20 worst");
+  }
+
+  int run() override {
+    if (tokens_ < 1) throw UsageError(fmt::format("--tokens {} is below 1", tokens_));
+    LoadOptions load;
+    if (!dtype_.empty()) load.build.dtype = parse_element_type(dtype_).dtype;
+    device_object_ = make_device(device_);
+    const LoadedModel loaded = load_model(model_, load, *device_object_);
+    const Plan& plan = loaded.engine->plan;
+    if (tolerance_ == 0) tolerance_ = default_tolerance(plan);
+    std::vector<StepValues> reference(plan.steps.size());
+    std::vector<std::string> reference_kernels(plan.steps.size());
+    run_side(loaded.engine, true, [&](const StepSeen& seen) {
+      reference_kernels[seen.index] = seen.kernel;
+      for (const TensorView& view : seen.outputs) {
+        reference[seen.index].push_back(values_of(view));
+      }
+    });
+    std::vector<StepError> errors;
+    run_side(loaded.engine, false, [&](const StepSeen& seen) {
+      const PlanStep& step = plan.steps[seen.index];
+      StepError error;
+      error.step = seen.index;
+      error.op = step.op;
+      error.origin = step.origin;
+      error.kernel = seen.kernel;
+      error.reference = reference_kernels[seen.index];
+      bool compared = false;
+      for (size_t i = 0; i < seen.outputs.size(); ++i) {
+        const auto found = values_of(seen.outputs[i]);
+        if (found.empty()) continue;
+        // States are whole caches: what their steps wrote shows in what reads them.
+        if (is_state(plan, step.outputs[i])) continue;
+        add_error(found, reference[seen.index].at(i), error);
+        compared = true;
+      }
+      if (compared) errors.push_back(std::move(error));
+    });
+    if (errors.empty()) fail(ErrorCode::kUnsupported, kWhere, "{}: no step has floats", model_);
+    return report(errors);
+  }
+
+ private:
+  static bool is_state(const Plan& plan, int value) {
+    return value != kNoValue &&
+           plan.values[static_cast<size_t>(plan.root(value))].kind == PlanValue::Kind::kState;
+  }
+
+  // As for golden cases (capi/golden.h), with room for tensors inside the model in float32.
+  static double default_tolerance(const Plan& plan) {
+    const auto type = plan.metadata.find("activation_dtype");
+    if (type == plan.metadata.end()) return 1e-3;
+    return type->second == "bfloat16" ? 0.5 : type->second == "float16" ? 5e-2 : 1e-3;
+  }
+
+  void run_side(const std::shared_ptr<const Engine>& engine, bool reference,
+                const std::function<void(const StepSeen&)>& observe) {
+    ExecutorOptions options;
+    options.selection.reference = reference;
+    options.on_step = observe;
+    const Plan& plan = engine->plan;
+    if (plan.find("token_ids") != kNoValue && plan.find("block_tables") != kNoValue) {
+      const std::vector<int32_t> ids = prompt(plan);
+      const auto count = static_cast<int64_t>(ids.size());
+      DecoderSession session(engine, *device_object_, count, count, options);
+      session.forward(ids, true);
+      return;
+    }
+    Executor executor(engine, *device_object_, options);
+    for (int id : plan.inputs) {
+      set_seeded(executor, plan.values[static_cast<size_t>(id)], static_cast<uint64_t>(id));
+    }
+    executor.run();
+  }
+
+  std::vector<int32_t> prompt(const Plan& plan) const {
+    if (!prompt_ids_.empty()) return parse_ids(prompt_ids_);
+    const int logits = plan.find("logits");
+    if (logits == kNoValue) fail(ErrorCode::kUnsupported, kWhere, "the plan has no 'logits'");
+    const auto vocab = static_cast<uint64_t>(
+        plan.values[static_cast<size_t>(logits)].type.shape.back().constant());
+    std::vector<int32_t> out;
+    for (int64_t i = 0; i < tokens_; ++i) {
+      out.push_back(static_cast<int32_t>(
+          random_below(static_cast<uint64_t>(seed_), static_cast<uint64_t>(i), vocab)));
+    }
+    return out;
+  }
+
+  // Standard normal floats, zeros elsewhere, at the plan's limits.
+  void set_seeded(Executor& executor, const PlanValue& input, uint64_t stream) const {
+    const Shape shape = evaluate(input.type.shape, executor.limits());
+    std::vector<std::byte> bytes(
+        static_cast<size_t>(input.type.element.bytes(element_count(shape))));
+    TensorView view{input.type.element, shape, bytes.data()};
+    if (holds_floats(view)) {
+      const uint64_t seed = random_u64(static_cast<uint64_t>(seed_), stream);
+      for (int64_t i = 0; i < view.elements(); ++i) {
+        store_element(view, i, random_normal(seed, static_cast<uint64_t>(i)));
+      }
+    }
+    executor.set_input(input.name, view);
+  }
+
+  int report(std::vector<StepError>& errors) const {
+    double worst = 0;
+    for (const StepError& e : errors) {
+      if (!(e.max <= worst)) worst = e.max;
+    }
+    const bool pass = worst <= tolerance_;
+    if (json) {
+      Json steps = Json::array();
+      for (const StepError& e : errors) {
+        steps.push_back({{"step", e.step},
+                         {"op", e.op},
+                         {"origin", e.origin},
+                         {"kernel", e.kernel},
+                         {"reference_kernel", e.reference},
+                         {"max_error", e.max},
+                         {"rms_error", e.rms}});
+      }
+      print_json({{"model", model_},
+                  {"status", pass ? "pass" : "fail"},
+                  {"tolerance", tolerance_},
+                  {"max_error", worst},
+                  {"last_step_error", errors.back().max},
+                  {"steps", steps}});
+      return pass ? 0 : 1;
+    }
+    std::stable_sort(errors.begin(), errors.end(), [&](const StepError& a, const StepError& b) {
+      return !all_ && a.max > b.max;
+    });
+    if (!all_ && errors.size() > 20) errors.resize(20);
+    std::printf("%5s %-20s %-24s %9s %9s  %s\n", "step", "op", "kernel", "max", "rms", "origin");
+    for (const StepError& e : errors) {
+      std::printf("%5zu %-20s %-24s %9.2e %9.2e  %s\n", e.step, e.op.c_str(), e.kernel.c_str(),
+                  e.max, e.rms, e.origin.c_str());
+    }
+    std::printf("%s: largest error %.2e of the standard deviation, tolerance %.2e\n",
+                pass ? "pass" : "FAIL", worst, tolerance_);
+    return pass ? 0 : 1;
+  }
+
+  std::string model_;
+  std::string dtype_;
+  std::string device_ = "cpu";
+  std::string prompt_ids_;
+  int64_t tokens_ = 32;
+  int64_t seed_ = 0;
+  double tolerance_ = 0;
+  bool all_ = false;
+  std::unique_ptr<Device> device_object_;
+};
+
+}  // namespace
+
+const CommandDef& compare_command() {
+  static const CommandDef def = {
+      .name = "compare",
+      .help = "run fast and reference kernels on the same inputs, step by step",
+      .example = "ingot compare smollm2-135m-instruct --tokens 32",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Compare>()); }};
+  return def;
+}
+
+}  // namespace ingot

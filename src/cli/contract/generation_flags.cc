@@ -1,0 +1,90 @@
+#include "cli/contract/generation_flags.h"
+
+#include <cstdio>
+
+#include "base/error.h"
+
+namespace ingot {
+void ModelFlags::declare(Flags& flags) {
+  flags.argument("model", &model, "engine, checkpoint, Hugging Face directory, .gguf or hub name");
+  flags.flag("device", &device, "device to run on");
+  flags.flag("dtype", &dtype, "element type of weights and activations; default: as stored");
+  flags.flag("kv-dtype", &kv_dtype, "element type of the KV cache; default: the activations'");
+  flags.flag("reference", &reference, "run reference kernels only");
+  flags.flag("max-seq-len", &max_seq_len, "longest sequence; 0 = what the model allows");
+  flags.flag("tokenizer-dir", &tokenizer_dir, "take tokenizer and chat template from here");
+}
+
+LoadedModel ModelFlags::load(Device& target) const {
+  if (max_seq_len < 0) throw UsageError(fmt::format("--max-seq-len {} is below 0", max_seq_len));
+  LoadOptions options;
+  if (!dtype.empty()) options.build.dtype = parse_element_type(dtype).dtype;
+  if (!kv_dtype.empty()) options.build.kv_dtype = parse_element_type(kv_dtype).dtype;
+  options.tokenizer_dir = tokenizer_dir;
+  LoadedModel loaded = load_model(model, options, target);
+  if (loaded.built) {
+    std::fprintf(stderr, "built %s in %.1f s\n",
+                 loaded.engine_path.empty() ? "an engine in memory" : loaded.engine_path.c_str(),
+                 loaded.milliseconds * 1e-3);
+  }
+  return loaded;
+}
+
+void SamplingFlags::declare(Flags& flags) {
+  flags.flag("max-tokens", &max_tokens, "most tokens of the answer");
+  flags.flag("temperature", &temperature, "0 = greedy; default: the model's generation_config",
+             &has_temperature_);
+  flags.flag("top-k", &top_k, "draw from the k best tokens; 0 = off", &has_top_k_);
+  flags.flag("top-p", &top_p, "draw from the best tokens that hold this probability", &has_top_p_);
+  flags.flag("min-p", &min_p, "least probability relative to the best token", &has_min_p_);
+  flags.flag("repetition-penalty", &repetition_penalty, "over prompt and answer; 1 = off",
+             &has_repetition_penalty_);
+  flags.flag("presence-penalty", &presence_penalty, "over tokens of the answer; 0 = off");
+  flags.flag("frequency-penalty", &frequency_penalty, "over tokens of the answer; 0 = off");
+  flags.flag("seed", &seed, "of the draws");
+  flags.flag("stop", &stop, "text that ends the answer; may be given several times");
+  flags.flag("logprobs", &logprobs, "log probabilities of the k best tokens, 0 = of the drawn one");
+}
+
+SamplingParams SamplingFlags::params(const TextAssets& assets) const {
+  const GenerationDefaults& model = assets.generation;
+  SamplingParams out;
+  out.max_tokens = max_tokens;
+  // Hugging Face's rule: greedy unless do_sample, and then at temperature 1 unless it says more.
+  const double model_temperature =
+      model.do_sample.value_or(false) ? model.temperature.value_or(1.0) : 0.0;
+  out.temperature = has_temperature_ ? temperature : model_temperature;
+  out.top_k = static_cast<int32_t>(has_top_k_ ? top_k : model.top_k.value_or(0));
+  out.top_p = has_top_p_ ? top_p : model.top_p.value_or(1.0);
+  out.min_p = has_min_p_ ? min_p : model.min_p.value_or(0.0);
+  out.repetition_penalty =
+      has_repetition_penalty_ ? repetition_penalty : model.repetition_penalty.value_or(1.0);
+  out.presence_penalty = presence_penalty;
+  out.frequency_penalty = frequency_penalty;
+  out.seed = static_cast<uint64_t>(seed);
+  out.logprobs = static_cast<int32_t>(logprobs);
+  out.eos_token_ids = assets.end_ids();
+  return out;
+}
+
+std::string finish_text(const Generation& generation) {
+  return std::string(finish_reason_name(generation.finish));
+}
+
+Json generation_json(const Generation& generation) {
+  Json out = {{"token_ids", generation.token_ids},
+              {"text", generation.text},
+              {"finish_reason", finish_text(generation)}};
+  for (size_t i = 0; i < generation.logprobs.size(); ++i) {
+    const TokenLogprobs& entry = generation.logprobs[i];
+    Json top = Json::array();
+    for (const auto& [id, logprob] : entry.top) {
+      top.push_back({{"token_id", id}, {"logprob", logprob}});
+    }
+    out["logprobs"].push_back(
+        {{"token_id", generation.token_ids[i]}, {"logprob", entry.chosen}, {"top", top}});
+  }
+  return out;
+}
+
+}  // namespace ingot

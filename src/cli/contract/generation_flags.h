@@ -1,0 +1,60 @@
+// Flags that several commands share: which model on which device, and how to sample from it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "capi/model_loader.h"
+#include "capi/text_session.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/command.h"
+
+namespace ingot {
+
+// MODEL, --device, --dtype, --kv-dtype, --reference, --max-seq-len, --tokenizer-dir.
+struct ModelFlags {
+  void declare(Flags& flags);
+  // Opens or builds; a line on standard error says when an engine was built.
+  LoadedModel load(Device& device) const;
+
+  std::string model;
+  std::string device = "cpu";
+  std::string dtype;
+  std::string kv_dtype;
+  std::string tokenizer_dir;
+  int64_t max_seq_len = 0;
+  bool reference = false;
+};
+
+// --max-tokens, --temperature and the other rules, --seed, --stop, --logprobs.
+struct SamplingFlags {
+  void declare(Flags& flags);
+  // What the user gave, then the model's generation_config, then greedy. The end tokens are the
+  // model's.
+  SamplingParams params(const TextAssets& assets) const;
+
+  int64_t max_tokens = 512;
+  double temperature = 0;
+  int64_t top_k = 0;
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;
+  double presence_penalty = 0;
+  double frequency_penalty = 0;
+  int64_t seed = 0;
+  int64_t logprobs = -1;
+  std::vector<std::string> stop;
+
+ private:
+  bool has_temperature_ = false;
+  bool has_top_k_ = false;
+  bool has_top_p_ = false;
+  bool has_min_p_ = false;
+  bool has_repetition_penalty_ = false;
+};
+
+std::string finish_text(const Generation& generation);
+// {"token_ids", "text", "finish_reason"[, "logprobs"]}
+Json generation_json(const Generation& generation);
+
+}  // namespace ingot

@@ -1,0 +1,194 @@
+#include <cstdio>
+#include <filesystem>
+
+#include "base/file.h"
+#include "capi/model_loader.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/command.h"
+#include "engine/container.h"
+#include "loaders/hub.h"
+
+namespace ingot {
+namespace {
+
+Json sizes(const SymbolValues& values) {
+  Json out = Json::object();
+  for (const auto& [name, value] : values) out[name] = value;
+  return out;
+}
+
+Json engine_json(const Engine& engine, const std::string& path) {
+  const Plan& plan = engine.plan;
+  Json out = {{"kind", "engine"}, {"path", path}, {"bytes", std::filesystem::file_size(path)}};
+  out["content_hash"] = engine.container->content_hash();
+  for (const std::string& name : engine.container->names()) {
+    out["sections"][name] = engine.container->section(name).size();
+  }
+  uint64_t weights = 0;
+  std::map<std::string, uint64_t> by_type;
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    weights += engine.tensors[i].size();
+    by_type[plan.tensors[i].type.name()] += engine.tensors[i].size();
+  }
+  out["plan"] = {{"name", plan.name},          {"hash", plan_hash(plan)},
+                 {"steps", plan.steps.size()}, {"tensors", plan.tensors.size()},
+                 {"weight_bytes", weights},    {"weight_bytes_by_type", by_type},
+                 {"metadata", plan.metadata},  {"limits", sizes(plan.limits)}};
+  for (const Bucket& bucket : plan.buckets) out["plan"]["buckets"].push_back(sizes(bucket));
+  for (const PlanStateGroup& group : plan.groups) {
+    out["plan"]["state_groups"].push_back({{"name", group.name},
+                                           {"kind", group.kind},
+                                           {"layers", group.layers},
+                                           {"page_tokens", group.page_tokens},
+                                           {"bytes_per_token", group.bytes_per_token}});
+  }
+  std::map<std::string, int64_t> ops;
+  for (const PlanStep& step : plan.steps) ++ops[step.op];
+  out["plan"]["ops"] = ops;
+  out["devices"] = Json::array();
+  for (const DeviceSection& section : engine.devices) {
+    Json choices = Json::object();
+    for (const auto& [desc, choice] : section.choices) {
+      choices[desc] = {{"kernel", choice.kernel},
+                       {"version", choice.version},
+                       {"tactic", choice.tactic},
+                       {"us", choice.microseconds}};
+    }
+    out["devices"].push_back({{"device", section.device}, {"choices", choices}});
+  }
+  out["has_tokenizer"] = engine.extra("tokenizer") != nullptr;
+  out["has_chat_template"] = engine.extra("chat_template") != nullptr;
+  if (const std::string* source = engine.extra("source")) out["source"] = *source;
+  for (const char* name : {"generation", "report"}) {
+    const std::string* text = engine.extra(name);
+    if (text) out[name] = parse_json(*text, "cli/inspect", path + ": " + name);
+  }
+  return out;
+}
+
+// Whether the model would run: its graph is built, as a build would.
+void add_verdict(const ModelSource& source, Json& out) {
+  try {
+    const auto graph = build_model(source, {});
+    out["runs"] = true;
+    out["graph_nodes"] = graph->nodes().size();
+  } catch (const Error& error) {
+    out["runs"] = false;
+    out["reason"] = error.what();
+  }
+}
+
+Json source_json(const ModelSource& source) {
+  Json out = {{"kind", std::string(model_source_kind_name(source.kind))},
+              {"path", source.path},
+              {"architecture", source.architecture},
+              {"identity", source.identity}};
+  uint64_t bytes = 0;
+  int64_t parameters = 0;
+  Json tensors = Json::array();
+  std::map<std::string, uint64_t> by_type;
+  for (const std::string& name : source.weights->names()) {
+    const WeightInfo& info = source.weights->require(name);
+    bytes += info.bytes.size();
+    parameters += info.elements();
+    by_type[info.type.name()] += info.bytes.size();
+    tensors.push_back({{"name", name},
+                       {"type", info.type.name()},
+                       {"shape", info.shape},
+                       {"bytes", info.bytes.size()}});
+  }
+  out["parameters"] = parameters;
+  out["weight_bytes"] = bytes;
+  out["weight_bytes_by_type"] = by_type;
+  add_verdict(source, out);
+  try {
+    out["config"] = find_model(source.architecture).parse_config(source);
+  } catch (const Error&) {
+    out["config"] = source.config;  // the verdict says why it could not be read
+  }
+  out["has_tokenizer"] = !source.tokenizer.empty();
+  out["has_chat_template"] = !source.chat_template.empty();
+  out["tensors"] = std::move(tensors);
+  return out;
+}
+
+double megabytes(const Json& bytes) { return bytes.get<double>() * 1e-6; }
+
+void print_engine(const Json& info) {
+  const Json& plan = info["plan"];
+  std::printf("engine   %s, %.1f MB, hash %s\n", info["path"].get_ref<const std::string&>().c_str(),
+              megabytes(info["bytes"]), info["content_hash"].get_ref<const std::string&>().c_str());
+  std::printf("plan     %s: %s steps, %s tensors, weights %.1f MB %s\n",
+              plan["name"].get_ref<const std::string&>().c_str(), plan["steps"].dump().c_str(),
+              plan["tensors"].dump().c_str(), megabytes(plan["weight_bytes"]),
+              plan["weight_bytes_by_type"].dump().c_str());
+  std::printf("limits   %s\nops      %s\n", plan["limits"].dump().c_str(),
+              plan["ops"].dump().c_str());
+  std::printf("sections %s\n", info["sections"].dump().c_str());
+  for (const Json& section : info["devices"]) {
+    std::printf("tuned for %s\n", section["device"].get_ref<const std::string&>().c_str());
+    for (const auto& [desc, choice] : section["choices"].items()) {
+      std::printf("  %9.1f us  %-24s %-16s %s\n", choice["us"].get<double>(),
+                  choice["kernel"].get_ref<const std::string&>().c_str(),
+                  choice["tactic"].get_ref<const std::string&>().c_str(), desc.c_str());
+    }
+  }
+}
+
+void print_source(const Json& info) {
+  std::printf("%s %s\n", info["kind"].get_ref<const std::string&>().c_str(),
+              info["path"].get_ref<const std::string&>().c_str());
+  std::printf("architecture %s, %.1f M parameters, %.1f MB %s\n",
+              info["architecture"].get_ref<const std::string&>().c_str(),
+              info["parameters"].get<double>() * 1e-6, megabytes(info["weight_bytes"]),
+              info["weight_bytes_by_type"].dump().c_str());
+  std::printf("config %s\n", info["config"].dump().c_str());
+  for (const Json& tensor : info["tensors"]) {
+    std::printf("  %-48s %-9s %s\n", tensor["name"].get_ref<const std::string&>().c_str(),
+                tensor["type"].get_ref<const std::string&>().c_str(),
+                tensor["shape"].dump().c_str());
+  }
+  if (info["runs"].get<bool>()) {
+    std::printf("runs: yes\n");
+  } else {
+    std::printf("runs: no: %s\n", info["reason"].get_ref<const std::string&>().c_str());
+  }
+}
+
+class Inspect final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    flags.argument("model", &model_, "engine, or any model source");
+  }
+
+  int run() override {
+    const std::string path = resolve_model(model_);
+    const bool engine = is_regular_file(path) && looks_like_container(path);
+    const Json info =
+        engine ? engine_json(*load_engine(path), path) : source_json(open_model_source(path));
+    if (json) {
+      print_json(info);
+    } else if (engine) {
+      print_engine(info);
+    } else {
+      print_source(info);
+    }
+    return 0;
+  }
+
+ private:
+  std::string model_;
+};
+
+}  // namespace
+
+const CommandDef& inspect_command() {
+  static const CommandDef def = {
+      .name = "inspect",
+      .help = "show what is in an engine or a model, and whether the model will run",
+      .example = "ingot inspect smollm2.engine",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Inspect>()); }};
+  return def;
+}
+
+}  // namespace ingot

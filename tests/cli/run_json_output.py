@@ -1,0 +1,166 @@
+"""Every subcommand with --json prints JSON lines and nothing else; --help shows an example."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+from cli_harness import BINARY, DATA, Checks, ingot, ingot_json, real_model
+
+CASE = os.path.join(DATA, "goldens", "llama-mha")
+ELSEWHERE = {"exec"}  # tests/onnx
+RUN_KEYS = ["prompt_token_ids", "token_ids", "text", "finish_reason", "timings"]
+TIMING_KEYS = ["load_ms", "prefill_ms", "ttft_ms", "decode_ms", "prefill_tok_s", "decode_tok_s"]
+
+
+def commands(model, folder):
+    """Arguments and standard input by subcommand; a new subcommand must be added here."""
+    engine = os.path.join(folder, "small.engine")
+    ids = ["--prompt-ids", "1,2,3"]
+    return {
+        "build": (["build", CASE, "--output", engine], b""),
+        "bench": (["bench", CASE, "--prompt-tokens", "16", "--decode-tokens", "4", "--batch", "2",
+                   "--decode-prompt", "4", "--repeat", "1", "--random-prompts", "--profile"], b""),
+        "chat": (["chat", model, "--max-tokens", "4"], b"Hi\n/reset\nHo\n/exit\nnever read\n"),
+        "compare": (["compare", engine, "--tokens", "8"], b""),
+        "conformance": (["conformance", CASE], b""),
+        "convert": (["convert", CASE, "--output", os.path.join(folder, "checkpoint")], b""),
+        "detokenize": (["detokenize", model, "19556,28"], b""),
+        "devices": (["devices"], b""),
+        "inspect": (["inspect", engine], b""),
+        "knobs": (["knobs"], b""),
+        "pull": (["pull", "smollm2-135m-instruct"], b""),
+        "run": (["run", CASE, *ids, "--max-tokens", "4", "--logprobs", "2"], b""),
+        "tokenize": (["tokenize", model], "Zürich ☂".encode()),
+        "version": (["version"], b""),
+    }
+
+
+def json_lines(text):
+    try:
+        return [json.loads(line) for line in text.decode().splitlines()]
+    except ValueError:
+        return None
+
+
+def check_values(checks, results):
+    run = results["run"][0]
+    checks.equal(list(run)[:4] + list(run)[-1:], RUN_KEYS, "run: its keys")
+    checks.equal(list(run["timings"]), TIMING_KEYS, "run: its timings")
+    checks.equal(run["prompt_token_ids"], [1, 2, 3], "run: the prompt's ids")
+    checks.equal(len(run["logprobs"]), len(run["token_ids"]), "run: logprobs of each token")
+    best = run["logprobs"][0]["top"][0]
+    checks.equal(best["token_id"], run["token_ids"][0], "run: greedy takes the best token")
+    checks.equal(len(results["chat"]), 2, "chat: an answer to each line before /exit")
+    checks.equal(results["compare"][0]["status"], "pass", "compare: fast and reference agree")
+    kernels = {(s["kernel"], s["reference_kernel"]) for s in results["compare"][0]["steps"]}
+    checks.check(any(fast != slow for fast, slow in kernels), "compare: the kernels differ")
+    checks.equal(results["detokenize"][0]["text"], "Hello,", "detokenize: the text")
+    bench = results["bench"][0]
+    for figure in ("prefill_tok_s", "decode_tok_s", "batch_decode_tok_s"):
+        checks.check(bench[figure] > 0, f"bench: {figure} is {bench[figure]:.1f}")
+    for key in ("model", "dtype", "threads", "isa", "device", "version", "batch", "seed"):
+        checks.check(key in bench, f"bench: states its {key}")
+    checks.check(len(bench["profile"]["decode"]) > 5, "bench: times of steps")
+    checks.check(len(results["inspect"][0]["devices"][0]["choices"]) > 0, "inspect: kernel choices")
+
+
+def check_sources(checks, model, folder):
+    """tokenize reads every kind of source alike, and detokenize leads back."""
+    engine = os.path.join(folder, "smollm2.engine")
+    checkpoint = os.path.join(folder, "smollm2")
+    ingot_json("build", model, "--output", engine)
+    ingot_json("convert", model, "--output", checkpoint)
+    texts = ["Hello, world", "Zürich ☂ 山\n\ttabs", "", "  two  spaces  ", "<|im_start|>user"]
+    lines = "".join(json.dumps(text) + "\n" for text in texts).encode()
+    expected = None
+    for source in (model, engine, checkpoint, "smollm2-135m-instruct"):
+        found = ingot("tokenize", source, "--jsonl", stdin=lines).stdout
+        back = ingot("detokenize", source, "--jsonl", "--special", stdin=found).stdout
+        checks.equal([json.loads(line) for line in back.splitlines()], texts,
+                     f"{os.path.basename(source)}: tokenize and back")
+        expected = expected or found
+        checks.equal(found, expected, f"{os.path.basename(source)}: the same ids")
+    answers = [ingot_json("run", source, "Name a colour.", "--max-tokens", "6")["token_ids"]
+               for source in (model, engine, checkpoint)]
+    checks.check(answers[0] == answers[1] == answers[2], "run: one answer from GGUF, engine and "
+                 f"checkpoint: {answers}")
+
+
+def check_sampling(checks, model):
+    def sampled(*flags):
+        return ingot_json("run", model, "Tell a story.", "--max-tokens", "12", *flags)
+    one, two = (sampled("--temperature", "1", "--seed", "5") for _ in range(2))
+    checks.equal(one["token_ids"], two["token_ids"], "equal seeds, equal answers")
+    other = sampled("--temperature", "1", "--seed", "6")
+    checks.check(one["token_ids"] != other["token_ids"], "another seed, another answer")
+    greedy = sampled()
+    only = sampled("--temperature", "1", "--top-k", "1")
+    checks.equal(only["token_ids"], greedy["token_ids"], "top-k 1 is greedy")
+    stop = greedy["text"][4:9]
+    stopped = sampled("--stop", "never to be found", "--stop", stop)
+    checks.equal((stopped["text"], stopped["finish_reason"]),
+                 (greedy["text"][:greedy["text"].index(stop)], "stop"), f"--stop {stop!r}")
+    done = ingot("run", model, "Tell a story.", "--max-tokens", "12")
+    checks.equal(done.stdout.decode(), greedy["text"] + "\n", "text on standard output, streamed")
+    checks.check(b"tok/s" in done.stderr, "tokens/s on standard error")
+    twin = ingot_json("run", model, "Tell a story.", env={"INGOT_MAX_TOKENS": "3"})
+    checks.equal(twin["token_ids"], greedy["token_ids"][:3], "INGOT_MAX_TOKENS is --max-tokens")
+
+
+def wait_for_report(chat):
+    """The line on standard error that ends an answer."""
+    for line in chat.stderr:
+        if line.startswith(b"[") and b"tok/s" in line:
+            return line
+    return b""
+
+
+def check_interrupt(checks, model):
+    """Ctrl-C cancels the answer alone; the chat goes on; at the prompt Ctrl-C leaves."""
+    chat = subprocess.Popen([BINARY, "chat", model, "--max-tokens", "2000"], bufsize=0,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    chat.stdin.write(b"Write a very long story about the sea and the people who live by it.\n")
+    chat.stdout.read(1)
+    chat.send_signal(signal.SIGINT)
+    checks.check(b"cancelled" in wait_for_report(chat), "chat: Ctrl-C cancels the answer")
+    chat.stdin.write(b"What is the capital of France?\n")
+    report = wait_for_report(chat)
+    checks.check(b"cancelled" not in report and report, f"chat: and goes on: {report!r}")
+    time.sleep(1)
+    chat.send_signal(signal.SIGINT)
+    checks.equal(chat.wait(timeout=60), 0, "chat: Ctrl-C at the prompt leaves")
+
+
+def main():
+    checks = Checks()
+    model = real_model()
+    with tempfile.TemporaryDirectory() as folder:
+        table = commands(model, folder)
+        cache = {"INGOT_CACHE_DIR": os.path.join(folder, "cache")}
+        results = {}
+        for name, (arguments, stdin) in table.items():
+            env = {} if name == "pull" else cache
+            done = ingot(*arguments, "--json", stdin=stdin, env=env)
+            checks.equal(done.returncode, 0, f"{name}: exit code {done.stderr[-200:]!r}")
+            results[name] = json_lines(done.stdout)
+            checks.check(results[name] and all(isinstance(r, dict) for r in results[name]),
+                         f"{name}: JSON objects alone: {done.stdout[:80]!r}")
+            usage = ingot(name, "--help")
+            checks.check(usage.returncode == 0 and b"Example:" in usage.stdout and
+                         b"INGOT_JSON" in usage.stdout, f"{name}: --help has example and twins")
+        listed = set(re.findall(r"^  ([a-z]+) ", ingot("--help").stdout.decode(), re.MULTILINE))
+        checks.equal(listed - ELSEWHERE, set(table), "every listed subcommand was run")
+        check_values(checks, results)
+        checks.equal(results["pull"][0]["path"], model, "pull: the path")
+        check_sources(checks, model, folder)
+        check_sampling(checks, model)
+        check_interrupt(checks, model)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
