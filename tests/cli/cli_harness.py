@@ -11,7 +11,7 @@ DATA = os.path.join(ROOT, "tests", "data")
 
 
 class Checks:
-    """Counts checks; finish() ends the script with status 0 only if there were some and all held."""
+    """Counts checks; finish() exits with status 0 only if there were some and all held."""
 
     def __init__(self):
         self.passed = 0

@@ -1,4 +1,4 @@
-"""Bad files, prompts and flags: one error line that names the place, exit code 1 or 2, no debris."""
+"""Bad files, prompts and flags: one error line naming the place, exit code 1 or 2, no debris."""
 
 import json
 import os

@@ -74,7 +74,8 @@ def check_memory(checks, model):
     allowed = os.path.getsize(model) + tokens * KV_BYTES_PER_TOKEN + ROOM
     peak = usage.ru_maxrss * 1024
     checks.equal(status, 0, "memory: the run's status")
-    checks.check(peak <= allowed, f"memory: peak {peak / 1e6:.0f} MB, allowed {allowed / 1e6:.0f} MB")
+    checks.check(peak <= allowed,
+                 f"memory: peak {peak / 1e6:.0f} MB, allowed {allowed / 1e6:.0f} MB")
 
 
 def main():
