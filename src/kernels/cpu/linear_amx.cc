@@ -29,6 +29,11 @@ struct alignas(64) TileConfig {
 };
 static_assert(sizeof(TileConfig) == 64);
 
+// GCC's tile intrinsics name too little of the memory they read: ldtilecfg 8 of its 64 bytes,
+// tileloadd none. Without this, stores that fill that memory are dropped or moved past them (an
+// illegal instruction at best).
+[[gnu::always_inline]] static inline void memory_is_read() { asm volatile("" ::: "memory"); }
+
 // Tiles 0-3 are C, 4-5 A, 6-7 B; B and C have `columns` columns.
 AMX_FN void configure_tiles(int64_t columns) {
   TileConfig config;
@@ -36,6 +41,7 @@ AMX_FN void configure_tiles(int64_t columns) {
     config.rows[i] = kTile;
     config.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? 64 : 4 * columns);
   }
+  asm volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
 AMX_FN void release_tiles() { _tile_release(); }
@@ -57,6 +63,7 @@ struct Packed {
 // a weight tile lies the one that is read four tiles later; 0: no prefetch.
 AMX_FN void tiles_4x1(const WeightTile* w, const Packed& x, int64_t blocks, int64_t ahead,
                       float* out) {
+  memory_is_read();
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -86,6 +93,7 @@ AMX_FN void tiles_4x1(const WeightTile* w, const Packed& x, int64_t blocks, int6
 }
 
 AMX_FN void tiles_1x1(const WeightTile& w, const Packed& x, int64_t blocks, float* out) {
+  memory_is_read();
   _tile_zero(0);
   for (int64_t b = 0; b < blocks; ++b) {
     _tile_loadd(4, w.data + b * kDepth * 2, w.stride);
@@ -98,6 +106,7 @@ AMX_FN void tiles_1x1(const WeightTile& w, const Packed& x, int64_t blocks, floa
 // 2 weight tiles x 2 activation tiles; out: (w0 x0) (w0 x1) (w1 x0) (w1 x1).
 AMX_FN void tiles_2x2(const WeightTile* w, const Packed& x0, const Packed& x1, int64_t blocks,
                       float* out) {
+  memory_is_read();
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
