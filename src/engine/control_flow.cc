@@ -46,6 +46,15 @@ Shape known_sizes(const SymShape& stacked, const SymbolValues& symbols) {
   return out;
 }
 
+int64_t scalar(const TensorView& view, const PlanStep& step) {
+  if (!view.present() || view.elements() != 1) {
+    fail(ErrorCode::kInvalidArgument, "engine/executor",
+         "step '{}' {}: expected one value, found {}", step.op, step.origin,
+         shape_text(view.shape));
+  }
+  return load_index(view, 0);
+}
+
 }  // namespace
 
 std::vector<TensorView> PlanRunner::call(int64_t subplan, const std::vector<TensorView>& inputs,
@@ -82,7 +91,7 @@ void PlanRunner::set_dynamic(int value, const TensorView& source, SymbolValues& 
 
 void PlanRunner::run_if(const PlanStep& step, SymbolValues& symbols) {
   const BoundStep& bound = steps_[static_cast<size_t>(&step - plan_.steps.data())];
-  const bool condition = load_index(bound.inputs[0], 0) != 0;
+  const bool condition = scalar(bound.inputs[0], step) != 0;
   const auto body = attr_or<int64_t>(step.attrs, condition ? "then_graph" : "else_graph", 0);
   const std::vector<TensorView> captures(bound.inputs.begin() + 1, bound.inputs.end());
   const std::vector<TensorView> results = call(body, captures, symbols);
@@ -95,9 +104,9 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
   const auto carried = static_cast<size_t>(attr_or<int64_t>(step.attrs, "carried", 0));
   const auto body = attr_or<int64_t>(step.attrs, "body_graph", 0);
   CHECK_LE(2 + carried, bound.inputs.size());
-  const int64_t trips = bound.inputs[0].present() ? load_index(bound.inputs[0], 0)
+  const int64_t trips = bound.inputs[0].present() ? scalar(bound.inputs[0], step)
                                                   : std::numeric_limits<int64_t>::max();
-  bool go_on = !bound.inputs[1].present() || load_index(bound.inputs[1], 0) != 0;
+  bool go_on = !bound.inputs[1].present() || scalar(bound.inputs[1], step) != 0;
   std::vector<HostTensor> state;
   for (size_t i = 0; i < carried; ++i) state.emplace_back(bound.inputs[2 + i]);
   const size_t scans = step.outputs.size() - carried;
@@ -114,7 +123,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
                   bound.inputs.end());
     const std::vector<TensorView> results = call(body, inputs, symbols);
     CHECK_EQ(results.size(), 1 + carried + scans);
-    go_on = load_index(results[0], 0) != 0;
+    go_on = scalar(results[0], step) != 0;
     std::vector<HostTensor> next;
     for (size_t i = 0; i < carried; ++i) next.emplace_back(results[1 + i]);
     for (size_t i = 0; i < scans; ++i) {

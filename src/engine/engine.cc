@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "base/json.h"
 #include "base/progress.h"
+#include "engine/plan_check.h"
 
 namespace ingot {
 namespace {
@@ -130,6 +131,7 @@ std::shared_ptr<const Engine> load_engine(const std::string& path) {
     }
     engine->tensors.push_back(weights.subspan(offset, bytes));
   }
+  check_plan_types(engine->plan, engine->tensors);
   for (const std::string& name : container.names()) {
     if (name.starts_with(kExtraPrefix)) {
       engine->extras[name.substr(kExtraPrefix.size())] = container.text(name);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/check.h"
 #include "engine/adapters.h"
@@ -60,6 +61,7 @@ class Executor::Impl {
     SymbolValues found;
     match_symbols(name, value.type, host, found);
     for (const auto& [symbol, size] : found) set_symbol(symbol, size);
+    shapes_[id] = host.shape;
     const int64_t bytes = host.bytes();
     reserve(id, bytes);
     CHECK(host.is_packed());
@@ -70,6 +72,7 @@ class Executor::Impl {
   TensorView input_storage(std::string_view name) {
     const int id = input_id(name);
     const PlanValue& value = plan().values[static_cast<size_t>(id)];
+    shapes_[id] = std::nullopt;  // the caller fills it, for whatever symbols it sets
     return {value.type.element, evaluate(value.type.shape, shared_.limits), inputs_[id].data()};
   }
 
@@ -83,11 +86,25 @@ class Executor::Impl {
           }
         }
       }
+      check_shape(id, value);
     }
     // Limits fill in what no input determines (KV pages); steps must not see stale sizes.
     SymbolValues symbols = shared_.limits;
     for (const auto& [name, value] : symbols_) symbols[name] = value;
     runner_.run(symbols);
+  }
+
+  // One symbol has one size: an input of another step must not be read past its end.
+  void check_shape(int id, const PlanValue& value) const {
+    auto it = shapes_.find(id);
+    if (it == shapes_.end()) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' was not set", value.name);
+    }
+    if (it->second && *it->second != evaluate(value.type.shape, symbols_)) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' {}: expected {}, found {}", value.name,
+           type_text(value.type), shape_text(evaluate(value.type.shape, symbols_)),
+           shape_text(*it->second));
+    }
   }
 
   TensorView value_view(int id) const {
@@ -146,6 +163,7 @@ class Executor::Impl {
   RunnerShared shared_;
   PlanRunner runner_;
   std::map<int, Buffer> inputs_;
+  std::map<int, std::optional<Shape>> shapes_;  // of inputs as last set; nullopt: by the caller
   SymbolValues symbols_;
 };
 

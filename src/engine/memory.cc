@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "base/checked.h"
+
 namespace ingot {
 
 std::optional<int64_t> bytes_at(const ValueType& type, const SymbolValues& limits) {
@@ -13,7 +15,18 @@ std::optional<int64_t> bytes_at(const ValueType& type, const SymbolValues& limit
       if (!limits.count(name)) return std::nullopt;
     }
   }
-  return type.element.bytes(element_count(evaluate(type.shape, limits)));
+  // Any real memory is smaller; sums of such sizes stay far from 2^63.
+  constexpr int64_t kMaxBytes = int64_t{1} << 46;
+  const int64_t elements = checked_elements(evaluate(type.shape, limits), type_text(type));
+  if (type.element.block && elements % type.element.block->block_elements != 0) {
+    fail(ErrorCode::kInvalidArgument, "engine/memory", "{}: {} elements are not whole blocks",
+         type_text(type), elements);
+  }
+  if (elements > kMaxBytes || type.element.bytes(elements) > kMaxBytes) {
+    fail(ErrorCode::kOutOfMemory, "engine/memory", "{}: {} elements do not fit any memory",
+         type_text(type), elements);
+  }
+  return type.element.bytes(elements);
 }
 
 MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits) {

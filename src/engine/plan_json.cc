@@ -55,6 +55,11 @@ ValueType type_from_json(const Json& json) {
       corrupt("a dimension is neither a size nor an expression");
     }
   }
+  if (const BlockFormat* block = type.element.block) {
+    const bool whole = !type.shape.empty() && type.shape.back().is_constant() &&
+                       type.shape.back().constant() % block->block_elements == 0;
+    if (!whole) corrupt(fmt::format("{}: columns are not whole blocks", type_text(type)));
+  }
   return type;
 }
 
@@ -139,6 +144,10 @@ void check_weight(const PlanValue& value, const std::vector<PlanTensor>& tensors
 void check_view(const Plan& plan, const PlanValue& value) {
   if (value.storage == kNoValue) return;
   const PlanValue& base = plan.values[static_cast<size_t>(value.storage)];
+  const bool memory =
+      value.kind == PlanValue::Kind::kActivation &&
+      plan.values[static_cast<size_t>(plan.root(value.storage))].kind != PlanValue::Kind::kWeight;
+  if (!memory) corrupt(fmt::format("value '{}' cannot share the memory it names", value.name));
   bool fits =
       value.type.element == base.type.element && value.type.shape.size() == base.type.shape.size();
   if (fits && !value.type.shape.empty()) {
@@ -162,8 +171,15 @@ void check_view(const Plan& plan, const PlanValue& value) {
 // Types must be what the op says, so that no kernel sees operands it was not promised.
 void check_step(const Plan& plan, const PlanStep& step) {
   const OpDef& def = get_op(step.op);
-  if (step.kind == StepKind::kIf || step.kind == StepKind::kLoop || def.control_flow) {
-    if (!def.control_flow) corrupt(fmt::format("op '{}' is not control flow", step.op));
+  const StepKind control = step.op == "if" ? StepKind::kIf : StepKind::kLoop;
+  const bool is_control = step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
+  if (is_control != def.control_flow || (is_control && step.kind != control)) {
+    corrupt(fmt::format("step '{}' has the wrong kind", step.op));
+  }
+  if (step.kind == StepKind::kView && !def.column_view) {
+    corrupt(fmt::format("step '{}' is no view", step.op));
+  }
+  if (is_control) {
     for (const auto& [name, attr] : step.attrs) {
       if (!name.ends_with("_graph")) continue;
       const int64_t* index = std::get_if<int64_t>(&attr);
@@ -237,8 +253,26 @@ PlanStateGroup group_from_json(const Json& json) {
   return group;
 }
 
+// Inputs and states get memory by being listed, so each must be, once, and nothing else may be.
+void check_listed(const Plan& plan, const std::vector<int>& ids, PlanValue::Kind kind) {
+  std::set<int> listed;
+  for (int id : ids) {
+    const PlanValue& value = plan.values[static_cast<size_t>(id)];
+    if (value.kind != kind || !listed.insert(id).second) {
+      corrupt(fmt::format("value '{}' is listed as an input or state", value.name));
+    }
+  }
+  for (size_t i = 0; i < plan.values.size(); ++i) {
+    if (plan.values[i].kind == kind && !listed.count(static_cast<int>(i))) {
+      corrupt(fmt::format("value '{}' is not listed", plan.values[i].name));
+    }
+  }
+}
+
 // Every value is defined once, before it is read.
 void check_order(const Plan& plan) {
+  check_listed(plan, plan.inputs, PlanValue::Kind::kInput);
+  check_listed(plan, plan.states, PlanValue::Kind::kState);
   std::set<int> defined;
   for (size_t i = 0; i < plan.values.size(); ++i) {
     if (plan.values[i].kind != PlanValue::Kind::kActivation) defined.insert(static_cast<int>(i));

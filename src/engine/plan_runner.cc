@@ -284,6 +284,16 @@ void PlanRunner::prepare_bucket(size_t bucket) {
 
 void PlanRunner::launch(size_t index, size_t bucket) {
   BoundStep& bound = steps_[index];
+  const PlanStep& step = plan_.steps[index];
+  auto check = [&](const std::vector<int>& ids, const std::vector<TensorView>& views) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] == kNoValue || views[i].present()) continue;
+      fail(ErrorCode::kInvalidArgument, kWhere, "step '{}': the size of '{}' is not known", step.op,
+           plan_.values[static_cast<size_t>(ids[i])].name);
+    }
+  };
+  check(step.inputs, bound.inputs);
+  check(step.outputs, bound.outputs);
   KernelInstance& instance = *bound.instances[bucket];
   const size_t bytes = instance.workspace_bytes();
   ExecContext context{shared_.device,

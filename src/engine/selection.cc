@@ -1,5 +1,7 @@
 #include "engine/selection.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace ingot {
@@ -103,8 +105,11 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
     if (it != section->choices.end()) {
       const KernelDef* kernel = find_kernel(device_kind, it->second.kernel);
       if (kernel && kernel->version == it->second.version && usable(*kernel, desc, nullptr)) {
+        const std::vector<std::string> tactics = tactics_of(*kernel, desc);
+        const bool known =
+            std::find(tactics.begin(), tactics.end(), it->second.tactic) != tactics.end();
         const Selection tuned = {kernel, it->second.tactic, true};
-        if (!options.canonical || !packs(tuned, desc)) return tuned;
+        if (known && (!options.canonical || !packs(tuned, desc))) return tuned;
       }
     }
   }

@@ -21,10 +21,13 @@ std::vector<ValueType> infer(const InferArgs& args) {
   const ValueType& y = args.input(0);
   const ValueType& a = args.input(2);
   const ValueType& b = args.input(3);
-  const bool fits = a.shape.size() == 2 && b.shape.size() == 2 && a.shape[0] == b.shape[1] &&
-                    a.shape[1] == args.input(1).shape.back() && is_constant(b.shape) &&
-                    attrs.offset >= 0 &&
-                    attrs.offset + b.shape[0].constant() <= y.shape.back().constant();
+  const ValueType& x = args.input(1);
+  const bool matrices = a.shape.size() == 2 && b.shape.size() == 2 && !y.shape.empty() &&
+                        y.shape.size() == x.shape.size() && y.shape.back().is_constant() &&
+                        std::equal(y.shape.begin(), y.shape.end() - 1, x.shape.begin());
+  const bool fits = matrices && a.shape[0] == b.shape[1] && a.shape[1] == x.shape.back() &&
+                    is_constant(a.shape) && is_constant(b.shape) && attrs.offset >= 0 &&
+                    attrs.offset <= y.shape.back().constant() - b.shape[0].constant();
   if (!fits) args.bad(fmt::format("a {} and b {} do not fit", type_text(a), type_text(b)));
   return {y};
 }

@@ -1,0 +1,130 @@
+#include "engine/selection.h"
+
+#include "tests/engine/small_engine.h"
+
+namespace ingot {
+namespace {
+
+std::unique_ptr<KernelInstance> zeros(const KernelDesc&, std::string_view) {
+  return make_instance([](const LaunchArgs& args, ExecContext&) {
+    const TensorView& out = args.outputs[0];
+    for (int64_t r = 0; r < out.rows(); ++r) {
+      std::fill_n(out.row_as<float>(r), out.columns(), 0.f);
+    }
+  });
+}
+
+// Below every other kernel of the operator, so that only a tuned choice picks it.
+const KernelDef& slow_kernel() {
+  static const KernelDef kernel = {.name = "test_selection_linear",
+                                   .op = "linear",
+                                   .device = "cpu",
+                                   .version = 3,
+                                   .priority = -5,
+                                   .supports = [](const KernelDesc& desc) -> std::string {
+                                     return desc.inputs[0].shape[0] > 100 ? "too many rows" : "";
+                                   },
+                                   .tactics =
+                                       [](const KernelDesc&) {
+                                         return std::vector<std::string>{"a", "b"};
+                                       },
+                                   .prepare = zeros};
+  return kernel;
+}
+
+class SelectionTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { register_kernel(slow_kernel()); }
+  static KernelDesc desc(int64_t rows = 2) {
+    KernelDesc out;
+    out.op = "linear";
+    out.inputs = {{.type = DType::kFloat32, .shape = {rows, 8}},
+                  {.type = DType::kFloat32, .shape = {8, 8}, .constant = true}};
+    out.outputs = {{.type = DType::kFloat32, .shape = {rows, 8}}};
+    return out;
+  }
+  static DeviceSection section(KernelChoice choice, int64_t rows = 2) {
+    return {"here", {{desc(rows).text(), std::move(choice)}}};
+  }
+};
+
+TEST_F(SelectionTest, TunedChoiceWins) {
+  const DeviceSection tuned = section({"test_selection_linear", 3, "b", 1});
+  const Selection found = select_kernel(desc(), "cpu", &tuned, {});
+  EXPECT_EQ(found.kernel, &slow_kernel());
+  EXPECT_EQ(found.tactic, "b");
+  EXPECT_TRUE(found.tuned);
+}
+
+TEST_F(SelectionTest, ChoicesThatNoLongerFitAreIgnored) {
+  const Selection heuristic = select_kernel(desc(), "cpu", nullptr, {});
+  EXPECT_FALSE(heuristic.tuned);
+  EXPECT_NE(heuristic.kernel, &slow_kernel());
+  for (const KernelChoice& choice :
+       {KernelChoice{"test_selection_linear", 2, "b", 1}, KernelChoice{"gone_kernel", 3, "b", 1}}) {
+    const DeviceSection tuned = section(choice);
+    const Selection found = select_kernel(desc(), "cpu", &tuned, {});
+    EXPECT_EQ(found.kernel, heuristic.kernel) << choice.kernel;
+    EXPECT_FALSE(found.tuned);
+  }
+  const DeviceSection unsupported = section({"test_selection_linear", 3, "b", 1}, 200);
+  EXPECT_NE(select_kernel(desc(200), "cpu", &unsupported, {}).kernel, &slow_kernel());
+}
+
+TEST_F(SelectionTest, UnknownTacticOfAFileIsIgnored) {
+  const DeviceSection tuned = section({"test_selection_linear", 3, "no such tactic", 1});
+  EXPECT_FALSE(select_kernel(desc(), "cpu", &tuned, {}).tuned);
+}
+
+TEST_F(SelectionTest, ReferenceAndInvariantOverrideTheTuner) {
+  const DeviceSection tuned = section({"test_selection_linear", 3, "a", 1});
+  EXPECT_EQ(select_kernel(desc(), "cpu", &tuned, {.reference = true}).kernel->name, "reference");
+  KernelDesc invariant = desc();
+  invariant.invariant = true;
+  std::vector<std::string> rejected;
+  for (const Selection& s : candidates(invariant, "cpu", &rejected)) {
+    EXPECT_TRUE(s.kernel->invariant) << s.kernel->name;
+  }
+  EXPECT_THAT(rejected, testing::Contains(testing::HasSubstr("test_selection_linear")));
+}
+
+TEST_F(SelectionTest, RejectionsSayWhy) {
+  std::vector<std::string> rejected;
+  candidates(desc(200), "cpu", &rejected);
+  EXPECT_THAT(rejected, testing::Contains("test_selection_linear: too many rows"));
+}
+
+TEST_F(SelectionTest, SectionsOfOtherDevicesAreNotUsed) {
+  auto device = make_cpu_device(1);
+  auto engine = gated_engine();
+  EXPECT_EQ(find_section(*engine, *device), nullptr);
+  engine->devices.push_back({device->identity(), {}});
+  EXPECT_EQ(find_section(*engine, *device), &engine->devices[1]);
+}
+
+// The same through an executor: a tuned choice of a kernel that gives zeros shows.
+TEST_F(SelectionTest, TheExecutorUsesTheSectionOfItsDeviceAlone) {
+  auto device = make_cpu_device(1);
+  const auto right = run_gated(gated_engine(), *device);
+  for (const std::string& where : {device->identity(), std::string("cpu:other")}) {
+    auto engine = gated_engine();
+    DeviceSection tuned{where, {}};
+    for (const Bucket& bucket : engine->plan.buckets) {
+      for (int64_t pieces : {1, 2}) {
+        const KernelDesc d = describe(engine->plan, engine->plan.steps[0], bucket,
+                                      engine->plan.limits, {1, pieces}, false);
+        tuned.choices[d.text()] = {"test_selection_linear", 3, "a", 1};
+      }
+    }
+    engine->devices = {tuned};
+    const auto found = run_gated(engine, *device);
+    if (where == device->identity()) {
+      EXPECT_EQ(found, std::vector<float>(found.size(), 0.f));
+    } else {
+      EXPECT_EQ(found, right);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace ingot
