@@ -13,9 +13,9 @@ TimingCache TimingCache::load(const std::string& path) {
     const Json json = parse_json(read_file(path), "compiler/timing_cache", path);
     if (!json.is_object()) throw Error(ErrorCode::kCorrupt, path + ": not an object");
     for (const auto& [key, value] : json.items()) {
-      if (value.is_number() && value.get<double>() > 0) {
-        cache.microseconds_[key] = value.get<double>();
-      }
+      if (!value.is_number()) continue;
+      const auto time = value.get<double>();
+      if (time > 0 || time == kRefused) cache.microseconds_[key] = time;
     }
   } catch (const Error& error) {
     spdlog::warn("timing cache ignored: {}", error.what());

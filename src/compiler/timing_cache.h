@@ -23,6 +23,8 @@ class TimingCache {
   static std::string key(std::string_view device, std::string_view kernel, int version,
                          std::string_view tactic, std::string_view desc);
   std::optional<double> find(const std::string& key) const;  // microseconds
+  // Stands for a candidate that threw or gave wrong numbers, so that it is not tried again.
+  static constexpr double kRefused = -1;
   void put(const std::string& key, double microseconds);
   bool changed() const { return changed_; }
   size_t size() const { return microseconds_.size(); }

@@ -15,6 +15,8 @@ namespace ingot {
 namespace {
 
 constexpr int kRounds = 5;  // interleaved, so that a slow moment hits every candidate alike
+// Stands for the time of the reference where it is the last resort: it is not measured.
+constexpr double kReferenceMicroseconds = 1e6;
 constexpr double kGiveUpFactor = 3;  // after one round, candidates this much slower are dropped
 // Candidates compute the same thing in other orders: 2 % of the largest value covers 16-bit
 // activations; a wrong kernel is off by far more.
@@ -199,37 +201,76 @@ class Tuner {
     }
     if (all_known) {
       for (Measured& m : measured) {
-        m.microseconds = {*timings_->find(key(job, m.candidate))};
+        const double known = *timings_->find(key(job, m.candidate));
         ++report_.cached;
+        if (known == TimingCache::kRefused) {
+          drop(m, rejected, "it failed when it was timed (timing cache)");
+        } else {
+          m.microseconds = {known};
+        }
       }
+      settle(job, measured);
       return;
     }
     if (watch_.ms() > budget_ms_) return;
     time_all(job, measured, rejected);
     for (Measured& m : measured) {
-      if (m.dropped && m.microseconds.empty()) continue;
-      if (timings_) timings_->put(key(job, m.candidate), m.best());
+      if (!timings_) break;
+      timings_->put(key(job, m.candidate),
+                    m.microseconds.empty() ? TimingCache::kRefused : m.best());
+    }
+    settle(job, measured);
+  }
+
+  // Where every fast candidate failed, the reference runs the step: left to heuristics, binding
+  // would take one of the failed ones.
+  static void settle(const Job& job, std::vector<Measured>& measured) {
+    for (const Measured& m : measured) {
+      if (!m.microseconds.empty()) return;
+    }
+    const KernelDef* reference = find_kernel("cpu", "reference");
+    if (get_op(job.desc.op).control_flow || !reference) return;
+    measured.push_back({{reference, "", false}, nullptr, {kReferenceMicroseconds}, false});
+  }
+
+  // Candidates that disagree are judged by the operator's definition, which is slow: it runs only
+  // then.
+  void judge(const Job& job, Operands& operands, const std::vector<std::vector<float>>& results,
+             std::vector<Measured>& measured, std::vector<std::string>& rejected) {
+    const std::vector<float>* first = nullptr;
+    bool unanimous = true;
+    for (size_t i = 0; i < measured.size(); ++i) {
+      if (measured[i].dropped) continue;
+      if (!first) first = &results[i];
+      unanimous = unanimous && agree(*first, results[i]);
+    }
+    if (unanimous) return;
+    Measured oracle{{find_kernel("cpu", "reference"), "", false}, nullptr, {}, false};
+    oracle.instance = oracle.candidate.kernel->prepare(job.desc, "");
+    launch(oracle, operands, 0);
+    const std::vector<float> expected = operands.first_output();
+    for (size_t i = 0; i < measured.size(); ++i) {
+      if (measured[i].dropped || agree(expected, results[i])) continue;
+      drop(measured[i], rejected, "its result differs from the reference's");
     }
   }
 
   void time_all(const Job& job, std::vector<Measured>& measured,
                 std::vector<std::string>& rejected) {
     Operands operands(job, engine_, device_, weights_);
-    std::vector<float> expected;
-    for (Measured& m : measured) {
+    std::vector<std::vector<float>> results(measured.size());
+    for (size_t i = 0; i < measured.size(); ++i) {
+      Measured& m = measured[i];
       try {
         m.instance = m.candidate.kernel->prepare(job.desc, m.candidate.tactic);
         launch(m, operands, 0);  // warms up, and is checked
-        const std::vector<float> values = operands.first_output();
-        if (expected.empty()) expected = values;
-        if (!agree(expected, values)) {
-          drop(m, rejected, "its result disagrees with the other candidates");
-        }
+        results[i] = operands.first_output();
       } catch (const std::exception& error) {
         drop(m, rejected, error.what());
       }
       ++report_.timed;
     }
+    judge(job, operands, results, measured, rejected);
     for (int round = 0; round < kRounds; ++round) {
       double fastest = 1e30;
       for (Measured& m : measured) {

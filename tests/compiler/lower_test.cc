@@ -1,0 +1,153 @@
+#include <gtest/gtest.h>
+
+#include "compiler/compile.h"
+#include "engine/memory.h"
+#include "graph/text.h"
+
+namespace ingot {
+namespace {
+
+// A weight with bytes, since lowering refuses those without.
+void fill_weights(Graph& graph) {
+  for (int id = 0; id < graph.value_count(); ++id) {
+    Value& value = graph.at(id);
+    if (value.kind != Value::Kind::kWeight || !value.weight.segments.empty()) continue;
+    auto data = std::make_shared<TensorData>();
+    data->name = value.name;
+    data->type = value.type.element;
+    data->shape = evaluate(value.type.shape, {});
+    auto bytes = std::make_shared<std::vector<std::byte>>(
+        static_cast<size_t>(data->type.bytes(element_count(data->shape))));
+    data->bytes = *bytes;
+    data->owner = bytes;
+    value.weight.segments.push_back(std::move(data));
+  }
+}
+
+Plan lowered(const char* text) {
+  auto graph = parse_graph(text);
+  fill_weights(*graph);
+  return lower(*graph);
+}
+
+TEST(LowerTest, ColumnViewsWhereEveryReaderTakesStrides) {
+  const Plan plan = lowered(
+      "graph main\n"
+      "  input %x : float32[tokens, 4]\n"
+      "  weight %w : float32[8, 4]\n"
+      "  %h = linear(%x, %w) : float32[tokens, 8]\n"
+      "  %a, %b = split_columns(%h) {\"widths\":[4,4]} : float32[tokens, 4], float32[tokens, 4]\n"
+      "  %y = act_mul(%a, %b) : float32[tokens, 4]\n"
+      "  return %y\n");
+  ASSERT_EQ(plan.steps.size(), 3u);
+  EXPECT_EQ(plan.steps[1].kind, StepKind::kView);
+  const PlanValue& b = plan.values[static_cast<size_t>(plan.find("b"))];
+  EXPECT_EQ(b.storage, plan.find("h"));
+  EXPECT_EQ(b.column_offset, 4);
+  EXPECT_EQ(plan.root(plan.find("b")), plan.find("h"));
+}
+
+TEST(LowerTest, CopiesForPackedReadersOutputsAndInputs) {
+  const Plan packed = lowered(
+      "graph main\n"
+      "  input %x : float32[tokens, 4]\n"
+      "  input %rows : int32[n]\n"
+      "  weight %w : float32[8, 4]\n"
+      "  %h = linear(%x, %w) : float32[tokens, 8]\n"
+      "  %a, %b = split_columns(%h) {\"widths\":[4,4]} : float32[tokens, 4], float32[tokens, 4]\n"
+      "  %p = gather(%a, %rows) : float32[n, 4]\n"
+      "  return %p\n");
+  EXPECT_EQ(packed.steps[1].kind, StepKind::kKernel) << "gather reads packed memory";
+  const Plan output = lowered(
+      "graph main\n"
+      "  input %x : float32[tokens, 4]\n"
+      "  weight %w : float32[8, 4]\n"
+      "  %h = linear(%x, %w) : float32[tokens, 8]\n"
+      "  %a, %b = split_columns(%h) {\"widths\":[4,4]} : float32[tokens, 4], float32[tokens, 4]\n"
+      "  return %a\n");
+  EXPECT_EQ(output.steps[1].kind, StepKind::kKernel) << "outputs are packed";
+  const Plan input = lowered(
+      "graph main\n"
+      "  input %x : float32[tokens, 8]\n"
+      "  %a, %b = split_columns(%x) {\"widths\":[4,4]} : float32[tokens, 4], float32[tokens, 4]\n"
+      "  %y = act_mul(%a, %b) : float32[tokens, 4]\n"
+      "  return %y\n");
+  EXPECT_EQ(input.steps[0].kind, StepKind::kKernel) << "inputs have memory of their own";
+}
+
+TEST(LowerTest, StatesAliasAndFormGroups) {
+  const Plan plan = lowered(
+      "graph main\n"
+      "  meta \"architecture\" = \"test\"\n"
+      "  limit pages = 3\n"
+      "  input %k : float32[tokens, 8]\n"
+      "  input %positions : int32[tokens]\n"
+      "  input %rows : int32[tokens]\n"
+      "  input %tables : int32[batch, blocks]\n"
+      "  state %kc : state bfloat16[pages, 2, 32, 4] group kv paged\n"
+      "  state %vc : state bfloat16[pages, 2, 32, 4] group kv paged\n"
+      "  %k2, %v2 = kv_append(%k, %k, %kc, %vc, %positions, %rows, %tables) : "
+      "state bfloat16[pages, 2, 32, 4], state bfloat16[pages, 2, 32, 4]\n"
+      "  return %k2 %v2\n");
+  EXPECT_EQ(plan.root(plan.find("k2")), plan.find("kc"));
+  EXPECT_EQ(plan.root(plan.find("v2")), plan.find("vc"));
+  ASSERT_EQ(plan.groups.size(), 1u);
+  EXPECT_EQ(plan.groups[0].name, "kv");
+  EXPECT_EQ(plan.groups[0].kind, "paged");
+  EXPECT_EQ(plan.groups[0].page_tokens, 32);
+  EXPECT_EQ(plan.groups[0].bytes_per_token, 2 * 2 * 4 * 2);
+  EXPECT_EQ(plan.metadata.at("architecture"), "test");
+  EXPECT_EQ(plan.limits.at("pages"), 3);
+  EXPECT_EQ(plan_text(plan_from_json(plan_to_json(plan))), plan_text(plan));
+}
+
+TEST(LowerTest, SharedPiecesAreStoredOnce) {
+  auto graph = parse_graph(
+      "graph main\n"
+      "  input %x : float32[tokens, 4]\n"
+      "  input %ids : int32[tokens]\n"
+      "  weight %table : float32[8, 4]\n"
+      "  %e = embedding(%ids, %table) : float32[tokens, 4]\n"
+      "  %l = linear(%e, %table) : float32[tokens, 8]\n"
+      "  return %l\n");
+  fill_weights(*graph);
+  EXPECT_EQ(lower(*graph).tensors.size(), 1u);
+}
+
+TEST(LowerTest, TensorsOfOneNameAreToldApart) {
+  auto graph = parse_graph(
+      "graph main\n"
+      "  input %x : float32[tokens, 4]\n"
+      "  constant %a : float32[4] = [1, 2, 3, 4]\n"
+      "  constant %b : float32[4] = [5, 6, 7, 8]\n"
+      "  %y = add(%x, %a) : float32[tokens, 4]\n"
+      "  %z = add(%y, %b) : float32[tokens, 4]\n"
+      "  return %z\n");
+  for (const char* name : {"a", "b"}) {
+    auto& segment = graph->at(graph->find(name)).weight.segments[0];
+    auto renamed = std::make_shared<TensorData>(*segment);
+    renamed->name = "same";
+    segment = renamed;
+  }
+  const auto engine = compile(*graph, {});
+  ASSERT_EQ(engine->plan.tensors.size(), 2u);
+  EXPECT_NE(engine->plan.tensors[0].name, engine->plan.tensors[1].name);
+  EXPECT_EQ(reinterpret_cast<const float*>(engine->tensors[0].data())[0], 1.f);
+  EXPECT_EQ(reinterpret_cast<const float*>(engine->tensors[1].data())[0], 5.f);
+}
+
+TEST(LowerTest, BucketsCoverTheLimits) {
+  const auto buckets =
+      default_buckets({{"tokens", 100}, {"batch", 8}, {"logit_rows", 8}, {"kv_pages", 50}});
+  ASSERT_EQ(buckets.size(), 4u);
+  EXPECT_EQ(buckets[0].at("tokens"), 1);
+  EXPECT_EQ(buckets[0].at("batch"), 1);
+  EXPECT_EQ(buckets[1].at("tokens"), 8);
+  EXPECT_EQ(buckets[3].at("tokens"), 100);
+  EXPECT_EQ(buckets[3].at("batch"), 8);
+  EXPECT_EQ(buckets[3].at("kv_pages"), 50);
+  EXPECT_EQ(default_buckets({{"n", 5}}).size(), 1u);
+}
+
+}  // namespace
+}  // namespace ingot

@@ -1,0 +1,158 @@
+// The tuner against kernels that lie, throw or are slow.
+#include "compiler/tune.h"
+
+#include <thread>
+
+#include "engine/executor.h"
+#include "graph/text.h"
+#include "tests/loaders/test_files.h"
+
+namespace ingot {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+std::atomic<int> honest_launches = 0;
+
+void multiply(const LaunchArgs& args, float error) {
+  ++honest_launches;
+  const TensorView& x = args.inputs[0];
+  const TensorView& out = args.outputs[0];
+  std::vector<float> row(static_cast<size_t>(x.columns()));
+  for (int64_t r = 0; r < x.rows(); ++r) {
+    load_row(x, r, 0, x.columns(), row.data());
+    for (float& v : row) v = v + v + error;
+    store_row(out, r, 0, x.columns(), row.data());
+  }
+}
+
+// An operator of this test's own: y = 2 x. Its reference is quick, its kernels are below.
+const OpDef& twice_op() {
+  static const OpDef op = {
+      .name = "test_twice",
+      .infer = [](const InferArgs& args) -> std::vector<ValueType> { return {args.input(0)}; },
+      .reference =
+          [](const OpArgs& args) {
+            const TensorView views[] = {args.inputs[0]};
+            multiply({views, args.outputs, {}}, 0);
+          }};
+  return op;
+}
+
+template <int kKind>  // 0 honest, 1 wrong, 2 throws in prepare, 3 throws in launch, 4 slow
+KernelDef twice_kernel(std::string_view name, int priority) {
+  return {.name = name,
+          .op = "test_twice",
+          .device = "cpu",
+          .priority = priority,
+          .prepare = [](const KernelDesc&, std::string_view) -> std::unique_ptr<KernelInstance> {
+            if (kKind == 2) fail(ErrorCode::kUnsupported, "test", "no plan for this shape");
+            return make_instance([](const LaunchArgs& args, ExecContext&) {
+              if (kKind == 3) fail(ErrorCode::kInternal, "test", "launch fell over");
+              if (kKind == 4) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+              multiply(args, kKind == 1 ? 0.5f : 0);
+            });
+          }};
+}
+
+class TuneTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    register_op(twice_op());
+    // The wrong one is the heuristics' first choice.
+    static const KernelDef wrong = twice_kernel<1>("test_twice_wrong", 9);
+    static const KernelDef prepare = twice_kernel<2>("test_twice_prepare", 8);
+    static const KernelDef launch = twice_kernel<3>("test_twice_launch", 7);
+    static const KernelDef slow = twice_kernel<4>("test_twice_slow", 6);
+    static const KernelDef honest = twice_kernel<0>("test_twice_honest", 5);
+    for (const KernelDef* kernel : {&wrong, &prepare, &launch, &slow, &honest}) {
+      register_kernel(*kernel);
+    }
+  }
+  static std::shared_ptr<Engine> engine() {
+    auto graph = parse_graph(
+        "graph main\n"
+        "  limit tokens = 4\n"
+        "  input %x : float32[tokens, 64]\n"
+        "  %a = test_twice(%x) : float32[tokens, 64]\n"
+        "  %y = test_twice(%a) : float32[tokens, 64]\n"
+        "  return %y\n");
+    CompileOptions options;
+    options.buckets = {{{"tokens", 4}}};
+    return compile(*graph, options);
+  }
+  std::unique_ptr<Device> device_ = make_cpu_device(1);
+};
+
+TEST_F(TuneTest, LiarsAndThrowersAreSkippedAndReported) {
+  TuneReport report;
+  const auto e = engine();
+  const DeviceSection section = tune(*e, *device_, nullptr, 10, report);
+  EXPECT_EQ(report.descriptors, 1);
+  EXPECT_EQ(report.timed, 5);
+  ASSERT_EQ(section.choices.size(), 1u);
+  const KernelChoice& choice = section.choices.begin()->second;
+  EXPECT_EQ(choice.kernel, "test_twice_honest");
+  EXPECT_GT(choice.microseconds, 0);
+  const Json& details = report.details[0];
+  const std::string rejected = details["rejected"].dump();
+  EXPECT_THAT(rejected, HasSubstr("test_twice_wrong : its result differs"));
+  EXPECT_THAT(rejected, HasSubstr("no plan for this shape"));
+  EXPECT_THAT(rejected, HasSubstr("launch fell over"));
+  EXPECT_EQ(details["candidates"].size(), 2u) << "the slow one was measured too";
+  EXPECT_THAT(details["winner"].get<std::string>(), HasSubstr("test_twice_honest"));
+
+  // Binding reads the winner.
+  e->devices = {section};
+  Executor executor(e, *device_);
+  std::vector<float> x(64, 1.5f);
+  executor.set_input("x", {DType::kFloat32, {1, 64}, reinterpret_cast<std::byte*>(x.data())});
+  executor.run();
+  EXPECT_EQ(executor.output("y").as<float>()[0], 6.f);
+  EXPECT_THAT(executor.kernels_used(), testing::ElementsAre("test_twice_honest"));
+}
+
+TEST_F(TuneTest, AWarmCacheTimesNothing) {
+  TimingCache cache;
+  TuneReport cold, warm;
+  const auto e = engine();
+  const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
+  EXPECT_EQ(cold.timed, 5);
+  EXPECT_EQ(cold.cached, 0);
+  ScratchDirectory dir;
+  cache.save(dir / "cache");
+  TimingCache read = TimingCache::load(dir / "cache");
+  const int before = honest_launches;
+  const DeviceSection second = tune(*e, *device_, &read, 10, warm);
+  EXPECT_EQ(warm.timed, 0);
+  EXPECT_EQ(warm.cached, 5);
+  EXPECT_EQ(honest_launches, before) << "a kernel ran";
+  EXPECT_FALSE(read.changed());
+  EXPECT_EQ(second.choices.begin()->second.kernel, first.choices.begin()->second.kernel);
+}
+
+TEST_F(TuneTest, WithoutBudgetNothingIsTimed) {
+  TuneReport report;
+  const DeviceSection section = tune(*engine(), *device_, nullptr, 0, report);
+  EXPECT_EQ(report.timed, 0);
+  EXPECT_TRUE(section.choices.empty()) << "binding uses heuristics";
+}
+
+TEST_F(TuneTest, CompileTunesOnlyWithADevice) {
+  EXPECT_TRUE(engine()->devices.empty());
+  auto graph = parse_graph(
+      "graph main\n  input %x : float32[4]\n  %y = test_twice(%x) : "
+      "float32[4]\n  return %y\n");
+  CompileOptions options;
+  options.device = device_.get();
+  const auto tuned = compile(*graph, options);
+  ASSERT_EQ(tuned->devices.size(), 1u);
+  EXPECT_EQ(tuned->devices[0].device, device_->identity());
+  const Json report = parse_json(tuned->extras.at("report"), "test", "report");
+  EXPECT_EQ(report["tuning"]["timed"], 5);
+  EXPECT_TRUE(report.contains("passes"));
+}
+
+}  // namespace
+}  // namespace ingot

@@ -1,0 +1,43 @@
+#include "tests/models/golden_models.h"
+
+namespace ingot {
+namespace {
+
+std::vector<int64_t> windows(const Graph& graph) {
+  std::vector<int64_t> out;
+  for (const Node& node : graph.nodes()) {
+    if (node.op == "paged_attention") out.push_back(attr_or<int64_t>(node.attrs, "window", 0));
+  }
+  return out;
+}
+
+TEST(MistralTest, CheckpointHoldsTheSame) {
+  ScratchDirectory dir;
+  const ModelSource source = open_model_source(golden_path("mistral-swa"));
+  convert_model(source, {}, dir / "checkpoint");
+  expect_same_weights(source, open_model_source(dir / "checkpoint"));
+}
+
+TEST(MistralTest, EveryLayerHasTheWindow) {
+  const ModelSource source = open_model_source(golden_path("mistral-swa"));
+  const auto window = source.config["sliding_window"].get<int64_t>();
+  ASSERT_GT(window, 0);
+  const auto found = windows(*build_model(source, {}));
+  EXPECT_FALSE(found.empty());
+  for (int64_t w : found) EXPECT_EQ(w, window);
+}
+
+TEST(MistralTest, ConfigFaultsAreNamed) {
+  check_config_faults("mistral-swa",
+                      {{"sliding_window",
+                        "wide",
+                        ErrorCode::kCorrupt,
+                        {"config.json", "'sliding_window'", "found string"}},
+                       {"rms_norm_eps",
+                        "small",
+                        ErrorCode::kCorrupt,
+                        {"config.json", "'rms_norm_eps'", "expected a number", "found string"}}});
+}
+
+}  // namespace
+}  // namespace ingot
