@@ -22,6 +22,7 @@ class Group {
 
   void barrier() {
     std::unique_lock lock(mutex_);
+    if (left_) fail(ErrorCode::kCancelled, "comm/in_process", "another rank left the group");
     const uint64_t generation = generation_;
     if (++arrived_ == size_) {
       arrived_ = 0;

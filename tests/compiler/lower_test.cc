@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "compiler/compile.h"
 #include "engine/memory.h"
 #include "graph/text.h"
