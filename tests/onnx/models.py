@@ -81,7 +81,8 @@ def light(name):
 
 def small_cnn():
     random = np.random.default_rng(1)
-    weights = {"w1": he(random, (8, 3, 3, 3)), "b1": he(random, (8,)), "w2": he(random, (8, 1, 3, 3)),
+    weights = {"w1": he(random, (8, 3, 3, 3)), "b1": he(random, (8,)),
+               "w2": he(random, (8, 1, 3, 3)),
                "w3": he(random, (16, 8, 1, 1)), "w4": he(random, (10, 16)), "b4": he(random, (10,))}
     weights.update({f"bn{i}": w for i, w in enumerate(
         [1 + 0.1 * he(random, (8,)), he(random, (8,)), he(random, (8,)),
@@ -93,7 +94,8 @@ def small_cnn():
         helper.make_node("Conv", ["r1", "w2"], ["c2"], group=8, pads=[1, 1, 1, 1]),
         helper.make_node("HardSwish", ["c2"], ["r2"]),
         helper.make_node("Conv", ["r2", "w3"], ["c3"]),
-        helper.make_node("MaxPool", ["c3"], ["p3"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        helper.make_node("MaxPool", ["c3"], ["p3"], kernel_shape=[2, 2],
+                         strides=[2, 2], ceil_mode=1),
         helper.make_node("GlobalAveragePool", ["p3"], ["g"]),
         helper.make_node("Flatten", ["g"], ["f"]),
         helper.make_node("Gemm", ["f", "w4", "b4"], ["y"], transB=1),
@@ -189,11 +191,13 @@ def branch(condition):
 def loop(trips):
     """Carries a vector, stops early when its sum is large, and stacks every state."""
     body = helper.make_graph(
-        [helper.make_node("Mul", ["v", "factor"], ["v0"]), helper.make_node("Add", ["v0", "x"], ["v1"]),
+        [helper.make_node("Mul", ["v", "factor"], ["v0"]),
+         helper.make_node("Add", ["v0", "x"], ["v1"]),
          helper.make_node("ReduceSum", ["v1"], ["sum"], keepdims=0),
          helper.make_node("Less", ["sum", "bound"], ["go"]),
          helper.make_node("Identity", ["v1"], ["state"])],
-        "body", [value("i", [], TensorProto.INT64), value("c", [], TensorProto.BOOL), value("v", [4])],
+        "body", [value("i", [], TensorProto.INT64), value("c", [], TensorProto.BOOL),
+                 value("v", [4])],
         [value("go", [], TensorProto.BOOL), value("v1", [4]), value("state", [4])],
         [numpy_helper.from_array(np.float32(1.5), "factor"),
          numpy_helper.from_array(np.float32(100), "bound")])
@@ -206,7 +210,8 @@ def loop(trips):
 
 def symbolic_shapes():
     """Shape arithmetic over symbols: Shape, Gather, Concat, Reshape, Slice."""
-    nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", "zero"], ["b"]),
+    nodes = [helper.make_node("Shape", ["x"], ["s"]),
+             helper.make_node("Gather", ["s", "zero"], ["b"]),
              helper.make_node("Concat", ["b", "rest"], ["t"], axis=0),
              helper.make_node("Reshape", ["x", "t"], ["r"]),
              helper.make_node("Softmax", ["r"], ["y"], axis=-1)]

@@ -178,7 +178,8 @@ def test_external_data_is_read(tmp_path):
     assert (np.load(report["outputs"][0]["file"]) == values).all()
 
 
-@pytest.mark.parametrize("case", ["absolute", "above", "link", "hard_link", "short", "missing", "key"])
+@pytest.mark.parametrize("case",
+                         ["absolute", "above", "link", "hard_link", "short", "missing", "key"])
 def test_external_data_is_refused(case, tmp_path):
     folder, secret = tmp_path / "model", tmp_path / "secret.bin"
     folder.mkdir()
@@ -214,4 +215,5 @@ def test_truncated_models_are_refused(tmp_path):
 
 
 if __name__ == "__main__":
-    sys.exit(pytest.main([os.path.abspath(__file__), "-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
+    sys.exit(pytest.main([os.path.abspath(__file__), "-q", "-p", "no:cacheprovider",
+                          *sys.argv[1:]]))
