@@ -92,10 +92,10 @@ std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
   }
   if (looks_like_container(path)) {
     const auto file = Container::open(path);
-    if (!file->has("tokenizer")) {
+    if (!file->has("extra.tokenizer")) {
       fail(ErrorCode::kNotFound, kWhere, "{}: expected a section 'tokenizer', found none", path);
     }
-    return Tokenizer::load(file->section("tokenizer"), path);
+    return Tokenizer::load(file->section("extra.tokenizer"), path);
   }
   if (starts_like_gguf(path)) return Tokenizer::load(std::string_view(source_spec(path)), path);
   if (path.ends_with(".json")) return Tokenizer::load(std::string_view(read_file(path)), path);

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "base/error.h"
+#include "base/log.h"
 
 namespace ingot {
 void ModelFlags::declare(Flags& flags) {
@@ -23,8 +24,8 @@ LoadedModel ModelFlags::load(Device& target) const {
   options.tokenizer_dir = tokenizer_dir;
   LoadedModel loaded = load_model(model, options, target);
   if (loaded.built) {
-    std::fprintf(stderr, "built %s in %.1f s\n",
-                 loaded.engine_path.empty() ? "an engine in memory" : loaded.engine_path.c_str(),
+    spdlog::info("built {} in {:.1f} s",
+                 loaded.engine_path.empty() ? "an engine in memory" : loaded.engine_path,
                  loaded.milliseconds * 1e-3);
   }
   return loaded;
