@@ -49,10 +49,13 @@ def check_golden(checks, case, env):
 
 def check_replaced(checks, folder, env):
     """Another model at the same path: the cached engine of the first one must not answer."""
+    env = dict(env, INGOT_LOG="info")  # says "built" when it builds
     model = os.path.join(folder, "model")
     prompt = ["--prompt-ids", "1,2,3,4,5", "--max-tokens", "8", "--dtype", "float32"]
     shutil.copytree(os.path.join(DATA, "goldens", "llama-mha"), model)
-    first = ingot_json("run", model, *prompt, env=env)["token_ids"]
+    started = ingot("run", model, *prompt, "--json", env=env)
+    checks.check(b"built" in started.stderr, "a new model is built")
+    first = json.loads(started.stdout)["token_ids"]
     again = ingot("run", model, *prompt, "--json", env=env)
     checks.check(b"built" not in again.stderr, "an unchanged model is served from the cache")
     checks.equal(json.loads(again.stdout)["token_ids"], first, "and answers the same")
