@@ -7,6 +7,54 @@
 #   and this writes generated/<room>_<suffix>_list.cc, which calls each one. A missing or duplicate
 #   definition is a link error. Files whose stem starts with an underscore do not exist; machinery
 #   of a shelf room lives in its contract/ folder.
+# ingot_batch(<target> <sources...>)
+#   Compiles the sources a dozen at a time (CMake's unity builds), which is several times as fast.
+#   Names of an anonymous namespace must then be unique in a room. Files of a shelf are written
+#   independently and like to use the same names (run, supports), so each of those keeps its own in
+#   a namespace <suffix>_<stem> (op_add, pass_dead_code), else it is compiled alone; so are files
+#   for one instruction set, whose target pragmas must not leak. kWhere, a file's name in its
+#   errors, is made unique here.
+option(INGOT_BATCH "Compile several files at once; turn it off while working on one of them" ON)
+function(ingot_batch target)
+  get_property(shelf_files GLOBAL PROPERTY INGOT_SHELF_FILES)
+  set(count 0)
+  set(count_avx2 0)
+  set(count_avx512 0)
+  foreach(file IN LISTS ARGN)
+    get_filename_component(stem ${file} NAME_WE)
+    if(stem STREQUAL "main")
+      continue()
+    endif()
+    if(stem MATCHES "_(avx2|avx512)$")  # the vector header's target pragma holds for the whole unit
+      set(group "${CMAKE_MATCH_1}")
+      math(EXPR group_part "${count_${group}} / 4")
+      math(EXPR count_${group} "${count_${group}} + 1")
+      set_source_files_properties(${file} TARGET_DIRECTORY ${target}
+                                  PROPERTIES UNITY_GROUP ${target}_${group}_${group_part})
+      continue()
+    elseif(stem MATCHES "_(avx|amx)")
+      continue()
+    endif()
+    if(file IN_LIST shelf_files)
+      file(STRINGS ${file} anonymous REGEX "^namespace {" LIMIT_COUNT 1)
+      if(anonymous)
+        continue()
+      endif()
+    endif()
+    math(EXPR group "${count} / 12")
+    math(EXPR count "${count} + 1")
+    set_source_files_properties(${file} TARGET_DIRECTORY ${target}
+                                PROPERTIES UNITY_GROUP ${target}_${group})
+  endforeach()
+  set_target_properties(${target} PROPERTIES
+    UNITY_BUILD ${INGOT_BATCH} UNITY_BUILD_MODE GROUP UNITY_BUILD_UNIQUE_ID INGOT_UNIT
+    UNITY_BUILD_CODE_BEFORE_INCLUDE
+    "#define INGOT_JOIN_(a, b) a##b
+#define INGOT_JOIN(a, b) INGOT_JOIN_(a, b)
+#define kWhere INGOT_JOIN(kWhere_, INGOT_UNIT)"
+    UNITY_BUILD_CODE_AFTER_INCLUDE "#undef kWhere")
+endfunction()
+
 function(ingot_room name)
   cmake_parse_arguments(R "" "" "DEPS;LIBS;EXCLUDE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
@@ -23,7 +71,13 @@ function(ingot_room name)
     endforeach()
     return()
   endif()
+  set(lists ${generated})
+  list(FILTER lists INCLUDE REGEX "_list\\.cc$")
   add_library(ingot_${name} STATIC ${sources} ${generated})
+  if(name IN_LIST INGOT_COLD_ROOMS)
+    target_compile_options(ingot_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
+  endif()
+  ingot_batch(ingot_${name} ${sources} ${lists})
   target_link_libraries(ingot_${name} PUBLIC ingot_flags ${R_LIBS})
   foreach(dep IN LISTS R_DEPS)
     target_link_libraries(ingot_${name} PUBLIC ingot_${dep})
@@ -54,6 +108,7 @@ function(ingot_shelf room folder suffix type)
     if(stem IN_LIST S_EXCLUDE)
       continue()
     endif()
+    set_property(GLOBAL APPEND PROPERTY INGOT_SHELF_FILES ${file})
     if(S_EXTENSION STREQUAL "h")
       string(APPEND includes "#include \"${folder}/${stem}.h\"\n")
     else()

@@ -9,7 +9,7 @@
 #include "tensor/cpu_isa.h"
 
 namespace ingot {
-namespace {
+namespace command_bench {
 
 constexpr std::string_view kText =
     "The engineer wrote down what the machine had done that day: how long each part ran, how much "
@@ -271,9 +271,10 @@ class Bench final : public Command {
   bool profile_ = false;
 };
 
-}  // namespace
+}  // namespace command_bench
 
 const CommandDef& bench_command() {
+  using namespace command_bench;
   static const CommandDef def = {
       .name = "bench",
       .help = "measure prefill and decode speed of a text model",

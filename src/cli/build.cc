@@ -10,7 +10,7 @@
 #include "loaders/hub.h"
 
 namespace ingot {
-namespace {
+namespace command_build {
 
 class Build final : public Command {
  public:
@@ -109,9 +109,10 @@ class Build final : public Command {
   bool print_plan_ = false;
 };
 
-}  // namespace
+}  // namespace command_build
 
 const CommandDef& build_command() {
+  using namespace command_build;
   static const CommandDef def = {
       .name = "build",
       .help = "compile a model into an engine file",

@@ -8,7 +8,7 @@
 #include "cli/contract/generation_flags.h"
 
 namespace ingot {
-namespace {
+namespace command_chat {
 
 constexpr int64_t kDefaultContext = 4096;  // tokens; KV memory is taken for all of them
 
@@ -157,9 +157,10 @@ class Chat final : public Command {
   Json messages_;
 };
 
-}  // namespace
+}  // namespace command_chat
 
 const CommandDef& chat_command() {
+  using namespace command_chat;
   static const CommandDef def = {
       .name = "chat",
       .help = "talk with a model in the terminal",

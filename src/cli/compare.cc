@@ -9,7 +9,7 @@
 #include "cli/contract/command.h"
 
 namespace ingot {
-namespace {
+namespace command_compare {
 
 constexpr std::string_view kWhere = "cli/compare";
 
@@ -222,9 +222,10 @@ class Compare final : public Command {
   std::unique_ptr<Device> device_object_;
 };
 
-}  // namespace
+}  // namespace command_compare
 
 const CommandDef& compare_command() {
+  using namespace command_compare;
   static const CommandDef def = {
       .name = "compare",
       .help = "run fast and reference kernels on the same inputs, step by step",

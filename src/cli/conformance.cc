@@ -6,7 +6,7 @@
 #include "cli/contract/onnx_case.h"
 
 namespace ingot {
-namespace {
+namespace command_conformance {
 
 class Conformance final : public Command {
  public:
@@ -67,9 +67,10 @@ class Conformance final : public Command {
   bool reference_ = false;
 };
 
-}  // namespace
+}  // namespace command_conformance
 
 const CommandDef& conformance_command() {
+  using namespace command_conformance;
   static const CommandDef def = {
       .name = "conformance",
       .help = "check models against reference outputs",

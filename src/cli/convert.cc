@@ -8,7 +8,7 @@
 #include "loaders/hub.h"
 
 namespace ingot {
-namespace {
+namespace command_convert {
 
 class Convert final : public Command {
  public:
@@ -43,9 +43,10 @@ class Convert final : public Command {
   std::string dtype_;
 };
 
-}  // namespace
+}  // namespace command_convert
 
 const CommandDef& convert_command() {
+  using namespace command_convert;
   static const CommandDef def = {
       .name = "convert",
       .help = "write a model as a checkpoint directory",

@@ -6,7 +6,7 @@
 #include "cli/contract/command.h"
 
 namespace ingot {
-namespace {
+namespace command_detokenize {
 
 class Detokenize final : public Command {
  public:
@@ -60,9 +60,10 @@ class Detokenize final : public Command {
   bool jsonl_ = false;
 };
 
-}  // namespace
+}  // namespace command_detokenize
 
 const CommandDef& detokenize_command() {
+  using namespace command_detokenize;
   static const CommandDef def = {
       .name = "detokenize",
       .help = "token ids to text",

@@ -9,7 +9,7 @@
 #include "tensor/cpu_isa.h"
 
 namespace ingot {
-namespace {
+namespace command_devices {
 
 class Devices final : public Command {
  public:
@@ -40,9 +40,10 @@ class Devices final : public Command {
   }
 };
 
-}  // namespace
+}  // namespace command_devices
 
 const CommandDef& devices_command() {
+  using namespace command_devices;
   static const CommandDef def = {
       .name = "devices",
       .help = "list the devices that this machine can run on",

@@ -12,7 +12,7 @@
 #include "cli/contract/onnx_session.h"
 
 namespace ingot {
-namespace {
+namespace command_exec {
 
 constexpr std::string_view kWhere = "cli/exec";
 constexpr uint64_t kSeed = 1;
@@ -169,9 +169,10 @@ class ExecCommand final : public Command {
   bool profile_ = false, reference_ = false;
 };
 
-}  // namespace
+}  // namespace command_exec
 
 const CommandDef& exec_command() {
+  using namespace command_exec;
   static const CommandDef def = {
       .name = "exec",
       .help = "run an ONNX model",

@@ -9,7 +9,7 @@
 #include "loaders/hub.h"
 
 namespace ingot {
-namespace {
+namespace command_inspect {
 
 Json sizes(const SymbolValues& values) {
   Json out = Json::object();
@@ -180,9 +180,10 @@ class Inspect final : public Command {
   std::string model_;
 };
 
-}  // namespace
+}  // namespace command_inspect
 
 const CommandDef& inspect_command() {
+  using namespace command_inspect;
   static const CommandDef def = {
       .name = "inspect",
       .help = "show what is in an engine or a model, and whether the model will run",

@@ -6,7 +6,7 @@
 #include "cli/contract/command.h"
 
 namespace ingot {
-namespace {
+namespace command_knobs {
 
 class Knobs final : public Command {
  public:
@@ -30,9 +30,10 @@ class Knobs final : public Command {
   }
 };
 
-}  // namespace
+}  // namespace command_knobs
 
 const CommandDef& knobs_command() {
+  using namespace command_knobs;
   static const CommandDef def = {
       .name = "knobs",
       .help = "print the tuning knobs, their values and their environment variables' meaning",

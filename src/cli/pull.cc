@@ -7,7 +7,7 @@
 #include "loaders/hub.h"
 
 namespace ingot {
-namespace {
+namespace command_pull {
 
 uint64_t bytes_below(const std::string& path) {
   if (is_regular_file(path)) return std::filesystem::file_size(path);
@@ -49,9 +49,10 @@ class Pull final : public Command {
   std::string file_;
 };
 
-}  // namespace
+}  // namespace command_pull
 
 const CommandDef& pull_command() {
+  using namespace command_pull;
   static const CommandDef def = {
       .name = "pull",
       .help = "download a model into the cache and print where it lies",

@@ -4,7 +4,7 @@
 #include "cli/contract/generation_flags.h"
 
 namespace ingot {
-namespace {
+namespace command_run {
 
 class Run final : public Command {
  public:
@@ -117,9 +117,10 @@ class Run final : public Command {
   bool raw_ = false;
 };
 
-}  // namespace
+}  // namespace command_run
 
 const CommandDef& run_command() {
+  using namespace command_run;
   static const CommandDef def = {
       .name = "run",
       .help = "answer a prompt",

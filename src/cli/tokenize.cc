@@ -6,7 +6,7 @@
 #include "cli/contract/command.h"
 
 namespace ingot {
-namespace {
+namespace command_tokenize {
 
 class Tokenize final : public Command {
  public:
@@ -58,9 +58,10 @@ class Tokenize final : public Command {
   bool jsonl_ = false;
 };
 
-}  // namespace
+}  // namespace command_tokenize
 
 const CommandDef& tokenize_command() {
+  using namespace command_tokenize;
   static const CommandDef def = {
       .name = "tokenize",
       .help = "text to token ids",

@@ -5,7 +5,7 @@
 #include "tensor/cpu_isa.h"
 
 namespace ingot {
-namespace {
+namespace command_version {
 
 class Version final : public Command {
  public:
@@ -22,9 +22,10 @@ class Version final : public Command {
   }
 };
 
-}  // namespace
+}  // namespace command_version
 
 const CommandDef& version_command() {
+  using namespace command_version;
   static const CommandDef def = {
       .name = "version",
       .help = "print version, compiler and CPU instruction set",

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::string_view kWhere = "loaders/safetensors";
 constexpr uint64_t kMaxHeader = 100'000'000;  // the limit of the format's own readers
-constexpr uint64_t kMaxElements = uint64_t{1} << 58;
-constexpr size_t kMaxDims = 32;
+constexpr uint64_t kMaxTensorElements = uint64_t{1} << 58;
+constexpr size_t kMaxTensorDims = 32;
 constexpr std::string_view kMetadataKey = "__metadata__";
 
 // One tensor as the header states it.
@@ -27,7 +27,7 @@ struct HeaderEntry {
 
 // Reads the header without a document tree: its size is the attacker's choice, and every value has
 // a fixed place. Throws Error itself; the JSON library stops on `false`, which is never returned.
-class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
+class HeaderReader : public nlohmann::json_sax<Json> {
  public:
   explicit HeaderReader(const std::string& file) : file_(file) {}
 
@@ -43,7 +43,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   bool number_unsigned(number_unsigned_t value) override {
     if (state_ != State::kShape && state_ != State::kOffsets) return unexpected("a number");
     auto& list = state_ == State::kShape ? entries.back().shape : entries.back().offsets;
-    const size_t limit = state_ == State::kShape ? kMaxDims : 2;
+    const size_t limit = state_ == State::kShape ? kMaxTensorDims : 2;
     if (list.size() == limit) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: {}: expected at most {} numbers", file_, place(),
            limit);
@@ -166,8 +166,8 @@ WeightInfo check_entry(HeaderEntry& entry, const std::string& file, uint64_t dat
   info.type = *dtype;
   uint64_t elements = 1;
   for (uint64_t dim : entry.shape) {
-    if (dim > kMaxElements || __builtin_mul_overflow(elements, dim, &elements) ||
-        elements > kMaxElements) {
+    if (dim > kMaxTensorElements || __builtin_mul_overflow(elements, dim, &elements) ||
+        elements > kMaxTensorElements) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: tensor '{}': shape: expected at most 2^58 elements",
            file, info.name);
     }
@@ -234,7 +234,7 @@ std::shared_ptr<SafetensorsFile> SafetensorsFile::parse_file(std::span<const std
   const auto data = bytes.subspan(reader.offset());
 
   HeaderReader header(name);
-  nlohmann::json::sax_parse(text.begin(), text.end(), &header);
+  Json::sax_parse(text.begin(), text.end(), &header);
   file->metadata_ = std::move(header.metadata);
   std::vector<std::pair<HeaderEntry*, WeightInfo>> tensors;
   tensors.reserve(header.entries.size());

@@ -18,7 +18,7 @@ constexpr size_t kMaxIndexBytes = size_t{256} << 20;
 
 // Reads {"metadata": {...}, "weight_map": {tensor: shard}} as a stream: an object of the JSON
 // library would take time quadratic in the number of tensors.
-class IndexReader : public nlohmann::json_sax<nlohmann::json> {
+class IndexReader : public nlohmann::json_sax<Json> {
  public:
   explicit IndexReader(const std::string& file) : file_(file) {}
   std::map<std::string, std::string> weight_map;
@@ -96,7 +96,7 @@ class IndexReader : public nlohmann::json_sax<nlohmann::json> {
 std::map<std::string, std::string> read_index(const std::string& path) {
   const std::string text = read_file(path, kMaxIndexBytes);
   IndexReader reader(path);
-  nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
+  Json::sax_parse(text.begin(), text.end(), &reader);
   if (!reader.has_map) fail(ErrorCode::kCorrupt, kWhere, "{}: 'weight_map' is missing", path);
   if (reader.weight_map.empty()) {
     fail(ErrorCode::kCorrupt, kWhere, "{}: 'weight_map' is empty", path);

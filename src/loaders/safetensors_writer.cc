@@ -21,7 +21,7 @@ std::string header_text(const std::vector<SafetensorsSpec>& tensors,
     if (text.size() > 1) text += ',';
     text += Json(key).dump() + ':' + value.dump();
   };
-  if (!metadata.empty()) append("__metadata__", nlohmann::json(metadata));
+  if (!metadata.empty()) append("__metadata__", Json(metadata));
   uint64_t offset = 0;
   for (const SafetensorsSpec& spec : tensors) {
     Json entry;

@@ -1,12 +1,13 @@
 #include "models/contract/llama_family.h"
 
 namespace ingot {
-namespace {
+namespace model_llama {
 constexpr LlamaVariant kVariant = {.gguf_prefix = "llama"};
-}  // namespace
+}  // namespace model_llama
 
 // Llama 1 to 3 (Touvron et al., 2023; grouped queries and llama3 rope scaling), SmolLM2.
 const ModelDef& llama_model() {
+  using namespace model_llama;
   static const ModelDef model = {
       .name = "llama",
       .architectures = {"LlamaForCausalLM"},

@@ -1,12 +1,13 @@
 #include "models/contract/llama_family.h"
 
 namespace ingot {
-namespace {
+namespace model_mistral {
 constexpr LlamaVariant kVariant = {.gguf_prefix = "llama"};
-}  // namespace
+}  // namespace model_mistral
 
 // Mistral 7B (Jiang et al., 2023): Llama with a sliding window on every layer.
 const ModelDef& mistral_model() {
+  using namespace model_mistral;
   static const ModelDef model = {
       .name = "mistral",
       .architectures = {"MistralForCausalLM"},

@@ -1,13 +1,14 @@
 #include "models/contract/llama_family.h"
 
 namespace ingot {
-namespace {
+namespace model_qwen2 {
 constexpr LlamaVariant kVariant = {
     .gguf_prefix = "qwen2", .qkv_bias = true, .gguf_permuted = false, .window_needs_flag = true};
-}  // namespace
+}  // namespace model_qwen2
 
 // Qwen2 and Qwen2.5 (Yang et al., 2024): Llama with biases on query, key and value.
 const ModelDef& qwen2_model() {
+  using namespace model_qwen2;
   static const ModelDef model = {
       .name = "qwen2",
       .architectures = {"Qwen2ForCausalLM"},

@@ -3,7 +3,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_common_subexpressions {
 
 // Whoever runs the engine asks for outputs by name, so a merged value keeps the name of the output.
 // Two outputs cannot share one value.
@@ -45,11 +45,12 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_common_subexpressions
 
 // Replaces a pure node by an earlier one with the same op, attributes and inputs. Nodes that touch
 // state, draw random numbers or meet other ranks are never merged.
 const PassDef& common_subexpressions_pass() {
+  using namespace pass_common_subexpressions;
   static const PassDef pass = {"common_subexpressions", run};
   return pass;
 }

@@ -4,7 +4,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_constant_folding {
 
 // Folding must not blow an engine up: larger results are cheaper to compute than to store.
 constexpr int64_t kMaxBytes = int64_t{16} << 20;
@@ -64,10 +64,11 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_constant_folding
 
 // Computes nodes whose inputs are all constants with their plain reference.
 const PassDef& constant_folding_pass() {
+  using namespace pass_constant_folding;
   static const PassDef pass = {"constant_folding", run};
   return pass;
 }

@@ -3,7 +3,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_dead_code {
 
 int run(Graph& graph) {
   std::set<int> live(graph.outputs().begin(), graph.outputs().end());
@@ -22,10 +22,11 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_dead_code
 
 // Removes nodes that nothing reads. Writes to states stay: their tokens are graph outputs.
 const PassDef& dead_code_pass() {
+  using namespace pass_dead_code;
   static const PassDef pass = {"dead_code", run};
   return pass;
 }

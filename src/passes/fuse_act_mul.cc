@@ -1,7 +1,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_fuse_act_mul {
 
 Node* producer(Graph& graph, int value) { return graph.at(value).producer; }
 
@@ -49,11 +49,12 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_fuse_act_mul
 
 // x * sigmoid(x) -> silu; activation(gate) * up -> act_mul. What is left behind unused is dead
 // code.
 const PassDef& fuse_act_mul_pass() {
+  using namespace pass_fuse_act_mul;
   static const PassDef pass = {"fuse_act_mul", run};
   return pass;
 }

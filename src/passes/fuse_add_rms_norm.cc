@@ -1,7 +1,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_fuse_add_rms_norm {
 
 bool same_shape(const Graph& graph, const Node& add) {
   return graph.type(add.inputs[0]) == graph.type(add.inputs[1]) &&
@@ -34,10 +34,11 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_fuse_add_rms_norm
 
 // add + rms_norm -> add_rms_norm, keeping the sum for the residual path.
 const PassDef& fuse_add_rms_norm_pass() {
+  using namespace pass_fuse_add_rms_norm;
   static const PassDef pass = {"fuse_add_rms_norm", run};
   return pass;
 }

@@ -3,7 +3,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_fuse_rope_kv_append {
 
 // The rope that makes `value`, read by nobody else; nullptr otherwise.
 Node* sole_rope(Graph& graph, int value) {
@@ -56,10 +56,11 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_fuse_rope_kv_append
 
 // rope(q), rope(k), kv_append -> rope_kv_append.
 const PassDef& fuse_rope_kv_append_pass() {
+  using namespace pass_fuse_rope_kv_append;
   static const PassDef pass = {"fuse_rope_kv_append", run};
   return pass;
 }

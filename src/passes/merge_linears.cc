@@ -4,7 +4,7 @@
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
-namespace {
+namespace pass_merge_linears {
 
 // Linears that may become one: same input, attributes, weight type, width and kind of bias.
 std::string group_key(const Graph& graph, const Node& node) {
@@ -81,11 +81,12 @@ int run(Graph& graph) {
   return changes;
 }
 
-}  // namespace
+}  // namespace pass_merge_linears
 
 // Linears of one input become one over the stacked weights (query/key/value, gate/up) and a split
 // of its columns. Weights become lists of pieces; no byte moves.
 const PassDef& merge_linears_pass() {
+  using namespace pass_merge_linears;
   static const PassDef pass = {"merge_linears", run};
   return pass;
 }

@@ -43,9 +43,9 @@ class Writer {
   std::string out_;
 };
 
-class Reader {
+class SpecReader {
  public:
-  Reader(std::span<const std::byte> bytes, std::string_view file)
+  SpecReader(std::span<const std::byte> bytes, std::string_view file)
       : in_(bytes, kWhere, file), file_(file) {}
 
   template <typename T>
@@ -85,7 +85,7 @@ class Reader {
   std::string_view file_;
 };
 
-std::unique_ptr<TokenizerParts> read_json(Reader& in, std::string_view file) {
+std::unique_ptr<TokenizerParts> read_json(SpecReader& in, std::string_view file) {
   TokenizerConfig config;
   config.bos_token = in.text("bos token");
   config.eos_token = in.text("eos token");
@@ -96,7 +96,7 @@ std::unique_ptr<TokenizerParts> read_json(Reader& in, std::string_view file) {
   return parts_from_tokenizer_json(in.text("tokenizer.json"), config, file);
 }
 
-std::unique_ptr<TokenizerParts> read_vocab(Reader& in, std::string_view file) {
+std::unique_ptr<TokenizerParts> read_vocab(SpecReader& in, std::string_view file) {
   VocabSource v;
   v.model = in.text("model");
   v.pre = in.text("pre-tokenizer");
@@ -150,7 +150,7 @@ std::unique_ptr<TokenizerParts> parts_from_spec(std::span<const std::byte> bytes
                                                 std::string_view file) {
   const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!all.starts_with(kMagic)) return parts_from_tokenizer_json(all, {}, file);
-  Reader in(bytes.subspan(kMagic.size()), file);
+  SpecReader in(bytes.subspan(kMagic.size()), file);
   const auto version = in.get<uint32_t>("version");
   if (version != kVersion) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: tokenizer version {}, this program reads {}", file,

@@ -13,27 +13,27 @@
 namespace ingot {
 namespace {
 
-constexpr int64_t kVocab = 50;
+constexpr int64_t kSampleVocab = 50;
 
 class SamplerTest : public ::testing::Test {
  protected:
   std::unique_ptr<Device> device_ = make_cpu_device(1);
-  Sampler sampler_{*device_, kVocab, 64};
+  Sampler sampler_{*device_, kSampleVocab, 64};
   std::vector<float> logits_;
 
   TensorView logits(int64_t rows) {
-    logits_.resize(static_cast<size_t>(rows * kVocab));
+    logits_.resize(static_cast<size_t>(rows * kSampleVocab));
     for (size_t i = 0; i < logits_.size(); ++i) {
       logits_[i] = static_cast<float>(random_normal(3, i)) * 2;
     }
     return view(rows);
   }
   TensorView view(int64_t rows) {
-    return {DType::kFloat32, {rows, kVocab}, reinterpret_cast<std::byte*>(logits_.data())};
+    return {DType::kFloat32, {rows, kSampleVocab}, reinterpret_cast<std::byte*>(logits_.data())};
   }
   TokenId argmax(int64_t row) const {
-    const auto begin = logits_.begin() + row * kVocab;
-    return static_cast<TokenId>(std::max_element(begin, begin + kVocab) - begin);
+    const auto begin = logits_.begin() + row * kSampleVocab;
+    return static_cast<TokenId>(std::max_element(begin, begin + kSampleVocab) - begin);
   }
 };
 
@@ -91,7 +91,7 @@ TEST_F(SamplerTest, EveryRowIsTheSameAloneAndInABatch) {
     p.seed = static_cast<uint64_t>(i);
     p.logprobs = i % 5 - 1;
     for (int t = 0; t <= i; ++t) {
-      histories[static_cast<size_t>(i)].push_back(static_cast<TokenId>((t * 7) % kVocab));
+      histories[static_cast<size_t>(i)].push_back(static_cast<TokenId>((t * 7) % kSampleVocab));
     }
     rows.push_back({&p, i % 3, 1, histories[static_cast<size_t>(i)], i});
   }
@@ -144,7 +144,7 @@ TEST_F(SamplerTest, NoEndTokenBeforeMinTokens) {
 }
 
 TEST_F(SamplerTest, ChoicesOfARequestDiffer) {
-  logits_.assign(kVocab, 0.0f);
+  logits_.assign(kSampleVocab, 0.0f);
   SamplingParams p;
   p.temperature = 1;
   const std::vector<TokenId> history = {1};
@@ -158,8 +158,8 @@ TEST_F(SamplerTest, ChoicesOfARequestDiffer) {
 }
 
 TEST_F(SamplerTest, RowsThatAreNotFiniteGiveNoToken) {
-  logits_.assign(2 * kVocab, 0.0f);
-  logits_[kVocab + 3] = NAN;
+  logits_.assign(2 * kSampleVocab, 0.0f);
+  logits_[kSampleVocab + 3] = NAN;
   SamplingParams p;
   p.temperature = 1;
   p.top_k = 3;

@@ -15,7 +15,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string error_of(const std::string& spec) {
+std::string spec_error(const std::string& spec) {
   try {
     Tokenizer::load(spec, "file.json");
   } catch (const Error& e) {
@@ -110,14 +110,14 @@ TEST(Tokenizer, IdsOutsideTheVocabularyAreRefused) {
 }
 
 TEST(Tokenizer, BrokenFilesGiveOneError) {
-  EXPECT_THAT(error_of(""), HasSubstr("[text/tokenizer_json] file.json: "));
-  EXPECT_THAT(error_of("{"), HasSubstr("file.json"));
-  EXPECT_THAT(error_of("[]"), HasSubstr("not an object"));
-  EXPECT_THAT(error_of("{}"), HasSubstr("'model' is missing"));
+  EXPECT_THAT(spec_error(""), HasSubstr("[text/tokenizer_json] file.json: "));
+  EXPECT_THAT(spec_error("{"), HasSubstr("file.json"));
+  EXPECT_THAT(spec_error("[]"), HasSubstr("not an object"));
+  EXPECT_THAT(spec_error("{}"), HasSubstr("'model' is missing"));
   const auto with = [](const char* path, Json value) {
     Json j = byte_level_json();
     j[Json::json_pointer(path)] = std::move(value);
-    return error_of(j.dump());
+    return spec_error(j.dump());
   };
   EXPECT_EQ(with("/truncation", nullptr), "");
   EXPECT_THAT(with("/model/type", "Unigram"), HasSubstr("model 'Unigram' is not supported"));
@@ -157,7 +157,7 @@ TEST(Tokenizer, BrokenVocabulariesAreRefused) {
   const auto error = [](auto change) -> std::string {
     VocabSource v = sentencepiece_vocab();
     change(v);
-    return error_of(make_tokenizer_spec(v));
+    return spec_error(make_tokenizer_spec(v));
   };
   EXPECT_THAT(error([](auto& v) { v.model = "bert"; }), HasSubstr("model 'bert'"));
   EXPECT_THAT(error([](auto& v) { v.scores.pop_back(); }), HasSubstr("scores for"));

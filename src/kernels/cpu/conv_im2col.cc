@@ -8,7 +8,7 @@
 #include "kernels/cpu/scratch.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_conv_im2col {
 
 // Output pixels of a block: with K up to a few thousand its columns stay in the second-level cache.
 constexpr int64_t kPixels = 64;
@@ -86,9 +86,10 @@ class Instance final : public KernelInstance {
   Attrs attrs_;
 };
 
-}  // namespace
+}  // namespace kernel_conv_im2col
 
 const KernelDef& conv_im2col_kernel() {
+  using namespace kernel_conv_im2col;
   static const KernelDef kernel = {
       .name = "conv_im2col",
       .op = "conv",

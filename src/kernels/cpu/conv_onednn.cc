@@ -11,7 +11,7 @@
 #include "kernels/cpu/scratch.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_conv_onednn {
 
 using Dims = dnnl::memory::dims;
 using Tag = dnnl::memory::format_tag;
@@ -182,9 +182,10 @@ std::string supports(const KernelDesc& desc) {
   return needs_f32(desc);
 }
 
-}  // namespace
+}  // namespace kernel_conv_onednn
 
 const KernelDef& conv_onednn_kernel() {
+  using namespace kernel_conv_onednn;
   static const KernelDef kernel = {
       .name = "conv_onednn",
       .op = "conv",

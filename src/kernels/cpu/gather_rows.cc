@@ -4,7 +4,7 @@
 #include "kernels/kernel_def.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_gather_rows {
 
 void launch(const LaunchArgs& args, ExecContext& context) {
   const TensorView& x = args.inputs[0];
@@ -24,10 +24,11 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   });
 }
 
-}  // namespace
+}  // namespace kernel_gather_rows
 
 // Rows of a matrix, packed or strided.
 const KernelDef& gather_rows_kernel() {
+  using namespace kernel_gather_rows;
   static const KernelDef kernel = {
       .name = "gather_rows",
       .op = "gather",

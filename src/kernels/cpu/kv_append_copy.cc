@@ -2,7 +2,7 @@
 #include "kernels/kernel_def.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_kv_append_copy {
 
 void launch(const LaunchArgs& args, ExecContext& context) {
   for (size_t which : {0, 1}) {
@@ -22,10 +22,11 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   }
 }
 
-}  // namespace
+}  // namespace kernel_kv_append_copy
 
 // Copies rows into their pages, any scalar types.
 const KernelDef& kv_append_copy_kernel() {
+  using namespace kernel_kv_append_copy;
   static const KernelDef kernel = {
       .name = "kv_append_copy",
       .op = "kv_append",

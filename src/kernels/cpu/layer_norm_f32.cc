@@ -1,7 +1,7 @@
 #include "kernels/cpu/contract/f32_ops.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_layer_norm_f32 {
 
 void normalize(const float* x, const float* scale, const float* bias, float* y, int64_t n,
                double epsilon) {
@@ -19,9 +19,10 @@ void normalize(const float* x, const float* scale, const float* bias, float* y, 
   }
 }
 
-}  // namespace
+}  // namespace kernel_layer_norm_f32
 
 const KernelDef& layer_norm_f32_kernel() {
+  using namespace kernel_layer_norm_f32;
   static const KernelDef kernel = {
       .name = "layer_norm_f32",
       .op = "layer_norm",

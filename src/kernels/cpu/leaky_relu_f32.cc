@@ -1,7 +1,7 @@
 #include "kernels/cpu/contract/f32_ops.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_leaky_relu_f32 {
 
 struct LeakyReluF32 {
   static constexpr std::string_view op = "leaky_relu";
@@ -13,9 +13,10 @@ struct LeakyReluF32 {
   float operator()(float x) const { return x < 0 ? static_cast<float>(alpha) * x : x; }
 };
 
-}  // namespace
+}  // namespace kernel_leaky_relu_f32
 
 const KernelDef& leaky_relu_f32_kernel() {
+  using namespace kernel_leaky_relu_f32;
   static const KernelDef kernel = unary_f32<LeakyReluF32>("leaky_relu_f32");
   return kernel;
 }

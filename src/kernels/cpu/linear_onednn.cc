@@ -10,7 +10,7 @@
 #include "tensor/cpu_isa.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_linear_onednn {
 
 using dnnl::memory;
 
@@ -150,11 +150,12 @@ std::string supports(const KernelDesc& desc) {
   return rows_of(desc.inputs[0].shape) < 8 ? "few rows" : "";
 }
 
-}  // namespace
+}  // namespace kernel_linear_onednn
 
 // oneDNN's matmul, one-threaded inside each worker's range of outputs. Its choice of kernel may
 // depend on the number of rows, so it is not invariant.
 const KernelDef& linear_onednn_kernel() {
+  using namespace kernel_linear_onednn;
   static const KernelDef kernel = {
       .name = "linear_onednn",
       .op = "linear",

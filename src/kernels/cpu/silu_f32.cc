@@ -1,7 +1,7 @@
 #include "kernels/cpu/contract/f32_ops.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_silu_f32 {
 
 struct SiluF32 {
   static constexpr std::string_view op = "silu";
@@ -13,9 +13,10 @@ struct SiluF32 {
   float operator()(float x) const { return x / (1.0f + std::exp(-static_cast<float>(alpha) * x)); }
 };
 
-}  // namespace
+}  // namespace kernel_silu_f32
 
 const KernelDef& silu_f32_kernel() {
+  using namespace kernel_silu_f32;
   static const KernelDef kernel = unary_f32<SiluF32>("silu_f32");
   return kernel;
 }

@@ -4,7 +4,7 @@
 #include "ops/shared/along_axis.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_softmax_f32 {
 
 void softmax_row(const float* x, float* y, int64_t n) {
   float top = -std::numeric_limits<float>::infinity();
@@ -22,10 +22,11 @@ void softmax_row(const float* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] *= scale;
 }
 
-}  // namespace
+}  // namespace kernel_softmax_f32
 
 // Along the last axis.
 const KernelDef& softmax_f32_kernel() {
+  using namespace kernel_softmax_f32;
   static const KernelDef kernel = {
       .name = "softmax_f32",
       .op = "softmax",

@@ -2,16 +2,17 @@
 #include "ops/shared/elementwise.h"
 
 namespace ingot::cpu {
-namespace {
+namespace kernel_tanh_f32 {
 
 struct TanhF32 : ops::NoAttrs {
   static constexpr std::string_view op = "tanh";
   float operator()(float x) const { return std::tanh(x); }
 };
 
-}  // namespace
+}  // namespace kernel_tanh_f32
 
 const KernelDef& tanh_f32_kernel() {
+  using namespace kernel_tanh_f32;
   static const KernelDef kernel = unary_f32<TanhF32>("tanh_f32");
   return kernel;
 }

@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_frequency_penalty {
 
 bool active(const SamplingParams& p) { return p.frequency_penalty != 0; }
 
@@ -13,10 +13,11 @@ void lower(SampleBuilder& b) {
              {b.logits(), b.history_ids(), b.history_offsets(), b.prompt_lengths(), penalty})[0]);
 }
 
-}  // namespace
+}  // namespace rule_frequency_penalty
 
 // The more often an id occurs in the output the less likely it becomes (penalty > 0).
 const SamplerRule& frequency_penalty_rule() {
+  using namespace rule_frequency_penalty;
   static const SamplerRule rule = {"frequency_penalty", 120, active, lower};
   return rule;
 }

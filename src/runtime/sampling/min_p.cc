@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_min_p {
 
 bool active(const SamplingParams& p) { return p.temperature != 0 && p.min_p > 0; }
 
@@ -11,10 +11,11 @@ void lower(SampleBuilder& b) {
   b.set_logits(b.step("logits_min_p", {}, {b.logits(), parameter})[0]);
 }
 
-}  // namespace
+}  // namespace rule_min_p
 
 // Draws among ids that are at least min_p times as likely as the best.
 const SamplerRule& min_p_rule() {
+  using namespace rule_min_p;
   static const SamplerRule rule = {"min_p", 420, active, lower};
   return rule;
 }

@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_min_tokens {
 
 bool active(const SamplingParams& p) {
   return p.min_tokens > 0 && (!p.eos_token_ids.empty() || !p.stop_token_ids.empty());
@@ -11,10 +11,11 @@ void lower(SampleBuilder& b) {
   b.set_logits(b.step("logits_ban", {}, {b.logits(), b.banned_ids(), b.banned_offsets()})[0]);
 }
 
-}  // namespace
+}  // namespace rule_min_tokens
 
 // No end or stop token is among the first min_tokens tokens of the answer.
 const SamplerRule& min_tokens_rule() {
+  using namespace rule_min_tokens;
   static const SamplerRule rule = {"min_tokens", 200, active, lower};
   return rule;
 }

@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_presence_penalty {
 
 bool active(const SamplingParams& p) { return p.presence_penalty != 0; }
 
@@ -13,10 +13,11 @@ void lower(SampleBuilder& b) {
              {b.logits(), b.history_ids(), b.history_offsets(), b.prompt_lengths(), penalty})[0]);
 }
 
-}  // namespace
+}  // namespace rule_presence_penalty
 
 // Ids that occur in the output become less likely (penalty > 0).
 const SamplerRule& presence_penalty_rule() {
+  using namespace rule_presence_penalty;
   static const SamplerRule rule = {"presence_penalty", 110, active, lower};
   return rule;
 }

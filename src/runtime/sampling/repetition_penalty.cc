@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_repetition_penalty {
 
 bool active(const SamplingParams& p) { return p.repetition_penalty != 1; }
 
@@ -13,10 +13,11 @@ void lower(SampleBuilder& b) {
              {b.logits(), b.history_ids(), b.history_offsets(), b.prompt_lengths(), penalty})[0]);
 }
 
-}  // namespace
+}  // namespace rule_repetition_penalty
 
 // Ids of prompt and output become less likely (penalty > 1).
 const SamplerRule& repetition_penalty_rule() {
+  using namespace rule_repetition_penalty;
   static const SamplerRule rule = {"repetition_penalty", 100, active, lower};
   return rule;
 }

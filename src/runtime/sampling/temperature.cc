@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_temperature {
 
 bool active(const SamplingParams& p) { return p.temperature != 0 && p.temperature != 1; }
 
@@ -11,10 +11,11 @@ void lower(SampleBuilder& b) {
   b.set_logits(b.step("logits_temperature", {}, {b.logits(), parameter})[0]);
 }
 
-}  // namespace
+}  // namespace rule_temperature
 
 // Flattens (> 1) or sharpens (< 1) the distribution; 0 is greedy.
 const SamplerRule& temperature_rule() {
+  using namespace rule_temperature;
   static const SamplerRule rule = {"temperature", 300, active, lower};
   return rule;
 }

@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_top_k {
 
 bool active(const SamplingParams& p) { return p.temperature != 0 && p.top_k > 0; }
 
@@ -11,10 +11,11 @@ void lower(SampleBuilder& b) {
   b.set_logits(b.step("logits_top_k", {}, {b.logits(), parameter})[0]);
 }
 
-}  // namespace
+}  // namespace rule_top_k
 
 // Draws among the k most likely ids.
 const SamplerRule& top_k_rule() {
+  using namespace rule_top_k;
   static const SamplerRule rule = {"top_k", 400, active, lower};
   return rule;
 }

@@ -1,7 +1,7 @@
 #include "runtime/sample_plan.h"
 
 namespace ingot {
-namespace {
+namespace rule_top_p {
 
 bool active(const SamplingParams& p) { return p.temperature != 0 && p.top_p < 1; }
 
@@ -11,10 +11,11 @@ void lower(SampleBuilder& b) {
   b.set_logits(b.step("logits_top_p", {}, {b.logits(), parameter})[0]);
 }
 
-}  // namespace
+}  // namespace rule_top_p
 
 // Draws among the most likely ids that make up the probability p.
 const SamplerRule& top_p_rule() {
+  using namespace rule_top_p;
   static const SamplerRule rule = {"top_p", 410, active, lower};
   return rule;
 }

@@ -147,7 +147,7 @@ Value count(Host& host, const Value& self, const Arguments& args) {
   return n;
 }
 
-Value join(Host& host, const Value& self, const Arguments& args) {
+Value join_method(Host& host, const Value& self, const Arguments& args) {
   Str out;
   bool first = true;
   for (const Value& item : members(host, args.get(0, ""), "join")) {
@@ -186,7 +186,7 @@ Value all_chars(Host& host, const Value& self, bool (*check)(char32_t)) {
   return !text.empty();
 }
 
-Value cased(Host& host, const Value& self, CaseChange change) {
+Value change_case(Host& host, const Value& self, CaseChange change) {
   host.charge_bytes(self.str()->size() * 4);
   return change_case(*self.str(), change);
 }
@@ -195,7 +195,7 @@ using A = const Arguments&;
 using V = const Value&;
 
 constexpr MethodDef kTextMethods[] = {
-    {"capitalize", [](Host& h, V s, A) { return cased(h, s, CaseChange::kCapitalize); }},
+    {"capitalize", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kCapitalize); }},
     {"count", count},
     {"endswith", [](Host& h, V s, A a) { return has_end(h, s, a, false); }},
     {"find", [](Host& h, V s, A a) { return find(h, s, a, false); }},
@@ -208,8 +208,8 @@ constexpr MethodDef kTextMethods[] = {
     {"isdigit", [](Host& h, V s,
                    A) { return all_chars(h, s, [](char32_t c) { return c >= '0' && c <= '9'; }); }},
     {"isspace", [](Host& h, V s, A) { return all_chars(h, s, is_unicode_space); }},
-    {"join", join},
-    {"lower", [](Host& h, V s, A) { return cased(h, s, CaseChange::kLower); }},
+    {"join", join_method},
+    {"lower", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kLower); }},
     {"lstrip", [](Host& h, V s, A a) { return strip(h, s, a, 1); }},
     {"removeprefix", [](Host& h, V s, A a) { return remove_end(h, s, a, true); }},
     {"removesuffix", [](Host& h, V s, A a) { return remove_end(h, s, a, false); }},
@@ -221,8 +221,8 @@ constexpr MethodDef kTextMethods[] = {
     {"splitlines", splitlines},
     {"startswith", [](Host& h, V s, A a) { return has_end(h, s, a, true); }},
     {"strip", [](Host& h, V s, A a) { return strip(h, s, a, 3); }},
-    {"title", [](Host& h, V s, A) { return cased(h, s, CaseChange::kTitle); }},
-    {"upper", [](Host& h, V s, A) { return cased(h, s, CaseChange::kUpper); }},
+    {"title", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kTitle); }},
+    {"upper", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kUpper); }},
 };
 
 Value dict_get(Host& host, const Value& self, const Arguments& args) {

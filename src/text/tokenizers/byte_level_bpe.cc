@@ -7,7 +7,7 @@
 #include "text/utf8.h"
 
 namespace ingot {
-namespace {
+namespace tokenizer_byte_level_bpe {
 
 class ByteLevelBpe final : public WordModel {
  public:
@@ -46,10 +46,11 @@ class ByteLevelBpe final : public WordModel {
   std::array<int32_t, 256> byte_ids_{};
 };
 
-}  // namespace
+}  // namespace tokenizer_byte_level_bpe
 
 const TokenizerDef& byte_level_bpe_tokenizer();
 const TokenizerDef& byte_level_bpe_tokenizer() {
+  using namespace tokenizer_byte_level_bpe;
   static const TokenizerDef def = {
       "byte_level_bpe",
       [](const TokenizerParts& p) { return p.model_type == "BPE" && p.byte_level; },

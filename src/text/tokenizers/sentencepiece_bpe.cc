@@ -7,7 +7,7 @@
 #include "text/utf8.h"
 
 namespace ingot {
-namespace {
+namespace tokenizer_sentencepiece_bpe {
 
 class SentencePieceBpe final : public WordModel {
  public:
@@ -61,10 +61,11 @@ class SentencePieceBpe final : public WordModel {
   std::array<int32_t, 256> byte_ids_{};
 };
 
-}  // namespace
+}  // namespace tokenizer_sentencepiece_bpe
 
 const TokenizerDef& sentencepiece_bpe_tokenizer();
 const TokenizerDef& sentencepiece_bpe_tokenizer() {
+  using namespace tokenizer_sentencepiece_bpe;
   static const TokenizerDef def = {
       "sentencepiece_bpe",
       [](const TokenizerParts& p) { return p.model_type == "BPE" && !p.byte_level; },
