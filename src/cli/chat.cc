@@ -1,9 +1,14 @@
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 
+#include "base/error.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/generation_flags.h"
 
@@ -13,35 +18,53 @@ namespace command_chat {
 constexpr int64_t kDefaultContext = 4096;  // tokens; KV memory is taken for all of them
 
 std::atomic<bool> interrupted{false};
+int wake_pipe[2];  // a byte for every Ctrl-C: wakes the wait for a line without a race
 
-void on_interrupt(int) { interrupted.store(true); }
+void on_interrupt(int) {
+  const int before = errno;
+  interrupted.store(true);
+  [[maybe_unused]] const ssize_t count = ::write(wake_pipe[1], "", 1);
+  errno = before;
+}
 
-// Ctrl-C sets a flag, and breaks a read that waits for input.
 void catch_interrupts() {
+  if (::pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
+    fail(ErrorCode::kIo, "cli/chat", "pipe: {}", std::strerror(errno));
+  }
   struct sigaction action {};
   action.sa_handler = on_interrupt;
+  action.sa_flags = SA_RESTART;  // an answer that is being written loses nothing
   ::sigaction(SIGINT, &action, nullptr);
 }
 
-// Lines of standard input. The end of input and Ctrl-C while waiting both give false.
+enum class Input { kLine, kEnd, kInterrupted };
+
+// Lines of standard input, and Ctrl-C while waiting for one.
 class LineReader {
  public:
-  bool next(std::string& line) {
+  Input next(std::string& line) {
     size_t end = 0;
     while ((end = pending_.find('\n')) == std::string::npos) {
-      if (interrupted.load()) return false;
+      pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {wake_pipe[0], POLLIN, 0}};
+      if (::poll(wait, 2, -1) < 0) continue;
       char buffer[4096];
+      if (wait[1].revents != 0) {
+        while (::read(wake_pipe[0], buffer, sizeof buffer) > 0) continue;
+        if (interrupted.exchange(false)) return Input::kInterrupted;  // else it ended an answer
+      }
+      if (wait[0].revents == 0) continue;
       const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
       if (count > 0) {
         pending_.append(buffer, static_cast<size_t>(count));
         continue;
       }
-      if (count < 0 || pending_.empty()) return false;
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 || pending_.empty()) return Input::kEnd;
       pending_ += '\n';  // the last line has no line break
     }
     line = pending_.substr(0, end);
     pending_.erase(0, end + 1);
-    return true;
+    return Input::kLine;
   }
 
  private:
@@ -68,14 +91,25 @@ class Chat final : public Command {
     reset();
     catch_interrupts();
     const bool terminal = ::isatty(STDIN_FILENO) == 1;
-    if (terminal) std::fprintf(stderr, "/reset forgets, /exit or Ctrl-C leaves\n");
+    if (terminal) {
+      std::fprintf(stderr, "/reset forgets, Ctrl-C stops an answer, /exit or Ctrl-D leaves\n");
+    }
     LineReader lines;
     std::string line;
+    bool warned = false;  // one Ctrl-C at the prompt may have been meant for an answer just over
     while (true) {
       if (terminal) std::fprintf(stderr, "> ");
-      if (!lines.next(line) || line == "/exit") break;
+      const Input input = lines.next(line);
+      if (input == Input::kInterrupted && terminal && !warned) {
+        warned = true;
+        std::fprintf(stderr, "\n(Ctrl-C again leaves, like /exit and Ctrl-D)\n");
+        continue;
+      }
+      if (input != Input::kLine || line == "/exit") break;
+      warned = false;
       if (line == "/reset") {
         reset();
+        if (terminal) std::fprintf(stderr, "(forgotten)\n");
       } else if (!line.empty()) {
         answer(line, assets, session);
       }

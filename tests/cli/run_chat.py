@@ -1,0 +1,161 @@
+"""`ingot chat` in a terminal: Ctrl-C stops an answer and the session goes on, /reset, the exits."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import time
+
+from cli_harness import BINARY, Checks, real_model
+
+PROMPT = "\n> "
+LONG = "Write a very long story about the sea and the people who live by it."
+QUESTION = "What is the capital of France?"
+LIMIT = 120  # seconds for any one thing to appear
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+class Terminal:
+    """A chat whose standard input, output and error are one pseudo-terminal of its own."""
+
+    def __init__(self, model, *flags):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [BINARY, "chat", model, "--temperature", "0", "--progress", "none", *flags],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=take_terminal)
+        os.close(slave)
+        self.text = "\n"
+
+    def type(self, keys):
+        os.write(self.master, keys.encode())
+
+    def read(self, seconds):
+        """More of what was printed; False when nothing came or the program has gone."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            return False
+        self.text += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+    def until(self, wanted):
+        """What was printed up to `wanted`, which is taken too; None if it does not come."""
+        end = time.monotonic() + LIMIT
+        while wanted not in self.text:
+            if time.monotonic() > end or not self.read(max(0.0, end - time.monotonic())):
+                return None
+        before, self.text = self.text.split(wanted, 1)
+        return before
+
+    def ask(self, question):
+        """The answer's text and its report line."""
+        self.type(question + "\n")
+        return answer_of(self.until(PROMPT) or "", question)
+
+    def exit_code(self):
+        try:
+            return self.process.wait(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return "still running"
+
+
+def take_terminal():
+    import fcntl
+    import termios
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def answer_of(printed, question):
+    report = re.search(r"\n(\[\d+ tokens, .*\])", printed)
+    if not report:
+        return printed, ""
+    return printed[:report.start()].removeprefix(question + "\n"), report[1]
+
+
+def check_cancel(checks, chat):
+    """Ctrl-C while the answer streams."""
+    fresh, report = chat.ask(QUESTION)
+    checks.check("Paris" in fresh and "stop" in report, f"an answer: {fresh!r} {report}")
+    chat.type(LONG + "\n")
+    checks.check(chat.until(LONG + "\n") is not None, "the terminal shows what is typed")
+    while len(chat.text) < 40 and chat.read(LIMIT):
+        pass
+    pressed = time.monotonic()
+    chat.type(CTRL_C)
+    printed = chat.until(PROMPT)
+    took = time.monotonic() - pressed
+    checks.check(printed is not None and took < 10, f"Ctrl-C: the prompt is back in {took:.2f} s")
+    text, report = answer_of(printed or "", LONG)
+    tokens = int(re.match(r"\[(\d+)", report)[1]) if report else 0
+    checks.check("cancelled" in report and 0 < tokens < 1000,
+                 f"Ctrl-C: the answer stopped: {report}")
+    checks.check(len(text) > 30, f"Ctrl-C: what was said stays: {text[:60]!r}")
+    checks.check(not chat.read(1.0), f"Ctrl-C: nothing comes after the prompt: {chat.text!r}")
+    checks.equal(chat.process.poll(), None, "Ctrl-C: the session lives")
+    return fresh
+
+
+def check_goes_on(checks, chat, fresh):
+    """The session after a cancelled answer: its history, and /reset."""
+    again, report = chat.ask(QUESTION)
+    checks.check(again and "cancelled" not in report and report,
+                 f"the next question is answered: {again!r} {report}")
+    chat.ask("My cat is called Zebulon.")
+    checks.check("Zebulon" in chat.ask("What is my cat called?")[0], "it remembers")
+    chat.type("/reset\n")
+    checks.check("(forgotten)" in (chat.until(PROMPT) or ""), "/reset says so")
+    checks.check("Zebulon" not in chat.ask("What is my cat called?")[0], "/reset: it has forgotten")
+    chat.type("/reset\n")
+    chat.until(PROMPT)
+    checks.equal(chat.ask(QUESTION)[0], fresh, "/reset: the first answer, to the letter")
+
+
+def check_idle(checks, chat):
+    """Ctrl-C at the prompt warns, and only a second one in a row leaves."""
+    chat.type("half a line" + CTRL_C)
+    printed = chat.until(PROMPT)
+    checks.check("Ctrl-C again leaves" in (printed or ""), f"Ctrl-C at the prompt: {printed!r}")
+    checks.check(chat.ask("Hi")[1], "the chat goes on, without the half line")
+    chat.type(CTRL_C)
+    checks.check("Ctrl-C again leaves" in (chat.until(PROMPT) or ""), "it warns again after that")
+    checks.equal(chat.process.poll(), None, "one Ctrl-C does not leave")
+    chat.type(CTRL_C)
+    checks.equal(chat.exit_code(), 0, "the second Ctrl-C leaves")
+
+
+def check_pipe(checks, model):
+    """Without a terminal nobody presses twice: a signal at the prompt ends the chat."""
+    chat = subprocess.Popen([BINARY, "chat", model, "--max-tokens", "4"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+    chat.stdin.write(b"Hi\n")
+    for line in chat.stderr:
+        if line.startswith(b"["):
+            break
+    chat.send_signal(signal.SIGINT)
+    checks.equal(chat.wait(timeout=LIMIT), 0, "a pipe: SIGINT at the prompt leaves")
+
+
+def main():
+    checks = Checks()
+    model = real_model()
+    chat = Terminal(model, "--max-tokens", "2000")
+    checks.check("Ctrl-D leaves" in (chat.until(PROMPT) or ""), "chat says how to leave")
+    fresh = check_cancel(checks, chat)
+    check_goes_on(checks, chat, fresh)
+    chat.type(CTRL_D)
+    checks.equal(chat.exit_code(), 0, "Ctrl-D leaves with code 0")
+    chat = Terminal(model, "--max-tokens", "8")
+    chat.until(PROMPT)
+    check_idle(checks, chat)
+    check_pipe(checks, model)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
