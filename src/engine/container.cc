@@ -25,6 +25,16 @@ void put(std::vector<std::byte>& out, const T& value) {
   out.insert(out.end(), bytes, bytes + sizeof value);
 }
 
+// No hash covers the bytes between sections: they are zero, so that no bit can flip unseen.
+void check_padding(std::span<const std::byte> bytes, uint64_t begin, uint64_t end,
+                   const std::string& path) {
+  for (uint64_t at = begin; at < end; ++at) {
+    if (bytes[at] == std::byte{0}) continue;
+    fail(ErrorCode::kCorrupt, kWhere, "{}: padding at offset {}: expected 0, found {}", path, at,
+         static_cast<int>(bytes[at]));
+  }
+}
+
 }  // namespace
 
 ContainerWriter::ContainerWriter(const std::string& path, size_t sections)
@@ -112,11 +122,9 @@ std::shared_ptr<const Container> Container::open(const std::string& path) {
          bytes.size());
   }
   out->hash_ = {reader.read<uint64_t>("table hash"), reader.read<uint64_t>("table hash")};
-  const auto padding = reader.bytes(kHeaderBytes - reader.offset(), "header");
-  for (std::byte b : padding) {
-    if (b != std::byte{0})
-      fail(ErrorCode::kCorrupt, kWhere, "{}: header padding is not zero", path);
-  }
+  const uint64_t used = reader.offset();
+  reader.bytes(kHeaderBytes - used, "header");
+  check_padding(bytes, used, kHeaderBytes, path);
   const auto table = reader.bytes(uint64_t{count} * kEntryBytes, "section table");
   if (!(hash128(table) == out->hash_)) {
     fail(ErrorCode::kCorrupt, kWhere, "{}: section table at offset {}: hash does not match", path,
@@ -135,6 +143,7 @@ std::shared_ptr<const Container> Container::open(const std::string& path) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: section '{}' at offset {} of {} bytes: file has {}",
            path, name, offset, section_size, bytes.size());
     }
+    check_padding(bytes, last_end, offset, path);
     const auto content = bytes.subspan(offset, section_size);
     if (!(hash128(content) == hash)) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: section '{}' at offset {}: hash does not match", path,
@@ -145,6 +154,7 @@ std::shared_ptr<const Container> Container::open(const std::string& path) {
     }
     last_end = end;
   }
+  check_padding(bytes, last_end, bytes.size(), path);
   return out;
 }
 

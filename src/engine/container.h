@@ -3,9 +3,10 @@
 //   header (64 bytes): magic "INGOTENG" | u32 version | u32 section count | u64 file size
 //                      | u64[2] XXH3-128 of the section table | zeros
 //   section table: per section 64 bytes: name (32, zero padded) | u64 offset | u64 size | u64[2]
-//   hash sections, each at a multiple of 4096
+//   hash sections, each at a multiple of 4096, zeros between them
 //
-// The table's hash covers every section's hash, so it is the hash of the whole file's content.
+// The table's hash covers every section's hash, so it is the hash of the whole file's content. The
+// zeros are checked too: any flipped bit of a file is refused.
 #pragma once
 
 #include <map>
@@ -48,7 +49,8 @@ class ContainerWriter {
 };
 
 // A mapped container. Everything is checked on open: magic, version, size, table hash, extents,
-// overlap, and each section's hash: Error{kCorrupt} names the section and the byte offset.
+// overlap, each section's hash and the padding: Error{kCorrupt} names the section and the byte
+// offset.
 class Container {
  public:
   static std::shared_ptr<const Container> open(const std::string& path);

@@ -1,9 +1,12 @@
 """Bad files, prompts and flags: one error line naming the place, exit code 1 or 2, no debris."""
 
+import contextlib
 import json
 import os
 import random
+import re
 import shutil
+import struct
 import subprocess
 import tempfile
 
@@ -99,25 +102,132 @@ def check_engines(bad):
     for part in (0, 10, 64, len(data) // 2, len(data) - 1):
         bad.copy(engine, "cut.engine", part)
         bad.refused(f"engine cut to {part} bytes", "run", bad.path("cut.engine"), *IDS)
-    chance = random.Random(7)
+    # Hashes cover everything but padding, which is checked to be zero: no flipped bit passes.
     table = data[12] * 64 + 64  # header and section table
-    places = [8, 20, 40, 64, 100, table - 1]
-    places += [chance.randrange(4096, len(data)) for _ in range(10)]
-    refused = 0
+    chance = random.Random(7)
+    places = [0, 7, 8, 12, 16, 20, 24, 40, 41, 63, 64, 100, table - 1, table, 4095, len(data) - 1]
+    places += [chance.randrange(table, len(data)) for _ in range(16)]
+    flipped = bad.copy(engine, "flipped.engine")
     for place in places:
-        flipped = bytearray(data)
-        flipped[place] ^= 1 << chance.randrange(8)
-        with open(bad.path("flipped.engine"), "wb") as file:
-            file.write(flipped)
-        done = ingot("run", bad.path("flipped.engine"), *IDS, "--json", env=bad.env)
-        if done.returncode == 1 and one_error_line(done):
-            refused += 1
-            continue
-        # Padding between sections carries nothing; anything else must be noticed.
-        bad.checks.check(done.returncode == 0 and data[place] == 0,
-                         f"engine with a bit flipped at {place}: status {done.returncode}")
-    bad.checks.check(refused >= len(places) - 4,
-                     f"{refused} of {len(places)} engines with a flipped bit refused")
+        with flipped_bit(flipped, place, chance.randrange(8)) as what:
+            bad.refused(f"engine, {what}", "run", flipped, *IDS, names=["flipped.engine"])
+    bad.checks.equal(ingot("run", flipped, *IDS, env=bad.env).returncode, 0, "the mended engine")
+
+
+@contextlib.contextmanager
+def flipped_bit(path, place, bit):
+    """The file with one bit of one byte turned, mended afterwards; gives words for it."""
+    with open(path, "r+b", buffering=0) as file:
+        file.seek(place)
+        byte = file.read(1)[0]
+        file.seek(place)
+        file.write(bytes([byte ^ 1 << bit]))
+        yield f"bit {bit} of byte {place} flipped"
+        file.seek(place)
+        file.write(bytes([byte]))
+
+
+def check_flip(bad, path, place, bit, field, arguments, expected):
+    """A flip in a file without hashes: an error line, or the same answer where `field` may say so.
+
+    Fields whose flips can mean nothing are marked with a "?": there, success with the very same
+    tokens passes.
+    """
+    with flipped_bit(path, place, bit) as what:
+        done = ingot("run", path if path.endswith(".gguf") else os.path.dirname(path), *arguments,
+                     "--json", env=bad.env, timeout=120)
+    what = f"{os.path.basename(path)}, {field}: {what}"
+    if done.returncode == 0 and field.endswith("?"):
+        bad.checks.equal(json.loads(done.stdout)["token_ids"], expected, f"{what}: void")
+        return
+    bad.checks.equal(done.returncode, 1, f"{what}: exit code")
+    bad.checks.check(one_error_line(done) is not None, f"{what}: {done.stderr[:300]!r}")
+
+
+def check_safetensors_flips(bad):
+    """Header length and header. Tensor data carries no hash in this format."""
+    path = os.path.join(bad.model_with("flips"), "model.safetensors")
+    expected = ingot_json("run", os.path.dirname(path), *IDS, env=bad.env)["token_ids"]
+    with open(path, "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        header = file.read(size).decode()
+    # Words in __metadata__ change nothing.
+    words = re.search(r'"__metadata__":\s*(\{.*?\})', header)
+    chance = random.Random(11)
+    places = list(range(8)) + [8, 7 + size] + [8 + chance.randrange(size) for _ in range(50)]
+    places += [8 + words.start(1) + 3] if words else []
+    for place in places:
+        void = words and words.start(1) <= place - 8 < words.end(1)
+        field = "header length" if place < 8 else "metadata?" if void else "header"
+        check_flip(bad, path, place, chance.randrange(7), field, IDS, expected)
+
+
+class Gguf:
+    """Where a GGUF file's structural fields lie: (name, offset, bytes)."""
+
+    WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+    STRING, ARRAY = 8, 9
+
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.data = file.read(1 << 24)
+        # Version 2 has the same layout as 3, so that one flip there means nothing.
+        self.fields = [("magic", 0, 4), ("version?", 4, 4)]
+        self.at = 8
+        tensors, pairs = self.number("tensor count", 8), self.number("pair count", 8)
+        for _ in range(pairs):
+            key = self.string("key length")
+            kind = self.number(f"type of {key}", 4)
+            self.value(key, kind)
+        for _ in range(tensors):
+            name = self.string("name length")
+            dims = self.number(f"rank of {name}", 4)
+            for d in range(dims):
+                self.number(f"dimension {d} of {name}", 8)
+            self.number(f"type of {name}", 4)
+            self.number(f"offset of {name}", 8)
+
+    def number(self, field, size):
+        self.fields.append((field, self.at, size))
+        self.at += size
+        return int.from_bytes(self.data[self.at - size:self.at], "little")
+
+    def string(self, field):
+        size = self.number(field, 8)
+        self.at += size
+        return self.data[self.at - size:self.at].decode(errors="replace")
+
+    def value(self, key, kind):
+        if kind == self.STRING:
+            self.string(f"length of {key}")
+        elif kind == self.ARRAY:
+            inner, count = self.number(f"item type of {key}", 4), self.number(f"count of {key}", 8)
+            for _ in range(count):
+                if inner == self.STRING:
+                    self.at += 8 + int.from_bytes(self.data[self.at:self.at + 8], "little")
+                else:
+                    self.at += self.WIDTHS[inner]
+        else:
+            self.number(f"value of {key}", self.WIDTHS[kind])
+
+
+# Values that a weight's shape must agree with; a flip in any other value is another valid model.
+SHAPING = ("block_count", "embedding_length", "feed_forward_length", "head_count", "head_count_kv")
+
+
+def check_gguf_flips(bad):
+    """Counts, lengths, types, dimensions, offsets. Tensor data carries no hash in this format."""
+    path = bad.copy(real_model(), "flips.gguf")
+    prompt = ["--raw", "Hi", "--max-tokens", "2"]
+    expected = ingot_json("run", path, *prompt, env=bad.env)["token_ids"]
+    fields = [f for f in Gguf(path).fields if not f[0].startswith("value of") or
+              f[0].rsplit(".", 1)[-1] in SHAPING]
+    chance = random.Random(13)
+    head = fields[:4] + [f for f in fields if f[0].startswith("value of")]
+    rest = [f for f in fields if f not in head]
+    for field, offset, size in head + chance.sample(rest, 60):
+        check_flip(bad, path, offset + chance.randrange(size), chance.randrange(8), field, prompt,
+                   expected)
 
 
 def check_prompts(bad):
@@ -169,6 +279,8 @@ def main():
         check_usage(bad)
         check_engines(bad)
         check_models(bad)
+        check_safetensors_flips(bad)
+        check_gguf_flips(bad)
         check_prompts(bad)
         check_no_debris(bad)
     checks.finish()

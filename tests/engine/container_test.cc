@@ -66,25 +66,19 @@ TEST(ContainerTest, EngineReadsBack) {
   EXPECT_EQ(run_gated(read, *device), run_gated(engine, *device));
 }
 
-// Every truncation and every flipped bit of a small engine is refused with an error that names the
-// file, or lies in padding and changes nothing.
-TEST(ContainerTest, DamageIsRefusedOrHarmless) {
+// Every truncation and every flipped bit of a small engine, padding included, is refused with an
+// error that names the file.
+TEST(ContainerTest, DamageIsRefused) {
   ScratchDirectory dir;
   const auto engine = gated_engine();
   save_engine(*engine, dir / "e");
   const std::string bytes = read_file(dir / "e");
-  const std::string hash = Container::open(dir / "e")->content_hash();
-  int refused = 0, harmless = 0;
+  int refused = 0, accepted = 0;
   const std::string path = dir.write("damaged", bytes);
   auto try_file = [&] {
     try {
-      const auto read = load_engine(path);
-      EXPECT_EQ(read->container->content_hash(), hash);
-      EXPECT_EQ(plan_to_json(read->plan), plan_to_json(engine->plan));
-      for (size_t i = 0; i < read->tensors.size(); ++i) {
-        EXPECT_TRUE(std::ranges::equal(read->tensors[i], engine->tensors[i]));
-      }
-      ++harmless;
+      load_engine(path);
+      ++accepted;
     } catch (const Error& error) {
       EXPECT_THAT(error.what(), testing::HasSubstr("damaged"));
       ++refused;
@@ -95,17 +89,16 @@ TEST(ContainerTest, DamageIsRefusedOrHarmless) {
     file.seekp(static_cast<std::streamoff>(at)).put(byte).flush();
   };
   for (size_t i = 0; i < bytes.size(); ++i) {
-    // Padding is long and uniform: there every 512th byte stands for its neighbours.
-    if (bytes[i] == 0 && i >= 64 && i % 512 != 0) continue;
+    // Padding is long and uniform: there every 64th byte stands for its neighbours.
+    if (bytes[i] == 0 && i >= 64 && i % 64 != 0) continue;
     put(i, static_cast<char>(bytes[i] ^ (1 << (i % 8))));
     try_file();
     put(i, bytes[i]);
   }
   EXPECT_GT(refused, 1000);
-  EXPECT_GT(harmless, 0);
-  harmless = 0;
+  EXPECT_EQ(accepted, 0);
   try_file();
-  EXPECT_EQ(harmless, 1) << "the repaired file is whole";
+  EXPECT_EQ(accepted, 1) << "the repaired file is whole";
   file.close();
   fs::resize_file(path, bytes.size() + 1);
   try_file();
@@ -113,7 +106,7 @@ TEST(ContainerTest, DamageIsRefusedOrHarmless) {
     fs::resize_file(path, length - 1);
     try_file();
   }
-  EXPECT_EQ(harmless, 1) << "a file of another length was accepted";
+  EXPECT_EQ(accepted, 1) << "a file of another length was accepted";
 }
 
 // The seeds of tests/fuzz/engine_fuzz.cc, kept in step with the format: INGOT_UPDATE_GOLDEN=1
