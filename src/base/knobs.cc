@@ -24,6 +24,8 @@ constexpr Knob kKnobs[] = {
     {"prefix_cache", "1", "reuse KV blocks of equal prompt prefixes"},
     {"spin_us", "50", "how long an idle compute thread spins before it sleeps, in microseconds"},
     {"pack_budget_mb", "0", "memory for a second copy of weights in another layout"},
+    {"loop_iterations", "1000000", "most iterations of all loops in one run of a network"},
+    {"loop_sizes", "4096", "most elements along a dimension whose size only running tells"},
     {"hub_offline", "0", "never use the network"},
 };
 

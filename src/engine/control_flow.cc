@@ -57,7 +57,42 @@ int64_t scalar(const TensorView& view, const PlanStep& step) {
 
 }  // namespace
 
-std::vector<TensorView> PlanRunner::call(int64_t subplan, const std::vector<TensorView>& inputs,
+// Arenas and kernels are sized for the limits, which the sizes found by control flow must keep.
+void PlanRunner::check_size(const PlanStep& step, const std::string& symbol, int64_t size) const {
+  const auto limit = shared_.limits.find(symbol);
+  const int64_t most = limit == shared_.limits.end() ? shared_.most_size : limit->second;
+  if (size <= most) return;
+  fail(ErrorCode::kInvalidArgument, "engine/executor",
+       "step '{}' {}: a result of size {}, the limit is {} (INGOT_LOOP_SIZES)", step.op,
+       step.origin, size, most);
+}
+
+void PlanRunner::check_sizes(const PlanStep& step, const ValueType& type,
+                             const SymbolValues& symbols) const {
+  for (const Dim& dim : type.shape) {
+    for (const std::string& name : dim.symbols()) {
+      const auto size = symbols.find(name);
+      if (size != symbols.end()) check_size(step, name, size->second);
+    }
+  }
+}
+
+// Before it is collected, not after.
+void PlanRunner::check_scan(const PlanStep& step, size_t output, int64_t count) const {
+  const SymShape& shape = plan_.values[static_cast<size_t>(step.outputs[output])].type.shape;
+  const auto names = shape.empty() ? std::vector<std::string>() : shape[0].symbols();
+  if (!names.empty()) check_size(step, names[0], count);
+}
+
+void PlanRunner::count_iteration(const PlanStep& step) {
+  if (++shared_.iterations <= shared_.most_iterations) return;
+  fail(ErrorCode::kInvalidArgument, "engine/executor",
+       "step '{}' {}: more than {} iterations in one run (INGOT_LOOP_ITERATIONS)", step.op,
+       step.origin, shared_.most_iterations);
+}
+
+std::vector<TensorView> PlanRunner::call(const PlanStep& step, int64_t subplan,
+                                         const std::vector<TensorView>& inputs,
                                          const SymbolValues& symbols) {
   PlanRunner& body = *bodies_.at(static_cast<size_t>(subplan));
   CHECK_EQ(body.plan_.inputs.size(), inputs.size());
@@ -65,6 +100,7 @@ std::vector<TensorView> PlanRunner::call(int64_t subplan, const std::vector<Tens
   for (size_t i = 0; i < inputs.size(); ++i) {
     const PlanValue& value = body.plan_.values[static_cast<size_t>(body.plan_.inputs[i])];
     match_symbols(value.name, value.type, inputs[i], inner);
+    check_sizes(step, value.type, inner);
     body.bind_input(body.plan_.inputs[i], inputs[i]);
   }
   body.run(inner);
@@ -77,7 +113,8 @@ std::vector<TensorView> PlanRunner::call(int64_t subplan, const std::vector<Tens
   return out;
 }
 
-void PlanRunner::set_dynamic(int value, const TensorView& source, SymbolValues& symbols) {
+void PlanRunner::set_dynamic(const PlanStep& step, int value, const TensorView& source,
+                             SymbolValues& symbols) {
   HostTensor copy(source);
   std::vector<std::byte>& memory = dynamic_[value];
   memory = std::move(copy.bytes);
@@ -87,6 +124,7 @@ void PlanRunner::set_dynamic(int value, const TensorView& source, SymbolValues& 
   bases_[static_cast<size_t>(value)] = view.data;
   const PlanValue& info = plan_.values[static_cast<size_t>(value)];
   match_symbols(info.name, info.type, view, symbols);
+  check_sizes(step, info.type, symbols);
 }
 
 void PlanRunner::run_if(const PlanStep& step, SymbolValues& symbols) {
@@ -94,9 +132,10 @@ void PlanRunner::run_if(const PlanStep& step, SymbolValues& symbols) {
   const bool condition = scalar(bound.inputs[0], step) != 0;
   const auto body = attr_or<int64_t>(step.attrs, condition ? "then_graph" : "else_graph", 0);
   const std::vector<TensorView> captures(bound.inputs.begin() + 1, bound.inputs.end());
-  const std::vector<TensorView> results = call(body, captures, symbols);
+  const std::vector<TensorView> results = call(step, body, captures, symbols);
   CHECK_EQ(results.size(), step.outputs.size());
-  for (size_t i = 0; i < results.size(); ++i) set_dynamic(step.outputs[i], results[i], symbols);
+  for (size_t i = 0; i < results.size(); ++i)
+    set_dynamic(step, step.outputs[i], results[i], symbols);
 }
 
 void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
@@ -114,6 +153,8 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
   std::vector<Shape> scan_shapes(scans);
   int64_t done = 0;
   for (; go_on && done < trips; ++done) {
+    count_iteration(step);
+    for (size_t i = 0; i < scans; ++i) check_scan(step, carried + i, done + 1);
     int64_t iteration = done;
     uint8_t condition = 1;
     std::vector<TensorView> inputs = {{DType::kInt64, {}, reinterpret_cast<std::byte*>(&iteration)},
@@ -121,7 +162,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
     for (const HostTensor& tensor : state) inputs.push_back(tensor.view);
     inputs.insert(inputs.end(), bound.inputs.begin() + 2 + static_cast<int64_t>(carried),
                   bound.inputs.end());
-    const std::vector<TensorView> results = call(body, inputs, symbols);
+    const std::vector<TensorView> results = call(step, body, inputs, symbols);
     CHECK_EQ(results.size(), 1 + carried + scans);
     go_on = scalar(results[0], step) != 0;
     std::vector<HostTensor> next;
@@ -135,14 +176,14 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
     }
     state = std::move(next);
   }
-  for (size_t i = 0; i < carried; ++i) set_dynamic(step.outputs[i], state[i].view, symbols);
+  for (size_t i = 0; i < carried; ++i) set_dynamic(step, step.outputs[i], state[i].view, symbols);
   for (size_t i = 0; i < scans; ++i) {
     const int id = step.outputs[carried + i];
     const ValueType& type = plan_.values[static_cast<size_t>(id)].type;
     Shape shape = done > 0 ? scan_shapes[i] : known_sizes(type.shape, symbols);
     shape.insert(shape.begin(), done);
     stacked[i].resize(std::max<size_t>(1, stacked[i].size()));
-    set_dynamic(id, {type.element, shape, stacked[i].data()}, symbols);
+    set_dynamic(step, id, {type.element, shape, stacked[i].data()}, symbols);
   }
 }
 

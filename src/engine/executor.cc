@@ -91,6 +91,7 @@ class Executor::Impl {
     // Limits fill in what no input determines (KV pages); steps must not see stale sizes.
     SymbolValues symbols = shared_.limits;
     for (const auto& [name, value] : symbols_) symbols[name] = value;
+    shared_.iterations = 0;
     runner_.run(symbols);
   }
 

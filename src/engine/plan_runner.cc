@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/knobs.h"
 
 namespace ingot {
 namespace {
@@ -46,7 +47,9 @@ RunnerShared::RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o)
       limits(merged_limits(e.plan, o.limits)),
       weights(e, d),
       section(find_section(e, d)),
-      stream(d.make_stream()) {}
+      stream(d.make_stream()),
+      most_iterations(knob_int("loop_iterations")),
+      most_size(knob_int("loop_sizes")) {}
 
 std::byte* RunnerShared::workspace(size_t bytes) {
   if (bytes > workspace_buffer.size()) {

@@ -32,6 +32,11 @@ struct RunnerShared {
   uint64_t workspace_generation = 0;
   std::set<std::string> kernels_used;
   std::map<std::string, Selection> selections;  // by descriptor text
+  // Loops come from files: they end, and what they collect has a bound (knobs loop_iterations,
+  // loop_sizes).
+  int64_t most_iterations = 0;  // of all loops in one run
+  int64_t iterations = 0;       // so far
+  int64_t most_size = 0;        // of symbols that have no limit
 };
 
 // Sets or checks symbols so that `type` describes `shape`. Error{kInvalidArgument} naming `name`.
@@ -96,9 +101,14 @@ class PlanRunner {
   void run_control(size_t index, SymbolValues& symbols);
   void run_if(const PlanStep& step, SymbolValues& symbols);
   void run_loop(const PlanStep& step, SymbolValues& symbols);
-  std::vector<TensorView> call(int64_t subplan, const std::vector<TensorView>& inputs,
-                               const SymbolValues& symbols);
-  void set_dynamic(int value, const TensorView& source, SymbolValues& symbols);
+  std::vector<TensorView> call(const PlanStep& step, int64_t subplan,
+                               const std::vector<TensorView>& inputs, const SymbolValues& symbols);
+  void check_size(const PlanStep& step, const std::string& symbol, int64_t size) const;
+  void check_scan(const PlanStep& step, size_t output, int64_t count) const;
+  void check_sizes(const PlanStep& step, const ValueType& type, const SymbolValues& symbols) const;
+  void count_iteration(const PlanStep& step);
+  void set_dynamic(const PlanStep& step, int value, const TensorView& source,
+                   SymbolValues& symbols);
 
   RunnerShared& shared_;
   const Plan& plan_;

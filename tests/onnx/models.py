@@ -208,6 +208,58 @@ def loop(trips):
     return out, {"n": np.array(trips, np.int64), "x": np.array([1, 2, 0.5, 3], np.float32)}
 
 
+def loop_body(nodes, inputs, outputs, weights=()):
+    """A body that goes on for ever."""
+    return helper.make_graph(
+        [*nodes, helper.make_node("Identity", ["c"], ["go"])], "body",
+        [value("i", [], TensorProto.INT64), value("c", [], TensorProto.BOOL), *inputs],
+        [value("go", [], TensorProto.BOOL), *outputs], list(weights))
+
+
+def endless_loop(trips, inner=0):
+    """Adds x to a vector `trips` times (None: no trip count at all), or `inner` times in each."""
+    body = loop_body([helper.make_node("Add", ["v", "x"], ["v1"])], [value("v", [4])],
+                     [value("v1", [4])])
+    if inner:
+        repeat = helper.make_node("Loop", ["m", "", "w"], ["w1"], body=body)
+        body = loop_body([repeat], [value("w", [4])], [value("w1", [4])])
+    count = "n" if trips is not None else ""
+    nodes = [helper.make_node("Loop", [count, "yes", "x"], ["y"], body=body)]
+    inputs = {"x": np.full(4, 1e-3, np.float32)}
+    declared = [value("x", [4])]
+    if trips is not None:
+        inputs["n"] = np.array(trips, np.int64)
+        declared.append(value("n", [], TensorProto.INT64))
+    weights = {"yes": np.array(True)}
+    if inner:
+        weights["m"] = np.array(inner, np.int64)
+    return model(nodes, declared, [value("y", [4])], weights), inputs
+
+
+def collecting_loop(trips):
+    """Stacks a running sum; what follows the loop works on all of it."""
+    body = loop_body([helper.make_node("Add", ["v", "x"], ["v1"]),
+                      helper.make_node("Identity", ["v1"], ["state"])], [value("v", [4])],
+                     [value("v1", [4]), value("state", [4])])
+    nodes = [helper.make_node("Sub", ["x", "x"], ["zero"]),
+             helper.make_node("Loop", ["n", "yes", "zero"], ["last", "states"], body=body),
+             helper.make_node("Neg", ["states"], ["a"]), helper.make_node("Exp", ["a"], ["b"]),
+             helper.make_node("Neg", ["b"], ["y"])]
+    out = model(nodes, [value("n", [], TensorProto.INT64), value("x", [4])],
+                [value("y", ["steps", 4])], {"yes": np.array(True)})
+    return out, {"n": np.array(trips, np.int64), "x": np.full(4, 1e-3, np.float32)}
+
+
+def growing_loop(trips):
+    body = loop_body([helper.make_node("Concat", ["v", "v"], ["v1"], axis=0)],
+                     [value("v", ["before"])], [value("v1", ["after"])])
+    nodes = [helper.make_node("Loop", ["n", "yes", "x"], ["last"], body=body),
+             helper.make_node("Neg", ["last"], ["y"])]
+    out = model(nodes, [value("n", [], TensorProto.INT64), value("x", [2])],
+                [value("y", ["size"])], {"yes": np.array(True)})
+    return out, {"n": np.array(trips, np.int64), "x": np.array([1, 2], np.float32)}
+
+
 def symbolic_shapes():
     """Shape arithmetic over symbols: Shape, Gather, Concat, Reshape, Slice."""
     nodes = [helper.make_node("Shape", ["x"], ["s"]),

@@ -108,6 +108,62 @@ def test_llama_block_reaches_the_llm_kernels(tmp_path):
     assert not operators & {"sigmoid", "silu", "cos", "sin"}, operators
 
 
+def loop_case(model_and_inputs, folder, **environment):
+    """The finished process of one run; a loop's bounds are in the environment."""
+    model, inputs = model_and_inputs
+    path = folder / "loop.onnx"
+    onnx.save(model, path)
+    arguments = ["exec", str(path), "--json", "--dump-outputs", str(folder / "out")]
+    for name, array in inputs.items():
+        np.save(folder / f"{name}.npy", array)
+        arguments += ["--load-inputs", f"{name}:{folder / name}.npy"]
+    return subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=120,
+                          env={**os.environ, **environment})
+
+
+def refused_loop(result, *words):
+    assert result.returncode == 1, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1 and "engine/executor" in lines[0], result.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+@pytest.mark.parametrize("trips", [2**62, None])
+def test_endless_loops_end_with_an_error(trips, tmp_path):
+    refused_loop(loop_case(models.endless_loop(trips), tmp_path),
+                 "1000000 iterations", "INGOT_LOOP_ITERATIONS")
+
+
+def test_the_bound_counts_all_loops_of_a_run(tmp_path):
+    model = models.endless_loop(1000, inner=1000)
+    refused_loop(loop_case(model, tmp_path, INGOT_LOOP_ITERATIONS="5000"), "5000 iterations")
+    assert loop_case(models.endless_loop(10, inner=10), tmp_path,
+                     INGOT_LOOP_ITERATIONS="110").returncode == 0
+    refused_loop(loop_case(models.endless_loop(10, inner=10), tmp_path,
+                           INGOT_LOOP_ITERATIONS="109"), "109 iterations")
+
+
+def test_what_loops_collect_is_bounded(tmp_path):
+    # One row more than arenas and kernels were sized for.
+    assert loop_case(models.collecting_loop(4096), tmp_path).returncode == 0
+    assert np.load(tmp_path / "out" / "y.npy").shape == (4096, 4)
+    refused_loop(loop_case(models.collecting_loop(4097), tmp_path), "4097", "4096",
+                 "INGOT_LOOP_SIZES")
+    done = loop_case(models.collecting_loop(5000), tmp_path, INGOT_LOOP_SIZES="5000")
+    assert done.returncode == 0, done.stderr
+    x = models.collecting_loop(1)[1]["x"]
+    want = -np.exp(-np.cumsum(np.tile(x, (5000, 1)), axis=0, dtype=np.float32))
+    assert np.allclose(np.load(tmp_path / "out" / "y.npy"), want, atol=1e-6)
+
+
+def test_values_that_grow_in_a_loop_are_bounded(tmp_path):
+    # Doubles its carried vector: 2, 4, 8, ... elements.
+    assert loop_case(models.growing_loop(11), tmp_path).returncode == 0
+    refused_loop(loop_case(models.growing_loop(13), tmp_path), "INGOT_LOOP_SIZES")
+    refused_loop(loop_case(models.growing_loop(60), tmp_path), "INGOT_LOOP_SIZES")
+
+
 SIMPLE = ["test_sign_model", "test_single_relu_model", "test_expand_shape_model1",
           "test_expand_shape_model2", "test_expand_shape_model3", "test_expand_shape_model4"]
 

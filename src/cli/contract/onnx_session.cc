@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/knobs.h"
 #include "base/mapped_file.h"
 #include "compiler/compile.h"
 
@@ -10,8 +11,6 @@ namespace {
 
 constexpr std::string_view kWhere = "cli/onnx";
 constexpr int64_t kSmall = 64;  // elements of an input that may be a shape, axes or a count
-// Upper bound of sizes that only running tells (results of loops); they live on the heap.
-constexpr int64_t kUnknownSize = 4096;
 
 // Values of the symbols in declared input types, from the actual shapes.
 SymbolValues bind_symbols(const OnnxSignature& signature,
@@ -76,9 +75,12 @@ OnnxSession::OnnxSession(const std::string& path, const std::map<std::string, Ho
   CompileOptions compile_options;
   compile_options.tune_seconds = options.tune_seconds;
   if (options.tune_seconds > 0) compile_options.device = &device;
+  const int64_t unknown = knob_int("loop_sizes");  // what only running tells: results of loops
   for (int id = 0; id < model_.graph->value_count(); ++id) {
     for (const Dim& dim : model_.graph->type(id).shape) {
-      for (const std::string& symbol : dim.symbols()) compile_options.limits[symbol] = kUnknownSize;
+      for (const std::string& symbol :
+           dim.symbols())  // Sizes that only running tells (results of loops).
+        compile_options.limits[symbol] = unknown;
     }
   }
   auto engine = compile(*model_.graph, compile_options);
