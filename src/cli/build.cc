@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "capi/model_loader.h"
 #include "cli/contract/command.h"
+#include "engine/memory.h"
 #include "loaders/hub.h"
 
 namespace ingot {
@@ -25,7 +26,7 @@ class Build final : public Command {
     flags.flag("tokenizer-dir", &tokenizer_dir_, "take tokenizer and chat template from here");
     flags.flag("device", &device_, "device to tune for");
     flags.flag("no-tune", &no_tune_, "choose kernels by heuristics");
-    flags.flag("print-plan", &print_plan_, "print the plan as text");
+    flags.flag("print-plan", &print_plan_, "print plan and memory layout as text");
   }
 
   int run() override {
@@ -49,7 +50,10 @@ class Build final : public Command {
     const auto engine = build_engine(resolve_model(model_), options, device.get(), &timings);
     save_engine(*engine, output_);
     save_timings(timings);
-    if (print_plan_) std::fprintf(stderr, "%s", plan_text(engine->plan).c_str());
+    if (print_plan_) {
+      const Plan& plan = engine->plan;
+      std::fprintf(stderr, "%s", plan_and_memory_text(plan, plan.limits).c_str());
+    }
     report(*engine, watch.ms());
     return 0;
   }

@@ -10,6 +10,7 @@
 #include "base/random.h"
 #include "cli/contract/command.h"
 #include "cli/contract/onnx_session.h"
+#include "engine/memory.h"
 
 namespace ingot {
 namespace command_exec {
@@ -50,6 +51,7 @@ class ExecCommand final : public Command {
     flags.flag("iterations", &iterations_, "timed runs");
     flags.flag("profile", &profile_, "time of every step");
     flags.flag("reference", &reference_, "reference kernels only");
+    flags.flag("print-plan", &print_plan_, "print plan and memory layout as text");
     flags.flag("tune-seconds", &tune_seconds_, "time to spend on choosing kernels");
   }
 
@@ -62,6 +64,10 @@ class ExecCommand final : public Command {
     const auto device = make_cpu_device();
     OnnxSessionOptions options{reference_, profile_, tune_seconds_};
     OnnxSession session(model_, read_inputs(signature), *device, options);
+    if (print_plan_) {
+      const Executor& executor = session.executor();
+      fmt::print(stderr, "{}", plan_and_memory_text(executor.plan(), executor.limits()));
+    }
     std::vector<double> times;
     for (int64_t i = 0; i < iterations_; ++i) {
       const Stopwatch watch;
@@ -166,7 +172,7 @@ class ExecCommand final : public Command {
   std::vector<std::string> inputs_;
   int64_t iterations_ = 1;
   double tune_seconds_ = 0;
-  bool profile_ = false, reference_ = false;
+  bool profile_ = false, reference_ = false, print_plan_ = false;
 };
 
 }  // namespace command_exec

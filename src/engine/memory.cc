@@ -78,4 +78,10 @@ std::string memory_text(const Plan& plan, const MemoryPlan& memory) {
   return out;
 }
 
+std::string plan_and_memory_text(const Plan& plan, const SymbolValues& limits) {
+  std::string out = plan_text(plan) + "limits";
+  for (const auto& [name, value] : limits) out += fmt::format(" {}={}", name, value);
+  return out + "\n" + memory_text(plan, plan_memory(plan, limits));
+}
+
 }  // namespace ingot

@@ -27,4 +27,8 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits);
 // recomputes the bound (tools/arena_bound.py).
 std::string memory_text(const Plan& plan, const MemoryPlan& memory);
 
+// plan_text, a line "limits name=value ...", and memory_text at those limits: all that is needed to
+// judge the memory plan from outside.
+std::string plan_and_memory_text(const Plan& plan, const SymbolValues& limits);
+
 }  // namespace ingot

@@ -37,7 +37,9 @@ std::string step_text(const Plan& plan, const PlanStep& step) {
     types += (types.empty() ? "" : ", ") + type_text(plan.values[static_cast<size_t>(id)].type);
   }
   const std::string attrs = step.attrs.empty() ? "" : " " + attrs_text(step.attrs);
-  return fmt::format("  {} = {}({}){} : {}\n", names(step.outputs), step.op, names(step.inputs),
+  // A view's outputs lie in its first input.
+  return fmt::format("  {} = {}{}({}){} : {}\n", names(step.outputs),
+                     step.kind == StepKind::kView ? "view " : "", step.op, names(step.inputs),
                      attrs, types);
 }
 
