@@ -92,7 +92,7 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
   const auto golden = SafetensorsFile::open(directory + "/golden.safetensors");
   const DType dtype = options.dtype.value_or(DType::kFloat32);
   LoadOptions load;
-  load.build.dtype = dtype;
+  load.build.dtype = options.arithmetic.value_or(dtype);
   load.tune = false;
   const auto engine = build_engine(directory, load, &device, nullptr);
   constexpr int64_t kTokens = 256;

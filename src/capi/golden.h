@@ -10,8 +10,10 @@
 namespace ingot {
 
 struct GoldenOptions {
-  std::optional<DType> dtype;  // arithmetic; default float32
-  bool reference = false;      // reference kernels only
+  std::optional<DType> dtype;  // arithmetic to judge by; default float32
+  // Arithmetic that really runs, where it is not `dtype`: shows that the rules tell them apart.
+  std::optional<DType> arithmetic;
+  bool reference = false;  // reference kernels only
 };
 
 struct GoldenResult {

@@ -13,6 +13,8 @@ class Conformance final : public Command {
   void declare(Flags& flags) override {
     flags.arguments("dirs", &directories_, "golden cases and ONNX backend cases");
     flags.flag("dtype", &dtype_, "arithmetic: float32, bfloat16, float16");
+    flags.flag("arithmetic", &arithmetic_,
+               "what really runs, judged as --dtype; default: --dtype, and others should fail");
     flags.flag("reference", &reference_, "run reference kernels only");
     flags.flag("device", &device_, "cpu");
   }
@@ -21,6 +23,7 @@ class Conformance final : public Command {
     GoldenOptions options;
     options.reference = reference_;
     options.dtype = parse_element_type(dtype_).dtype;
+    if (!arithmetic_.empty()) options.arithmetic = parse_element_type(arithmetic_).dtype;
     const auto device = make_device(device_);
     bool all = true;
     for (const std::string& directory : directories_) {
@@ -63,6 +66,7 @@ class Conformance final : public Command {
 
   std::vector<std::string> directories_;
   std::string dtype_ = "float32";
+  std::string arithmetic_;
   std::string device_ = "cpu";
   bool reference_ = false;
 };

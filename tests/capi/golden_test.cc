@@ -63,13 +63,20 @@ TEST(GoldenCheckTest, DamageIsSeen) {
   EXPECT_EQ(run_golden(dir.path(), {}, *device).status, "unsupported");
 }
 
-// bfloat16 asked for, float32 computed: closer than bfloat16 can be, and that fails.
-TEST(GoldenCheckTest, AnUnroundedRunIsNotBFloat16) {
-  auto device = make_cpu_device(1);
+// bfloat16 asked for, float32 computed: closer than bfloat16 can be, and that fails; so does
+// bfloat16 where float32 is asked for.
+TEST_P(GoldenTest, OtherArithmeticThanAskedForFails) {
   GoldenOptions options;
+  options.dtype = DType::kBFloat16;
+  options.arithmetic = DType::kFloat32;
+  const GoldenResult result = run_golden(golden_path(GetParam()), options, *device_);
+  EXPECT_EQ(result.status, "fail");
+  EXPECT_THAT(result.reason, testing::HasSubstr("bfloat16 arithmetic did not run"));
+  EXPECT_LT(result.rms_error, 1e-3);
+  options.arithmetic = DType::kBFloat16;
+  EXPECT_GT(run_golden(golden_path(GetParam()), options, *device_).rms_error, 1e-3);
   options.dtype = DType::kFloat32;
-  const GoldenResult result = run_golden(golden_path("llama-mha"), options, *device);
-  EXPECT_LT(result.rms_error, 1e-3) << "what the bfloat16 rule refuses";
+  EXPECT_EQ(run_golden(golden_path(GetParam()), options, *device_).status, "fail");
 }
 
 std::vector<float> logits(const std::string& model) {
