@@ -106,6 +106,41 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
   return engine;
 }
 
+// Options that say nothing about this kind of model are mistakes.
+void check_options(const std::string& path, const LoadOptions& options) {
+  const bool network = is_onnx_path(path);
+  if (!network && !options.profile.empty()) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "{}: shape profiles are for .onnx files", path);
+  }
+  const bool text = options.build.dtype || options.build.kv_dtype || !options.limits.empty() ||
+                    !options.tokenizer_dir.empty();
+  if (network && text) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "{}: dtypes, token limits and tokenizers are for language models, this is an ONNX network",
+         path);
+  }
+}
+
+std::shared_ptr<Engine> build_any(const std::string& path, const LoadOptions& options,
+                                  Device* device, TimingCache* timings) {
+  check_options(path, options);
+  if (!is_onnx_path(path)) {
+    return build_from_source(open_model_source(path), options, device, timings);
+  }
+  return build_network(path, {.profile = options.profile,
+                              .contents = {},
+                              .compile = compile_options(options, device, timings)});
+}
+
+void try_save(const TimingCache& timings) {
+  if (!timings.changed()) return;
+  try {
+    timings.save(timing_cache_path());
+  } catch (const Error& error) {
+    spdlog::warn("timing cache not saved: {}", error.what());
+  }
+}
+
 // Writing the cache is a convenience: a read-only home must not stop a run.
 std::string try_save(const Engine& engine, const std::string& path) {
   try {
@@ -138,7 +173,7 @@ std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json
 
 std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,
                                      Device* device, TimingCache* timings) {
-  return build_from_source(open_model_source(model), options, device, timings);
+  return build_any(model, options, device, timings);
 }
 
 LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device) {
@@ -149,11 +184,23 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
     if (options.build.dtype) {
       fail(ErrorCode::kInvalidArgument, kWhere, "{}: --dtype cannot change a built engine", path);
     }
+    if (!options.profile.empty()) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "{}: a built engine has its shape profile", path);
+    }
     out.engine = load_engine(path);
     out.engine_path = path;
     out.milliseconds = watch.ms();
     return out;
   }
+  if (is_onnx_path(path)) {
+    TimingCache timings = TimingCache::load(timing_cache_path());
+    out.engine = build_any(path, options, &device, &timings);
+    out.built = true;
+    if (options.use_cache) try_save(timings);
+    out.milliseconds = watch.ms();
+    return out;
+  }
+  check_options(path, options);
   const ModelSource source = open_model_source(path);
   const std::string cached =
       fmt::format("{}/engines/{}.engine", ingot_cache_dir(), engine_key(source, options, device));
@@ -174,13 +221,7 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
   if (options.use_cache) {
     out.engine_path = try_save(*engine, cached);
     if (!out.engine_path.empty()) out.engine = load_engine(out.engine_path);
-    if (timings.changed()) {
-      try {
-        timings.save(timing_cache_path());
-      } catch (const Error& error) {
-        spdlog::warn("timing cache not saved: {}", error.what());
-      }
-    }
+    try_save(timings);
   }
   out.milliseconds = watch.ms();
   return out;

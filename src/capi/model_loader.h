@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "capi/network.h"
 #include "compiler/compile.h"
 #include "engine/engine.h"
 #include "models/contract/model_def.h"
@@ -18,6 +19,7 @@ struct LoadOptions {
   bool use_cache = true;      // look for, and keep, built engines below the knob cache_dir
   bool tune = true;           // measure tactics on `device` while building
   std::string tokenizer_dir;  // tokenizer files from here instead of the model's own
+  ShapeProfile profile;       // .onnx files alone
 };
 
 struct LoadedModel {
@@ -30,7 +32,9 @@ struct LoadedModel {
 // `model` is an engine, a checkpoint, a Hugging Face directory, a .gguf or .onnx file, or a hub
 // name (loaders/hub.h). A missing engine is built, with progress, and kept in the cache under a
 // name that depends on the source's identity, the options and Ingot's version, so that a replaced
-// model is built anew. Errors as in the rooms below.
+// model is built anew; an .onnx file is built in memory each time, since its weights may lie in
+// other files. Errors as in the rooms below, and kInvalidArgument for options of the other kind of
+// model (dtypes, limits and tokenizers of language models; profiles of networks).
 LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device);
 
 // Builds without looking at the cache. `model` is a local path to anything but an engine.

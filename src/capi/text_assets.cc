@@ -68,6 +68,11 @@ std::vector<int32_t> TextAssets::end_ids() const {
 }
 
 TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
+  if (is_network(engine)) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: expected a language model, found the engine of a network ('ingot exec' runs it)",
+         name);
+  }
   TextAssets out;
   out.name = name;
   if (const std::string* spec = engine.extra("tokenizer")) {

@@ -28,7 +28,8 @@ struct TextAssets {
   std::vector<int32_t> end_ids() const;
 };
 
-// From an engine's extra sections. Error{kCorrupt} for sections that contradict their format.
+// From an engine's extra sections. Error{kCorrupt} for sections that contradict their format,
+// kUnsupported for an engine that is no language model's.
 TextAssets engine_text_assets(const Engine& engine, const std::string& name);
 
 // A tokenizer alone, from what a user names: an engine, a .gguf file, a tokenizer.json, a model

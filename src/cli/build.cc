@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "capi/model_loader.h"
 #include "cli/contract/command.h"
+#include "cli/contract/profile_flags.h"
 #include "engine/memory.h"
 #include "loaders/hub.h"
 
@@ -16,13 +17,15 @@ namespace command_build {
 class Build final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.argument("model", &model_, "checkpoint, Hugging Face directory, .gguf file or hub name");
+    flags.argument("model", &model_,
+                   "checkpoint, Hugging Face directory, .gguf or .onnx file, or hub name");
     flags.flag("output", &output_, "engine file to write");
     flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
     flags.flag("kv-dtype", &kv_dtype_, "element type of the KV cache; default: the activations'");
     flags.flag("max-batch-size", &batch_, "most sequences in a step", &has_batch_);
     flags.flag("max-num-tokens", &tokens_, "most packed tokens in a step", &has_tokens_);
     flags.flag("max-seq-len", &seq_, "longest sequence", &has_seq_);
+    shapes_.declare(flags);
     flags.flag("tokenizer-dir", &tokenizer_dir_, "take tokenizer and chat template from here");
     flags.flag("device", &device_, "device to tune for");
     flags.flag("no-tune", &no_tune_, "choose kernels by heuristics");
@@ -36,6 +39,7 @@ class Build final : public Command {
     if (!kv_dtype_.empty()) options.build.kv_dtype = parse_element_type(kv_dtype_).dtype;
     options.tune = !no_tune_;
     options.tokenizer_dir = tokenizer_dir_;
+    options.profile = shapes_.profile();
     set_limit(options, "batch", has_batch_, batch_);
     set_limit(options, "logit_rows", has_batch_, batch_);
     set_limit(options, "tokens", has_tokens_, tokens_);
@@ -102,6 +106,7 @@ class Build final : public Command {
   std::string dtype_;
   std::string kv_dtype_;
   std::string tokenizer_dir_;
+  ProfileFlags shapes_;
   std::string device_ = "cpu";
   int64_t batch_ = 8;
   int64_t tokens_ = 512;
@@ -119,7 +124,7 @@ const CommandDef& build_command() {
   using namespace command_build;
   static const CommandDef def = {
       .name = "build",
-      .help = "compile a model into an engine file",
+      .help = "compile a language model or an ONNX network into an engine file",
       .example = "ingot build smollm2-135m-instruct --output smollm2.engine",
       .make = [] { return std::unique_ptr<Command>(std::make_unique<Build>()); }};
   return def;

@@ -7,6 +7,7 @@
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
+#include "cli/contract/profile_flags.h"
 
 namespace ingot {
 namespace command_compare {
@@ -74,10 +75,11 @@ void put_values(const std::vector<float>& values, const TensorView& view) {
 class Compare final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.argument("model", &model_, "engine or any model source");
+    flags.argument("model", &model_, "engine, .onnx file or any other model source");
     flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
     flags.flag("device", &device_, "device of both sides");
     flags.flag("prompt-ids", &prompt_ids_, "inputs of a text model; default: seeded ids");
+    shapes_.declare(flags);
     flags.flag("tokens", &tokens_, "how many seeded ids");
     flags.flag("seed", &seed_, "of the inputs");
     flags.flag("tolerance", &tolerance_,
@@ -89,6 +91,7 @@ class Compare final : public Command {
     if (tokens_ < 1) throw UsageError(fmt::format("--tokens {} is below 1", tokens_));
     LoadOptions load;
     if (!dtype_.empty()) load.build.dtype = parse_element_type(dtype_).dtype;
+    load.profile = shapes_.profile();
     device_object_ = make_device(device_);
     const LoadedModel loaded = load_model(model_, load, *device_object_);
     const Plan& plan = loaded.engine->plan;
@@ -234,6 +237,7 @@ class Compare final : public Command {
   std::string dtype_;
   std::string device_ = "cpu";
   std::string prompt_ids_;
+  ProfileFlags shapes_;
   int64_t tokens_ = 32;
   int64_t seed_ = 0;
   double tolerance_ = 0;

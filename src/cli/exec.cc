@@ -1,4 +1,5 @@
-// Runs an ONNX model: given inputs in, outputs to files, times of every iteration.
+// Runs a network, from its engine or .onnx file: given inputs in, outputs to files, times of every
+// iteration.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -9,8 +10,9 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "cli/contract/command.h"
-#include "cli/contract/onnx_session.h"
+#include "cli/contract/network_session.h"
 #include "engine/memory.h"
+#include "loaders/onnx.h"
 
 namespace ingot {
 namespace command_exec {
@@ -18,11 +20,17 @@ namespace command_exec {
 constexpr std::string_view kWhere = "cli/exec";
 constexpr uint64_t kSeed = 1;
 
-// Inputs that are not given: standard normal floats, zero integers, 1 for unknown sizes.
-HostTensor random_input(const ValueType& type, uint64_t seed) {
+// What the model takes; `shape` is for tensors that are not given.
+struct Wanted {
+  std::string name;
+  ValueType type;
   Shape shape;
-  for (const Dim& dim : type.shape) shape.push_back(dim.is_constant() ? dim.constant() : 1);
-  HostTensor out(type.element, shape);
+};
+
+// Inputs that are not given: standard normal floats, zero integers.
+HostTensor random_input(const Wanted& wanted, uint64_t seed) {
+  const ValueType& type = wanted.type;
+  HostTensor out(type.element, wanted.shape);
   const TensorView view = out.view();
   for (int64_t i = 0; is_float(type.element.dtype) && i < view.elements(); ++i) {
     store_element(view, i, random_normal(seed, static_cast<uint64_t>(i)));
@@ -44,7 +52,7 @@ std::string file_name(const std::string& output) {
 class ExecCommand final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.argument("MODEL", &model_, "the .onnx file");
+    flags.argument("MODEL", &model_, "a network's engine, or the .onnx file");
     flags.flag("load-inputs", &inputs_,
                "NAME:FILE with a .npy, .pb or .bin file, once for each input; others are random");
     flags.flag("dump-outputs", &folder_, "folder to write every output to, as .npy");
@@ -52,7 +60,8 @@ class ExecCommand final : public Command {
     flags.flag("profile", &profile_, "time of every step");
     flags.flag("reference", &reference_, "reference kernels only");
     flags.flag("print-plan", &print_plan_, "print plan and memory layout as text");
-    flags.flag("tune-seconds", &tune_seconds_, "time to spend on choosing kernels");
+    flags.flag("tune-seconds", &tune_seconds_, "time to spend on choosing kernels of an .onnx file",
+               &has_tune_seconds_);
   }
 
   int run() override {
@@ -60,10 +69,25 @@ class ExecCommand final : public Command {
       fail(ErrorCode::kInvalidArgument, kWhere, "--iterations: expected 1 or more, found {}",
            iterations_);
     }
-    const OnnxSignature signature = read_onnx_signature(model_);
     const auto device = make_cpu_device();
-    OnnxSessionOptions options{reference_, profile_, tune_seconds_};
-    OnnxSession session(model_, read_inputs(signature), *device, options);
+    const NetworkSessionOptions options{reference_, profile_, tune_seconds_};
+    const Stopwatch load;
+    std::shared_ptr<const Engine> engine;
+    NamedTensors inputs;
+    if (is_regular_file(model_) && looks_like_container(model_)) {
+      if (has_tune_seconds_) throw UsageError("--tune-seconds goes with an .onnx file");
+      engine = load_engine(model_);
+      load_ms_ = load.ms();
+      inputs = read_inputs(wanted_by(*engine));
+    } else {
+      inputs = read_inputs(wanted_by(read_onnx_signature(model_)));
+      load_ms_ = load.ms();
+      const Stopwatch build;
+      engine = build_for_inputs(model_, inputs, *device, options);
+      build_ms_ = build.ms();
+    }
+    NetworkSession session(engine, model_, *device, options);
+    session.set_inputs(inputs);
     if (print_plan_) {
       const Executor& executor = session.executor();
       fmt::print(stderr, "{}", plan_and_memory_text(executor.plan(), executor.limits()));
@@ -79,7 +103,26 @@ class ExecCommand final : public Command {
   }
 
  private:
-  std::map<std::string, HostTensor> read_inputs(const OnnxSignature& signature) {
+  std::vector<Wanted> wanted_by(const Engine& engine) const {
+    std::vector<Wanted> out;
+    for (const NetworkInput& input : network_signature(engine, model_).inputs) {
+      out.push_back({input.name, input.type, input.range.opt});
+    }
+    return out;
+  }
+
+  // 1 for sizes that the file leaves open.
+  static std::vector<Wanted> wanted_by(const OnnxSignature& signature) {
+    std::vector<Wanted> out;
+    for (const auto& [name, type] : signature.inputs) {
+      Shape shape;
+      for (const Dim& dim : type.shape) shape.push_back(dim.is_constant() ? dim.constant() : 1);
+      out.push_back({name, type, shape});
+    }
+    return out;
+  }
+
+  NamedTensors read_inputs(const std::vector<Wanted>& wanted) const {
     std::map<std::string, std::string> files;
     for (const std::string& entry : inputs_) {
       const size_t colon = entry.rfind(':');
@@ -89,15 +132,15 @@ class ExecCommand final : public Command {
       }
       files[entry.substr(0, colon)] = entry.substr(colon + 1);
     }
-    std::map<std::string, HostTensor> out;
-    for (size_t i = 0; i < signature.inputs.size(); ++i) {
-      const auto& [name, type] = signature.inputs[i];
+    NamedTensors out;
+    for (size_t i = 0; i < wanted.size(); ++i) {
+      const std::string& name = wanted[i].name;
       if (auto it = files.find(name); it != files.end()) {
-        out[name] = read_tensor_file(it->second, type);
+        out[name] = read_tensor_file(it->second, wanted[i].type);
         files.erase(it);
       } else {
         fmt::print(stderr, "input '{}' is random\n", name);
-        out[name] = random_input(type, kSeed + i);
+        out[name] = random_input(wanted[i], kSeed + i);
       }
     }
     for (const auto& [name, file] : files) {
@@ -106,7 +149,7 @@ class ExecCommand final : public Command {
     return out;
   }
 
-  void report(OnnxSession& session, std::vector<double>& times) {
+  void report(NetworkSession& session, std::vector<double>& times) {
     std::sort(times.begin(), times.end());
     const double mean =
         std::accumulate(times.begin(), times.end(), 0.0) / static_cast<double>(times.size());
@@ -115,20 +158,20 @@ class ExecCommand final : public Command {
     if (!folder_.empty() && !is_directory(folder_) && ::mkdir(folder_.c_str(), 0777) != 0) {
       fail(ErrorCode::kIo, kWhere, "{}: cannot make the folder", folder_);
     }
-    for (size_t i = 0; i < session.output_names().size(); ++i) {
+    const std::vector<std::string>& names = session.signature().outputs;
+    for (size_t i = 0; i < names.size(); ++i) {
       const TensorView view = session.output(i);
-      Json entry = {
-          {"name", session.output_names()[i]}, {"type", view.type.name()}, {"shape", view.shape}};
+      Json entry = {{"name", names[i]}, {"type", view.type.name()}, {"shape", view.shape}};
       if (!folder_.empty()) {
-        const std::string path = folder_ + "/" + file_name(session.output_names()[i]);
+        const std::string path = folder_ + "/" + file_name(names[i]);
         write_npy(path, view);
         entry["file"] = path;
       }
       json["outputs"].push_back(entry);
     }
     json["kernels"] = session.executor().kernels_used();
-    json["timings"] = {{"load_ms", session.load_ms()},
-                       {"build_ms", session.build_ms()},
+    json["timings"] = {{"load_ms", load_ms_},
+                       {"build_ms", build_ms_},
                        {"iterations", times.size()},
                        {"min_ms", times.front()},
                        {"median_ms", times[times.size() / 2]},
@@ -171,7 +214,8 @@ class ExecCommand final : public Command {
   std::string model_, folder_;
   std::vector<std::string> inputs_;
   int64_t iterations_ = 1;
-  double tune_seconds_ = 0;
+  double tune_seconds_ = 0, load_ms_ = 0, build_ms_ = 0;
+  bool has_tune_seconds_ = false;
   bool profile_ = false, reference_ = false, print_plan_ = false;
 };
 
@@ -181,7 +225,7 @@ const CommandDef& exec_command() {
   using namespace command_exec;
   static const CommandDef def = {
       .name = "exec",
-      .help = "run an ONNX model",
+      .help = "run a network: an ONNX model or its engine",
       .example = "ingot exec model.onnx --load-inputs x:x.npy --dump-outputs out --iterations 10",
       .make = []() -> std::unique_ptr<Command> { return std::make_unique<ExecCommand>(); }};
   return def;

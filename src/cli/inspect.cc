@@ -7,6 +7,7 @@
 #include "cli/contract/command.h"
 #include "engine/container.h"
 #include "loaders/hub.h"
+#include "loaders/onnx.h"
 
 namespace ingot {
 namespace command_inspect {
@@ -15,6 +16,61 @@ Json sizes(const SymbolValues& values) {
   Json out = Json::object();
   for (const auto& [name, value] : values) out[name] = value;
   return out;
+}
+
+Json network_json(const NetworkSignature& network) {
+  Json out = {
+      {"inputs", Json::array()}, {"outputs", network.outputs}, {"constants", network.constants}};
+  for (const NetworkInput& input : network.inputs) {
+    out["inputs"].push_back({{"name", input.name},
+                             {"type", type_text(input.type)},
+                             {"min", input.range.min},
+                             {"opt", input.range.opt},
+                             {"max", input.range.max}});
+  }
+  return out;
+}
+
+// An .onnx file: its symbols are left open, so nothing about its sizes is needed.
+Json onnx_json(const std::string& path) {
+  const OnnxSignature signature = read_onnx_signature(path);
+  Json out = {{"kind", "onnx"},
+              {"path", path},
+              {"bytes", std::filesystem::file_size(path)},
+              {"inputs", Json::array()},
+              {"outputs", signature.outputs}};
+  for (const auto& input : signature.inputs) {
+    out["inputs"].push_back({{"name", input.name}, {"type", type_text(input.type)}});
+  }
+  try {
+    const OnnxModel model = load_onnx(path);
+    std::map<std::string, int64_t> ops;
+    for (const Node& node : model.graph->nodes()) ++ops[node.op];
+    out["runs"] = true;
+    out["graph_nodes"] = model.graph->nodes().size();
+    out["ops"] = ops;
+  } catch (const OnnxDataDependence& error) {
+    out["runs"] = true;
+    out["reason"] = error.what();
+    out["shapes_depend_on"] = error.inputs();
+  } catch (const Error& error) {
+    out["runs"] = false;
+    out["reason"] = error.what();
+  }
+  return out;
+}
+
+void print_onnx(const Json& info) {
+  std::printf("onnx     %s, %s bytes\n", info["path"].get_ref<const std::string&>().c_str(),
+              info["bytes"].dump().c_str());
+  for (const Json& input : info["inputs"]) {
+    std::printf("input    %s %s\n", input["name"].get_ref<const std::string&>().c_str(),
+                input["type"].get_ref<const std::string&>().c_str());
+  }
+  std::printf("outputs  %s\n", info["outputs"].dump().c_str());
+  if (info.contains("ops")) std::printf("ops      %s\n", info["ops"].dump().c_str());
+  std::printf("runs: %s%s%s\n", info["runs"].get<bool>() ? "yes" : "no",
+              info.contains("reason") ? ": " : "", info.value("reason", "").c_str());
 }
 
 Json engine_json(const Engine& engine, const std::string& path) {
@@ -59,6 +115,7 @@ Json engine_json(const Engine& engine, const std::string& path) {
   out["has_tokenizer"] = engine.extra("tokenizer") != nullptr;
   out["has_chat_template"] = engine.extra("chat_template") != nullptr;
   if (const std::string* source = engine.extra("source")) out["source"] = *source;
+  if (is_network(engine)) out["network"] = network_json(network_signature(engine, path));
   for (const char* name : {"generation", "report"}) {
     const std::string* text = engine.extra(name);
     if (text) out[name] = parse_json(*text, "cli/inspect", path + ": " + name);
@@ -124,6 +181,15 @@ void print_engine(const Json& info) {
               plan["weight_bytes_by_type"].dump().c_str());
   std::printf("limits   %s\nops      %s\n", plan["limits"].dump().c_str(),
               plan["ops"].dump().c_str());
+  if (info.contains("network")) {
+    for (const Json& input : info["network"]["inputs"]) {
+      std::printf("input    %s %s, from %s over %s to %s\n",
+                  input["name"].get_ref<const std::string&>().c_str(),
+                  input["type"].get_ref<const std::string&>().c_str(), input["min"].dump().c_str(),
+                  input["opt"].dump().c_str(), input["max"].dump().c_str());
+    }
+    std::printf("outputs  %s\n", info["network"]["outputs"].dump().c_str());
+  }
   std::printf("sections %s\n", info["sections"].dump().c_str());
   for (const Json& section : info["devices"]) {
     std::printf("tuned for %s\n", section["device"].get_ref<const std::string&>().c_str());
@@ -164,12 +230,16 @@ class Inspect final : public Command {
   int run() override {
     const std::string path = resolve_model(model_);
     const bool engine = is_regular_file(path) && looks_like_container(path);
-    const Json info =
-        engine ? engine_json(*load_engine(path), path) : source_json(open_model_source(path));
+    const bool onnx = !engine && is_onnx_path(path);
+    const Json info = engine ? engine_json(*load_engine(path), path)
+                      : onnx ? onnx_json(path)
+                             : source_json(open_model_source(path));
     if (json) {
       print_json(info);
     } else if (engine) {
       print_engine(info);
+    } else if (onnx) {
+      print_onnx(info);
     } else {
       print_source(info);
     }

@@ -38,7 +38,7 @@ struct Engine {
   std::vector<std::shared_ptr<const void>> owners;
   std::vector<DeviceSection> devices;
   // Named extra sections: "tokenizer", "chat_template", "generation" (JSON), "source" (identity of
-  // the model it was built from), "report" (JSON).
+  // the model it was built from), "report" (JSON), "network" (JSON, capi/network.h).
   std::map<std::string, std::string> extras;
   // Set when loaded from a file.
   std::shared_ptr<const Container> container;

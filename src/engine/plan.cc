@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/json.h"
 
 namespace ingot {
 
@@ -43,6 +44,18 @@ std::string step_text(const Plan& plan, const PlanStep& step) {
                      attrs, types);
 }
 
+// Leaves what decides results.
+void drop_presentation(Json& plan) {
+  plan.erase("limits");
+  plan.erase("buckets");
+  if (plan.contains("steps")) {
+    for (Json& step : plan["steps"]) step.erase("origin");
+  }
+  if (plan.contains("subplans")) {
+    for (Json& sub : plan["subplans"]) drop_presentation(sub);
+  }
+}
+
 }  // namespace
 
 std::string plan_text(const Plan& plan) {
@@ -64,7 +77,11 @@ std::string plan_text(const Plan& plan) {
   return out;
 }
 
-std::string plan_hash(const Plan& plan) { return hash128(plan_text(plan)).hex(); }
+std::string plan_hash(const Plan& plan) {
+  Json json = plan_to_json(plan);
+  drop_presentation(json);
+  return hash128(json.dump()).hex();  // fields in the order written, maps sorted
+}
 
 int PlanBuilder::input(std::string_view name, ElementType type, SymShape shape) {
   PlanValue value;

@@ -89,7 +89,8 @@ Plan plan_from_json(const Json& json);
 // Text for people and for golden files: a line a step, types included.
 std::string plan_text(const Plan& plan);
 
-// Hash of everything that decides results (not of limits or buckets).
+// Hash of everything that decides results: the plan as plan_to_json() writes it, subplans included,
+// without limits, buckets and origins. Plans of equal hash compute the same from the same tensors.
 std::string plan_hash(const Plan& plan);
 
 // Builds plans by hand where there is no graph (the runtime's sample plan).

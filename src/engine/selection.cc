@@ -121,6 +121,10 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
   return {find_kernel(device_kind, "reference"), "", false};
 }
 
+bool may_run(const KernelDef& kernel, const KernelDesc& desc) {
+  return usable(kernel, desc, nullptr);
+}
+
 const DeviceSection* find_section(const Engine& engine, const Device& device) {
   const std::string identity = device.identity();
   for (const DeviceSection& section : engine.devices) {

@@ -26,9 +26,10 @@ struct Selection {
   bool tuned = false;  // from the device section, not by heuristics
 };
 
-// The tuned choice if `section` has one that still fits (kernel present, version equal, supports),
-// else the supported kernel of highest priority with its first tactic. Never fails: the reference
-// adapter accepts everything.
+// The tuned choice if `section` has one under the descriptor's text that still fits (kernel
+// present, version equal, supports), else the supported kernel of highest priority with its first
+// tactic. Never fails: the reference adapter accepts everything. The tuner records two choices: the
+// fastest, and under the invariant descriptor the fastest among invariant kernels.
 Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
                         const DeviceSection* section, const SelectionOptions& options);
 
@@ -36,6 +37,10 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
 // is the only one; `rejected` (optional) gets a line for each kernel that refused, with its reason.
 std::vector<Selection> candidates(const KernelDesc& desc, std::string_view device_kind,
                                   std::vector<std::string>* rejected = nullptr);
+
+// Whether a kernel may run the descriptor on this machine; in invariant mode only those whose rows
+// do not depend on the batch may.
+bool may_run(const KernelDef& kernel, const KernelDesc& desc);
 
 // The section tuned for exactly this device; nullptr if the engine has none.
 const DeviceSection* find_section(const Engine& engine, const Device& device);

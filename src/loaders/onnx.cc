@@ -72,6 +72,9 @@ OnnxModel import_model(OnnxContext context) {
   OnnxImporter importer(context, *out.graph, nullptr, 0);
   try {
     importer.import_model(graph, out);
+  } catch (const OnnxDataDependence& error) {
+    throw OnnxDataDependence(fmt::format("[{}] {}: {}", kWhere, context.file, error.what()),
+                             error.inputs());
   } catch (const Error& error) {
     // Operators do not know the file they came from.
     const std::string message = error.what();

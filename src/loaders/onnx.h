@@ -22,6 +22,19 @@ struct OnnxOptions {
   std::map<std::string, TensorView> constants;
 };
 
+// A shape, axis list or count in the model depends on the contents of inputs (kUnsupported): given
+// as OnnxOptions::constants, the model loads.
+class OnnxDataDependence : public Error {
+ public:
+  OnnxDataDependence(const std::string& message, std::vector<std::string> inputs)
+      : Error(ErrorCode::kUnsupported, message), inputs_(std::move(inputs)) {}
+  // Their names in the model, sorted; none when it depends on something else (a loop's results).
+  const std::vector<std::string>& inputs() const { return inputs_; }
+
+ private:
+  std::vector<std::string> inputs_;
+};
+
 // Names as the model spells them; the graph's own may differ in characters that it does not allow.
 struct OnnxModel {
   std::unique_ptr<Graph> graph;
@@ -32,7 +45,7 @@ struct OnnxModel {
 // Reads and imports a model; external tensor data is looked for beside the file. Errors name the
 // file, the place, what was expected and found: kNotFound, kIo; kCorrupt for files that contradict
 // themselves; kUnsupported for what Ingot cannot run, with *all* unknown operators listed by name,
-// domain, opset and node before anything is built.
+// domain, opset and node before anything is built; OnnxDataDependence.
 OnnxModel load_onnx(const std::string& path, const OnnxOptions& options = {});
 // The same from memory; external data is refused. `name` stands for the path in messages.
 OnnxModel parse_onnx(std::span<const std::byte> bytes, const std::string& name,

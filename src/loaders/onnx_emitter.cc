@@ -13,18 +13,6 @@ constexpr int64_t kMaxDims = 64;
 // a small file into much memory or time.
 constexpr int64_t kFoldBytes = 64 << 10;
 
-// Work that grows faster than the operands; left to run.
-bool is_heavy(std::string_view op) {
-  for (std::string_view heavy : {"conv", "conv_transpose", "max_pool", "average_pool", "lp_pool",
-                                 "matmul", "linear", "einsum", "resize"}) {
-    if (op == heavy) return true;
-  }
-  return false;
-}
-bool keeps_bytes(std::string_view op) {
-  return op == "transpose" || op == "reshape" || op == "cast" || op == "identity";
-}
-
 bool is_index_vector(const ValueType& type) {
   return (type.element == ElementType(DType::kInt64) ||
           type.element == ElementType(DType::kInt32)) &&
@@ -53,99 +41,23 @@ std::optional<std::vector<Dim>> OnnxEmitter::known(int value) const {
   return out;
 }
 
-// Element-wise arithmetic; a scalar (one entry) pairs with any length.
-std::optional<std::vector<Dim>> OnnxEmitter::combine(std::string_view op,
-                                                     const std::vector<int>& inputs) const {
-  const auto a = known(inputs[0]), b = known(inputs[1]);
-  if (!a || !b || (a->size() != b->size() && a->size() != 1 && b->size() != 1)) return std::nullopt;
-  std::vector<Dim> out;
-  for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
-    const Dim &x = (*a)[a->size() == 1 ? 0 : i], &y = (*b)[b->size() == 1 ? 0 : i];
-    if (op == "add") {
-      out.push_back(x + y);
-    } else if (op == "sub") {
-      out.push_back(x - y);
-    } else if (op == "mul") {
-      out.push_back(x * y);
-    } else if (op == "max") {
-      out.push_back(Dim::max(x, y));
-    } else if (op == "min") {
-      out.push_back(Dim::min(x, y));
-    } else {
-      // Truncating division equals floor where nothing is negative, as dimensions are not.
-      if (!y.is_constant() || y.constant() <= 0 || (x.is_constant() && x.constant() < 0)) {
-        return std::nullopt;
-      }
-      out.push_back(Dim::floor_div(x, y));
-    }
-  }
-  return out;
-}
-
-std::optional<std::vector<Dim>> OnnxEmitter::follow(std::string_view op, const Attrs& attrs,
+std::optional<std::vector<Dim>> OnnxEmitter::follow(const OpDef& def, const Attrs& attrs,
                                                     const std::vector<int>& inputs) const {
-  if (op == "shape") {
-    const SymShape& shape = type(inputs[0]).shape;
-    const auto n = static_cast<int64_t>(shape.size());
-    const auto at = [&](std::string_view name, int64_t fallback) {
-      const int64_t value = attr_or<int64_t>(attrs, name, fallback);
-      return std::clamp<int64_t>(value < 0 ? value + n : value, 0, n);
-    };
-    const int64_t begin = at("start", 0), end = std::max(begin, at("end", n));
-    return std::vector<Dim>(shape.begin() + begin, shape.begin() + end);
+  if (!def.dims) return std::nullopt;
+  std::vector<std::optional<std::vector<Dim>>> contents;
+  std::vector<const ValueType*> types;
+  for (int input : inputs) {
+    contents.push_back(known(input));
+    types.push_back(input == kNoValue ? nullptr : &type(input));
   }
-  if (op == "size") return std::vector<Dim>{element_count(type(inputs[0]).shape)};
-  if (op == "reshape" || op == "cast" || op == "identity") return known(inputs[0]);
-  if (op == "concat") {
-    std::vector<Dim> out;
-    for (int input : inputs) {
-      const auto part = known(input);
-      if (!part) return std::nullopt;
-      out.insert(out.end(), part->begin(), part->end());
-    }
-    return out;
-  }
-  if (op == "gather") {
-    const auto from = known(inputs[0]), indices = known(inputs[1]);
-    if (!from || !indices) return std::nullopt;
-    std::vector<Dim> out;
-    for (const Dim& index : *indices) {
-      if (!index.is_constant()) return std::nullopt;
-      const auto n = static_cast<int64_t>(from->size());
-      const int64_t k = index.constant() < 0 ? index.constant() + n : index.constant();
-      if (k < 0 || k >= n) return std::nullopt;
-      out.push_back((*from)[static_cast<size_t>(k)]);
-    }
-    return out;
-  }
-  if (op == "slice") {
-    const auto from = known(inputs[0]);
-    const auto starts = attr_or<std::vector<int64_t>>(attrs, "starts", {});
-    const auto steps = attr_or<std::vector<int64_t>>(attrs, "steps", {});
-    const auto ends = attr_or<std::vector<std::string>>(attrs, "ends", {});
-    if (!from || starts.size() != 1 || steps != std::vector<int64_t>{1}) return std::nullopt;
-    const Dim end = Dim::parse(ends.at(0));
-    if (!end.is_constant()) return std::nullopt;
-    const auto n = static_cast<int64_t>(from->size());
-    const auto wrap = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + n : v, 0, n); };
-    const int64_t begin = wrap(starts[0]), last = std::max(begin, wrap(end.constant()));
-    return std::vector<Dim>(from->begin() + begin, from->begin() + last);
-  }
-  for (std::string_view binary : {"add", "sub", "mul", "div", "max", "min"}) {
-    if (op == binary) return combine(op, inputs);
-  }
-  if (op == "reduce_prod") {
-    const auto from = known(inputs[0]);
-    if (!from || attr_or<std::vector<int64_t>>(attrs, "axes", {}).empty()) return std::nullopt;
-    return std::vector<Dim>{element_count(*from)};
-  }
-  return std::nullopt;
+  return def.dims({attrs, types, [&](size_t i) -> const std::vector<Dim>* {
+                     return i < contents.size() && contents[i] ? &*contents[i] : nullptr;
+                   }});
 }
 
-std::optional<std::vector<int>> OnnxEmitter::fold(std::string_view op, const Attrs& attrs,
+std::optional<std::vector<int>> OnnxEmitter::fold(const OpDef& def, const Attrs& attrs,
                                                   const std::vector<int>& inputs, size_t outputs) {
-  const OpDef& def = get_op(op);
-  if (!def.reference || !def.effects.pure() || def.column_view || is_heavy(op)) return std::nullopt;
+  if (!def.reference || !def.effects.pure() || def.column_view || def.heavy) return std::nullopt;
   std::vector<TensorView> in;
   std::vector<const ValueType*> types;
   int64_t largest = 0;
@@ -156,21 +68,21 @@ std::optional<std::vector<int>> OnnxEmitter::fold(std::string_view op, const Att
     types.push_back(view ? &type(input) : nullptr);
     if (view) largest = std::max(largest, view->bytes());
   }
-  const InferArgs args{op, types, attrs,
+  const InferArgs args{def.name, types, attrs,
                        [&](size_t i) { return in[i].present() ? &in[i] : nullptr; }, outputs};
   std::vector<std::vector<std::byte>> memory;
   std::vector<TensorView> out;
   for (const ValueType& result : def.infer(args)) {
     if (!is_constant(result.shape)) return std::nullopt;
     const Dim count = element_count(result.shape);
-    if (count.constant() > kFoldBytes && !keeps_bytes(op)) return std::nullopt;
+    if (count.constant() > kFoldBytes && !def.keeps_elements) return std::nullopt;
     TensorView view{result.element, evaluate(result.shape, {})};
     memory.emplace_back(static_cast<size_t>(std::max<int64_t>(view.bytes(), 1)));
     view.data = memory.back().data();
     out.push_back(view);
     largest = std::max(largest, view.bytes());
   }
-  if (largest > kFoldBytes && !keeps_bytes(op)) return std::nullopt;
+  if (largest > kFoldBytes && !def.keeps_elements) return std::nullopt;
   def.reference({in, out, attrs});
   std::vector<int> ids;
   for (const TensorView& view : out) {
@@ -182,10 +94,13 @@ std::optional<std::vector<int>> OnnxEmitter::fold(std::string_view op, const Att
 
 std::vector<int> OnnxEmitter::emit_many(std::string_view op, Attrs attrs, std::vector<int> inputs,
                                         size_t outputs) {
-  if (auto folded = fold(op, attrs, inputs, outputs)) return *folded;
-  auto followed = outputs == 1 ? follow(op, attrs, inputs) : std::nullopt;
-  const std::vector<int> ids = graph_.emit_many(op, std::move(attrs), std::move(inputs), outputs);
-  if (!followed || !is_index_vector(type(ids[0]))) return ids;
+  const OpDef& def = get_op(op);
+  if (auto folded = fold(def, attrs, inputs, outputs)) return *folded;
+  const std::vector<int> ids = graph_.emit_many(op, attrs, inputs, outputs);
+  // After emit_many, which has checked the operands.
+  if (outputs != 1 || !is_index_vector(type(ids[0]))) return ids;
+  auto followed = follow(def, attrs, inputs);
+  if (!followed) return ids;
   if (static_cast<Dim>(static_cast<int64_t>(followed->size())) ==
       element_count(type(ids[0]).shape)) {
     const bool constant = std::all_of(followed->begin(), followed->end(),

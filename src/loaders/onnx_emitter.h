@@ -11,10 +11,9 @@ namespace ingot {
 
 // Forwards to a graph, but
 // - computes nodes whose inputs are all constant at once (small ones; transposes, reshapes and
-// casts
-//   of weights of any size);
-// - follows integer vectors made of dimensions (Shape -> Gather -> Concat -> Reshape) as symbolic
-//   expressions, so that they never need to run.
+//   casts of weights of any size: OpDef::keeps_elements);
+// - follows integer vectors made of dimensions (Shape -> Gather -> Concat -> Reshape; OpDef::dims)
+//   as symbolic expressions, so that they never need to run.
 // Not thread safe.
 class OnnxEmitter final : public OpEmitter {
  public:
@@ -31,14 +30,13 @@ class OnnxEmitter final : public OpEmitter {
   // Hands what is known about a value of an outer graph to its copy in this one.
   void inherit(const OnnxEmitter& outer, int outer_value, int value);
   Graph& graph() { return graph_; }
+  const Graph& graph() const { return graph_; }
 
  private:
   std::optional<std::vector<Dim>> known(int value) const;
-  std::optional<std::vector<Dim>> follow(std::string_view op, const Attrs& attrs,
+  std::optional<std::vector<Dim>> follow(const OpDef& def, const Attrs& attrs,
                                          const std::vector<int>& inputs) const;
-  std::optional<std::vector<Dim>> combine(std::string_view op,
-                                          const std::vector<int>& inputs) const;
-  std::optional<std::vector<int>> fold(std::string_view op, const Attrs& attrs,
+  std::optional<std::vector<int>> fold(const OpDef& def, const Attrs& attrs,
                                        const std::vector<int>& inputs, size_t outputs);
 
   Graph& graph_;

@@ -285,7 +285,13 @@ void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names, const
     const OnnxImport* entry = find_onnx_import(node.domain, node.op, node.opset);
     if (!entry) node.unsupported("no such operator");
     emitter_.graph().set_origin(node.name);
-    results = entry->import(node, emitter_);
+    try {
+      results = entry->import(node, emitter_);
+    } catch (const NeedsContents& error) {
+      std::set<std::string> behind;
+      inputs_behind(error.value(), behind);
+      throw OnnxDataDependence(error.what(), {behind.begin(), behind.end()});
+    }
   }
   for (int i = 0; i < proto.output_size(); ++i) {
     if (proto.output(i).empty()) continue;
@@ -299,6 +305,24 @@ void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names, const
 void OnnxImporter::import_nodes(const NodeList& nodes, Names& names, const OnnxOpsets& opsets,
                                 const NodeAttrs* caller) {
   for (const auto& node : nodes) import_node(node, names, opsets, caller);
+}
+
+void OnnxImporter::inputs_behind(int value, std::set<std::string>& out) const {
+  const Graph& graph = emitter_.graph();
+  std::vector<int> open = {value};
+  std::set<int> seen;
+  while (!open.empty()) {
+    const int id = open.back();
+    open.pop_back();
+    if (id == kNoValue || !seen.insert(id).second) continue;
+    if (auto it = model_inputs_.find(id); it != model_inputs_.end()) out.insert(it->second);
+    if (auto it = captures_.find(id); it != captures_.end()) {
+      parent_->inputs_behind(it->second, out);
+    }
+    const Node* producer = graph.at(id).producer;
+    if (!producer || get_op(producer->op).shape_only) continue;
+    open.insert(open.end(), producer->inputs.begin(), producer->inputs.end());
+  }
 }
 
 // Outputs must be values of their own: an input, a weight or a value given out twice is copied.
@@ -327,7 +351,9 @@ void OnnxImporter::import_model(const onnx::GraphProto& graph, OnnxModel& out) {
       bind(input.name(), value, names);
       continue;
     }
-    bind(input.name(), emitter_.graph().add_input(input.name(), type), names);
+    const int value = emitter_.graph().add_input(input.name(), type);
+    bind(input.name(), value, names);
+    model_inputs_[value] = input.name();
     out.inputs.push_back(input.name());
   }
   import_nodes(graph.node(), names, context_.opsets, nullptr);
@@ -357,7 +383,8 @@ void OnnxImporter::import_body(const onnx::GraphProto& graph, const std::vector<
   for (size_t i = 0; i < captures.size(); ++i) {
     const int value = emitter_.graph().add_input(captures[i], inputs[own + i]);
     bind(captures[i], value, names);
-    emitter_.inherit(outer_->emitter_, outer_->scope_->at(captures[i]), value);
+    captures_[value] = outer_->scope_->at(captures[i]);
+    emitter_.inherit(outer_->emitter_, captures_[value], value);
   }
   add_initializers(graph, names);
   import_nodes(graph.node(), names, context_.opsets, nullptr);

@@ -47,7 +47,7 @@ class OnnxImporter {
   // `outer` is the importer whose names a body may use, nullptr for the model's graph. `prefix`
   // opens the names of symbols that are made for unknown dimensions.
   OnnxImporter(OnnxContext& context, Graph& graph, OnnxImporter* outer, int depth)
-      : context_(context), emitter_(graph), outer_(outer), depth_(depth) {}
+      : context_(context), emitter_(graph), outer_(outer), parent_(outer), depth_(depth) {}
 
   // The model's graph: inputs, initializers, nodes, outputs.
   void import_model(const onnx::GraphProto& graph, OnnxModel& out);
@@ -77,13 +77,18 @@ class OnnxImporter {
   int add_initializers(const onnx::GraphProto& graph, Names& names);
   void bind(const std::string& name, int value, Names& names);
   int output_value(int value);
+  // Names of the model's inputs whose elements (not shapes alone) `value` is computed from.
+  void inputs_behind(int value, std::set<std::string>& out) const;
   [[noreturn]] void corrupt(const std::string& message) const;
 
   OnnxContext& context_;
   OnnxEmitter emitter_;
   OnnxImporter* outer_;
+  OnnxImporter* const parent_;  // whose values captures_ names; outer_ changes inside functions
   int depth_;
-  Names* scope_ = nullptr;  // names of this graph while its nodes are imported
+  std::map<int, std::string> model_inputs_;  // of the model's graph: value -> its name in the file
+  std::map<int, int> captures_;              // of a body: value -> the parent's value it stands for
+  Names* scope_ = nullptr;                   // names of this graph while its nodes are imported
 };
 
 }  // namespace ingot

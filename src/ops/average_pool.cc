@@ -73,7 +73,8 @@ const OpDef& average_pool_op() {
   static const OpDef op = {.name = "average_pool",
                            .onnx = {{"", "AveragePool", 1, &import_average_pool}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .heavy = true};
   return op;
 }
 

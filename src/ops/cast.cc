@@ -58,7 +58,9 @@ const OpDef& cast_op() {
       .name = "cast",
       .onnx = {{"", "Cast", 6, &import_cast}, {"", "CastLike", 15, &import_cast_like}},
       .infer = &infer,
-      .reference = &reference};
+      .reference = &reference,
+      .keeps_elements = true,
+      .dims = &ops::same_dims};
   return op;
 }
 

@@ -57,6 +57,16 @@ void reference(const OpArgs& args) {
   }
 }
 
+std::optional<std::vector<Dim>> dims(const DimsArgs& args) {
+  std::vector<Dim> out;
+  for (size_t i = 0; i < args.inputs.size(); ++i) {
+    const std::vector<Dim>* part = args.known(i);
+    if (!part) return std::nullopt;
+    out.insert(out.end(), part->begin(), part->end());
+  }
+  return out;
+}
+
 std::vector<int> import_concat(const OnnxNode& node, OpEmitter& emitter) {
   ops::onnx_allow_attrs(node, {"axis"});
   for (size_t i = 0; i < node.inputs.size(); ++i) ops::onnx_required(node, i);
@@ -70,7 +80,8 @@ const OpDef& concat_op() {
   static const OpDef op = {.name = "concat",
                            .onnx = {{"", "Concat", 4, &import_concat}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .dims = &dims};
   return op;
 }
 

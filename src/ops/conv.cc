@@ -110,7 +110,8 @@ const OpDef& conv_op() {
   static const OpDef op = {.name = "conv",
                            .onnx = {{"", "Conv", 1, &import_conv}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .heavy = true};
   return op;
 }
 

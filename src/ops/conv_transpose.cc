@@ -143,7 +143,8 @@ const OpDef& conv_transpose_op() {
   static const OpDef op = {.name = "conv_transpose",
                            .onnx = {{"", "ConvTranspose", 1, &import_conv_transpose}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .heavy = true};
   return op;
 }
 

@@ -19,6 +19,13 @@ struct Div : ops::NoAttrs {
       return b == 0 ? T(0) : a / b;
     }
   }
+  // Truncating division equals floor where nothing is negative, as dimensions are not.
+  static std::optional<Dim> dims(const Dim& a, const Dim& b) {
+    if (!b.is_constant() || b.constant() <= 0 || (a.is_constant() && a.constant() < 0)) {
+      return std::nullopt;
+    }
+    return Dim::floor_div(a, b);
+  }
 };
 
 }  // namespace op_div

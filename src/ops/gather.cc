@@ -60,6 +60,20 @@ void reference(const OpArgs& args) {
   }
 }
 
+std::optional<std::vector<Dim>> gather_dims(const DimsArgs& args) {
+  const std::vector<Dim>*from = args.known(0), *indices = args.known(1);
+  if (!from || !indices) return std::nullopt;
+  const auto n = static_cast<int64_t>(from->size());
+  std::vector<Dim> out;
+  for (const Dim& index : *indices) {
+    if (!index.is_constant()) return std::nullopt;
+    const int64_t k = index.constant() < 0 ? index.constant() + n : index.constant();
+    if (k < 0 || k >= n) return std::nullopt;
+    out.push_back((*from)[static_cast<size_t>(k)]);
+  }
+  return out;
+}
+
 }  // namespace
 
 // Slices of x along an axis: out[.., indices.., ..] (ONNX Gather, packed input).
@@ -71,7 +85,8 @@ const OpDef& gather_op() {
                                                                 1);
                                      }}},
                            .infer = infer,
-                           .reference = reference};
+                           .reference = reference,
+                           .dims = gather_dims};
   return op;
 }
 

@@ -1,6 +1,7 @@
 // A copy. The graph needs it where an output must not be the memory of an input or weight.
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
+#include "ops/shared/shape.h"
 
 namespace ingot {
 namespace op_identity {
@@ -59,7 +60,9 @@ const OpDef& identity_op() {
                                     {"", "Dropout", 7, &import_dropout},
                                     {"", "Constant", 1, &import_constant}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .keeps_elements = true,
+                           .dims = &ops::same_dims};
   return op;
 }
 

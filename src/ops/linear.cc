@@ -62,7 +62,7 @@ void reference(const OpArgs& args) {
 // element type; block formats are decoded, never re-rounded.
 const OpDef& linear_op() {
   static const OpDef op = {
-      .name = "linear", .infer = infer, .reference = reference, .row_strided = true};
+      .name = "linear", .infer = infer, .reference = reference, .row_strided = true, .heavy = true};
   return op;
 }
 

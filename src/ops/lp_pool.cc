@@ -56,7 +56,8 @@ const OpDef& lp_pool_op() {
   static const OpDef op = {.name = "lp_pool",
                            .onnx = {{"", "LpPool", 2, &import_lp_pool}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .heavy = true};
   return op;
 }
 

@@ -140,7 +140,8 @@ const OpDef& matmul_op() {
                                     {"", "Gemm", 7, &import_gemm},
                                     {"", "Attention", 23, &ops::import_attention}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .heavy = true};
   return op;
 }
 

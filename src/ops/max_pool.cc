@@ -88,7 +88,8 @@ const OpDef& max_pool_op() {
   static const OpDef op = {.name = "max_pool",
                            .onnx = {{"", "MaxPool", 1, &import_max_pool}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .heavy = true};
   return op;
 }
 

@@ -12,6 +12,7 @@ struct Min : ops::NoAttrs {
     if (a != a || b != b) return a != a ? a : b;  // NaN wins
     return a < b ? a : b;
   }
+  static std::optional<Dim> dims(const Dim& a, const Dim& b) { return Dim::min(a, b); }
 };
 
 }  // namespace op_min

@@ -15,6 +15,7 @@ struct Mul : ops::NoAttrs {
       return static_cast<T>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));  // wraps
     }
   }
+  static std::optional<Dim> dims(const Dim& a, const Dim& b) { return a * b; }
 };
 
 }  // namespace op_mul

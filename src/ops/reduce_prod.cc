@@ -25,11 +25,24 @@ struct ReduceProd {
   }
 };
 
+// The product of a whole shape.
+std::optional<std::vector<Dim>> dims(const DimsArgs& args) {
+  const std::vector<Dim>* from = args.known(0);
+  if (!from || read_attrs<ops::ReduceAttrs>(args.attrs, ReduceProd::name).axes.empty()) {
+    return std::nullopt;
+  }
+  return std::vector<Dim>{element_count(*from)};
+}
+
 }  // namespace op_reduce_prod
 
 const OpDef& reduce_prod_op() {
   using namespace op_reduce_prod;
-  static const OpDef op = ops::reduce_op<ReduceProd>();
+  static const OpDef op = [] {
+    OpDef def = ops::reduce_op<ReduceProd>();
+    def.dims = &dims;
+    return def;
+  }();
   return op;
 }
 

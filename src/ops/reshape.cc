@@ -127,7 +127,9 @@ const OpDef& reshape_op() {
                                     {"", "Squeeze", 1, &import_squeeze},
                                     {"", "Unsqueeze", 1, &import_unsqueeze}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .keeps_elements = true,
+                           .dims = &ops::same_dims};
   return op;
 }
 

@@ -38,6 +38,12 @@ void reference(const OpArgs& args) {
   }
 }
 
+std::optional<std::vector<Dim>> dims(const DimsArgs& args) {
+  const SymShape& shape = args.inputs[0]->shape;
+  const auto [begin, end] = range_of(args.attrs, shape.size());
+  return std::vector<Dim>(shape.begin() + begin, shape.begin() + end);
+}
+
 std::vector<int> import_shape(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("shape", ops::onnx_attrs<ShapeAttrs>(node), {ops::onnx_required(node, 0)})};
 }
@@ -50,7 +56,9 @@ const OpDef& shape_op() {
                            .onnx = {{"", "Shape", 1, &import_shape}},
                            .infer = &infer,
                            .reference = &reference,
-                           .host_only = true};
+                           .host_only = true,
+                           .shape_only = true,
+                           .dims = &dims};
   return op;
 }
 

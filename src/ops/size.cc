@@ -11,6 +11,10 @@ std::vector<ValueType> infer(const InferArgs& args) {
 
 void reference(const OpArgs& args) { store_index(args.outputs[0], 0, args.inputs[0].elements()); }
 
+std::optional<std::vector<Dim>> dims(const DimsArgs& args) {
+  return std::vector<Dim>{element_count(args.inputs[0]->shape)};
+}
+
 std::vector<int> import_size(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("size", {}, {ops::onnx_required(node, 0)})};
 }
@@ -23,7 +27,9 @@ const OpDef& size_op() {
                            .onnx = {{"", "Size", 1, &import_size}},
                            .infer = &infer,
                            .reference = &reference,
-                           .host_only = true};
+                           .host_only = true,
+                           .shape_only = true,
+                           .dims = &dims};
   return op;
 }
 

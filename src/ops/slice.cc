@@ -101,6 +101,21 @@ void reference(const OpArgs& args) {
             [&](int64_t i, const std::array<int64_t, 1>& at) { mover.move(i, base + at[0]); });
 }
 
+// One forward cut of a vector, with a constant end.
+std::optional<std::vector<Dim>> dims(const DimsArgs& args) {
+  const std::vector<Dim>* from = args.known(0);
+  const auto a = read_attrs<SliceAttrs>(args.attrs, "ops/slice");
+  if (!from || a.starts.size() != 1 || a.ends.size() != 1 || a.steps != std::vector<int64_t>{1}) {
+    return std::nullopt;
+  }
+  const Dim end = Dim::parse(a.ends[0]);
+  if (!end.is_constant()) return std::nullopt;
+  const auto n = static_cast<int64_t>(from->size());
+  const auto wrap = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + n : v, 0, n); };
+  const int64_t begin = wrap(a.starts[0]), last = std::max(begin, wrap(end.constant()));
+  return std::vector<Dim>(from->begin() + begin, from->begin() + last);
+}
+
 int64_t near(int64_t value) { return std::clamp(value, -kFar, kFar); }
 
 std::vector<int> emit_slice(const OnnxNode& node, OpEmitter& emitter, SliceAttrs a) {
@@ -184,7 +199,8 @@ const OpDef& slice_op() {
                                     {"", "Slice", 10, &import_10},
                                     {"", "Split", 2, &import_split}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .dims = &dims};
   return op;
 }
 

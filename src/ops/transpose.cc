@@ -96,7 +96,8 @@ const OpDef& transpose_op() {
                                     {"", "DepthToSpace", 1, &import_depth_to_space},
                                     {"", "SpaceToDepth", 1, &import_space_to_depth}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .keeps_elements = true};
   return op;
 }
 

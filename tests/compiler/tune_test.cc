@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine/executor.h"
+#include "engine/selection.h"
 #include "graph/text.h"
 #include "tests/loaders/test_files.h"
 
@@ -40,17 +41,20 @@ const OpDef& twice_op() {
   return op;
 }
 
-template <int kKind>  // 0 honest, 1 wrong, 2 throws in prepare, 3 throws in launch, 4 slow
+// 0 honest, 1 wrong, 2 throws in prepare, 3 throws in launch, 4 slow (2 ms), 5 less so (0.5 ms)
+template <int kKind>
 KernelDef twice_kernel(std::string_view name, int priority) {
   return {.name = name,
           .op = "test_twice",
           .device = "cpu",
+          .invariant = kKind == 4 || kKind == 5,
           .priority = priority,
           .prepare = [](const KernelDesc&, std::string_view) -> std::unique_ptr<KernelInstance> {
             if (kKind == 2) fail(ErrorCode::kUnsupported, "test", "no plan for this shape");
             return make_instance([](const LaunchArgs& args, ExecContext&) {
               if (kKind == 3) fail(ErrorCode::kInternal, "test", "launch fell over");
               if (kKind == 4) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+              if (kKind == 5) std::this_thread::sleep_for(std::chrono::microseconds(500));
               multiply(args, kKind == 1 ? 0.5f : 0);
             });
           }};
@@ -66,7 +70,8 @@ class TuneTest : public testing::Test {
     static const KernelDef launch = twice_kernel<3>("test_twice_launch", 7);
     static const KernelDef slow = twice_kernel<4>("test_twice_slow", 6);
     static const KernelDef honest = twice_kernel<0>("test_twice_honest", 5);
-    for (const KernelDef* kernel : {&wrong, &prepare, &launch, &slow, &honest}) {
+    static const KernelDef steady = twice_kernel<5>("test_twice_steady", 4);
+    for (const KernelDef* kernel : {&wrong, &prepare, &launch, &slow, &honest, &steady}) {
       register_kernel(*kernel);
     }
   }
@@ -90,8 +95,8 @@ TEST_F(TuneTest, LiarsAndThrowersAreSkippedAndReported) {
   const auto e = engine();
   const DeviceSection section = tune(*e, *device_, nullptr, 10, report);
   EXPECT_EQ(report.descriptors, 1);
-  EXPECT_EQ(report.timed, 5);
-  ASSERT_EQ(section.choices.size(), 1u);
+  EXPECT_EQ(report.timed, 6);
+  ASSERT_EQ(section.choices.size(), 2u) << "one more for invariant mode";
   const KernelChoice& choice = section.choices.begin()->second;
   EXPECT_EQ(choice.kernel, "test_twice_honest");
   EXPECT_GT(choice.microseconds, 0);
@@ -100,7 +105,7 @@ TEST_F(TuneTest, LiarsAndThrowersAreSkippedAndReported) {
   EXPECT_THAT(rejected, HasSubstr("test_twice_wrong : its result differs"));
   EXPECT_THAT(rejected, HasSubstr("no plan for this shape"));
   EXPECT_THAT(rejected, HasSubstr("launch fell over"));
-  EXPECT_EQ(details["candidates"].size(), 2u) << "the slow one was measured too";
+  EXPECT_EQ(details["candidates"].size(), 3u) << "the slow ones were measured too";
   EXPECT_THAT(details["winner"].get<std::string>(), HasSubstr("test_twice_honest"));
 
   // Binding reads the winner.
@@ -113,12 +118,37 @@ TEST_F(TuneTest, LiarsAndThrowersAreSkippedAndReported) {
   EXPECT_THAT(executor.kernels_used(), testing::ElementsAre("test_twice_honest"));
 }
 
+// The fastest kernel is not invariant, and heuristics would take another invariant one: what runs
+// in invariant mode was found among the tuned choices.
+TEST_F(TuneTest, InvariantModeFindsTheFastestInvariantKernel) {
+  TuneReport report;
+  const auto e = engine();
+  const DeviceSection section = tune(*e, *device_, nullptr, 10, report);
+  ASSERT_EQ(section.choices.size(), 2u);
+  const auto bound = [&](bool invariant) {
+    const KernelDesc desc =
+        describe(e->plan, e->plan.steps[0], e->plan.buckets[0], e->plan.limits, {1}, invariant);
+    return select_kernel(desc, "cpu", &section, {.invariant = invariant});
+  };
+  EXPECT_EQ(bound(false).kernel->name, "test_twice_honest");
+  EXPECT_EQ(bound(true).kernel->name, "test_twice_steady");
+  EXPECT_TRUE(bound(true).tuned);
+  e->devices = {section};
+  ExecutorOptions options;
+  options.selection.invariant = true;
+  Executor executor(e, *device_, options);
+  std::vector<float> x(64, 1.5f);
+  executor.set_input("x", {DType::kFloat32, {1, 64}, reinterpret_cast<std::byte*>(x.data())});
+  executor.run();
+  EXPECT_THAT(executor.kernels_used(), testing::ElementsAre("test_twice_steady"));
+}
+
 TEST_F(TuneTest, AWarmCacheTimesNothing) {
   TimingCache cache;
   TuneReport cold, warm;
   const auto e = engine();
   const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
-  EXPECT_EQ(cold.timed, 5);
+  EXPECT_EQ(cold.timed, 6);
   EXPECT_EQ(cold.cached, 0);
   ScratchDirectory dir;
   cache.save(dir / "cache");
@@ -126,7 +156,7 @@ TEST_F(TuneTest, AWarmCacheTimesNothing) {
   const int before = honest_launches;
   const DeviceSection second = tune(*e, *device_, &read, 10, warm);
   EXPECT_EQ(warm.timed, 0);
-  EXPECT_EQ(warm.cached, 5);
+  EXPECT_EQ(warm.cached, 6);
   EXPECT_EQ(honest_launches, before) << "a kernel ran";
   EXPECT_FALSE(read.changed());
   EXPECT_EQ(second.choices.begin()->second.kernel, first.choices.begin()->second.kernel);
@@ -150,7 +180,7 @@ TEST_F(TuneTest, CompileTunesOnlyWithADevice) {
   ASSERT_EQ(tuned->devices.size(), 1u);
   EXPECT_EQ(tuned->devices[0].device, device_->identity());
   const Json report = parse_json(tuned->extras.at("report"), "test", "report");
-  EXPECT_EQ(report["tuning"]["timed"], 5);
+  EXPECT_EQ(report["tuning"]["timed"], 6);
   EXPECT_TRUE(report.contains("passes"));
 }
 

@@ -1,4 +1,6 @@
 // Plans to JSON and back, and plans forged by hand: each is refused before anything binds.
+#include <set>
+
 #include "base/json.h"
 #include "engine/plan_check.h"
 #include "tests/engine/small_engine.h"
@@ -25,6 +27,41 @@ TEST(PlanJsonTest, RoundTrip) {
   load(json);
   EXPECT_EQ(plan_to_json(plan_from_json(json)), json);
   EXPECT_EQ(plan_text(plan_from_json(json)), plan_text(gated_engine()->plan));
+}
+
+// Each of these computes something else, or reads other bytes; plan_text shows only some of them.
+TEST(PlanJsonTest, HashCoversEverythingThatDecidesResults) {
+  const std::pair<const char*, void (*)(Plan&)> changes[] = {
+      {"name", [](Plan& p) { p.name = "other"; }},
+      {"column offset", [](Plan& p) { p.values[4].column_offset = 0; }},
+      {"storage", [](Plan& p) { p.values[4].storage = kNoValue; }},
+      {"tensor name", [](Plan& p) { p.tensors[0].name = "v"; }},
+      {"order of pieces",
+       [](Plan& p) { std::swap(p.values[1].segments[0], p.values[1].segments[1]); }},
+      {"shard axis", [](Plan& p) { p.values[1].shard_axis = 0; }},
+      {"step kind", [](Plan& p) { p.steps[1].kind = StepKind::kKernel; }},
+      {"attribute",
+       [](Plan& p) {
+         p.steps[1].attrs["widths"] = std::vector<int64_t>{2, 6};
+       }},
+      {"operand order", [](Plan& p) { std::swap(p.steps[2].inputs[0], p.steps[2].inputs[1]); }},
+      {"element type", [](Plan& p) { p.values[2].type.element = DType::kFloat16; }},
+      {"metadata", [](Plan& p) { p.metadata["activation_dtype"] = "float16"; }},
+      {"subplan", [](Plan& p) { p.subplans.emplace_back(); }},
+  };
+  const Plan plan = gated_engine()->plan;
+  std::set<std::string> seen = {plan_hash(plan)};
+  for (const auto& [what, change] : changes) {
+    Plan other = plan;
+    change(other);
+    EXPECT_TRUE(seen.insert(plan_hash(other)).second) << what;
+  }
+  Plan same = plan;
+  same.limits["tokens"] = 99;
+  same.buckets.pop_back();
+  same.steps[0].origin = "layer 0";
+  EXPECT_EQ(plan_hash(same), plan_hash(plan));
+  EXPECT_EQ(plan_hash(plan_from_json(plan_to_json(plan))), plan_hash(plan));
 }
 
 struct Forgery {

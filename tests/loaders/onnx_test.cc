@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "loaders/onnx_emitter.h"
 
 namespace ingot {
 namespace {
@@ -37,6 +38,51 @@ TEST(onnx, shape_arithmetic_is_folded) {
   EXPECT_EQ(type_text(model.graph->type(model.graph->outputs()[0])), "float32[2, 12]");
   const Names nodes = ops(*model.graph);
   EXPECT_EQ(std::count(nodes.begin(), nodes.end(), "concat"), 0);
+}
+
+// What is folded and followed is written in each operator's own file, so a new one needs no change
+// to the importer.
+TEST(onnx, operators_say_themselves_how_they_fold) {
+  const auto infer = [](const InferArgs& args) -> std::vector<ValueType> {
+    return {args.input(0)};
+  };
+  static const OpDef light = {.name = "test_fold_light",
+                              .infer = infer,
+                              .reference =
+                                  [](const OpArgs& args) {
+                                    for (int64_t i = 0; i < args.inputs[0].elements(); ++i) {
+                                      store_index(args.outputs[0], i,
+                                                  load_index(args.inputs[0], i) + 1);
+                                    }
+                                  },
+                              .dims = [](const DimsArgs& args) -> std::optional<std::vector<Dim>> {
+                                const std::vector<Dim>* known = args.known(0);
+                                if (!known) return std::nullopt;
+                                std::vector<Dim> out;
+                                for (const Dim& dim : *known) out.push_back(dim + 1);
+                                return out;
+                              }};
+  static OpDef heavy = light;
+  heavy.name = "test_fold_heavy";
+  heavy.heavy = true;
+  heavy.dims = nullptr;
+  register_op(light);
+  register_op(heavy);
+  Graph graph;
+  OnnxEmitter emitter(graph);
+  const std::vector<int64_t> values = {4, 5};
+  const int constant = emitter.add_constant(DType::kInt64, {2}, std::as_bytes(std::span(values)));
+  const TensorView* folded = emitter.constant(emitter.emit("test_fold_light", {}, {constant}));
+  ASSERT_NE(folded, nullptr);
+  EXPECT_EQ(load_index(*folded, 1), 6);
+  EXPECT_EQ(emitter.constant(emitter.emit("test_fold_heavy", {}, {constant})), nullptr);
+
+  const int x = graph.add_input("x", {DType::kFloat32, {Dim::symbol("rows"), 3}});
+  const int shape = emitter.emit("shape", {}, {x});
+  const std::vector<Dim>* dims = emitter.dims(emitter.emit("test_fold_light", {}, {shape}));
+  ASSERT_NE(dims, nullptr);
+  EXPECT_EQ(shape_text(*dims), "[rows + 1, 4]");
+  EXPECT_EQ(emitter.dims(emitter.emit("test_fold_heavy", {}, {shape})), nullptr);
 }
 
 TEST(onnx, known_inputs_become_constants) {

@@ -162,6 +162,167 @@ def test_values_that_grow_in_a_loop_are_bounded(tmp_path):
     assert loop_case(models.growing_loop(11), tmp_path).returncode == 0
     refused_loop(loop_case(models.growing_loop(13), tmp_path), "INGOT_LOOP_SIZES")
     refused_loop(loop_case(models.growing_loop(60), tmp_path), "INGOT_LOOP_SIZES")
+def build(folder, model, arguments=(), check=True):
+    """The path of model's engine, and the finished process."""
+    path, engine = os.path.join(folder, "net.onnx"), os.path.join(folder, "net.engine")
+    onnx.save(model, path)
+    result = ingot(["build", path, "--output", engine, "--json", *arguments], check=check)
+    return engine, result
+
+
+def run_engine(folder, engine, inputs, extra=(), check=True):
+    """{output: array}, report; or the finished process when it failed."""
+    arguments = ["exec", engine, "--json", "--dump-outputs", os.path.join(folder, "out"), *extra]
+    for i, (name, array) in enumerate(inputs.items()):
+        file = os.path.join(folder, f"engine_input_{i}.npy")
+        np.save(file, array)
+        arguments += ["--load-inputs", f"{name}:{file}"]
+    result = ingot(arguments, check=check)
+    if result.returncode != 0:
+        return result
+    report = json.loads(result.stdout)
+    return {o["name"]: np.load(o["file"]) for o in report["outputs"]}, report
+
+
+def close(got, want, tolerance):
+    assert got.keys() == want.keys()
+    for name, array in want.items():
+        assert got[name].shape == array.shape and got[name].dtype == array.dtype, name
+        spread = max(float(np.std(array)), 1e-6)
+        error = float(np.max(np.abs(got[name].astype(np.float64) - array), initial=0)) / spread
+        assert np.isfinite(error) and error < tolerance, f"{name}: {error:.2e} of its deviation"
+        assert array.size < 2 or np.std(array) > 0, f"{name} is constant and proves nothing"
+
+
+def free_batch(model, inputs, symbol="batch"):
+    """The same model with the first axis of every input left open."""
+    for entry in model.graph.input:
+        if entry.name in inputs:
+            entry.type.tensor_type.shape.dim[0].dim_param = symbol
+    del model.graph.value_info[:]
+    for output in model.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return model
+
+
+def profile(inputs, low, best, high):
+    """Flags for batches low, best and high of every input."""
+    flags = []
+    for flag, batch in (("--minShapes", low), ("--optShapes", best), ("--maxShapes", high)):
+        shapes = ["x".join(map(str, (batch, *array.shape[1:]))) for array in inputs.values()]
+        flags += [flag, ",".join(f"{n}:{s}" for n, s in zip(inputs, shapes))]
+    return flags
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "llama_block", "if_then", "loop_all"])
+def test_engine_of_fixed_shapes_matches_onnx_runtime(name, tmp_path):
+    make, tolerance = CASES[name]
+    model, inputs = make()
+    engine, result = build(str(tmp_path), model)
+    assert json.loads(result.stdout)["timed"] + json.loads(result.stdout)["cached"] > 0
+    got, report = run_engine(str(tmp_path), engine, inputs)
+    close(got, expected(model, inputs), tolerance)
+    assert report["timings"]["build_ms"] == 0, "exec built something"
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "mlp"])
+def test_engine_runs_every_batch_of_its_profile(name, tmp_path):
+    make, tolerance = CASES[name]
+    model, inputs = make()
+    model = free_batch(model, inputs)
+    engine, _ = build(str(tmp_path), model, profile(inputs, 1, 2, 4))
+    random = np.random.default_rng(7)
+    for batch in (1, 2, 3, 4):
+        batched = {n: random.standard_normal((batch, *a.shape[1:])).astype(a.dtype)
+                   for n, a in inputs.items()}
+        got, _ = run_engine(str(tmp_path), engine, batched)
+        close(got, expected(model, batched), tolerance)
+    too_many = {n: np.zeros((5, *a.shape[1:]), a.dtype) for n, a in inputs.items()}
+    result = run_engine(str(tmp_path), engine, too_many, check=False)
+    first = next(iter(inputs))
+    assert result.returncode == 1 and f"input '{first}'" in result.stderr
+    assert "engine was built for" in result.stderr and "[5," in result.stderr
+
+
+def test_engine_tells_its_profile_and_is_compared(tmp_path):
+    model, inputs = models.mlp()
+    name, array = next(iter(inputs.items()))
+    engine, _ = build(str(tmp_path), free_batch(model, inputs), profile(inputs, 1, 2, 4))
+    info = json.loads(ingot(["inspect", engine, "--json"]).stdout)
+    assert info["network"]["inputs"] == [{
+        "name": name, "type": f"float32[batch, {array.shape[1]}]", "min": [1, array.shape[1]],
+        "opt": [2, array.shape[1]], "max": [4, array.shape[1]]}]
+    assert info["plan"]["buckets"] == [{"batch": 1}, {"batch": 2}, {"batch": 4}]
+    assert not info["has_tokenizer"] and "extra.tokenizer" not in info["sections"]
+    assert name in ingot(["inspect", engine]).stdout
+    assert json.loads(ingot(["compare", engine, "--json"]).stdout)["status"] == "pass"
+    source = os.path.join(str(tmp_path), "net.onnx")
+    compared = json.loads(ingot(["compare", source, "--json", *profile(inputs, 1, 2, 4)]).stdout)
+    assert compared["status"] == "pass"
+    described = json.loads(ingot(["inspect", source, "--json"]).stdout)
+    assert described["runs"] and described["inputs"][0]["name"] == name
+    # Without inputs, the preferred shape.
+    report = json.loads(ingot(["exec", engine, "--json"]).stdout)
+    assert report["outputs"][0]["shape"][0] == 2
+
+
+def test_profiles_that_do_not_fit_are_refused(tmp_path):
+    model, inputs = models.mlp()
+    name, array = next(iter(inputs.items()))
+    wide = array.shape[1]
+    model = free_batch(model, inputs)
+    cases = [
+        ([], 1, f"the sizes 'batch' of '{name}' float32[batch, {wide}] are free"),
+        (["--maxShapes", f"{name}:4"], 1, "expected 2 sizes, found [4]"),
+        (["--maxShapes", f"{name}:4x{wide + 1}"], 1, f"axis 1 is {wide} in the model"),
+        (["--maxShapes", f"nobody:4x{wide}"], 1, f"names input 'nobody'; inputs are '{name}'"),
+        (["--minShapes", f"{name}:4x{wide}", "--maxShapes", f"{name}:2x{wide}"], 1,
+         "axis 0: expected min <= opt <= max, found 4, 2, 2"),
+        (["--maxShapes", f"{name}:4x"], 2, "--maxShapes expects NAME:1x3x224x224"),
+        (["--maxShapes", "4"], 2, "--maxShapes expects NAME:1x3x224x224"),
+        (["--maxShapes", f"{name}:4x{wide}", "--max-seq-len", "8"], 1, "are for language models"),
+    ]
+    for flags, code, message in cases:
+        engine, result = build(str(tmp_path), model, flags, check=False)
+        assert result.returncode == code and message in result.stderr, (flags, result.stderr)
+        assert len(result.stderr.strip().splitlines()) == 1 and not os.path.exists(engine)
+
+
+def test_a_network_is_no_language_model(tmp_path):
+    model, _ = models.small_cnn()
+    engine, _ = build(str(tmp_path), model)
+    for path in (engine, os.path.join(str(tmp_path), "net.onnx")):
+        result = ingot(["run", path, "hello"], check=False)
+        assert result.returncode == 1 and "expected a language model" in result.stderr
+        assert "ingot exec" in result.stderr
+
+
+def reshape_by_input():
+    """The target shape is an input: only a run's own data tells it."""
+    model = models.model([helper.make_node("Cast", ["n"], ["m"], to=TensorProto.INT64),
+                          helper.make_node("Reshape", ["x", "m"], ["y"])],
+                         [models.value("x", [2, 6]), models.value("n", [2], TensorProto.INT32),
+                          models.value("unused", [1], TensorProto.INT64)],
+                         [models.value("y", ["a", "b"])], {})
+    return model, {"x": np.arange(12, dtype=np.float32).reshape(2, 6),
+                   "n": np.array([4, -1], np.int32), "unused": np.array([3], np.int64)}
+
+
+def test_only_inputs_that_shapes_depend_on_become_constants(tmp_path):
+    model, inputs = reshape_by_input()
+    path = os.path.join(str(tmp_path), "model.onnx")
+    got, _ = execute(str(tmp_path), model, inputs)
+    assert (got["y"] == inputs["x"].reshape(4, 3)).all()
+    arguments = ["exec", path]
+    for i, name in enumerate(inputs):
+        arguments += ["--load-inputs", f"{name}:{tmp_path}/input_{i}.npy"]
+    lines = [line for line in ingot(arguments).stderr.splitlines() if "depend" in line]
+    assert len(lines) == 1 and "contents of 'n':" in lines[0], lines
+    _, result = build(str(tmp_path), model, check=False)
+    assert result.returncode == 1 and "contents of input 'n'" in result.stderr, result.stderr
+    model, inputs = models.mlp()
+    execute(str(tmp_path), model, inputs)
+    assert "depend" not in ingot(["exec", path]).stderr
 
 
 SIMPLE = ["test_sign_model", "test_single_relu_model", "test_expand_shape_model1",

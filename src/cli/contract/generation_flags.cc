@@ -22,6 +22,10 @@ LoadedModel ModelFlags::load(Device& target) const {
   if (!dtype.empty()) options.build.dtype = parse_element_type(dtype).dtype;
   if (!kv_dtype.empty()) options.build.kv_dtype = parse_element_type(kv_dtype).dtype;
   options.tokenizer_dir = tokenizer_dir;
+  if (is_onnx_path(model)) {
+    fail(ErrorCode::kUnsupported, "cli/model",
+         "{}: expected a language model, found an ONNX network ('ingot exec' runs it)", model);
+  }
   LoadedModel loaded = load_model(model, options, target);
   if (loaded.built) {
     spdlog::info("built {} in {:.1f} s",

@@ -5,7 +5,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "cli/contract/onnx_session.h"
+#include "cli/contract/network_session.h"
+#include "loaders/onnx.h"
 
 namespace ingot {
 namespace {
@@ -86,14 +87,17 @@ void run_set(const std::string& folder, const std::string& set, bool reference, 
     fail(ErrorCode::kCorrupt, kWhere, "{}: expected {} inputs, found {}", set,
          signature.inputs.size(), inputs.size());
   }
-  std::map<std::string, HostTensor> named;
+  NamedTensors named;
   for (size_t i = 0; i < inputs.size(); ++i) named[signature.inputs[i].name] = inputs[i];
-  OnnxSession session(model, named, device, {reference});
+  const NetworkSessionOptions options = {.reference = reference};
+  const auto engine = build_for_inputs(model, named, device, options);
   // After the import, which refuses outputs that are no tensors and so have no file.
   if (outputs.size() != signature.outputs.size()) {
     fail(ErrorCode::kCorrupt, kWhere, "{}: expected {} outputs, found {}", set,
          signature.outputs.size(), outputs.size());
   }
+  NetworkSession session(engine, model, device, options);
+  session.set_inputs(named);
   session.run();
   for (size_t i = 0; i < outputs.size(); ++i) {
     const std::string wrong =

@@ -37,6 +37,15 @@ void OnnxNode::unsupported(const std::string& what) const {
        what);
 }
 
+void OnnxNode::needs_contents(size_t index, std::string_view what) const {
+  throw NeedsContents(
+      fmt::format(
+          "[loaders/onnx] node '{}' ({} opset {}): input {} ({}) is computed from data, not "
+          "known when the model is built",
+          name, op, opset, index, what),
+      inputs.at(index));
+}
+
 const OpDef* find_op(std::string_view name) {
   std::lock_guard lock(ops_mutex());
   for (const OpDef* op : all_ops()) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "ops/contract/attrs.h"
 #include "tensor/dim.h"
 #include "tensor/tensor_view.h"
@@ -111,6 +112,28 @@ struct OnnxNode {
   // Tensor-valued attributes (Constant.value): a graph constant.
   std::map<std::string, int, std::less<>> tensors;
   [[noreturn]] void unsupported(const std::string& what) const;  // Error{kUnsupported}, named
+  // The same for input `index`, called `what`, whose contents are not known: NeedsContents.
+  [[noreturn]] void needs_contents(size_t index, std::string_view what) const;
+};
+
+// Thrown where an import needs the contents of a value while the model is built (a shape, axes, a
+// count) and they are computed from data. A caller that has that data can give it as a constant.
+class NeedsContents : public Error {
+ public:
+  NeedsContents(const std::string& message, int value)
+      : Error(ErrorCode::kUnsupported, message), value_(value) {}
+  int value() const { return value_; }  // of the emitter that the import wrote to
+
+ private:
+  int value_;
+};
+
+// What dims() sees.
+struct DimsArgs {
+  const Attrs& attrs;
+  std::span<const ValueType* const> inputs;  // nullptr where absent
+  // Contents of an integer vector or scalar, as dimensions; nullptr when they are not known.
+  std::function<const std::vector<Dim>*(size_t input)> known;
 };
 
 // import() emits our ops and returns one value per ONNX output. `since` is the first opset whose
@@ -145,6 +168,16 @@ struct OpDef {
   // Attributes ending in "_graph" hold subgraph indices; captured outer values are ordinary extra
   // inputs.
   bool control_flow = false;
+  // Work grows faster than the operands (convolutions, matrix products): not folded while a model
+  // is loaded, even where all inputs are constant.
+  bool heavy = false;
+  // Moves or converts elements one by one: folded while loading at any size.
+  bool keeps_elements = false;
+  // Reads the shapes of its inputs, never their elements.
+  bool shape_only = false;
+  // Shape arithmetic: contents of the one output, an integer vector or scalar, as dimensions, from
+  // those of the inputs; nullopt when unknown. nullptr: the op computes no shapes.
+  std::optional<std::vector<Dim>> (*dims)(const DimsArgs& args) = nullptr;
 };
 
 // Generated from ops/*.cc.

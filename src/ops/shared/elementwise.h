@@ -115,6 +115,21 @@ std::vector<int> variadic_import(const OnnxNode& node, OpEmitter& emitter) {
   return {value};
 }
 
+// Contents that are dimensions, for functors with `static std::optional<Dim> dims(a, b)`; a scalar
+// (one entry) pairs with any length.
+template <typename F>
+std::optional<std::vector<Dim>> binary_dims(const DimsArgs& args) {
+  const std::vector<Dim>*a = args.known(0), *b = args.known(1);
+  if (!a || !b || (a->size() != b->size() && a->size() != 1 && b->size() != 1)) return std::nullopt;
+  std::vector<Dim> out;
+  for (size_t i = 0; i < std::max(a->size(), b->size()); ++i) {
+    const auto dim = F::dims((*a)[a->size() == 1 ? 0 : i], (*b)[b->size() == 1 ? 0 : i]);
+    if (!dim) return std::nullopt;
+    out.push_back(*dim);
+  }
+  return out;
+}
+
 // `since` 7 is where ONNX binary ops got NumPy broadcasting; older forms (axis, broadcast) are
 // refused as unsupported.
 template <typename F>
@@ -124,6 +139,7 @@ OpDef binary_op(int64_t since = 7) {
   if (!F::onnx.empty()) op.onnx = {{"", F::onnx, since, &binary_import<F>}};
   op.infer = &binary_infer<F>;
   op.reference = &binary_reference<F>;
+  if constexpr (requires { &F::dims; }) op.dims = &binary_dims<F>;
   return op;
 }
 

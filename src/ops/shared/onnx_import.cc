@@ -19,10 +19,7 @@ const T* find_attr(const OnnxNode& node, std::string_view name) {
 const TensorView& constant_input(const OnnxNode& node, OpEmitter& emitter, size_t index,
                                  std::string_view what) {
   const TensorView* view = emitter.constant(node.inputs[index]);
-  if (!view) {
-    node.unsupported(fmt::format(
-        "input {} ({}) is computed from data, not known when the model is built", index, what));
-  }
+  if (!view) node.needs_contents(index, what);
   return *view;
 }
 

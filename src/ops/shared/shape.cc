@@ -109,4 +109,10 @@ void require_min_rank(const InferArgs& args, size_t index, size_t rank) {
           fmt::format("of rank {} or more", rank));
 }
 
+std::optional<std::vector<Dim>> same_dims(const DimsArgs& args) {
+  const std::vector<Dim>* known = args.known(0);
+  if (!known) return std::nullopt;
+  return *known;
+}
+
 }  // namespace ingot::ops

@@ -61,4 +61,7 @@ void require_same_type(const InferArgs& args, size_t a, size_t b);
 void require_rank(const InferArgs& args, size_t index, size_t rank);
 void require_min_rank(const InferArgs& args, size_t index, size_t rank);
 
+// OpDef::dims of an op whose result has the elements of input 0, in their order.
+std::optional<std::vector<Dim>> same_dims(const DimsArgs& args);
+
 }  // namespace ingot::ops
