@@ -174,6 +174,12 @@ ModelSource open_file(const std::string& path) {
     ByteReader reader(file->bytes(), kWhere, path);
     if (reader.remaining() >= 4 && reader.text(4, "magic") == "GGUF") return open_gguf(path);
   }
+  if (path.ends_with(".onnx")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: expected a language model, found an ONNX network (build, exec, inspect and compare "
+         "take those)",
+         path);
+  }
   if (!path.ends_with(".safetensors")) {
     fail(ErrorCode::kUnsupported, kWhere,
          "{}: expected a GGUF file (magic 'GGUF' at offset 0), a .safetensors file or a model "
