@@ -8,6 +8,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -20,20 +21,22 @@ struct Q2_KBlock {
 };
 static_assert(sizeof(Q2_KBlock) == 84);
 
-inline void q2_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 256) {
-    Q2_KBlock block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    const float dmin = f16_to_f32(block.dmin);
-    for (int e = 0; e < 256; ++e) {
-      const uint8_t scale = block.scales[e / 16];
-      const float step = d * static_cast<float>(scale & 15);
-      const float offset = dmin * static_cast<float>(scale >> 4);
-      const int q = block.q[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
-      dst[e] = step * static_cast<float>(q) - offset;
+INGOT_HD inline void q2_k_part(const Q2_KBlock& block, int j, float* dst) {
+  const float d = part_scale(block.d);
+  const float dmin = part_scale(block.dmin);
+  uint8_t q[32];
+  part_bytes<4>(block.q + j / 4 * 32, q);
+  for (int half = 0; half < 2; ++half) {
+    const uint8_t scale = block.scales[2 * j + half];
+    const float step = d * static_cast<float>(scale & 15);
+    const float offset = dmin * static_cast<float>(scale >> 4);
+    for (int i = half * 16; i < half * 16 + 16; ++i) {
+      dst[i] = step * static_cast<float>(q[i] >> (j % 4 * 2) & 3) - offset;
     }
   }
+}
+inline void q2_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q2_KBlock, 8>(src, blocks, dst, q2_k_part);
 }
 
 inline void q2_k_encode(const float* src, int64_t blocks, std::byte* dst) {

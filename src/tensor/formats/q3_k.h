@@ -9,6 +9,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -21,23 +22,26 @@ struct Q3_KBlock {
 };
 static_assert(sizeof(Q3_KBlock) == 110);
 
-inline void q3_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 256) {
-    Q3_KBlock block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    float step[16];
-    for (int j = 0; j < 16; ++j) {
-      const int low = block.scales[j % 8] >> (j / 8 * 4) & 15;
-      const int high = block.scales[8 + j % 4] >> (j / 4 * 2) & 3;
-      step[j] = d * static_cast<float>((low | high << 4) - 32);
-    }
-    for (int e = 0; e < 256; ++e) {
-      const int low = block.low[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
-      const int high = block.high[e % 32] >> (e / 32) & 1;
-      dst[e] = step[e / 16] * static_cast<float>(low - (high ? 0 : 4));
+INGOT_HD inline float q3_k_step(const Q3_KBlock& block, int group, float d) {
+  const int low = block.scales[group % 8] >> (group / 8 * 4) & 15;
+  const int high = block.scales[8 + group % 4] >> (group / 4 * 2) & 3;
+  return d * static_cast<float>((low | high << 4) - 32);
+}
+INGOT_HD inline void q3_k_part(const Q3_KBlock& block, int j, float* dst) {
+  const float d = part_scale(block.d);
+  uint8_t low[32], high[32];
+  part_bytes<2>(block.low + j / 4 * 32, low);
+  part_bytes<2>(block.high, high);
+  for (int half = 0; half < 2; ++half) {
+    const float step = q3_k_step(block, 2 * j + half, d);
+    for (int i = half * 16; i < half * 16 + 16; ++i) {
+      const int q = (low[i] >> (j % 4 * 2) & 3) - ((high[i] >> j & 1) ? 0 : 4);
+      dst[i] = step * static_cast<float>(q);
     }
   }
+}
+inline void q3_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q3_KBlock, 8>(src, blocks, dst, q3_k_part);
 }
 
 inline void q3_k_encode(const float* src, int64_t blocks, std::byte* dst) {

@@ -6,6 +6,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -16,16 +17,17 @@ struct Q4_0Block {
 };
 static_assert(sizeof(Q4_0Block) == 18);
 
-inline void q4_0_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
-    Q4_0Block block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    for (int i = 0; i < 16; ++i) {
-      dst[i] = d * static_cast<float>((block.q[i] & 15) - 8);
-      dst[i + 16] = d * static_cast<float>((block.q[i] >> 4) - 8);
-    }
+INGOT_HD inline void q4_0_part(const Q4_0Block& block, int, float* dst) {
+  const float d = part_scale(block.d);
+  uint8_t q[16];
+  part_bytes<2>(block.q, q);
+  for (int i = 0; i < 16; ++i) {
+    dst[i] = d * static_cast<float>((q[i] & 15) - 8);
+    dst[i + 16] = d * static_cast<float>((q[i] >> 4) - 8);
   }
+}
+inline void q4_0_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q4_0Block, 1>(src, blocks, dst, q4_0_part);
 }
 
 // The element of largest magnitude becomes q = 0, which decodes to -8 d: d carries its sign.

@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -18,17 +19,18 @@ struct Q4_1Block {
 };
 static_assert(sizeof(Q4_1Block) == 20);
 
-inline void q4_1_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
-    Q4_1Block block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    const float m = f16_to_f32(block.m);
-    for (int i = 0; i < 16; ++i) {
-      dst[i] = d * static_cast<float>(block.q[i] & 15) + m;
-      dst[i + 16] = d * static_cast<float>(block.q[i] >> 4) + m;
-    }
+INGOT_HD inline void q4_1_part(const Q4_1Block& block, int, float* dst) {
+  const float d = part_scale(block.d);
+  const float m = part_scale(block.m);
+  uint8_t q[16];
+  part_bytes<4>(block.q, q);
+  for (int i = 0; i < 16; ++i) {
+    dst[i] = d * static_cast<float>(q[i] & 15) + m;
+    dst[i + 16] = d * static_cast<float>(q[i] >> 4) + m;
   }
+}
+inline void q4_1_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q4_1Block, 1>(src, blocks, dst, q4_1_part);
 }
 
 inline void q4_1_encode(const float* src, int64_t blocks, std::byte* dst) {

@@ -6,6 +6,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -17,20 +18,22 @@ struct Q5_0Block {
 };
 static_assert(sizeof(Q5_0Block) == 22);
 
-inline void q5_0_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
-    Q5_0Block block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    uint32_t high;
-    std::memcpy(&high, block.high, 4);
-    for (int i = 0; i < 16; ++i) {
-      const int first = (block.low[i] & 15) | (static_cast<int>(high >> i & 1) << 4);
-      const int second = (block.low[i] >> 4) | (static_cast<int>(high >> (i + 16) & 1) << 4);
-      dst[i] = d * static_cast<float>(first - 16);
-      dst[i + 16] = d * static_cast<float>(second - 16);
-    }
+INGOT_HD inline void q5_0_part(const Q5_0Block& block, int, float* dst) {
+  const float d = part_scale(block.d);
+  uint8_t bits[4], q[16];
+  part_bytes<2>(block.high, bits);
+  part_bytes<2>(block.low, q);
+  uint32_t high;
+  std::memcpy(&high, bits, 4);
+  for (int i = 0; i < 16; ++i) {
+    const int first = (q[i] & 15) | (static_cast<int>(high >> i & 1) << 4);
+    const int second = (q[i] >> 4) | (static_cast<int>(high >> (i + 16) & 1) << 4);
+    dst[i] = d * static_cast<float>(first - 16);
+    dst[i + 16] = d * static_cast<float>(second - 16);
   }
+}
+inline void q5_0_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q5_0Block, 1>(src, blocks, dst, q5_0_part);
 }
 
 // The element of largest magnitude becomes q = 0, which decodes to -16 d: d carries its sign.

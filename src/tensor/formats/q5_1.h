@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -19,21 +20,23 @@ struct Q5_1Block {
 };
 static_assert(sizeof(Q5_1Block) == 24);
 
-inline void q5_1_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
-    Q5_1Block block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    const float m = f16_to_f32(block.m);
-    uint32_t high;
-    std::memcpy(&high, block.high, 4);
-    for (int i = 0; i < 16; ++i) {
-      const int first = (block.low[i] & 15) | (static_cast<int>(high >> i & 1) << 4);
-      const int second = (block.low[i] >> 4) | (static_cast<int>(high >> (i + 16) & 1) << 4);
-      dst[i] = d * static_cast<float>(first) + m;
-      dst[i + 16] = d * static_cast<float>(second) + m;
-    }
+INGOT_HD inline void q5_1_part(const Q5_1Block& block, int, float* dst) {
+  const float d = part_scale(block.d);
+  const float m = part_scale(block.m);
+  uint8_t bits[4], q[16];
+  part_bytes<4>(block.high, bits);
+  part_bytes<4>(block.low, q);
+  uint32_t high;
+  std::memcpy(&high, bits, 4);
+  for (int i = 0; i < 16; ++i) {
+    const int first = (q[i] & 15) | (static_cast<int>(high >> i & 1) << 4);
+    const int second = (q[i] >> 4) | (static_cast<int>(high >> (i + 16) & 1) << 4);
+    dst[i] = d * static_cast<float>(first) + m;
+    dst[i + 16] = d * static_cast<float>(second) + m;
   }
+}
+inline void q5_1_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q5_1Block, 1>(src, blocks, dst, q5_1_part);
 }
 
 inline void q5_1_encode(const float* src, int64_t blocks, std::byte* dst) {

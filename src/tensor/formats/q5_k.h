@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -20,24 +21,20 @@ struct Q5_KBlock {
 };
 static_assert(sizeof(Q5_KBlock) == 176);
 
-inline void q5_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    Q5_KBlock block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    const float dmin = f16_to_f32(block.dmin);
-    uint8_t scale[8], minimum[8];
-    unpack_scales_6bit(block.scales, scale, minimum);
-    for (int j = 0; j < 8; ++j, dst += 32) {
-      const float step = d * static_cast<float>(scale[j]);
-      const float offset = dmin * static_cast<float>(minimum[j]);
-      for (int i = 0; i < 32; ++i) {
-        const int low = block.low[j / 2 * 32 + i] >> (j % 2 * 4) & 15;
-        const int high = block.high[i] >> j & 1;
-        dst[i] = step * static_cast<float>(low | high << 4) - offset;
-      }
-    }
+INGOT_HD inline void q5_k_part(const Q5_KBlock& block, int j, float* dst) {
+  uint8_t scale, minimum, low[32], high[32];
+  unpack_scale_6bit(block.scales, j, &scale, &minimum);
+  part_bytes<4>(block.low + j / 2 * 32, low);
+  part_bytes<4>(block.high, high);
+  const float step = part_scale(block.d) * static_cast<float>(scale);
+  const float offset = part_scale(block.dmin) * static_cast<float>(minimum);
+  for (int i = 0; i < 32; ++i) {
+    const int q = (low[i] >> (j % 2 * 4) & 15) | (high[i] >> j & 1) << 4;
+    dst[i] = step * static_cast<float>(q) - offset;
   }
+}
+inline void q5_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q5_KBlock, 8>(src, blocks, dst, q5_k_part);
 }
 
 inline void q5_k_encode(const float* src, int64_t blocks, std::byte* dst) {

@@ -8,6 +8,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -20,18 +21,21 @@ struct Q6_KBlock {
 };
 static_assert(sizeof(Q6_KBlock) == 210);
 
-inline void q6_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 256) {
-    Q6_KBlock block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    for (int e = 0; e < 256; ++e) {
-      const float step = d * static_cast<float>(block.scales[e / 16]);
-      const int low = block.low[e / 128 * 64 + e % 64] >> (e / 64 % 2 * 4) & 15;
-      const int high = block.high[e / 128 * 32 + e % 32] >> (e / 32 % 4 * 2) & 3;
-      dst[e] = step * static_cast<float>((low | high << 4) - 32);
+INGOT_HD inline void q6_k_part(const Q6_KBlock& block, int j, float* dst) {
+  const float d = part_scale(block.d);
+  uint8_t low[32], high[32];
+  part_bytes<2>(block.low + j / 4 * 64 + j % 2 * 32, low);
+  part_bytes<2>(block.high + j / 4 * 32, high);
+  for (int half = 0; half < 2; ++half) {
+    const float step = d * static_cast<float>(block.scales[2 * j + half]);
+    for (int i = half * 16; i < half * 16 + 16; ++i) {
+      const int q = (low[i] >> (j / 2 % 2 * 4) & 15) | (high[i] >> (j % 4 * 2) & 3) << 4;
+      dst[i] = step * static_cast<float>(q - 32);
     }
   }
+}
+inline void q6_k_decode(const std::byte* src, int64_t blocks, float* dst) {
+  decode_parts<Q6_KBlock, 8>(src, blocks, dst, q6_k_part);
 }
 
 inline void q6_k_encode(const float* src, int64_t blocks, std::byte* dst) {

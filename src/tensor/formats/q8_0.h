@@ -6,6 +6,7 @@
 
 #include "base/dtype.h"
 #include "tensor/block_format.h"
+#include "tensor/formats/contract/part.h"
 #include "tensor/formats/contract/rounding.h"
 
 namespace ingot {
@@ -16,13 +17,14 @@ struct Q8_0Block {
 };
 static_assert(sizeof(Q8_0Block) == 34);
 
+INGOT_HD inline void q8_0_part(const Q8_0Block& block, int, float* dst) {
+  const float d = part_scale(block.d);
+  uint8_t q[32];
+  part_bytes<2>(reinterpret_cast<const uint8_t*>(block.q), q);
+  for (int i = 0; i < 32; ++i) dst[i] = d * static_cast<float>(static_cast<int8_t>(q[i]));
+}
 inline void q8_0_decode(const std::byte* src, int64_t blocks, float* dst) {
-  for (int64_t b = 0; b < blocks; ++b, dst += 32) {
-    Q8_0Block block;
-    std::memcpy(&block, src + b * sizeof block, sizeof block);
-    const float d = f16_to_f32(block.d);
-    for (int i = 0; i < 32; ++i) dst[i] = d * static_cast<float>(block.q[i]);
-  }
+  decode_parts<Q8_0Block, 1>(src, blocks, dst, q8_0_part);
 }
 
 inline void q8_0_encode(const float* src, int64_t blocks, std::byte* dst) {

@@ -109,15 +109,7 @@ SymmetricScales<Groups> pick_symmetric_scales(const float* src, int scale_max, i
 
 // Eight 6-bit scales and minima in 12 bytes (Q4_K, Q5_K): bytes 0-3 hold scales 0-3 and, in their
 // top two bits, those of scales 4-7; bytes 4-7 the same for minima; bytes 8-11 the low nibbles of
-// scales 4-7 (low half) and minima 4-7 (high half).
-inline void unpack_scales_6bit(const uint8_t* packed, uint8_t* scale, uint8_t* minimum) {
-  for (int j = 0; j < 4; ++j) {
-    scale[j] = packed[j] & 63;
-    minimum[j] = packed[4 + j] & 63;
-    scale[4 + j] = static_cast<uint8_t>((packed[8 + j] & 15) | ((packed[j] >> 6) << 4));
-    minimum[4 + j] = static_cast<uint8_t>((packed[8 + j] >> 4) | ((packed[4 + j] >> 6) << 4));
-  }
-}
+// scales 4-7 (low half) and minima 4-7 (high half). part.h takes them apart.
 inline void pack_scales_6bit(const uint8_t* scale, const uint8_t* minimum, uint8_t* packed) {
   for (int j = 0; j < 4; ++j) {
     packed[j] = static_cast<uint8_t>(scale[j] | ((scale[4 + j] >> 4) << 6));
