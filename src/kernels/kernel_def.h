@@ -12,7 +12,9 @@
 #include <string_view>
 #include <vector>
 
+#ifndef __CUDACC__  // device compilers choke on <thread>; CUDA kernels have no use for a team
 #include "base/thread_team.h"
+#endif
 #include "ops/contract/op_def.h"
 #include "tensor/device.h"
 #include "tensor/tensor_view.h"
@@ -20,6 +22,7 @@
 namespace ingot {
 
 class Comm;
+class ThreadTeam;
 
 // One operand as the tuner and the binder see it: symbolic sizes replaced by the bucket's largest.
 struct OperandDesc {

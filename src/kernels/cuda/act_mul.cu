@@ -1,0 +1,56 @@
+#include "kernels/cuda/arch/binary_rows.cuh"
+
+namespace ingot::cuda {
+namespace kernel_act_mul {
+
+struct SiluMul {
+  static __device__ float apply(float a, float b) { return a / (1.0f + expf(-a)) * b; }
+};
+struct ReluMul {
+  static __device__ float apply(float a, float b) { return (a > 0 ? a : 0.0f) * b; }
+};
+struct GeluMul {
+  static __device__ float apply(float a, float b) {
+    return 0.5f * a * (1.0f + erff(a * 0.70710678f)) * b;
+  }
+};
+struct GeluTanhMul {
+  static __device__ float apply(float a, float b) {
+    return 0.5f * a * (1.0f + tanhf(0.79788456f * (a + 0.044715f * a * a * a))) * b;
+  }
+};
+
+std::string supports(const KernelDesc& desc) {
+  const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
+  for (std::string_view known : {"silu", "relu", "gelu", "gelu_tanh"}) {
+    if (name == known) return binary_supports(desc);
+  }
+  return "activation " + name;
+}
+
+std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
+  const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
+  auto* run = &launch_binary<SiluMul>;
+  if (name == "relu") run = &launch_binary<ReluMul>;
+  if (name == "gelu") run = &launch_binary<GeluMul>;
+  if (name == "gelu_tanh") run = &launch_binary<GeluTanhMul>;
+  return make_instance(
+      [run](const LaunchArgs& args, ExecContext& context) { run(args, context, "act_mul"); });
+}
+
+}  // namespace kernel_act_mul
+
+// Gated units.
+const KernelDef& act_mul_kernel() {
+  using namespace kernel_act_mul;
+  static const KernelDef kernel = {.name = "act_mul",
+                                   .op = "act_mul",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 20,
+                                   .supports = supports,
+                                   .prepare = prepare};
+  return kernel;
+}
+
+}  // namespace ingot::cuda

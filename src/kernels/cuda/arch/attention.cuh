@@ -1,0 +1,87 @@
+// What the paged attention kernels share: arguments, the keys a token sees, asynchronous copies.
+#pragma once
+
+#include "kernels/cuda/arch/kv_pages.cuh"
+
+namespace ingot::cuda {
+
+struct AttentionArgs {
+  AnyFloats q;
+  void* out;
+  DType out_type;
+  int64_t q_stride, out_stride;  // elements
+  KvPages keys, values;
+  const int *positions, *rows, *query_offsets, *context_lengths;
+  int tokens, heads, group;
+  int window;
+  float scale, softcap;
+  bool causal;
+};
+
+// Keys [begin, end) of batch row `row`; empty for padding tokens.
+struct KeyRange {
+  int row, begin, end;
+};
+__device__ inline KeyRange key_range(const AttentionArgs& a, int token) {
+  const int position = a.positions[token];
+  const int row = a.rows[token];
+  if (row < 0 || row >= a.keys.batch || position < 0) return {row, 0, 0};
+  const int end = a.causal ? position + 1 : a.context_lengths[row];
+  const int begin = a.window > 0 ? max(0, position - a.window + 1) : 0;
+  return {row, begin, min(end, a.keys.blocks * a.keys.page_tokens)};
+}
+
+__device__ inline float attention_score(const AttentionArgs& a, float dot) {
+  dot *= a.scale;
+  return a.softcap > 0 ? a.softcap * tanhf(dot / a.softcap) : dot;
+}
+
+// Copies 16 bytes to shared memory, or zeros when `from` is not valid; cp_async_wait<n> waits for
+// all but the last n committed groups.
+__device__ inline void cp_async16(void* shared, const void* from, bool valid) {
+  const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
+               "r"(valid ? 16 : 0)
+               : "memory");
+}
+__device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+template <int kLeft>
+__device__ inline void cp_async_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+}
+
+inline AttentionArgs attention_args(const LaunchArgs& args, const Attrs& attrs) {
+  const std::span<const TensorView> in = args.inputs;
+  AttentionArgs a = {};
+  a.q = any_floats(in[0]);
+  a.out = args.outputs[0].data;
+  a.out_type = args.outputs[0].type.dtype;
+  a.q_stride = row_elements(in[0]);
+  a.out_stride = row_elements(args.outputs[0]);
+  a.keys = kv_pages(in[1], in[7]);
+  a.values = kv_pages(in[2], in[7]);
+  a.positions = in[3].as<int>();
+  a.rows = in[4].as<int>();
+  a.query_offsets = in[5].as<int>();
+  a.context_lengths = in[6].as<int>();
+  a.tokens = static_cast<int>(in[0].rows());
+  a.heads = static_cast<int>(in[0].columns() / a.keys.dim);
+  a.group = a.heads / a.keys.heads;
+  a.window = static_cast<int>(attr_or<int64_t>(attrs, "window", 0));
+  a.scale = static_cast<float>(attr_or<double>(attrs, "scale", 1.0));
+  a.softcap = static_cast<float>(attr_or<double>(attrs, "softcap", 0.0));
+  a.causal = attr_or<bool>(attrs, "causal", true);
+  return a;
+}
+
+inline std::string attention_supports(const KernelDesc& desc) {
+  const OperandDesc& k = desc.inputs[1];
+  const OperandDesc& v = desc.inputs[2];
+  if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
+  if (!(k.type == v.type) || !(k.shape == v.shape)) return "k and v caches differ";
+  if (k.shape[3] % 8 != 0 || k.shape[3] > 256) return "heads of " + std::to_string(k.shape[3]);
+  if (k.shape[2] % 32 != 0) return "pages of " + std::to_string(k.shape[2]) + " tokens";
+  return kv_supports(desc, 1, 2, 7);
+}
+
+}  // namespace ingot::cuda

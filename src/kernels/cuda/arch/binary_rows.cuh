@@ -1,0 +1,68 @@
+// y = f(a, b) element by element on activations; b may be one row that serves every row.
+#pragma once
+
+#include "kernels/cuda/arch/numeric.cuh"
+
+namespace ingot::cuda {
+
+struct BinaryArgs {
+  const void* a;
+  const void* b;
+  void* y;
+  int64_t a_stride, b_stride, y_stride;  // elements; b_stride 0: one row
+  int64_t n;
+  bool vector;
+};
+
+constexpr int kBinaryThreads = 128;
+
+template <class T, class F>
+__global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
+  const int64_t at = 8 * (blockIdx.y * static_cast<int64_t>(kBinaryThreads) + threadIdx.x);
+  const int64_t row = blockIdx.x;
+  if (at >= args.n) return;
+  float a[8], b[8];
+  load8(static_cast<const T*>(args.a) + row * args.a_stride + at, args.n - at, args.vector, a);
+  load8(static_cast<const T*>(args.b) + row * args.b_stride + at, args.n - at, args.vector, b);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) a[i] = F::apply(a[i], b[i]);
+  store8(static_cast<T*>(args.y) + row * args.y_stride + at, args.n - at, args.vector, a);
+}
+
+template <class F>
+void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_view name) {
+  const TensorView& a = args.inputs[0];
+  const TensorView& b = args.inputs[1];
+  const TensorView& y = args.outputs[0];
+  if (y.rows() == 0) return;
+  const BinaryArgs job = {a.data,
+                          b.data,
+                          y.data,
+                          row_elements(a),
+                          b.rows() == 1 ? 0 : row_elements(b),
+                          row_elements(y),
+                          y.columns(),
+                          is_vector_aligned(a) && is_vector_aligned(b) && is_vector_aligned(y)};
+  const dim3 grid(static_cast<unsigned>(y.rows()),
+                  static_cast<unsigned>(ceil_div(y.columns(), 8 * kBinaryThreads)));
+  with_float(y.type, [&](auto tag) {
+    binary_rows<decltype(tag), F><<<grid, kBinaryThreads, 0, cuda_stream(context.stream)>>>(job);
+  });
+  check_launch(name);
+}
+
+// Equal shapes, or a second operand of one row.
+inline std::string binary_supports(const KernelDesc& desc) {
+  const OperandDesc& a = desc.inputs[0];
+  const OperandDesc& b = desc.inputs[1];
+  if (!is_activation(a.type) || !(a.type == b.type)) return "element types";
+  if (!(a.shape == desc.outputs[0].shape) || a.shape.empty()) {
+    return "the first operand is broadcast";
+  }
+  if (a.shape.back() > 65535 * int64_t{8} * kBinaryThreads) return "rows too long";
+  const bool one_row = !b.shape.empty() && b.shape.back() == a.shape.back() &&
+                       element_count(b.shape) == a.shape.back();
+  return a.shape == b.shape || one_row ? "" : "broadcast of " + shape_text(b.shape);
+}
+
+}  // namespace ingot::cuda

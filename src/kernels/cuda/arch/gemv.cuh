@@ -1,0 +1,108 @@
+// Matrix-vector products for up to eight rows of x: a warp (or several that share K) makes kOut
+// output columns for all rows. Every output is one chain of fused multiply-adds per lane, then a
+// fixed tree over lanes and warps: it does not depend on the number of rows.
+#pragma once
+
+#include "kernels/cuda/arch/block_decode.cuh"
+
+namespace ingot::cuda {
+
+constexpr int kGemvWarps = 8;
+constexpr int64_t kMostGemvRows = 8;
+
+struct GemvArgs {
+  AnyFloats x;
+  int64_t x_stride;  // elements
+  AnyFloats bias;
+  void* y;
+  DType y_type;
+  int64_t y_stride;  // elements
+  int m;
+  int64_t n, k;
+  int split;  // warps that share a group of columns, 1 to kGemvWarps, a power of two
+  bool x_vector;
+  Pieces weight;
+};
+
+struct GemvPlace {
+  int64_t first;  // output column
+  int part;       // this warp's share of K is part, part + split, ...
+  int slot;       // group of columns in the block
+};
+__device__ inline GemvPlace gemv_place(const GemvArgs& a, int out) {
+  const int warp = threadIdx.x / 32;
+  const int groups = kGemvWarps / a.split;
+  const int slot = warp / a.split;
+  return {(static_cast<int64_t>(blockIdx.x) * groups + slot) * out, warp % a.split, slot};
+}
+
+// Adds the lanes and the warps of a group up and writes y.
+template <int kRows, int kOut>
+__device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&acc)[kRows][kOut]) {
+  __shared__ float partial[kGemvWarps][kRows * kOut];
+  const int lane = threadIdx.x % 32;
+  float mine = 0;
+#pragma unroll
+  for (int m = 0; m < kRows; ++m) {
+#pragma unroll
+    for (int r = 0; r < kOut; ++r) {
+      const float sum = warp_sum(acc[m][r]);
+      if (lane == m * kOut + r) mine = sum;
+    }
+  }
+  static_assert(kRows * kOut <= 32);
+  if (a.split > 1) {
+    if (lane < kRows * kOut) partial[threadIdx.x / 32][lane] = mine;
+    __syncthreads();
+    if (place.part != 0) return;
+    if (lane < kRows * kOut) {
+      mine = 0;
+      for (int s = 0; s < a.split; ++s) mine += partial[place.slot * a.split + s][lane];
+    }
+  }
+  const int m = lane / kOut;
+  const int64_t n = place.first + lane % kOut;
+  if (lane >= kRows * kOut || m >= a.m || n >= a.n) return;
+  if (a.bias.data) mine += load_any(a.bias, n);
+  store_any(a.y, a.y_type, m * a.y_stride + n, mine);
+}
+
+inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
+  const TensorView& x = args.inputs[0];
+  const TensorView& y = args.outputs[0];
+  GemvArgs a = {};
+  a.x = any_floats(x);
+  a.x_stride = row_elements(x);
+  a.bias = optional_floats(args.inputs, 2);
+  a.y = y.data;
+  a.y_type = y.type.dtype;
+  a.y_stride = row_elements(y);
+  a.m = static_cast<int>(x.rows());
+  a.n = y.columns();
+  a.k = x.columns();
+  a.split = split;
+  a.x_vector = is_vector_aligned(x);
+  a.weight = pieces_of(args, 1);
+  return a;
+}
+inline unsigned gemv_blocks(const GemvArgs& a, int out) {
+  return static_cast<unsigned>(ceil_div(a.n, static_cast<int64_t>(kGemvWarps / a.split) * out));
+}
+
+// What all linear kernels ask of x, the bias and y.
+inline std::string linear_supports(const KernelDesc& desc) {
+  if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
+  if (!is_activation(desc.outputs[0].type)) return "output is " + desc.outputs[0].type.name();
+  if (desc.inputs.size() > 2 && desc.inputs[2].present && !is_activation(desc.inputs[2].type)) {
+    return "bias is " + desc.inputs[2].type.name();
+  }
+  if (desc.inputs[0].shape.back() == 0) return "K is 0";
+  return too_many_pieces(desc.inputs[1]);
+}
+inline std::string gemv_supports(const KernelDesc& desc) {
+  const int64_t rows = rows_of(desc.inputs[0].shape);
+  if (rows > kMostGemvRows) return std::to_string(rows) + " rows; at most 8";
+  return linear_supports(desc);
+}
+
+}  // namespace ingot::cuda

@@ -1,0 +1,113 @@
+// RMS norms: one block a row, the row in registers.
+#pragma once
+
+#include "kernels/cuda/arch/numeric.cuh"
+
+namespace ingot::cuda {
+
+constexpr int64_t kMostNormColumns = 4 * 1024 * 8;
+
+struct NormArgs {
+  const void* x;
+  const void* residual;  // null: plain norm of x
+  void* sum;
+  void* y;
+  AnyFloats weight;
+  int64_t x_stride, residual_stride, sum_stride, y_stride;  // elements
+  int64_t n;
+  float epsilon;
+  bool vector;  // every row and the weight in 16-byte words
+};
+
+// Thread t holds elements 8 (t + i * threads) .. + 7 for i < kChunks, so that the order of the sum
+// depends on n alone. The norm is of the sum as it is stored, rounded to T.
+template <class T, int kChunks>
+__global__ void norm_rows(NormArgs a) {
+  __shared__ float scratch[32];
+  const int64_t row = blockIdx.x;
+  const T* x = static_cast<const T*>(a.x) + row * a.x_stride;
+  float v[kChunks][8];
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < kChunks; ++i) {
+    const int64_t at = 8 * (threadIdx.x + static_cast<int64_t>(i) * blockDim.x);
+    load8(x + at, a.n - at, a.vector, v[i]);
+    if (a.residual) {
+      const T* residual = static_cast<const T*>(a.residual) + row * a.residual_stride;
+      float more[8];
+      load8(residual + at, a.n - at, a.vector, more);
+#pragma unroll
+      for (int c = 0; c < 8; ++c) v[i][c] = to_float(from_float<T>(v[i][c] + more[c]));
+      if (at < a.n) {
+        store8(static_cast<T*>(a.sum) + row * a.sum_stride + at, a.n - at, a.vector, v[i]);
+      }
+    }
+#pragma unroll
+    for (int c = 0; c < 8; ++c) squares = fmaf(v[i][c], v[i][c], squares);
+  }
+  const float mean = block_sum(squares, scratch) / static_cast<float>(a.n);
+  const float scale = 1.0f / sqrtf(mean + a.epsilon);
+#pragma unroll
+  for (int i = 0; i < kChunks; ++i) {
+    const int64_t at = 8 * (threadIdx.x + static_cast<int64_t>(i) * blockDim.x);
+    if (at >= a.n) break;
+    float weight[8];
+    load8_any(a.weight, at, a.n - at, a.vector, weight);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) v[i][c] *= scale * weight[c];
+    store8(static_cast<T*>(a.y) + row * a.y_stride + at, a.n - at, a.vector, v[i]);
+  }
+}
+
+// rms_norm (x, weight) -> y and add_rms_norm (x, residual, weight) -> (sum, y).
+inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std::string_view) {
+  const auto epsilon = static_cast<float>(attr_or<double>(desc.attrs, "epsilon", 1e-5));
+  const bool add = desc.op == "add_rms_norm";
+  return make_instance([epsilon, add](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& x = args.inputs[0];
+    const TensorView& weight = args.inputs[add ? 2 : 1];
+    const TensorView& y = args.outputs[add ? 1 : 0];
+    NormArgs a = {};
+    a.x = x.data;
+    a.y = y.data;
+    a.weight = any_floats(weight);
+    a.x_stride = row_elements(x);
+    a.y_stride = row_elements(y);
+    a.n = x.columns();
+    a.epsilon = epsilon;
+    a.vector = is_vector_aligned(x) && is_vector_aligned(y) &&
+               reinterpret_cast<uintptr_t>(weight.data) % 16 == 0;
+    if (add) {
+      const TensorView& residual = args.inputs[1];
+      const TensorView& sum = args.outputs[0];
+      a.residual = residual.data;
+      a.sum = sum.data;
+      a.residual_stride = row_elements(residual);
+      a.sum_stride = row_elements(sum);
+      a.vector = a.vector && is_vector_aligned(residual) && is_vector_aligned(sum);
+    }
+    if (x.rows() == 0) return;
+    const auto rows = static_cast<unsigned>(x.rows());
+    const int64_t parts = ceil_div(a.n, 8);
+    const int chunks = parts <= 1024 ? 1 : parts <= 2048 ? 2 : 4;
+    const auto threads = static_cast<unsigned>(ceil_div(ceil_div(parts, chunks), 32) * 32);
+    const cudaStream_t stream = cuda_stream(context.stream);
+    with_float(x.type, [&](auto tag) {
+      using T = decltype(tag);
+      if (chunks == 1) norm_rows<T, 1><<<rows, threads, 0, stream>>>(a);
+      if (chunks == 2) norm_rows<T, 2><<<rows, threads, 0, stream>>>(a);
+      if (chunks == 4) norm_rows<T, 4><<<rows, threads, 0, stream>>>(a);
+    });
+    check_launch(add ? "add_rms_norm" : "rms_norm");
+  });
+}
+
+inline std::string norm_supports(const KernelDesc& desc) {
+  const ElementType& weight = desc.inputs[desc.op == "add_rms_norm" ? 2 : 1].type;
+  if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
+  if (!is_activation(weight)) return "weight is " + weight.name();
+  if (desc.inputs[0].shape.back() > kMostNormColumns) return "rows above 32768 columns";
+  return "";
+}
+
+}  // namespace ingot::cuda

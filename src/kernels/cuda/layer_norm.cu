@@ -1,0 +1,86 @@
+#include "kernels/cuda/arch/numeric.cuh"
+
+namespace ingot::cuda {
+namespace kernel_layer_norm {
+
+constexpr int kThreads = 256;
+
+struct NormArgs {
+  const void* x;
+  void* y;
+  AnyFloats scale, bias;  // may be absent
+  int64_t x_stride, y_stride, n;
+  float epsilon;
+};
+
+// One block a row, read three times: mean, then squares about it, then the result.
+template <class T>
+__global__ void __launch_bounds__(kThreads) normalize(NormArgs a) {
+  __shared__ float first[32], second[32];
+  const T* x = static_cast<const T*>(a.x) + blockIdx.x * a.x_stride;
+  T* y = static_cast<T*>(a.y) + blockIdx.x * a.y_stride;
+  const auto n = static_cast<float>(a.n);
+  float sum = 0;
+  for (int64_t i = threadIdx.x; i < a.n; i += kThreads) sum += to_float(x[i]);
+  const float mean = block_sum(sum, first) / n;
+  float squares = 0;
+  for (int64_t i = threadIdx.x; i < a.n; i += kThreads) {
+    const float d = to_float(x[i]) - mean;
+    squares = fmaf(d, d, squares);
+  }
+  const float factor = 1.0f / sqrtf(block_sum(squares, second) / n + a.epsilon);
+  for (int64_t i = threadIdx.x; i < a.n; i += kThreads) {
+    float value = (to_float(x[i]) - mean) * factor;
+    if (a.scale.data) value *= load_any(a.scale, i);
+    if (a.bias.data) value += load_any(a.bias, i);
+    y[i] = from_float<T>(value);
+  }
+}
+
+std::string supports(const KernelDesc& desc) {
+  for (size_t i = 0; i < desc.inputs.size(); ++i) {
+    if (desc.inputs[i].present && !is_activation(desc.inputs[i].type)) {
+      return "input is " + desc.inputs[i].type.name();
+    }
+  }
+  return "";
+}
+
+std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
+  const auto epsilon = static_cast<float>(attr_or<double>(desc.attrs, "epsilon", 1e-5));
+  return make_instance([epsilon](const LaunchArgs& args, ExecContext& context) {
+    const TensorView& x = args.inputs[0];
+    const TensorView& y = args.outputs[0];
+    if (x.rows() == 0) return;
+    const NormArgs a = {x.data,
+                        y.data,
+                        optional_floats(args.inputs, 1),
+                        optional_floats(args.inputs, 2),
+                        row_elements(x),
+                        row_elements(y),
+                        x.columns(),
+                        epsilon};
+    with_float(x.type, [&](auto tag) {
+      normalize<decltype(tag)>
+          <<<static_cast<unsigned>(x.rows()), kThreads, 0, cuda_stream(context.stream)>>>(a);
+    });
+    check_launch("layer_norm");
+  });
+}
+
+}  // namespace kernel_layer_norm
+
+// Along the last axis.
+const KernelDef& layer_norm_kernel() {
+  using namespace kernel_layer_norm;
+  static const KernelDef kernel = {.name = "layer_norm",
+                                   .op = "layer_norm",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 10,
+                                   .supports = supports,
+                                   .prepare = prepare};
+  return kernel;
+}
+
+}  // namespace ingot::cuda

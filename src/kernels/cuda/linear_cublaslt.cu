@@ -1,0 +1,223 @@
+#include "kernels/cuda/contract/cublaslt.h"
+#include "kernels/cuda/contract/views.h"
+
+namespace ingot::cuda {
+namespace kernel_linear_cublaslt {
+
+constexpr size_t kWorkspace = size_t{32} << 20;
+constexpr int kCandidates = 8;
+
+cudaDataType_t data_type(const ElementType& type) {
+  if (type == DType::kBFloat16) return CUDA_R_16BF;
+  if (type == DType::kFloat16) return CUDA_R_16F;
+  return CUDA_R_32F;
+}
+
+// Largest power of two up to 256 that divides the address and the row step.
+uint32_t alignment(const void* data, int64_t row_bytes) {
+  const auto bits = reinterpret_cast<uintptr_t>(data) | static_cast<uintptr_t>(row_bytes) | 256;
+  return static_cast<uint32_t>(bits & (~bits + 1));
+}
+
+struct DescDelete {
+  void operator()(cublasLtMatmulDesc_t p) const { cublaslt().desc_destroy(p); }
+};
+struct LayoutDelete {
+  void operator()(cublasLtMatrixLayout_t p) const { cublaslt().layout_destroy(p); }
+};
+struct PreferenceDelete {
+  void operator()(cublasLtMatmulPreference_t p) const { cublaslt().preference_destroy(p); }
+};
+using Desc = std::unique_ptr<std::remove_pointer_t<cublasLtMatmulDesc_t>, DescDelete>;
+using Layout = std::unique_ptr<std::remove_pointer_t<cublasLtMatrixLayout_t>, LayoutDelete>;
+using Preference =
+    std::unique_ptr<std::remove_pointer_t<cublasLtMatmulPreference_t>, PreferenceDelete>;
+
+// What a plan depends on. cuBLASLt counts columns first: it sees w^T (K x N, transposed), x^T
+// (K x M) and y^T (N x M).
+struct Problem {
+  int64_t m, n, k;
+  int64_t x_step, w_step, y_step;  // elements
+  uint32_t x_align, w_align, y_align;
+  auto operator<=>(const Problem&) const = default;
+};
+
+// The library's objects for one problem; only the bias pointer changes between launches.
+struct Plan {
+  Desc desc;
+  Layout w, x, y;
+  cublasLtMatmulAlgo_t algo;
+};
+
+class CublasLtLinear final : public KernelInstance {
+ public:
+  CublasLtLinear(const KernelDesc& desc, int candidate) : candidate_(candidate) {
+    in_ = data_type(desc.inputs[0].type);
+    out_ = data_type(desc.outputs[0].type);
+    bias_ = desc.inputs.size() > 2 && desc.inputs[2].present;
+    rows_ = rows_of(desc.inputs[0].shape);
+  }
+  size_t workspace_bytes() const override { return kWorkspace; }
+
+  void launch(const LaunchArgs& args, ExecContext& context) override {
+    const TensorView& x = args.inputs[0];
+    const TensorView& y = args.outputs[0];
+    if (x.rows() == 0) return;
+    for_each_segment(args, 1, [&](const TensorView& w, int64_t first) {
+      std::byte* y_data = y.data + y.type.bytes(first);
+      const Problem problem = {x.rows(),
+                               w.shape[0],
+                               x.columns(),
+                               row_elements(x),
+                               row_elements(w),
+                               row_elements(y),
+                               alignment(x.data, x.row_bytes()),
+                               alignment(w.data, w.row_bytes()),
+                               alignment(y_data, y.row_bytes())};
+      const Plan& plan = plan_for(problem);
+      if (bias_) {
+        const void* bias = args.inputs[2].data + y.type.bytes(first);
+        set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+      }
+      const float one = 1, zero = 0;
+      cublaslt_check(
+          cublaslt().matmul(cublaslt_handle(), plan.desc.get(), &one, w.data, plan.w.get(), x.data,
+                            plan.x.get(), &zero, y_data, plan.y.get(), y_data, plan.y.get(),
+                            &plan.algo, context.workspace.data(), context.workspace.size(),
+                            cuda_stream(context.stream)),
+          "cublasLtMatmul");
+    });
+  }
+
+ private:
+  template <class T>
+  static void set(const Desc& desc, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+    cublaslt_check(cublaslt().desc_set(desc.get(), attribute, &value, sizeof value),
+                   "cublasLtMatmulDescSetAttribute");
+  }
+  static Layout layout(cudaDataType_t type, int64_t rows, int64_t columns, int64_t step) {
+    cublasLtMatrixLayout_t raw = nullptr;
+    cublaslt_check(cublaslt().layout_create(&raw, type, static_cast<uint64_t>(rows),
+                                            static_cast<uint64_t>(columns), step),
+                   "cublasLtMatrixLayoutCreate");
+    return Layout(raw);
+  }
+
+  // Made on the first launch of a problem; later launches only look it up.
+  const Plan& plan_for(const Problem& problem) {
+    const auto found = plans_.find(problem);
+    if (found != plans_.end()) return found->second;
+    Plan plan = describe(problem);
+    plan.algo = choose(problem, plan);
+    return plans_.emplace(problem, std::move(plan)).first->second;
+  }
+
+  Plan describe(const Problem& p) const {
+    Plan plan;
+    cublasLtMatmulDesc_t raw = nullptr;
+    cublaslt_check(cublaslt().desc_create(&raw, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                   "cublasLtMatmulDescCreate");
+    plan.desc.reset(raw);
+    set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+    if (bias_) {
+      set(plan.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+      set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out_);
+    }
+    plan.w = layout(in_, p.k, p.n, p.w_step);
+    plan.x = layout(in_, p.k, p.m, p.x_step);
+    plan.y = layout(out_, p.n, p.m, p.y_step);
+    return plan;
+  }
+
+  // A tactic is a candidate for the bucket's largest number of rows; fewer rows keep it where the
+  // library says it works and take the library's first choice where it does not.
+  cublasLtMatmulAlgo_t choose(const Problem& problem, const Plan& plan) {
+    if (problem.m >= rows_) return heuristic(problem, plan, candidate_);
+    Problem largest = problem;
+    largest.m = rows_;
+    const cublasLtMatmulAlgo_t algo = plan_for(largest).algo;
+    cublasLtMatmulHeuristicResult_t result = {};
+    const cublasStatus_t status =
+        cublaslt().algo_check(cublaslt_handle(), plan.desc.get(), plan.w.get(), plan.x.get(),
+                              plan.y.get(), plan.y.get(), &algo, &result);
+    if (status == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= kWorkspace) return algo;
+    return heuristic(problem, plan, 0);
+  }
+
+  static cublasLtMatmulAlgo_t heuristic(const Problem& p, const Plan& plan, int candidate) {
+    cublasLtMatmulPreference_t raw = nullptr;
+    cublaslt_check(cublaslt().preference_create(&raw), "cublasLtMatmulPreferenceCreate");
+    const Preference preference(raw);
+    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+      cublaslt_check(cublaslt().preference_set(raw, attribute, &value, sizeof value),
+                     "cublasLtMatmulPreferenceSetAttribute");
+    };
+    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, p.w_align);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, p.x_align);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p.y_align);
+    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, p.y_align);
+    cublasLtMatmulHeuristicResult_t results[kCandidates];
+    int count = 0;
+    cublaslt_check(
+        cublaslt().heuristic(cublaslt_handle(), plan.desc.get(), plan.w.get(), plan.x.get(),
+                             plan.y.get(), plan.y.get(), raw, kCandidates, results, &count),
+        "cublasLtMatmulAlgoGetHeuristic");
+    if (count == 0) {
+      fail(ErrorCode::kUnsupported, "kernels/cuda", "cuBLASLt has no algorithm for {} x {} x {}",
+           p.m, p.n, p.k);
+    }
+    return results[std::min(candidate, count - 1)].algo;
+  }
+
+  int candidate_;
+  cudaDataType_t in_;
+  cudaDataType_t out_;
+  bool bias_;
+  int64_t rows_;  // the bucket's largest
+  std::map<Problem, Plan> plans_;
+};
+
+std::string supports(const KernelDesc& desc) {
+  const ElementType& x = desc.inputs[0].type;
+  const ElementType& w = desc.inputs[1].type;
+  const ElementType& y = desc.outputs[0].type;
+  if (!is_activation(x) || !(x == w)) return "input is " + x.name() + ", weight is " + w.name();
+  if (!(y == x) && y != DType::kFloat32) return "output is " + y.name();
+  if (desc.inputs.size() > 2 && desc.inputs[2].present && !(desc.inputs[2].type == y)) {
+    return "bias is " + desc.inputs[2].type.name();
+  }
+  if (desc.inputs[0].shape.back() == 0) return "K is 0";
+  // 16-bit products need even row steps.
+  if (x != DType::kFloat32 && desc.inputs[0].shape.back() % 8 != 0) {
+    return "K is not a multiple of 8";
+  }
+  return cublaslt().missing;
+}
+
+std::vector<std::string> tactics(const KernelDesc&) {
+  std::vector<std::string> names;
+  for (int i = 0; i < kCandidates; ++i) names.push_back("algo" + std::to_string(i));
+  return names;
+}
+
+}  // namespace kernel_linear_cublaslt
+
+// Any number of rows, x and weight of one type, by cuBLASLt in float32 accumulation without TF32.
+const KernelDef& linear_cublaslt_kernel() {
+  using namespace kernel_linear_cublaslt;
+  static const KernelDef kernel = {
+      .name = "linear_cublaslt",
+      .op = "linear",
+      .device = "cuda",
+      .priority = 20,
+      .supports = supports,
+      .tactics = tactics,
+      .prepare = [](const KernelDesc& desc,
+                    std::string_view tactic) -> std::unique_ptr<KernelInstance> {
+        return std::make_unique<CublasLtLinear>(desc, tactic.empty() ? 0 : tactic.back() - '0');
+      }};
+  return kernel;
+}
+
+}  // namespace ingot::cuda

@@ -1,0 +1,175 @@
+#include "kernels/cuda/arch/gemv.cuh"
+
+namespace ingot::cuda {
+namespace kernel_linear_gemv {
+
+// Weights are read once: they do not stay in L1.
+__device__ uint4 load_streamed(const void* p) {
+  uint4 v;
+  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(p));
+  return v;
+}
+// Eight weights as they lie in memory.
+template <class W>
+struct Raw8 {
+  uint4 words[sizeof(W) / 2];
+  __device__ void load(const W* p) {
+#pragma unroll
+    for (size_t i = 0; i < sizeof(W) / 2; ++i) {
+      words[i] = load_streamed(reinterpret_cast<const uint4*>(p) + i);
+    }
+  }
+  __device__ void unpack(float (&v)[8]) const {
+    if constexpr (sizeof(W) == 4) {
+      const auto* f = reinterpret_cast<const float*>(words);
+#pragma unroll
+      for (int i = 0; i < 8; ++i) v[i] = f[i];
+    } else {
+      unpack8(words[0], W{}, v);
+    }
+  }
+};
+
+// K is a multiple of 8 and every weight row lies at a 16-byte boundary. Rows past m repeat the last
+// one and columns past n the last column; neither is stored.
+template <class X, class W, int kRows, int kOut>
+__global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
+  const GemvPlace place = gemv_place(a, kOut);
+  const W* w[kOut];
+#pragma unroll
+  for (int r = 0; r < kOut; ++r) {
+    const int64_t n = place.first + r < a.n ? place.first + r : a.n - 1;
+    w[r] = reinterpret_cast<const W*>(piece_row(a.weight, n));
+  }
+  const X* x[kRows];
+#pragma unroll
+  for (int m = 0; m < kRows; ++m) {
+    x[m] = static_cast<const X*>(a.x.data) + (m < a.m ? m : a.m - 1) * a.x_stride;
+  }
+  float acc[kRows][kOut] = {};
+  constexpr int kAhead = 8 / kOut;  // eight words of weights in flight
+  const int64_t step = 256 * a.split;
+  for (int64_t k0 = 8 * (threadIdx.x % 32 + 32 * place.part); k0 < a.k; k0 += kAhead * step) {
+    Raw8<W> raw[kAhead][kOut];
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u) {
+      const int64_t k = k0 + u * step;
+#pragma unroll
+      for (int r = 0; r < kOut; ++r) {
+        if (k < a.k) raw[u][r].load(w[r] + k);
+      }
+    }
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u) {
+      const int64_t k = k0 + u * step;
+      if (k >= a.k) break;
+      float weight[kOut][8];
+#pragma unroll
+      for (int r = 0; r < kOut; ++r) raw[u][r].unpack(weight[r]);
+#pragma unroll
+      for (int m = 0; m < kRows; ++m) {
+        float v[8];
+        load8(x[m] + k, 8, a.x_vector, v);
+#pragma unroll
+        for (int r = 0; r < kOut; ++r) {
+#pragma unroll
+          for (int i = 0; i < 8; ++i) acc[m][r] = fmaf(v[i], weight[r][i], acc[m][r]);
+        }
+      }
+    }
+  }
+  gemv_finish(a, place, acc);
+}
+
+template <class X, class W>
+void run(const GemvArgs& a, int out, cudaStream_t stream) {
+  constexpr int kThreads = 32 * kGemvWarps;
+  if (out == 4 && a.m == 1) {
+    gemv<X, W, 1, 4><<<gemv_blocks(a, 4), kThreads, 0, stream>>>(a);
+  } else if (a.m == 1) {
+    gemv<X, W, 1, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
+  } else if (a.m == 2) {
+    gemv<X, W, 2, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
+  } else if (a.m <= 4) {
+    gemv<X, W, 4, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
+  } else {
+    gemv<X, W, 8, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
+  }
+}
+
+// Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.
+template <class F>
+bool with_types(const ElementType& x, const ElementType& w, F&& f) {
+  if (x == DType::kFloat32) {
+    return with_float(w, [&](auto weight) { f(float{}, weight); });
+  }
+  if (!(x == w)) return false;
+  return with_float(x, [&](auto tag) { f(tag, tag); });
+}
+
+struct Tactic {
+  const char* name;
+  int out, split;
+};
+constexpr Tactic kTactics[] = {{"out2_split1", 2, 1}, {"out4_split1", 4, 1}, {"out2_split2", 2, 2},
+                               {"out2_split4", 2, 4}, {"out2_split8", 2, 8}, {"out4_split4", 4, 4}};
+
+// Enough warps for the device first.
+std::vector<std::string> tactics(const KernelDesc& desc) {
+  const int64_t n = desc.inputs[1].shape[0];
+  const size_t best = n >= 16384 ? 0 : n >= 8192 ? 2 : n >= 2048 ? 3 : 4;
+  std::vector<std::string> names = {kTactics[best].name};
+  const bool one_row = rows_of(desc.inputs[0].shape) == 1;
+  for (const Tactic& t : kTactics) {
+    if (t.name != names[0] && (t.out == 2 || one_row)) names.emplace_back(t.name);
+  }
+  return names;
+}
+
+std::string supports(const KernelDesc& desc) {
+  const ElementType& x = desc.inputs[0].type;
+  const ElementType& w = desc.inputs[1].type;
+  if (w.is_block()) return "weight is " + w.name();
+  if (!is_activation(x) || !with_types(x, w, [](auto, auto) {})) {
+    return "input is " + x.name() + ", weight is " + w.name();
+  }
+  if (desc.inputs[0].shape.back() % 8 != 0) return "K is not a multiple of 8";
+  return gemv_supports(desc);
+}
+
+std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view tactic) {
+  Tactic chosen = kTactics[0];
+  for (const Tactic& t : kTactics) {
+    if (tactic.empty() ? tactics(desc)[0] == t.name : tactic == t.name) chosen = t;
+  }
+  return make_instance([chosen](const LaunchArgs& args, ExecContext& context) {
+    const GemvArgs a = gemv_args(args, chosen.split);
+    if (a.m == 0) return;
+    CHECK_LE(a.m, kMostGemvRows);
+    CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
+    with_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
+      run<decltype(x), decltype(w)>(a, chosen.out, cuda_stream(context.stream));
+    });
+    check_launch("linear_gemv");
+  });
+}
+
+}  // namespace kernel_linear_gemv
+
+// Up to eight rows, weights of any activation type.
+const KernelDef& linear_gemv_kernel() {
+  using namespace kernel_linear_gemv;
+  static const KernelDef kernel = {.name = "linear_gemv",
+                                   .op = "linear",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 30,
+                                   .supports = supports,
+                                   .tactics = tactics,
+                                   .prepare = prepare};
+  return kernel;
+}
+
+}  // namespace ingot::cuda

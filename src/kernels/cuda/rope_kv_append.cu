@@ -1,0 +1,97 @@
+#include "kernels/cuda/arch/rope.cuh"
+
+namespace ingot::cuda {
+namespace kernel_rope_kv_append {
+
+template <class T>
+struct AppendArgs {
+  const T *q, *k, *v;
+  T* q_out;
+  int64_t q_stride, k_stride, v_stride, q_out_stride;
+  const int *positions, *rows;
+  int q_heads;
+  KvPages keys, values;
+};
+
+// A warp a head: the query heads of a token, then its key heads, then its value heads.
+template <class T>
+__global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, AppendArgs<T> a) {
+  const int item = blockIdx.y * kRopeWarps + threadIdx.x / 32;
+  const int64_t token = blockIdx.x;
+  const int position = a.positions[token];
+  const int64_t dim = rope.head_dim;
+  if (item < a.q_heads) {
+    T* out = a.q_out + token * a.q_out_stride + item * dim;
+    rope_head(rope, a.q + token * a.q_stride + item * dim, position,
+              [&](int i, float value) { out[i] = from_float<T>(value); });
+    return;
+  }
+  const int head = (item - a.q_heads) % a.keys.heads;
+  const int which = (item - a.q_heads) / a.keys.heads;
+  const int64_t slot = which > 1 ? -1 : a.keys.slot(a.rows[token], position, head);
+  if (slot < 0) return;
+  if (which == 0) {  // rounded to the keys' type first, then to the cache's
+    rope_head(rope, a.k + token * a.k_stride + head * dim, position, [&](int i, float value) {
+      store_any(a.keys.data, a.keys.type, slot + i, to_float(from_float<T>(value)));
+    });
+  } else {
+    const T* v = a.v + token * a.v_stride + head * dim;
+    for (int i = threadIdx.x % 32; i < dim; i += 32) {
+      store_any(a.values.data, a.values.type, slot + i, to_float(v[i]));
+    }
+  }
+}
+
+std::string supports(const KernelDesc& desc) {
+  for (size_t i : {0, 1, 2}) {
+    if (!is_activation(desc.inputs[i].type)) return "input is " + desc.inputs[i].type.name();
+    if (!(desc.inputs[i].type == desc.inputs[0].type)) return "q, k and v differ in type";
+  }
+  if (!(desc.inputs[3].shape == desc.inputs[4].shape)) return "the caches differ in shape";
+  if (desc.inputs[8].type != DType::kFloat32) return "frequencies are not float32";
+  return kv_supports(desc, 3, 4, 7);
+}
+
+std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
+  return make_instance([attrs = desc.attrs](const LaunchArgs& args, ExecContext& context) {
+    const std::span<const TensorView> in = args.inputs;
+    if (in[0].rows() == 0) return;
+    const RopeParams rope = rope_params(attrs, in[8]);
+    with_float(in[0].type, [&](auto tag) {
+      using T = decltype(tag);
+      AppendArgs<T> a = {};
+      a.q = in[0].as<T>(), a.k = in[1].as<T>(), a.v = in[2].as<T>();
+      a.q_out = args.outputs[0].as<T>();
+      a.q_stride = row_elements(in[0]);
+      a.k_stride = row_elements(in[1]);
+      a.v_stride = row_elements(in[2]);
+      a.q_out_stride = row_elements(args.outputs[0]);
+      a.positions = in[5].as<int>();
+      a.rows = in[6].as<int>();
+      a.q_heads = static_cast<int>(in[0].columns() / rope.head_dim);
+      a.keys = kv_pages(args.outputs[1], in[7]);
+      a.values = kv_pages(args.outputs[2], in[7]);
+      const dim3 grid(static_cast<unsigned>(in[0].rows()),
+                      static_cast<unsigned>(ceil_div(a.q_heads + 2 * a.keys.heads, kRopeWarps)));
+      append<T><<<grid, 32 * kRopeWarps, 0, cuda_stream(context.stream)>>>(rope, a);
+    });
+    check_launch("rope_kv_append");
+  });
+}
+
+}  // namespace kernel_rope_kv_append
+
+// Rotary embedding of q and k with the KV append.
+const KernelDef& rope_kv_append_kernel() {
+  using namespace kernel_rope_kv_append;
+  static const KernelDef kernel = {.name = "rope_kv_append",
+                                   .op = "rope_kv_append",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 20,
+                                   .supports = supports,
+                                   .prepare = prepare};
+  return kernel;
+}
+
+}  // namespace ingot::cuda
