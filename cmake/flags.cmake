@@ -2,13 +2,17 @@
 # full debug information doubles the time to compile and link.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 add_library(ingot_flags INTERFACE)
-target_compile_options(ingot_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers
-  -fno-math-errno -fstack-protector-strong)
+set(host_flags -Wall -Wextra -Wno-missing-field-initializers -fno-math-errno
+  -fstack-protector-strong)
+target_compile_options(ingot_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX,C>:${host_flags}>"
+  # Constexpr host functions (formats, dtype numerics) are used in kernels.
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # -Wrestrict: GCC 12 reports std::string concatenations that cannot overlap (GCC bug 105651).
   # SIMD pragmas: not with clang 16, whose OpenMP mode refuses to capture structured bindings.
-  target_compile_options(ingot_flags INTERFACE -ffp-contract=off -Wno-restrict -fopenmp-simd
+  set(gnu_flags -ffp-contract=off -Wno-restrict -fopenmp-simd
     --param=ggc-min-heapsize=1048576)  # KiB: collecting garbage costs 7 % of compile time
+  target_compile_options(ingot_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX,C>:${gnu_flags}>")
 endif()
 # Rooms that no token waits for: optimising them fully buys nothing and doubles their compile time.
 set(INGOT_COLD_ROOMS loaders models passes graph compiler capi cli)

@@ -1,7 +1,7 @@
 # ingot_room(<name> DEPS <rooms...> LIBS <external targets...>)
 #   One static library ingot_<name> from every source file below src/<name>, in sorted order.
 # ingot_shelf(<room> <folder> <suffix> <type> [HEADER <contract header>] [NAMESPACE <ns>]
-#             [EXTENSION <ext>] [LIST <name>] [EXCLUDE ...])
+#             [EXTENSION <ext>] [EXCLUDE ...])
 #   The file's name is the registration: <folder>/<stem>.cc must define
 #       const <type>& <ns>::<stem>_<suffix>();
 #   and this writes generated/<room>_<suffix>_list.cc, which calls each one. A missing or duplicate
@@ -22,7 +22,7 @@ function(ingot_batch target)
   set(count_avx512 0)
   foreach(file IN LISTS ARGN)
     get_filename_component(stem ${file} NAME_WE)
-    if(stem STREQUAL "main")
+    if(stem STREQUAL "main" OR file MATCHES "\\.cu$")
       continue()
     endif()
     if(stem MATCHES "_(avx2|avx512)$")  # the vector header's target pragma holds for the whole unit
@@ -58,6 +58,12 @@ endfunction()
 function(ingot_room name)
   cmake_parse_arguments(R "" "" "DEPS;LIBS;EXCLUDE" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
+  if(INGOT_WITH_CUDA)
+    file(GLOB_RECURSE cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cu)
+    list(APPEND sources ${cuda_sources})
+  else()
+    list(APPEND R_EXCLUDE "/cuda(/[^/]*)?\\.cc$" "/cuda/")
+  endif()
   list(SORT sources)
   foreach(pattern IN LISTS R_EXCLUDE)
     list(FILTER sources EXCLUDE REGEX ${pattern})
@@ -85,7 +91,7 @@ function(ingot_room name)
 endfunction()
 
 function(ingot_shelf room folder suffix type)
-  cmake_parse_arguments(S "" "HEADER;NAMESPACE;EXTENSION;LIST" "EXCLUDE" ${ARGN})
+  cmake_parse_arguments(S "" "HEADER;NAMESPACE;EXTENSION" "EXCLUDE" ${ARGN})
   if(NOT EXISTS ${CMAKE_SOURCE_DIR}/src/${S_HEADER})
     return()  # the room has no contract yet
   endif()
@@ -95,9 +101,7 @@ function(ingot_shelf room folder suffix type)
   if(NOT S_EXTENSION)
     set(S_EXTENSION cc)
   endif()
-  if(NOT S_LIST)
-    set(S_LIST ${room}_${suffix})
-  endif()
+  set(list ${room}_${suffix})
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.${S_EXTENSION})
   list(SORT files)
   set(decls "")
@@ -116,7 +120,7 @@ function(ingot_shelf room folder suffix type)
     endif()
     string(APPEND entries "      &${S_NAMESPACE}::${stem}_${suffix}(),\n")
   endforeach()
-  set(out ${CMAKE_BINARY_DIR}/generated/${S_LIST}_list.cc)
+  set(out ${CMAKE_BINARY_DIR}/generated/${list}_list.cc)
   file(CONFIGURE OUTPUT ${out} CONTENT
 "// Generated from the file names in src/${folder}.
 #include <vector>
@@ -124,7 +128,7 @@ function(ingot_shelf room folder suffix type)
 ${includes}
 ${decls}
 namespace ingot {
-const std::vector<const ${type}*>& ${S_LIST}_list() {
+const std::vector<const ${type}*>& ${list}_list() {
   static const std::vector<const ${type}*> list = {
 ${entries}  };
   return list;
@@ -132,4 +136,37 @@ ${entries}  };
 }  // namespace ingot
 " @ONLY)
   set_property(GLOBAL APPEND PROPERTY INGOT_GENERATED_${room} ${out})
+endfunction()
+
+# ingot_kernel_shelf(<device kinds...>)
+#   The shelf of kernels: kernels/<kind>/<stem>.{cc,cu} defines ingot::<kind>::<stem>_kernel(), and
+#   kernel_list() holds those of all kinds.
+function(ingot_kernel_shelf)
+  set(decls "")
+  set(entries "")
+  foreach(kind IN LISTS ARGN)
+    file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/${kind}/*.cc
+         ${CMAKE_SOURCE_DIR}/src/kernels/${kind}/*.cu)
+    list(SORT files)
+    set_property(GLOBAL APPEND PROPERTY INGOT_SHELF_FILES ${files})
+    foreach(file IN LISTS files)
+      get_filename_component(stem ${file} NAME_WE)
+      string(APPEND decls "namespace ingot::${kind} {\nconst KernelDef& ${stem}_kernel();\n}\n")
+      string(APPEND entries "      &ingot::${kind}::${stem}_kernel(),\n")
+    endforeach()
+  endforeach()
+  set(out ${CMAKE_BINARY_DIR}/generated/kernel_list.cc)
+  file(CONFIGURE OUTPUT ${out} CONTENT
+"// Generated from the file names in src/kernels/<device>.
+#include \"kernels/kernel_def.h\"
+${decls}
+namespace ingot {
+const std::vector<const KernelDef*>& kernel_list() {
+  static const std::vector<const KernelDef*> list = {
+${entries}  };
+  return list;
+}
+}  // namespace ingot
+" @ONLY)
+  set_property(GLOBAL APPEND PROPERTY INGOT_GENERATED_kernels ${out})
 endfunction()

@@ -78,7 +78,7 @@ void DecoderSession::step(std::span<const int32_t> tokens, bool all_logits,
   executor_->set_input("logit_rows", view_of(wanted, {static_cast<int64_t>(wanted.size())}));
   executor_->run();
   position_ += count;
-  const TensorView logits = executor_->output("logits");
+  const TensorView logits = executor_->fetch(executor_->output("logits"), host_logits_);
   for (int64_t r = 0; r < logits.shape[0]; ++r) {
     out.resize(out.size() + static_cast<size_t>(vocab_));
     load_row(logits, r, 0, vocab_, out.data() + out.size() - static_cast<size_t>(vocab_));

@@ -39,6 +39,7 @@ class DecoderSession {
   int64_t vocab_ = 0;
   int64_t position_ = 0;
   std::unique_ptr<Executor> executor_;
+  std::vector<std::byte> host_logits_;
 };
 
 }  // namespace ingot

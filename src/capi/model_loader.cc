@@ -164,11 +164,6 @@ std::string tokenizer_spec(const ModelSource& source) {
       parse_tokenizer_config(material.tokenizer_config_json, "tokenizer_config.json"));
 }
 
-std::unique_ptr<Device> make_device(const std::string& name) {
-  if (name == "cpu") return make_cpu_device();
-  fail(ErrorCode::kUnsupported, kWhere, "device '{}': this build has cpu", name);
-}
-
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }
 
 std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,

@@ -44,9 +44,6 @@ std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions
 // Self-contained tokenizer bytes (text/tokenizer.h) of a source; empty when it has none.
 std::string tokenizer_spec(const ModelSource& source);
 
-// "cpu" or "cuda[:n]". Error{kUnsupported} for a device this build or machine lacks.
-std::unique_ptr<Device> make_device(const std::string& name);
-
 // The file that keeps measured kernel times, below the knob cache_dir.
 std::string timing_cache_path();
 

@@ -49,7 +49,7 @@ class Build final : public Command {
       const std::string stem = std::filesystem::path(model_).filename().stem().string();
       output_ = (stem.empty() ? "model" : stem) + ".engine";
     }
-    const auto device = make_device(device_);
+    const auto device = open_device(device_);
     TimingCache timings = TimingCache::load(timing_cache_path());
     const auto engine = build_engine(resolve_model(model_), options, device.get(), &timings);
     save_engine(*engine, output_);

@@ -24,7 +24,7 @@ class Conformance final : public Command {
     options.reference = reference_;
     options.dtype = parse_element_type(dtype_).dtype;
     if (!arithmetic_.empty()) options.arithmetic = parse_element_type(arithmetic_).dtype;
-    const auto device = make_device(device_);
+    const auto device = open_device(device_);
     bool all = true;
     for (const std::string& directory : directories_) {
       if (is_onnx_case(directory)) {

@@ -1,12 +1,8 @@
-#include <unistd.h>
-
 #include <cstdio>
 
-#include "base/thread_team.h"
-#include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
-#include "tensor/cpu_isa.h"
+#include "tensor/device.h"
 
 namespace ingot {
 namespace command_devices {
@@ -16,26 +12,24 @@ class Devices final : public Command {
   void declare(Flags&) override {}
 
   int run() override {
-    const auto cpu = make_device("cpu");
-    const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-    const uint64_t total = static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * page;
-    const uint64_t free = static_cast<uint64_t>(::sysconf(_SC_AVPHYS_PAGES)) * page;
-    const std::string isa = cpu_isa_name(cpu_isa());
-    if (json) {
-      const Json device = {{"name", "cpu"},
-                           {"model", cpu_model_name()},
-                           {"isa", isa},
-                           {"threads", cpu->team()->size()},
-                           {"cpus", available_cpus()},
-                           {"memory_bytes", total},
-                           {"free_memory_bytes", free},
-                           {"identity", cpu->identity()}};
-      print_json({{"devices", Json::array({device})}});
-      return 0;
+    Json list = Json::array();
+    for (const DeviceDef* def : tensor_device_list()) {
+      for (const DeviceInfo& info : def->list()) {
+        list.push_back({{"name", info.name},
+                        {"kind", std::string(def->kind)},
+                        {"model", info.model},
+                        {"detail", info.detail},
+                        {"memory_bytes", info.memory_bytes},
+                        {"free_memory_bytes", info.free_bytes},
+                        {"identity", open_device(info.name)->identity()}});
+        if (json) continue;
+        std::printf("%-8s %s, %s, %.1f GB memory (%.1f GB free)\n", info.name.c_str(),
+                    info.model.c_str(), info.detail.c_str(),
+                    static_cast<double>(info.memory_bytes) * 1e-9,
+                    static_cast<double>(info.free_bytes) * 1e-9);
+      }
     }
-    std::printf("cpu   %s, %s, %d threads of %d CPUs, %.1f GB memory (%.1f GB free)\n",
-                cpu_model_name().c_str(), isa.c_str(), cpu->team()->size(), available_cpus(),
-                static_cast<double>(total) * 1e-9, static_cast<double>(free) * 1e-9);
+    if (json) print_json({{"devices", list}});
     return 0;
   }
 };

@@ -29,7 +29,7 @@ class Run final : public Command {
       check_utf8(prompt_, "prompt");
     }
     const Stopwatch watch;
-    const auto device = make_device(model_.device);
+    const auto device = open_device(model_.device);
     const LoadedModel loaded = model_.load(*device);
     const TextAssets assets = engine_text_assets(*loaded.engine, model_.model);
     GenerateInput input;

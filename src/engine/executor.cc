@@ -65,6 +65,11 @@ class Executor::Impl {
     const int64_t bytes = host.bytes();
     reserve(id, bytes);
     CHECK(host.is_packed());
+    if (!host.type.is_block() && !is_float(host.type.dtype)) {
+      RunnerShared::HostInput& copy = shared_.host_inputs[value.name];
+      copy.bytes.assign(host.data, host.data + bytes);
+      copy.view = {host.type, host.shape, copy.bytes.data()};
+    }
     shared_.device.copy_in(inputs_[id].data(), host.data, static_cast<size_t>(bytes),
                            *shared_.stream);
   }
@@ -134,6 +139,17 @@ class Executor::Impl {
     fail(ErrorCode::kInvalidArgument, kWhere, "no state named '{}'", name);
   }
 
+  TensorView fetch(const TensorView& view, std::vector<std::byte>& memory) {
+    if (shared_.device.host_visible()) return view;
+    memory.resize(static_cast<size_t>(std::max<int64_t>(1, view.extent())));
+    shared_.device.copy_out(memory.data(), view.data, static_cast<size_t>(view.extent()),
+                            *shared_.stream);
+    shared_.stream->synchronize();
+    TensorView host = view;
+    host.data = memory.data();
+    return host;
+  }
+
   MemoryUse memory() const {
     MemoryUse use;
     use.arena = runner_.memory().layout.total;
@@ -184,7 +200,14 @@ TensorView Executor::output(std::string_view name) const { return impl_->output(
 TensorView Executor::output(size_t index) const {
   return impl_->value_view(impl_->plan().outputs.at(index));
 }
+TensorView Executor::fetch(const TensorView& view, std::vector<std::byte>& memory) {
+  return impl_->fetch(view, memory);
+}
 TensorView Executor::state(std::string_view name) const { return impl_->state(name); }
+void Executor::copy_within(std::byte* target, const std::byte* source, size_t bytes) {
+  RunnerShared& shared = impl_->shared();
+  shared.device.copy(target, source, bytes, *shared.stream);
+}
 std::vector<std::string> Executor::kernels_used() const {
   const auto& used = impl_->shared().kernels_used;
   return {used.begin(), used.end()};

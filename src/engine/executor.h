@@ -75,11 +75,15 @@ class Executor {
   // Runs every step. Error{kInvalidArgument} when a symbol has no value.
   void run();
 
-  // Views valid until the next run(). Host-visible devices only hand out host pointers.
+  // Views of device memory, valid until the next run().
   TensorView output(std::string_view name) const;
   TensorView output(size_t index) const;
+  // The view itself where the host can read it, else a copy of it in `memory`.
+  TensorView fetch(const TensorView& view, std::vector<std::byte>& memory);
   // Persistent memory of a state, zero when the executor is made.
   TensorView state(std::string_view name) const;
+  // Copies between places of device memory (KV pages), ordered before the next run().
+  void copy_within(std::byte* target, const std::byte* source, size_t bytes);
 
   // Distinct kernel names launched so far, sorted.
   std::vector<std::string> kernels_used() const;

@@ -11,8 +11,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "engine/executor";
-constexpr size_t kZeroChunk = size_t{1} << 20;  // host zeros for device states, sent repeatedly
-constexpr size_t kMinimumBytes = 64;            // so that an empty tensor still has an address
+constexpr size_t kMinimumBytes = 64;  // so that an empty tensor still has an address
 
 bool is_control(const PlanStep& step) {
   return step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
@@ -24,18 +23,14 @@ SymbolValues merged_limits(const Plan& plan, const SymbolValues& overrides) {
   return out;
 }
 
-// Device memory is not always the host's to write.
-void zero_memory(RunnerShared& shared, Buffer& buffer) {
-  if (shared.device.host_visible()) {
-    std::memset(buffer.data(), 0, buffer.size());
-    return;
+// Control flow and values sized while running live on the host heap.
+void check_runs_on(const Device& device, const Plan& plan) {
+  if (device.host_visible()) return;
+  for (const PlanStep& step : plan.steps) {
+    if (!is_control(step)) continue;
+    fail(ErrorCode::kUnsupported, kWhere, "plan '{}': '{}' {} does not run on device '{}' yet",
+         plan.name, step.op, step.origin, device.kind());
   }
-  const std::vector<std::byte> zeros(std::min(buffer.size(), kZeroChunk));
-  for (size_t at = 0; at < buffer.size(); at += zeros.size()) {
-    const size_t count = std::min(zeros.size(), buffer.size() - at);
-    shared.device.copy_in(buffer.data() + at, zeros.data(), count, *shared.stream);
-  }
-  shared.stream->synchronize();
 }
 
 }  // namespace
@@ -85,6 +80,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
       plan_(plan),
       buckets_(covering_buckets(plan, shared.limits)),
       memory_(plan_memory(plan, shared.limits)) {
+  check_runs_on(shared.device, plan);
   arena_ = Buffer(shared.device,
                   std::max<size_t>(kMinimumBytes, static_cast<size_t>(memory_.layout.total)));
   views_.resize(plan.values.size());
@@ -101,7 +97,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
     }
     const size_t size = std::max(kMinimumBytes, static_cast<size_t>(*bytes));
     Buffer& buffer = owned_[id] = Buffer(shared.device, size);
-    zero_memory(shared, buffer);
+    shared.device.fill_zero(buffer.data(), buffer.size(), *shared.stream);
     bases_[static_cast<size_t>(id)] = buffer.data();
     state_bytes_ += *bytes;
   }
@@ -164,6 +160,10 @@ void PlanRunner::refresh_value(int id, const SymbolValues& symbols) {
   view.row_stride = 0;
   view.data = bases_[static_cast<size_t>(id)];
   if (!view.data && value.kind == PlanValue::Kind::kActivation) {
+    if (!shared_.device.host_visible()) {
+      fail(ErrorCode::kUnsupported, kWhere, "'{}' is sized while running: not on device '{}' yet",
+           value.name, shared_.device.kind());
+    }
     std::vector<std::byte>& memory = dynamic_[id];
     memory.resize(std::max(kMinimumBytes, static_cast<size_t>(*bytes)));
     view.data = memory.data();
@@ -237,8 +237,9 @@ Selection PlanRunner::select(const PlanStep& step, const BoundStep& bound, size_
   // In invariant mode one tactic serves every bucket, or results would change with the batch.
   if (options.invariant && !plan_.buckets.empty()) bucket = plan_.buckets.size() - 1;
   const Bucket& sizes = buckets_[bucket];
-  const KernelDesc desc =
+  KernelDesc desc =
       describe(plan_, step, sizes, shared_.limits, bound.segment_counts, options.invariant);
+  desc.capability = shared_.device.capability();
   auto [it, fresh] = shared_.selections.try_emplace(desc.text());
   if (fresh) {
     it->second = select_kernel(desc, shared_.device.kind(), shared_.section, options);
@@ -252,8 +253,9 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
   if (step.kind == StepKind::kView || is_control(step)) return;
   const Selection selection = select(step, bound, bucket);
   const Bucket& sizes = buckets_[bucket];
-  const KernelDesc desc = describe(plan_, step, sizes, shared_.limits, bound.segment_counts,
-                                   shared_.options.selection.invariant);
+  KernelDesc desc = describe(plan_, step, sizes, shared_.limits, bound.segment_counts,
+                             shared_.options.selection.invariant);
+  desc.capability = shared_.device.capability();
   for (size_t i = 0; i < step.inputs.size(); ++i) {
     if (step.inputs[i] == kNoValue) continue;
     const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
@@ -375,10 +377,8 @@ void PlanRunner::run(SymbolValues& symbols) {
   const size_t bucket = bucket_for(symbols);
   prepare_bucket(bucket);
   const StepInfo info{symbols, [&](std::string_view name) -> const TensorView* {
-                        const int id = plan_.find(name);
-                        return id == kNoValue || !shared_.device.host_visible()
-                                   ? nullptr
-                                   : &views_[static_cast<size_t>(id)];
+                        auto it = shared_.host_inputs.find(name);
+                        return it == shared_.host_inputs.end() ? nullptr : &it->second.view;
                       }};
   for (size_t s = 0; s < steps_.size(); ++s) {
     if (!steps_[s].instances[bucket]) continue;

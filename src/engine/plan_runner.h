@@ -37,6 +37,12 @@ struct RunnerShared {
   int64_t most_iterations = 0;  // of all loops in one run
   int64_t iterations = 0;       // so far
   int64_t most_size = 0;        // of symbols that have no limit
+  // Integer inputs as they were last set, for kernels that plan a step on the host.
+  struct HostInput {
+    TensorView view;
+    std::vector<std::byte> bytes;
+  };
+  std::map<std::string, HostInput, std::less<>> host_inputs;
 };
 
 // Sets or checks symbols so that `type` describes `shape`. Error{kInvalidArgument} naming `name`.

@@ -90,12 +90,20 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
   const size_t bytes = layout.packed_bytes(desc);
   if (layouts_[value.name]++ > 0 && static_cast<int64_t>(bytes) > budget) {
     fail(ErrorCode::kOutOfMemory, "engine/weights",
-         "weight '{}': a second layout '{}' of {} bytes exceeds --pack-budget", value.name,
+         "weight '{}': a second layout '{}' of {} bytes exceeds INGOT_PACK_BUDGET_MB", value.name,
          layout.name, bytes);
   }
   Buffer& buffer = buffers_.emplace_back(device_, bytes);
   owned_bytes_ += bytes;
-  layout.pack(source, buffer.data(), device_.team());
+  if (device_.host_visible()) {
+    layout.pack(source, buffer.data(), device_.team());
+  } else {
+    std::vector<std::byte> packed(bytes);
+    layout.pack(source, packed.data(), nullptr);
+    const auto stream = device_.make_stream();
+    device_.copy_in(buffer.data(), packed.data(), bytes, *stream);
+    stream->synchronize();
+  }
   drop(value);
   return ready_[key] = {{value.type.element, desc.shape, buffer.data()}};
 }

@@ -23,7 +23,7 @@ struct KernelTable {
   std::mutex mutex;
   std::vector<const KernelDef*> kernels;        // guarded by mutex
   std::map<const KernelDef*, bool> self_tests;  // guarded by mutex
-  KernelTable() : kernels(cpu_kernel_list()) {}
+  KernelTable() : kernels(kernel_list()) {}
 };
 KernelTable& table() {
   static KernelTable instance;

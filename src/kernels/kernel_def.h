@@ -42,6 +42,8 @@ struct KernelDesc {
   std::vector<OperandDesc> inputs;
   std::vector<OperandDesc> outputs;
   bool invariant = false;  // only tactics whose result does not depend on the batch may be used
+  // Device::capability() of where it will run. Not in text(): timings are kept by device.
+  int capability = 0;
   std::string text() const;
 };
 
@@ -80,7 +82,8 @@ void for_each_segment(const LaunchArgs& args, size_t index, F&& f) {
 // Facts of one step, on the host, for kernels that plan on it (attention split, library plans).
 struct StepInfo {
   const SymbolValues& symbols;
-  // Host copies of the plan's integer inputs by name ("query_offsets"); nullptr if there is none.
+  // Host copies of the plan's integer inputs by name ("query_offsets"), as set_input gave them;
+  // nullptr if there is none.
   std::function<const TensorView*(std::string_view name)> host_input;
 };
 
@@ -110,7 +113,8 @@ struct KernelDef {
   bool invariant = false;   // each row's result depends on that row alone, bit for bit
   // Heuristic rank without measurements: higher is better; the reference adapter is 0.
   int priority = 1;
-  // Empty when it can run the descriptor here, else the reason, which reports print.
+  // Empty when it can run the descriptor here, else the reason, which reports print. nullptr: it
+  // can run any.
   std::string (*supports)(const KernelDesc& desc) = nullptr;
   // Readable names of its tactics for the descriptor, best guess first; nullptr means {""}.
   std::vector<std::string> (*tactics)(const KernelDesc& desc) = nullptr;
@@ -127,8 +131,8 @@ struct KernelDef {
 std::unique_ptr<KernelInstance> make_instance(
     std::function<void(const LaunchArgs&, ExecContext&)> launch);
 
-// Generated from kernels/cpu/*.cc.
-const std::vector<const KernelDef*>& cpu_kernel_list();
+// Generated from the files of kernels/<device>/.
+const std::vector<const KernelDef*>& kernel_list();
 
 // Kernels of a device kind for an op, best priority first, the reference adapter last; kernels that
 // failed their self-test are left out. Includes register_kernel()ed ones. Thread safe.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <map>
 
 #include "base/check.h"
 
@@ -82,11 +83,72 @@ void copy_rows(const TensorView& src, const TensorView& dst) {
   for (int64_t r = 0; r < src.rows(); ++r) std::memcpy(dst.row(r), src.row(r), bytes);
 }
 
+// Operands in memory that the host cannot touch, copied here before the reference runs and back
+// afterwards: slow, but every operator has a last resort on every device.
+class HostCopies {
+ public:
+  explicit HostCopies(ExecContext& context) : context_(context) {}
+
+  void fetch(const TensorView& view) {
+    if (!view.present()) return;
+    std::vector<std::byte>& memory = memory_[view.data];
+    const auto size = static_cast<size_t>(view.extent());
+    if (memory.size() < size) {
+      if (!memory.empty()) context_.stream.synchronize();  // a copy may still be under way
+      memory.resize(size);
+      context_.device.copy_out(memory.data(), view.data, size, context_.stream);
+    }
+  }
+  // Once everything is fetched: memory no longer moves.
+  void resolve(TensorView& view) const {
+    if (view.present()) view.data = const_cast<std::byte*>(memory_.at(view.data).data());
+  }
+  void write_back(const TensorView& device_view) {
+    if (!device_view.present()) return;
+    context_.device.copy_in(device_view.data, memory_.at(device_view.data).data(),
+                            static_cast<size_t>(device_view.extent()), context_.stream);
+  }
+
+ private:
+  ExecContext& context_;
+  std::map<const std::byte*, std::vector<std::byte>> memory_;  // by device address
+};
+
 class ReferenceInstance final : public KernelInstance {
  public:
   explicit ReferenceInstance(const KernelDesc& desc) : op_(desc.op), attrs_(desc.attrs) {}
 
-  void launch(const LaunchArgs& args, ExecContext&) override {
+  void launch(const LaunchArgs& args, ExecContext& context) override {
+    if (context.device.host_visible()) return launch_on_host(args);
+    HostCopies copies(context);
+    std::vector<TensorView> inputs(args.inputs.begin(), args.inputs.end());
+    std::vector<TensorView> outputs(args.outputs.begin(), args.outputs.end());
+    std::vector<std::vector<TensorView>> pieces;
+    for (const auto& segment : args.segments) pieces.emplace_back(segment.begin(), segment.end());
+    auto in_pieces = [&](size_t i) { return i < pieces.size() && !pieces[i].empty(); };
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!in_pieces(i)) copies.fetch(inputs[i]);
+    }
+    for (const auto& list : pieces) {
+      for (const TensorView& piece : list) copies.fetch(piece);
+    }
+    for (const TensorView& view : outputs) copies.fetch(view);  // gaps keep what lies in them
+    context.stream.synchronize();
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!in_pieces(i)) copies.resolve(inputs[i]);
+    }
+    std::vector<std::span<const TensorView>> segments;
+    for (auto& list : pieces) {
+      for (TensorView& piece : list) copies.resolve(piece);
+      segments.emplace_back(list);
+    }
+    for (TensorView& view : outputs) copies.resolve(view);
+    launch_on_host({inputs, outputs, segments});
+    for (const TensorView& view : args.outputs) copies.write_back(view);
+  }
+
+ private:
+  void launch_on_host(const LaunchArgs& args) const {
     std::vector<TensorView> inputs(args.inputs.begin(), args.inputs.end());
     std::deque<std::vector<std::byte>> gathered;
     for (size_t i = 0; i < args.segments.size(); ++i) {
@@ -101,7 +163,6 @@ class ReferenceInstance final : public KernelInstance {
     run_reference(op_, attrs_, inputs, args.outputs);
   }
 
- private:
   std::string op_;
   Attrs attrs_;
 };
@@ -126,7 +187,8 @@ const KernelDef& reference_kernel() {
   static const KernelDef kernel = {
       .name = "reference",
       .op = "*",
-      .device = "cpu",
+      .device = "*",
+      .capturable = false,
       .invariant = true,
       .priority = 0,
       .supports = [](const KernelDesc&) { return std::string(); },

@@ -1,7 +1,6 @@
 #include "runtime/engine_runner.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -35,7 +34,9 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
   read_limits(engine->plan, options);
   const Plan& plan = engine->plan;
   executor_ = std::make_unique<Executor>(engine, device, options.executor);
-  sampler_ = std::make_unique<Sampler>(device, limits_.vocab_size, limits_.max_seq_len + 1);
+  if (!device.host_visible()) sampling_device_ = make_cpu_device(1);
+  sampler_ = std::make_unique<Sampler>(sampling_device_ ? *sampling_device_ : device,
+                                       limits_.vocab_size, limits_.max_seq_len + 1);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
   for (const KvGroup& group : limits_.state_groups) {
     auto& views = states_.emplace_back();
@@ -119,8 +120,8 @@ void EngineRunner::copy_pages(const Batch& batch) {
   for (const PageCopy& copy : batch.copies) {
     for (const TensorView& state : states_.at(static_cast<size_t>(copy.group))) {
       const auto bytes = static_cast<size_t>(state.bytes() / state.shape[0]);
-      std::memcpy(state.data + static_cast<size_t>(copy.target) * bytes,
-                  state.data + static_cast<size_t>(copy.source) * bytes, bytes);
+      executor_->copy_within(state.data + static_cast<size_t>(copy.target) * bytes,
+                             state.data + static_cast<size_t>(copy.source) * bytes, bytes);
     }
   }
 }
@@ -186,7 +187,8 @@ void EngineRunner::sample(const Batch& batch, StepResult& result) {
     if (row.logit_count > 0) add_sample_rows(batch, row);
   }
   if (sample_rows_.empty()) return;
-  sampler_->run(executor_->output("logits"), sample_rows_, drawn_);
+  const TensorView logits = executor_->fetch(executor_->output("logits"), host_logits_);
+  sampler_->run(logits, sample_rows_, drawn_);
   size_t next = 0;
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     const BatchRow& row = batch.rows[r];

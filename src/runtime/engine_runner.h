@@ -1,7 +1,8 @@
-// A text model's engine as a ModelRunner: forward plan, then sample plan, on one host-visible
-// device. The forward plan takes packed tokens (inputs token_ids, positions, token_rows [tokens];
-// query_offsets [batch + 1]; context_lengths [batch]; block_tables [batch, max_blocks]; logit_rows)
-// and gives `logits` float32 [logit_rows, vocab]; its states are paged KV.
+// A text model's engine as a ModelRunner: forward plan, then sample plan. Where the host cannot
+// read the device's memory, logits are copied to it and sampled there. The forward plan takes
+// packed tokens (inputs token_ids, positions, token_rows [tokens]; query_offsets [batch + 1];
+// context_lengths [batch]; block_tables [batch, max_blocks]; logit_rows) and gives `logits` float32
+// [logit_rows, vocab]; its states are paged KV.
 #pragma once
 
 #include <deque>
@@ -53,7 +54,9 @@ class EngineRunner final : public ModelRunner {
 
   ModelLimits limits_;
   std::unique_ptr<Executor> executor_;
+  std::unique_ptr<Device> sampling_device_;  // nullptr: the device itself samples
   std::unique_ptr<Sampler> sampler_;
+  std::vector<std::byte> host_logits_;
   std::vector<std::vector<TensorView>> states_;  // of each state group
   std::vector<Slot> slots_;
   std::deque<const Batch*> queue_;

@@ -1,4 +1,5 @@
-// A place where memory lives and kernels run. CPU here; a fake one for tests; CUDA in its own file.
+// A place where memory lives and kernels run. One kind of device, one file: devices/<kind>.cc
+// defines `const DeviceDef& <kind>_device()`; the file name registers it.
 #pragma once
 
 #include <cstddef>
@@ -6,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ingot {
 
@@ -25,7 +27,8 @@ class CapturedGraph {
   virtual void replay(Stream& stream) = 0;
 };
 
-// One instance a device, owned by whoever runs an executor on it; outlives its buffers.
+// One instance a device, owned by whoever runs an executor on it; outlives its buffers. allocate
+// and release may be called from any thread; a stream belongs to one thread at a time.
 class Device {
  public:
   virtual ~Device() = default;
@@ -33,10 +36,18 @@ class Device {
   virtual std::string identity() const = 0;      // key of device sections and of the timing cache
   virtual std::byte* allocate(size_t size) = 0;  // Error{kOutOfMemory} naming the size; never null
   virtual void release(std::byte* data, size_t size) noexcept = 0;
+  // 10 x the compute capability of an NVIDIA GPU (90 for sm_90); 0 where there is no such thing.
+  virtual int capability() const { return 0; }
+  // Copies are ordered on `stream`. copy_in: host_src may be reused as soon as the call returns.
+  // copy_out: host_dst holds the data after the stream is synchronized.
   virtual void copy_in(std::byte* device_dst, const std::byte* host_src, size_t size,
                        Stream& stream) = 0;
   virtual void copy_out(std::byte* host_dst, const std::byte* device_src, size_t size,
                         Stream& stream) = 0;
+  // Within the device. The ranges do not overlap.
+  virtual void copy(std::byte* device_dst, const std::byte* device_src, size_t size,
+                    Stream& stream);
+  virtual void fill_zero(std::byte* device_dst, size_t size, Stream& stream);
   virtual std::unique_ptr<Stream> make_stream() = 0;
   // True where the host may read and write device memory directly.
   virtual bool host_visible() const = 0;
@@ -48,6 +59,30 @@ class Device {
   virtual bool begin_capture(Stream&) { return false; }
   virtual std::unique_ptr<CapturedGraph> end_capture(Stream&) { return nullptr; }
 };
+
+// What `ingot devices` prints of one device.
+struct DeviceInfo {
+  std::string name;   // as --device takes it: "cpu", "cuda:0"
+  std::string model;  // the maker's name of it
+  std::string detail;
+  uint64_t memory_bytes = 0;
+  uint64_t free_bytes = 0;
+};
+
+struct DeviceDef {
+  std::string_view kind;
+  // Devices of this kind on this machine; empty when there are none or their driver does not work.
+  std::vector<DeviceInfo> (*list)() = nullptr;
+  // Error{kUnsupported, kNotFound} saying what is missing.
+  std::unique_ptr<Device> (*open)(int index) = nullptr;
+};
+
+// Generated from tensor/devices.
+const std::vector<const DeviceDef*>& tensor_device_list();
+
+// "cpu", "cuda", "cuda:1". Error{kUnsupported} naming the kinds of this build, and what open()
+// says.
+std::unique_ptr<Device> open_device(std::string_view name);
 
 // threads: as in ThreadTeam. identity() holds the ISA mask and the thread count.
 std::unique_ptr<Device> make_cpu_device(int threads = 0);

@@ -27,6 +27,10 @@ struct TensorView {
   std::byte* row(int64_t index) const { return data + index * row_bytes(); }
   bool is_packed() const { return row_stride == 0 || row_stride == type.bytes(columns()); }
   int64_t bytes() const { return type.bytes(columns()) * rows(); }
+  // From data to the end of the last row, gaps between rows included.
+  int64_t extent() const {
+    return rows() == 0 ? 0 : (rows() - 1) * row_bytes() + type.bytes(columns());
+  }
 
   // Unchecked typed access for kernels that have verified the type.
   template <typename T>

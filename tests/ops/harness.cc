@@ -21,13 +21,62 @@ constexpr std::byte kGapByte{0xa5};
 struct Machine {
   std::unique_ptr<Device> device;
   std::unique_ptr<Stream> stream;
-  explicit Machine(int threads) : device(make_cpu_device(threads)), stream(device->make_stream()) {}
+  explicit Machine(std::unique_ptr<Device> d)
+      : device(std::move(d)), stream(device->make_stream()) {}
 };
 Machine& machine(int threads) {
   set_knob("spin_us", "0");  // more threads than CPUs here: waiting ones must not hold a CPU
   static std::map<int, Machine> machines;
-  return machines.try_emplace(threads, threads).first->second;
+  auto it = machines.find(threads);
+  if (it == machines.end()) it = machines.emplace(threads, make_cpu_device(threads)).first;
+  return it->second;
 }
+// The first device that is no CPU; nullptr where there is none.
+Machine* accelerator() {
+  static const std::unique_ptr<Machine> found = []() -> std::unique_ptr<Machine> {
+    for (const DeviceDef* def : tensor_device_list()) {
+      if (def->kind == "cpu" || def->list().empty()) continue;
+      return std::make_unique<Machine>(def->open(0));
+    }
+    return nullptr;
+  }();
+  return found.get();
+}
+Machine& machine_of(std::string_view device_kind, int threads) {
+  return device_kind == "cpu" ? machine(threads) : *accelerator();
+}
+
+// A launch's operands on a device whose memory the host cannot touch. Views that share an address
+// share the copy.
+class DeviceCopies {
+ public:
+  explicit DeviceCopies(Machine& m) : machine_(m) {}
+  TensorView add(const TensorView& host) {
+    if (!host.present()) return host;
+    const auto size = static_cast<size_t>(host.extent());
+    auto [it, fresh] = buffers_.try_emplace(host.data);
+    if (fresh) it->second = Buffer(*machine_.device, std::max<size_t>(size, 1));
+    EXPECT_GE(it->second.size(), size);
+    machine_.device->copy_in(it->second.data(), host.data, size, *machine_.stream);
+    TensorView out = host;
+    out.data = it->second.data();
+    return out;
+  }
+  std::vector<TensorView> add_all(std::span<const TensorView> host) {
+    std::vector<TensorView> out;
+    for (const TensorView& view : host) out.push_back(add(view));
+    return out;
+  }
+  void copy_back(const TensorView& host) {
+    machine_.device->copy_out(host.data, buffers_.at(host.data).data(),
+                              static_cast<size_t>(host.extent()), *machine_.stream);
+    machine_.stream->synchronize();
+  }
+
+ private:
+  Machine& machine_;
+  std::map<const std::byte*, Buffer> buffers_;
+};
 
 // Views and the memory behind them. Memory is exactly as large as the view and aligned to its
 // elements, so that an overrun shows under ASan.
@@ -130,7 +179,7 @@ struct Variant {
 
 class CaseRun {
  public:
-  explicit CaseRun(const OpCase& c) : case_(c), op_(get_op(c.op)) {
+  CaseRun(const OpCase& c, std::string_view device) : case_(c), op_(get_op(c.op)), device_(device) {
     for (size_t i = 0; i < c.inputs.size(); ++i) {
       const CaseInput& input = c.inputs[i];
       inputs_.push_back(input.absent ? TensorView{}
@@ -165,6 +214,7 @@ class CaseRun {
   KernelDesc describe(const SymbolValues& symbols) const {
     KernelDesc desc;
     desc.op = case_.op;
+    desc.capability = machine_of(device_, 1).device->capability();
     desc.attrs = case_.attrs;
     std::vector<ValueType> types;
     for (const CaseInput& input : case_.inputs) {
@@ -212,12 +262,16 @@ class CaseRun {
     for (const Effects::Alias& alias : op_.effects.aliases) {
       out[static_cast<size_t>(alias.output)] = in[static_cast<size_t>(alias.input)];
     }
-    Machine& m = machine(variant.threads);
+    Machine& m = machine_of(device_, variant.threads);
     Buffer workspace(*m.device, instance.workspace_bytes());
     ExecContext context{
         *m.device, *m.stream, m.device->team(), {workspace.data(), workspace.size()}};
     if (!variant.segments) segments.clear();
-    instance.launch({in, out, segments}, context);
+    if (m.device->host_visible()) {
+      instance.launch({in, out, segments}, context);
+    } else {
+      launch_on_device(m, instance, context, in, out, segments);
+    }
     for (TensorView& view : out) {
       if (view.is_packed()) continue;
       EXPECT_TRUE(gaps_untouched(view)) << "wrote between the rows of an output";
@@ -226,6 +280,21 @@ class CaseRun {
       view = packed;
     }
     return out;
+  }
+
+  static void launch_on_device(Machine& m, KernelInstance& instance, ExecContext& context,
+                               const std::vector<TensorView>& in,
+                               const std::vector<TensorView>& out,
+                               const std::vector<std::span<const TensorView>>& segments) {
+    DeviceCopies copies(m);
+    const std::vector<TensorView> inputs = copies.add_all(in);
+    const std::vector<TensorView> outputs = copies.add_all(out);
+    std::vector<std::vector<TensorView>> pieces;
+    for (const auto& list : segments) pieces.push_back(copies.add_all(list));
+    const std::vector<std::span<const TensorView>> spans(pieces.begin(), pieces.end());
+    instance.launch({inputs, outputs, spans}, context);
+    m.stream->synchronize();
+    for (const TensorView& view : out) copies.copy_back(view);
   }
 
   // First difference beyond the table's tolerance, or "".
@@ -330,6 +399,7 @@ class CaseRun {
 
   const OpCase& case_;
   const OpDef& op_;
+  std::string_view device_;
   Memory memory_;
   std::vector<TensorView> inputs_;
   std::vector<TensorView> expected_;
@@ -338,6 +408,10 @@ class CaseRun {
 
 std::vector<std::string> tactics_of(const KernelDef& kernel, const KernelDesc& desc) {
   return kernel.tactics ? kernel.tactics(desc) : std::vector<std::string>{""};
+}
+
+bool supports(const KernelDef& kernel, const KernelDesc& desc) {
+  return !kernel.supports || kernel.supports(desc).empty();
 }
 
 // Row subsets give the bits of the whole, through the same instance and through one of their size.
@@ -378,7 +452,8 @@ void check_kernel(CaseRun& run, const KernelDef& kernel, const OpCase& c) {
   for (const std::string& tactic : tactics_of(kernel, run.desc())) {
     SCOPED_TRACE(fmt::format("{} tactic '{}' on {}", kernel.name, tactic, run.desc().text()));
     const std::unique_ptr<KernelInstance> instance = kernel.prepare(run.desc(), tactic);
-    std::vector<Variant> variants = {{}, {.threads = 2}, {.threads = 4}};
+    std::vector<Variant> variants = {{}};
+    if (kernel.device == "cpu") variants = {{}, {.threads = 2}, {.threads = 4}};
     if (strided) variants.push_back({.threads = 2, .strided = true});
     if (segmented) variants.push_back({.threads = 2, .segments = true});
     std::vector<TensorView> base;
@@ -417,17 +492,64 @@ Tolerance tolerance(DType dtype) {
   }
 }
 
-void check_case(const OpCase& c, bool reference_only) {
-  CaseRun run(c);
+void check_case(const OpCase& c) {
+  CaseRun run(c, "cpu");
   int kernels = 0;
   for (const KernelDef* kernel : kernels_for("cpu", c.op)) {
-    if (kernel == &reference_kernel() || !kernel->supports(run.desc()).empty()) continue;
+    if (kernel == &reference_kernel() || !supports(*kernel, run.desc())) continue;
     check_kernel(run, *kernel, c);
     ++kernels;
   }
   ::testing::Test::RecordProperty("kernels", kernels);
-  if (reference_only || cpu_isa() < CpuIsa::kAvx2) return;
+  if (cpu_isa() < CpuIsa::kAvx2) return;
   EXPECT_GT(kernels, 0) << "no kernel but the reference supports " << run.desc().text();
+}
+
+void check_case_on_gpu(const OpCase& c) {
+  if (!accelerator()) GTEST_SKIP() << "no GPU";
+  const std::string_view kind = accelerator()->device->kind();
+  CaseRun run(c, kind);
+  std::string ran;
+  for (const KernelDef* kernel : kernels_for(kind, c.op)) {
+    // The reference adapter is the last resort there too.
+    const bool last = kernel == &reference_kernel();
+    if (last && (!ran.empty() || get_op(c.op).control_flow)) continue;
+    if (!supports(*kernel, run.desc())) continue;
+    check_kernel(run, *kernel, c);
+    ran += (ran.empty() ? "" : " ") + std::string(kernel->name);
+  }
+  ::testing::Test::RecordProperty("kernels", ran);
+}
+
+namespace {
+
+class CaseTest : public ::testing::Test {
+ public:
+  CaseTest(OpCase c, bool gpu) : case_(std::move(c)), gpu_(gpu) {}
+  void TestBody() override {
+    if (gpu_) {
+      check_case_on_gpu(case_);
+    } else {
+      check_case(case_);
+    }
+  }
+
+ private:
+  OpCase case_;
+  bool gpu_;
+};
+
+}  // namespace
+
+bool register_cases(const char* op, const std::vector<OpCase>& cases) {
+  for (const OpCase& c : cases) {
+    for (bool gpu : {false, true}) {
+      ::testing::RegisterTest(op, ((gpu ? "gpu_" : "") + c.name).c_str(), nullptr, nullptr,
+                              __FILE__, __LINE__,
+                              [c, gpu]() -> ::testing::Test* { return new CaseTest(c, gpu); });
+    }
+  }
+  return true;
 }
 
 }  // namespace ingot::test

@@ -1,6 +1,5 @@
 // Cases of an operator, and the checks that every kernel of that operator must pass on them. One
-// list a file, in tests/ops/<op>_test.cc; tests, benchmarks and the support report read the same
-// list.
+// list a file, in tests/ops/<op>_test.cc; every device's kernels run it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -57,9 +56,12 @@ Dim batch();
 // Runs every kernel of the case's operator that supports it, with every tactic and layout, on 1, 2
 // and 4 threads, packed, strided and in segments, and compares with the reference; kernels that
 // claim `invariant` must give equal bits for all tactics, thread counts and row subsets. At least
-// one kernel beside the reference adapter must run, unless the CPU has no vector instructions or
-// `reference_only` is set.
-void check_case(const OpCase& op_case, bool reference_only = false);
+// one kernel beside the reference adapter must run, unless the CPU has no vector instructions.
+void check_case(const OpCase& op_case);
+
+// The same on the first GPU of this machine, with its kernels, or with the reference adapter where
+// none of them supports the case. Skips the test where there is no GPU.
+void check_case_on_gpu(const OpCase& op_case);
 
 // Largest allowed error of one output element: relative to the element, plus relative to the root
 // mean square of the output. One table for all kernels.
@@ -69,17 +71,13 @@ struct Tolerance {
 };
 Tolerance tolerance(DType dtype);
 
-// Makes gtest print the case's name.
-inline void PrintTo(const OpCase& c, std::ostream* out) { *out << c.name; }
-inline std::string case_name(const ::testing::TestParamInfo<OpCase>& info) {
-  return info.param.name;
-}
+// Registers the tests <op>.<case> and <op>.gpu_<case>. Runtime registration compiles several times
+// faster than gtest's parametrised templates, and there are a hundred such files.
+bool register_cases(const char* op, const std::vector<OpCase>& cases);
 
 }  // namespace ingot::test
 
-// INGOT_OP_TEST(linear): one test a case of linear_cases().
-#define INGOT_OP_TEST(op)                                                                    \
-  class op##_op : public ::testing::TestWithParam<::ingot::test::OpCase> {};                 \
-  TEST_P(op##_op, kernels_match_reference) { ::ingot::test::check_case(GetParam()); }        \
-  INSTANTIATE_TEST_SUITE_P(cases, op##_op, ::testing::ValuesIn(::ingot::test::op##_cases()), \
-                           ::ingot::test::case_name)
+// INGOT_OP_TEST(linear): tests of each of linear_cases().
+#define INGOT_OP_TEST(op)                                 \
+  [[maybe_unused]] const bool op##_cases_are_registered = \
+      ::ingot::test::register_cases(#op, ::ingot::test::op##_cases())

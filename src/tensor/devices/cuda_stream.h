@@ -1,4 +1,4 @@
-// What CUDA kernels know of the CUDA device.
+// The CUDA stream behind a Stream of the cuda device, for kernels and libraries that take one.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -7,7 +7,7 @@
 
 namespace ingot {
 
-// The CUDA stream behind a stream of the CUDA device.
+// `stream` must come from a cuda device.
 cudaStream_t cuda_stream(Stream& stream);
 
 }  // namespace ingot

@@ -1,4 +1,5 @@
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -8,7 +9,7 @@
 #include "tensor/device.h"
 
 namespace ingot {
-namespace {
+namespace device_cpu {
 
 constexpr size_t kAlignment = 64;              // one cache line, one zmm register
 constexpr size_t kHugePage = size_t{2} << 20;  // from here on ask for transparent huge pages
@@ -48,15 +49,36 @@ class CpuDevice final : public Device {
 
  private:
   [[noreturn]] static void out_of_memory(size_t size) {
-    fail(ErrorCode::kOutOfMemory, "tensor/cpu_device", "allocating {} bytes failed", size);
+    fail(ErrorCode::kOutOfMemory, "tensor/devices/cpu", "allocating {} bytes failed", size);
   }
   ThreadTeam team_;
 };
 
-}  // namespace
+std::vector<DeviceInfo> list() {
+  const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+  return {{"cpu", cpu_model_name(),
+           fmt::format("{}, {} CPUs", cpu_isa_name(cpu_isa()), available_cpus()),
+           static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * page,
+           static_cast<uint64_t>(::sysconf(_SC_AVPHYS_PAGES)) * page}};
+}
+
+std::unique_ptr<Device> open(int index) {
+  if (index != 0) {
+    fail(ErrorCode::kNotFound, "tensor/devices/cpu", "there is one cpu device, cpu:0; found {}",
+         index);
+  }
+  return make_cpu_device();
+}
+
+}  // namespace device_cpu
 
 std::unique_ptr<Device> make_cpu_device(int threads) {
-  return std::make_unique<CpuDevice>(threads);
+  return std::make_unique<device_cpu::CpuDevice>(threads);
+}
+
+const DeviceDef& cpu_device() {
+  static const DeviceDef def = {"cpu", device_cpu::list, device_cpu::open};
+  return def;
 }
 
 }  // namespace ingot

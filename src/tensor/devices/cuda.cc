@@ -1,0 +1,189 @@
+// NVIDIA GPUs through the CUDA runtime, which is linked statically: the program starts where there
+// is no driver, and then lists no device.
+#include <cuda_runtime_api.h>
+
+#include "base/error.h"
+#include "tensor/devices/cuda_stream.h"
+
+namespace ingot {
+namespace device_cuda {
+
+constexpr std::string_view kDevice = "tensor/devices/cuda";
+
+void check(cudaError_t status, std::string_view what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();
+  fail(status == cudaErrorMemoryAllocation ? ErrorCode::kOutOfMemory : ErrorCode::kInternal,
+       kDevice, "{}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
+}
+
+class CudaStream final : public Stream {
+ public:
+  explicit CudaStream(int index) : index_(index) {
+    check(cudaSetDevice(index_), "cudaSetDevice");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+  }
+  ~CudaStream() override {
+    cudaSetDevice(index_);
+    cudaStreamDestroy(stream_);
+  }
+  CudaStream(const CudaStream&) = delete;
+  CudaStream& operator=(const CudaStream&) = delete;
+  void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
+  cudaStream_t get() const { return stream_; }
+
+ private:
+  int index_;
+  cudaStream_t stream_ = nullptr;
+};
+
+class CudaGraph final : public CapturedGraph {
+ public:
+  explicit CudaGraph(cudaGraph_t graph) : graph_(graph) {
+    const cudaError_t status = cudaGraphInstantiate(&executable_, graph_, 0);
+    if (status != cudaSuccess) cudaGraphDestroy(graph_);
+    check(status, "cudaGraphInstantiate");
+  }
+  ~CudaGraph() override {
+    cudaGraphExecDestroy(executable_);
+    cudaGraphDestroy(graph_);
+  }
+  CudaGraph(const CudaGraph&) = delete;
+  CudaGraph& operator=(const CudaGraph&) = delete;
+  void replay(Stream& stream) override {
+    check(cudaGraphLaunch(executable_, cuda_stream(stream)), "cudaGraphLaunch");
+  }
+
+ private:
+  cudaGraph_t graph_;
+  cudaGraphExec_t executable_ = nullptr;
+};
+
+class CudaDevice final : public Device {
+ public:
+  CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
+    activate();
+    check(cudaDriverGetVersion(&driver_), "cudaDriverGetVersion");
+  }
+
+  std::string_view kind() const override { return "cuda"; }
+  std::string identity() const override {
+    return fmt::format("cuda:{}:sm_{}:sms={}:driver={}:runtime={}", properties_.name, capability(),
+                       properties_.multiProcessorCount, driver_, CUDART_VERSION);
+  }
+  int capability() const override { return properties_.major * 10 + properties_.minor; }
+  bool host_visible() const override { return false; }
+
+  std::byte* allocate(size_t size) override {
+    activate();
+    void* data = nullptr;
+    if (const cudaError_t status = cudaMalloc(&data, size); status != cudaSuccess) {
+      cudaGetLastError();
+      size_t free = 0;
+      size_t total = 0;
+      cudaMemGetInfo(&free, &total);
+      fail(ErrorCode::kOutOfMemory, kDevice,
+           "cuda:{}: allocating {} bytes failed: {} of {} bytes are free ({})", index_, size, free,
+           total, cudaGetErrorName(status));
+    }
+    return static_cast<std::byte*>(data);
+  }
+  void release(std::byte* data, size_t) noexcept override {
+    cudaSetDevice(index_);
+    cudaFree(data);
+  }
+  // The runtime stages pageable memory before it returns.
+  void copy_in(std::byte* dst, const std::byte* src, size_t size, Stream& stream) override {
+    copy(dst, src, size, cudaMemcpyHostToDevice, stream);
+  }
+  void copy_out(std::byte* dst, const std::byte* src, size_t size, Stream& stream) override {
+    copy(dst, src, size, cudaMemcpyDeviceToHost, stream);
+  }
+  void copy(std::byte* dst, const std::byte* src, size_t size, Stream& stream) override {
+    copy(dst, src, size, cudaMemcpyDeviceToDevice, stream);
+  }
+  void fill_zero(std::byte* dst, size_t size, Stream& stream) override {
+    check(cudaMemsetAsync(dst, 0, size, cuda_stream(stream)), "cudaMemsetAsync");
+  }
+  std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(index_); }
+
+  bool begin_capture(Stream& stream) override {
+    check(cudaStreamBeginCapture(cuda_stream(stream), cudaStreamCaptureModeThreadLocal),
+          "cudaStreamBeginCapture");
+    return true;
+  }
+  std::unique_ptr<CapturedGraph> end_capture(Stream& stream) override {
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(cuda_stream(stream), &graph), "cudaStreamEndCapture");
+    return std::make_unique<CudaGraph>(graph);
+  }
+
+ private:
+  void activate() const { check(cudaSetDevice(index_), "cudaSetDevice"); }
+  static void copy(std::byte* dst, const std::byte* src, size_t size, cudaMemcpyKind kind,
+                   Stream& stream) {
+    if (size == 0) return;
+    check(cudaMemcpyAsync(dst, src, size, kind, cuda_stream(stream)), "cudaMemcpyAsync");
+  }
+
+  int index_;
+  cudaDeviceProp properties_;
+  int driver_ = 0;
+};
+
+int device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  return count;
+}
+
+std::vector<DeviceInfo> list() {
+  std::vector<DeviceInfo> out;
+  for (int i = 0; i < device_count(); ++i) {
+    cudaDeviceProp properties{};
+    size_t free = 0;
+    size_t total = 0;
+    if (cudaGetDeviceProperties(&properties, i) != cudaSuccess || cudaSetDevice(i) != cudaSuccess ||
+        cudaMemGetInfo(&free, &total) != cudaSuccess) {
+      cudaGetLastError();
+      continue;
+    }
+    out.push_back({fmt::format("cuda:{}", i), properties.name,
+                   fmt::format("sm_{}{}, {} SMs", properties.major, properties.minor,
+                               properties.multiProcessorCount),
+                   total, free});
+  }
+  return out;
+}
+
+std::unique_ptr<Device> open(int index) {
+  int count = 0;
+  if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
+    cudaGetLastError();
+    fail(ErrorCode::kUnsupported, kDevice, "device 'cuda:{}': no usable NVIDIA driver: {} ({})",
+         index, cudaGetErrorString(status), cudaGetErrorName(status));
+  }
+  if (index >= count) {
+    fail(ErrorCode::kNotFound, kDevice, "device 'cuda:{}': this machine has {} NVIDIA GPU(s)",
+         index, count);
+  }
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  return std::make_unique<CudaDevice>(index, properties);
+}
+
+}  // namespace device_cuda
+
+cudaStream_t cuda_stream(Stream& stream) {
+  return static_cast<device_cuda::CudaStream&>(stream).get();
+}
+
+const DeviceDef& cuda_device() {
+  static const DeviceDef def = {"cuda", device_cuda::list, device_cuda::open};
+  return def;
+}
+
+}  // namespace ingot
