@@ -1,6 +1,9 @@
 # Compiler flags shared by every target. Development builds keep assertions and line tables only:
 # full debug information doubles the time to compile and link.
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+if(INGOT_SANITIZE)
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
+endif()
 add_library(ingot_flags INTERFACE)
 set(host_flags -Wall -Wextra -Wno-missing-field-initializers -fno-math-errno
   -fstack-protector-strong)
@@ -36,7 +39,7 @@ if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
 endif()
 
 if(INGOT_FUZZ)
-  # Coverage for libFuzzer in every room; the driver itself is linked by the targets.
+  # Coverage for libFuzzer in every room below a target; the driver itself is linked by the targets.
   target_compile_options(ingot_flags INTERFACE -fsanitize=fuzzer-no-link)
   target_link_options(ingot_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

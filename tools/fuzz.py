@@ -16,7 +16,7 @@ import sys
 
 import repo
 
-BUILD = os.path.join(repo.ROOT, "build/fuzz")
+BUILD = os.path.join(repo.ROOT, "build/asan")
 OPTIONS = ["-timeout=10", "-rss_limit_mb=2048", "-malloc_limit_mb=1024", "-print_final_stats=1"]
 
 

@@ -8,6 +8,7 @@
 #include "base/knobs.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "capi/plugin.h"
 #include "cli/contract/command.h"
 
 namespace ingot {
@@ -78,6 +79,7 @@ struct Parsed {
 struct GlobalFlags {
   std::string progress = "bar";
   int64_t threads = 0;
+  std::vector<std::string> plugins;
 };
 
 Parsed declare(CLI::App& app, const CommandDef& def, GlobalFlags& global) {
@@ -95,6 +97,9 @@ Parsed declare(CLI::App& app, const CommandDef& def, GlobalFlags& global) {
       ->check(CLI::IsMember({"bar", "json", "none"}));
   parsed.app->add_option("--threads", global.threads, "compute threads; 0 = all CPUs")
       ->envname("INGOT_THREADS");
+  parsed.app->add_option("--plugin", global.plugins, "library with ops and kernels; its code runs")
+      ->envname("INGOT_PLUGIN")
+      ->allow_extra_args(false);
   return parsed;
 }
 
@@ -103,6 +108,7 @@ void apply(const GlobalFlags& global) {
                      : global.progress == "none" ? ProgressStyle::kNone
                                                  : ProgressStyle::kBar);
   if (global.threads > 0) set_knob("threads", std::to_string(global.threads));
+  for (const std::string& path : global.plugins) load_plugin(path);
 }
 
 // Errors are one line, whatever the message quotes from a file.
