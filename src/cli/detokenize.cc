@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <iostream>
 
 #include "capi/text_assets.h"
 #include "cli/contract/cli_io.h"
@@ -11,8 +10,7 @@ namespace command_detokenize {
 class Detokenize final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.argument("source", &source_,
-                   "tokenizer.json, .gguf file, model directory, engine or hub name");
+    flags.argument("source", &source_, kTokenizerSources);
     flags.argument("ids", &ids_, "1,2,3; without it standard input is read", false);
     flags.flag("special", &special_, "print special tokens too");
     flags.flag("jsonl", &jsonl_, "read one {\"ids\": [...]} a line, print one JSON string a line");
@@ -34,11 +32,7 @@ class Detokenize final : public Command {
 
  private:
   int run_lines(const Tokenizer& tokenizer) const {
-    std::string line;
-    int64_t number = 0;
-    while (std::getline(std::cin, line)) {
-      const std::string where = fmt::format("standard input, line {}", ++number);
-      const Json entry = parse_json(line, "cli/detokenize", where);
+    map_json_lines("cli/detokenize", [&](const Json& entry, const std::string& where) {
       const auto wide = json_require<std::vector<int64_t>>(entry, "ids", "cli/detokenize", where);
       std::vector<int32_t> ids;
       for (int64_t id : wide) {
@@ -48,9 +42,8 @@ class Detokenize final : public Command {
         }
         ids.push_back(static_cast<int32_t>(id));
       }
-      std::printf("%s\n", Json(tokenizer.decode(ids, !special_)).dump().c_str());
-    }
-    std::fflush(stdout);
+      return Json(tokenizer.decode(ids, !special_));
+    });
     return 0;
   }
 

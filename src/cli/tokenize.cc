@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <iostream>
 
 #include "capi/text_assets.h"
 #include "cli/contract/cli_io.h"
@@ -11,8 +10,7 @@ namespace command_tokenize {
 class Tokenize final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.argument("source", &source_,
-                   "tokenizer.json, .gguf file, model directory, engine or hub name");
+    flags.argument("source", &source_, kTokenizerSources);
     flags.argument("text", &text_, "text; without it standard input is read", false);
     flags.flag("special", &special_, "add the tokens of the post-processor (BOS, EOS)");
     flags.flag("jsonl", &jsonl_, "read one JSON string a line, print one {\"ids\"} a line");
@@ -36,19 +34,14 @@ class Tokenize final : public Command {
 
  private:
   int run_lines(const Tokenizer& tokenizer) const {
-    std::string line;
-    int64_t number = 0;
-    while (std::getline(std::cin, line)) {
-      const std::string where = fmt::format("standard input, line {}", ++number);
-      const Json text = parse_json(line, "cli/tokenize", where);
+    map_json_lines("cli/tokenize", [&](const Json& text, const std::string& where) {
       if (!text.is_string()) {
         fail(ErrorCode::kInvalidArgument, "cli/tokenize", "{}: expected a JSON string, found {}",
              where, text.type_name());
       }
-      const auto ids = tokenizer.encode(text.get_ref<const std::string&>(), {special_, true});
-      std::printf("%s\n", Json({{"ids", ids}}).dump().c_str());
-    }
-    std::fflush(stdout);
+      return Json(
+          {{"ids", tokenizer.encode(text.get_ref<const std::string&>(), {special_, true})}});
+    });
     return 0;
   }
 

@@ -15,7 +15,7 @@ TimingCache TimingCache::load(const std::string& path) {
     for (const auto& [key, value] : json.items()) {
       if (!value.is_number()) continue;
       const auto time = value.get<double>();
-      if (time > 0 || time == kRefused) cache.microseconds_[key] = time;
+      if (time > 0 || time == kRefused || time == kHopeless) cache.microseconds_[key] = time;
     }
   } catch (const Error& error) {
     spdlog::warn("timing cache ignored: {}", error.what());

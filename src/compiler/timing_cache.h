@@ -25,6 +25,8 @@ class TimingCache {
   std::optional<double> find(const std::string& key) const;  // microseconds
   // Stands for a candidate that threw or gave wrong numbers, so that it is not tried again.
   static constexpr double kRefused = -1;
+  // Stands for a candidate that was not timed because fewer rows had shown it to be far too slow.
+  static constexpr double kHopeless = -2;
   void put(const std::string& key, double microseconds);
   bool changed() const { return changed_; }
   size_t size() const { return microseconds_.size(); }

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -14,10 +17,23 @@
 namespace ingot {
 namespace {
 
-constexpr int kRounds = 5;  // interleaved, so that a slow moment hits every candidate alike
+constexpr size_t kRuns = 6;  // interleaved, so that a slow moment hits every candidate alike
+// Runs of long shapes repeat less: a descriptor stops at kEnough once each candidate ran twice.
+constexpr double kEnoughMicroseconds = 40e3;
 // Stands for the time of the reference where it is the last resort: it is not measured.
 constexpr double kReferenceMicroseconds = 1e6;
-constexpr double kGiveUpFactor = 3;  // after one round, candidates this much slower are dropped
+// Candidates this much slower than the fastest are dropped: after two runs, and after the first
+// (which warms up) where it is long enough to mean something.
+constexpr double kGiveUpFactor = 1.5;
+constexpr double kGiveUpAtOnceFactor = 2.5;
+constexpr double kLongMicroseconds = 2e3;
+// With this many rows the work is in the arithmetic, and more rows change no ratio: a candidate
+// that is kHopelessFactor slower is not tried on the next bucket of the same step.
+constexpr int64_t kSteadyRows = 32;
+constexpr double kHopelessFactor = 2;
+// Rows of random numbers; further ones repeat them.
+constexpr int64_t kRandomRows = 16;
+constexpr int64_t kPageBytes = 4096;
 // Candidates compute the same thing in other orders: 2 % of the largest value covers 16-bit
 // activations; a wrong kernel is off by far more.
 constexpr double kMaxDisagreement = 0.02;
@@ -29,14 +45,42 @@ struct Job {
   std::vector<const PlanStep*> steps;
 };
 
-// Operand memory for one descriptor. Weights come from the engine, activations are random; integer
-// inputs are zero, which is a valid token, position, row and page.
+// Buffers that descriptors use one after the other: fresh pages cost more than many a kernel.
+struct Memory {
+  std::vector<Buffer> buffers;
+  size_t used = 0;
+  std::set<const std::byte*> touched;  // weight pieces whose pages are mapped
+  std::byte* take(Device& device, size_t bytes) {
+    if (used == buffers.size()) buffers.emplace_back();
+    Buffer& buffer = buffers[used++];
+    if (bytes > buffer.size()) buffer = Buffer(device, bytes);
+    return buffer.data();
+  }
+  // No candidate should pay for reading the file because it is the first one.
+  void touch(const TensorView& piece) {
+    if (!touched.insert(piece.data).second) return;
+    const int64_t bytes = piece.row_bytes() * piece.rows();
+    for (int64_t at = 0; at < bytes; at += kPageBytes) {
+      *static_cast<const volatile std::byte*>(piece.data + at);
+    }
+  }
+};
+
+// Operands of one descriptor, alone in `memory` while it lives. Weights come from the engine,
+// activations are random; integer inputs are zero, which is a valid token, position, row and page.
 class Operands {
  public:
-  Operands(const Job& job, const Engine& engine, Device& device, WeightStore& weights)
-      : job_(job), engine_(engine), weights_(weights) {
-    for (const OperandDesc& operand : job.desc.inputs) inputs_.push_back(make(operand, device));
-    for (const OperandDesc& operand : job.desc.outputs) outputs_.push_back(make(operand, device));
+  Operands(const Job& job, const Engine& engine, Device& device, WeightStore& weights,
+           Memory& memory)
+      : job_(job), engine_(engine), device_(device), weights_(weights), memory_(memory) {
+    memory.used = 0;
+    for (const OperandDesc& operand : job.desc.inputs) {
+      inputs_.push_back(make(operand, device, memory));
+      fill(operand, inputs_.back());
+    }
+    for (const OperandDesc& operand : job.desc.outputs) {
+      outputs_.push_back(make(operand, device, memory));
+    }
     for (const Effects::Alias& alias : get_op(job.desc.op).effects.aliases) {
       outputs_[static_cast<size_t>(alias.output)] = inputs_[static_cast<size_t>(alias.input)];
     }
@@ -54,6 +98,9 @@ class Operands {
                                       ? candidate.kernel->layout(job_.desc, candidate.tactic, i)
                                       : WeightLayout{};
       pieces_[i] = weights_.view(value, layout);
+      if (device_.host_visible()) {
+        for (const TensorView& piece : pieces_[i]) memory_.touch(piece);
+      }
       inputs_[i] = pieces_[i][0];
       inputs_[i].shape = evaluate(value.type.shape, {});
       if (pieces_[i].size() > 1) segments_[i] = pieces_[i];
@@ -73,28 +120,34 @@ class Operands {
   }
 
  private:
-  TensorView make(const OperandDesc& operand, Device& device) {
-    if (!operand.present || operand.constant) return {operand.type, operand.shape, nullptr};
+  static TensorView make(const OperandDesc& operand, Device& device, Memory& memory) {
     TensorView view{operand.type, operand.shape};
-    Buffer& buffer =
-        memory_.emplace_back(device, static_cast<size_t>(std::max<int64_t>(64, view.bytes())));
-    view.data = buffer.data();
+    if (!operand.present || operand.constant) return view;
+    view.data = memory.take(device, static_cast<size_t>(std::max<int64_t>(64, view.bytes())));
     std::fill_n(view.data, view.bytes(), std::byte{0});
-    if (!is_float(operand.type.dtype) || operand.state) return view;
+    return view;
+  }
+
+  static void fill(const OperandDesc& operand, const TensorView& view) {
+    if (!view.present() || !is_float(operand.type.dtype) || operand.state) return;
     std::vector<float> row(static_cast<size_t>(view.columns()));
     for (int64_t r = 0; r < view.rows(); ++r) {
+      if (r >= kRandomRows) {
+        std::copy_n(view.row(r % kRandomRows), view.row_bytes(), view.row(r));
+        continue;
+      }
       for (size_t c = 0; c < row.size(); ++c) {
         row[c] = static_cast<float>(random_unit(static_cast<uint64_t>(r), c) * 2 - 1);
       }
       store_row(view, r, 0, view.columns(), row.data());
     }
-    return view;
   }
 
   const Job& job_;
   const Engine& engine_;
+  Device& device_;
   WeightStore& weights_;
-  std::vector<Buffer> memory_;
+  Memory& memory_;
   std::vector<TensorView> inputs_;
   std::vector<TensorView> outputs_;
   std::vector<std::vector<TensorView>> pieces_;
@@ -143,7 +196,8 @@ struct Measured {
   Selection candidate;
   std::unique_ptr<KernelInstance> instance;
   std::vector<double> microseconds;
-  bool dropped = false;
+  bool dropped = false;   // takes no further runs
+  bool hopeless = false;  // not run at all: see kHopelessFactor
   double best() const {
     std::vector<double> sorted = microseconds;
     std::sort(sorted.begin(), sorted.end());
@@ -177,9 +231,9 @@ class Tuner {
       std::vector<std::string> rejected;
       std::vector<Measured> measured;
       for (Selection& candidate : candidates(job.desc, device_.kind(), &rejected)) {
-        measured.push_back({std::move(candidate), nullptr, {}, false});
+        measured.push_back({std::move(candidate), nullptr, {}});
       }
-      measure(job, measured, rejected);
+      if (measured.size() > 1) measure(job, measured, rejected);
       record(job, measured, rejected, section);
     }
     report_.milliseconds = watch_.ms();
@@ -194,32 +248,68 @@ class Tuner {
 
   void measure(const Job& job, std::vector<Measured>& measured,
                std::vector<std::string>& rejected) {
-    if (measured.size() < 2) return;  // nothing to choose
+    if (!recall(job, measured, rejected)) {
+      if (watch_.ms() > budget_ms_) return;
+      for (Measured& m : measured) m.hopeless = beaten(job, m.candidate) > kHopelessFactor;
+      time_all(job, measured, rejected);
+      for (Measured& m : measured) {
+        if (m.hopeless) {
+          rejected.push_back(fmt::format("{}: {:.1f} times the fastest with fewer rows",
+                                         name(m.candidate), beaten(job, m.candidate)));
+        }
+        if (!timings_) continue;
+        const double value = m.hopeless               ? TimingCache::kHopeless
+                             : m.microseconds.empty() ? TimingCache::kRefused
+                                                      : m.best();
+        timings_->put(key(job, m.candidate), value);
+      }
+    }
+    settle(job, measured);
+    remember(job, measured);
+  }
+
+  // True when the timing cache knows all candidates.
+  bool recall(const Job& job, std::vector<Measured>& measured, std::vector<std::string>& rejected) {
     bool all_known = timings_ != nullptr;
     for (const Measured& m : measured) {
       all_known = all_known && timings_->find(key(job, m.candidate)).has_value();
     }
-    if (all_known) {
-      for (Measured& m : measured) {
-        const double known = *timings_->find(key(job, m.candidate));
-        ++report_.cached;
-        if (known == TimingCache::kRefused) {
-          drop(m, rejected, "it failed when it was timed (timing cache)");
-        } else {
-          m.microseconds = {known};
-        }
-      }
-      settle(job, measured);
-      return;
-    }
-    if (watch_.ms() > budget_ms_) return;
-    time_all(job, measured, rejected);
+    if (!all_known) return false;
     for (Measured& m : measured) {
-      if (!timings_) break;
-      timings_->put(key(job, m.candidate),
-                    m.microseconds.empty() ? TimingCache::kRefused : m.best());
+      const double known = *timings_->find(key(job, m.candidate));
+      ++report_.cached;
+      if (known == TimingCache::kRefused) {
+        drop(m, rejected, "it failed when it was timed (timing cache)");
+      } else if (known == TimingCache::kHopeless) {
+        m.hopeless = true;
+      } else {
+        m.microseconds = {known};
+      }
     }
-    settle(job, measured);
+    return true;
+  }
+
+  // Keeps how many times the fastest each candidate took, for the next bucket of the same steps.
+  void remember(const Job& job, const std::vector<Measured>& measured) {
+    const Shape& shape = job.desc.inputs.empty() ? Shape{} : job.desc.inputs[0].shape;
+    if (shape.empty() || shape[0] < kSteadyRows) return;
+    double fastest = 1e30;
+    for (const Measured& m : measured) {
+      if (!m.microseconds.empty()) fastest = std::min(fastest, m.best());
+    }
+    std::map<std::string, double>& ratios = ratios_[job.steps.front()];
+    for (const Measured& m : measured) {
+      if (!m.microseconds.empty()) ratios[name(m.candidate)] = m.best() / fastest;
+    }
+  }
+  double beaten(const Job& job, const Selection& candidate) const {
+    auto known = ratios_.find(job.steps.front());
+    if (known == ratios_.end()) return 0;
+    auto ratio = known->second.find(name(candidate));
+    return ratio == known->second.end() ? 0 : ratio->second;
+  }
+  static std::string name(const Selection& candidate) {
+    return fmt::format("{} {}", candidate.kernel->name, candidate.tactic);
   }
 
   // Where every fast candidate failed, the reference runs the step: left to heuristics, binding
@@ -230,7 +320,7 @@ class Tuner {
     }
     const KernelDef* reference = find_kernel("cpu", "reference");
     if (get_op(job.desc.op).control_flow || !reference) return;
-    measured.push_back({{reference, "", false}, nullptr, {kReferenceMicroseconds}, false});
+    measured.push_back({{reference, "", false}, nullptr, {kReferenceMicroseconds}});
   }
 
   // Candidates that disagree are judged by the operator's definition, which is slow: it runs only
@@ -240,64 +330,97 @@ class Tuner {
     const std::vector<float>* first = nullptr;
     bool unanimous = true;
     for (size_t i = 0; i < measured.size(); ++i) {
-      if (measured[i].dropped) continue;
+      if (results[i].empty()) continue;
       if (!first) first = &results[i];
       unanimous = unanimous && agree(*first, results[i]);
     }
     if (unanimous) return;
-    Measured oracle{{find_kernel("cpu", "reference"), "", false}, nullptr, {}, false};
+    Measured oracle{{find_kernel("cpu", "reference"), "", false}, nullptr, {}};
     oracle.instance = oracle.candidate.kernel->prepare(job.desc, "");
     launch(oracle, operands, 0);
     const std::vector<float> expected = operands.first_output();
     for (size_t i = 0; i < measured.size(); ++i) {
-      if (measured[i].dropped || agree(expected, results[i])) continue;
+      if (results[i].empty() || agree(expected, results[i])) continue;
+      measured[i].microseconds.clear();
       drop(measured[i], rejected, "its result differs from the reference's");
     }
   }
 
   void time_all(const Job& job, std::vector<Measured>& measured,
                 std::vector<std::string>& rejected) {
-    Operands operands(job, engine_, device_, weights_);
+    Operands operands(job, engine_, device_, weights_, memory_);
     std::vector<std::vector<float>> results(measured.size());
-    for (size_t i = 0; i < measured.size(); ++i) {
+    bool any = false;
+    auto first_run = [&](size_t i) {
       Measured& m = measured[i];
       try {
         m.instance = m.candidate.kernel->prepare(job.desc, m.candidate.tactic);
-        launch(m, operands, 0);  // warms up, and is checked
+        m.microseconds.push_back(launch(m, operands, 0));
         results[i] = operands.first_output();
+        any = true;
       } catch (const std::exception& error) {
         drop(m, rejected, error.what());
       }
       ++report_.timed;
+    };
+    for (size_t i = 0; i < measured.size(); ++i) {
+      if (!measured[i].hopeless) first_run(i);
+    }
+    for (size_t i = 0; i < measured.size() && !any; ++i) {  // better than none
+      if (!std::exchange(measured[i].hopeless, false)) continue;
+      first_run(i);
     }
     judge(job, operands, results, measured, rejected);
-    for (int round = 0; round < kRounds; ++round) {
-      double fastest = 1e30;
+    drop_slow(measured, kGiveUpAtOnceFactor, kLongMicroseconds);
+    race(operands, measured);
+  }
+
+  // Further runs of the candidates that are not dropped. Each run has its turn at another step's
+  // weights, and another candidate is the one that finds them cold.
+  void race(Operands& operands, std::vector<Measured>& measured) {
+    const Stopwatch watch;
+    for (size_t run = 1; run < kRuns; ++run) {
+      std::vector<Measured*> racing;
       for (Measured& m : measured) {
-        if (m.dropped) continue;
-        const Stopwatch watch;
-        launch(m, operands, static_cast<size_t>(round));
-        m.microseconds.push_back(watch.ms() * 1e3);
-        fastest = std::min(fastest, m.best());
+        if (!m.dropped && !m.hopeless) racing.push_back(&m);
       }
-      for (Measured& m : measured)
-        m.dropped |= !m.microseconds.empty() && m.best() > kGiveUpFactor * fastest;
+      if (racing.size() < 2) return;
+      if (run > 1 && watch.ms() * 1e3 > kEnoughMicroseconds) return;
+      for (size_t i = 0; i < racing.size(); ++i) {
+        Measured& m = *racing[(run + i) % racing.size()];
+        m.microseconds.push_back(launch(m, operands, run));
+      }
+      drop_slow(measured, kGiveUpFactor, 0);
+    }
+  }
+
+  static void drop_slow(std::vector<Measured>& measured, double factor, double at_least) {
+    double fastest = 1e30;
+    for (const Measured& m : measured) {
+      if (!m.microseconds.empty()) fastest = std::min(fastest, m.best());
+    }
+    for (Measured& m : measured) {
+      if (m.microseconds.empty()) continue;
+      m.dropped |= m.best() > factor * fastest && m.best() >= at_least;
     }
   }
 
   void drop(Measured& m, std::vector<std::string>& rejected, std::string_view reason) {
     m.dropped = true;
-    rejected.push_back(
-        fmt::format("{} {}: {}", m.candidate.kernel->name, m.candidate.tactic, reason));
+    rejected.push_back(fmt::format("{}: {}", name(m.candidate), reason));
     spdlog::warn("tuner skips {} {}: {}", m.candidate.kernel->name, m.candidate.tactic, reason);
   }
 
-  void launch(Measured& m, Operands& operands, size_t round) {
+  // Microseconds of one launch.
+  double launch(Measured& m, Operands& operands, size_t run) {
     const size_t bytes = m.instance->workspace_bytes();
     if (bytes > workspace_.size()) workspace_ = Buffer(device_, bytes);
     ExecContext context{device_, *stream_, device_.team(), {workspace_.data(), bytes}, nullptr};
-    m.instance->launch(operands.args(m.candidate, round), context);
+    const LaunchArgs args = operands.args(m.candidate, run);
+    const Stopwatch watch;
+    m.instance->launch(args, context);
     stream_->synchronize();
+    return watch.ms() * 1e3;
   }
 
   static KernelChoice choice_of(const Measured& m) {
@@ -339,6 +462,9 @@ class Tuner {
   WeightStore weights_;
   std::unique_ptr<Stream> stream_;
   Buffer workspace_;
+  Memory memory_;
+  // By the step of a descriptor, by candidate: times the fastest, see kHopelessFactor.
+  std::map<const PlanStep*, std::map<std::string, double>> ratios_;
   Stopwatch watch_;
 };
 

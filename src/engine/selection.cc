@@ -87,8 +87,16 @@ KernelDesc describe(const Plan& plan, const PlanStep& step, const Bucket& bucket
 std::vector<Selection> candidates(const KernelDesc& desc, std::string_view device_kind,
                                   std::vector<std::string>* rejected) {
   std::vector<Selection> out;
-  for (const KernelDef* kernel : kernels_for(device_kind, desc.op)) {
-    if (kernel == find_kernel(device_kind, "reference") && !out.empty()) continue;
+  const KernelDef* reference = find_kernel(device_kind, "reference");
+  auto rank = [&](const KernelDef* kernel) {
+    return kernel->rank ? kernel->rank(desc) : kernel->priority;
+  };
+  std::vector<const KernelDef*> kernels = kernels_for(device_kind, desc.op);
+  std::stable_sort(kernels.begin(), kernels.end(), [&](const KernelDef* a, const KernelDef* b) {
+    return a != reference && (b == reference || rank(a) > rank(b));
+  });
+  for (const KernelDef* kernel : kernels) {
+    if (kernel == reference && !out.empty()) continue;
     if (!usable(*kernel, desc, rejected)) continue;
     for (std::string& tactic : tactics_of(*kernel, desc)) {
       out.push_back({kernel, std::move(tactic), false});

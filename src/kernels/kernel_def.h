@@ -113,6 +113,8 @@ struct KernelDef {
   bool invariant = false;   // each row's result depends on that row alone, bit for bit
   // Heuristic rank without measurements: higher is better; the reference adapter is 0.
   int priority = 1;
+  // In place of priority where the shape decides; asked for any descriptor of the op.
+  int (*rank)(const KernelDesc& desc) = nullptr;
   // Empty when it can run the descriptor here, else the reason, which reports print. nullptr: it
   // can run any.
   std::string (*supports)(const KernelDesc& desc) = nullptr;

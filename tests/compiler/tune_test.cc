@@ -162,6 +162,33 @@ TEST_F(TuneTest, AWarmCacheTimesNothing) {
   EXPECT_EQ(second.choices.begin()->second.kernel, first.choices.begin()->second.kernel);
 }
 
+// More rows do not help a kernel that is many times slower already; the cache remembers that too.
+TEST_F(TuneTest, HopelessKernelsAreNotTriedWithMoreRows) {
+  auto graph = parse_graph(
+      "graph main\n  limit tokens = 64\n  input %x : float32[tokens, 4]\n"
+      "  %y = test_twice(%x) : float32[tokens, 4]\n  return %y\n");
+  CompileOptions options;
+  options.buckets = {{{"tokens", 32}}, {{"tokens", 64}}};
+  const auto e = compile(*graph, options);
+  TimingCache cache;
+  TuneReport cold, warm;
+  const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
+  EXPECT_EQ(cold.timed, 9) << "five, and four on the second bucket";
+  EXPECT_THAT(cold.details[1]["rejected"].dump(), HasSubstr("times the fastest with fewer rows"));
+  EXPECT_EQ(cold.details[0]["candidates"].size(), 2u);
+  EXPECT_EQ(cold.details[1]["candidates"].size(), 1u);
+  ScratchDirectory dir;
+  cache.save(dir / "cache");
+  TimingCache read = TimingCache::load(dir / "cache");
+  const DeviceSection second = tune(*e, *device_, &read, 10, warm);
+  EXPECT_EQ(warm.timed, 0);
+  EXPECT_EQ(warm.cached, 10);
+  ASSERT_EQ(second.choices.size(), 2u);
+  for (const auto& [desc, choice] : second.choices) {
+    EXPECT_EQ(choice.kernel, "test_twice_honest") << desc;
+  }
+}
+
 TEST_F(TuneTest, WithoutBudgetNothingIsTimed) {
   TuneReport report;
   const DeviceSection section = tune(*engine(), *device_, nullptr, 0, report);

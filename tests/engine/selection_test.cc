@@ -1,5 +1,6 @@
 #include "engine/selection.h"
 
+#include "tensor/cpu_isa.h"
 #include "tests/engine/small_engine.h"
 
 namespace ingot {
@@ -92,6 +93,26 @@ TEST_F(SelectionTest, RejectionsSayWhy) {
   std::vector<std::string> rejected;
   candidates(desc(200), "cpu", &rejected);
   EXPECT_THAT(rejected, testing::Contains("test_selection_linear: too many rows"));
+}
+
+// Without measurements: tiles want rows to fill them.
+TEST_F(SelectionTest, HeuristicsKeepMatrixTilesForManyRows) {
+  auto untuned = [](int64_t rows) {
+    KernelDesc d = desc(rows);
+    for (OperandDesc* operand : {&d.inputs[0], &d.inputs[1], &d.outputs[0]}) {
+      operand->type = DType::kBFloat16;
+    }
+    return std::string(select_kernel(d, "cpu", nullptr, {}).kernel->name);
+  };
+  EXPECT_EQ(untuned(1), untuned(4));
+  EXPECT_NE(untuned(1), "linear_amx");
+  if (cpu_isa() >= CpuIsa::kAmx) {
+    EXPECT_EQ(untuned(1), "linear_avx512bf16");
+    EXPECT_EQ(untuned(64), "linear_amx");
+    EXPECT_EQ(untuned(512), "linear_amx");
+  } else {
+    EXPECT_EQ(untuned(512), untuned(1));
+  }
 }
 
 TEST_F(SelectionTest, SectionsOfOtherDevicesAreNotUsed) {

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <iostream>
 
 #include "base/error.h"
 #include "cli/contract/command.h"
@@ -61,6 +62,16 @@ std::string read_standard_input() {
   }
   if (out.ends_with('\n')) out.pop_back();
   return out;
+}
+
+void map_json_lines(std::string_view command,
+                    FunctionRef<Json(const Json& value, const std::string& where)> f) {
+  std::string line;
+  for (int64_t number = 1; std::getline(std::cin, line); ++number) {
+    const std::string where = fmt::format("standard input, line {}", number);
+    std::printf("%s\n", f(parse_json(line, command, where), where).dump().c_str());
+  }
+  std::fflush(stdout);
 }
 
 }  // namespace ingot

@@ -13,6 +13,7 @@
 
 #include "kernels/cpu/kv_pages.h"
 #include "kernels/cpu/rows_body.h"
+#include "kernels/cpu/vec_kernel.h"
 
 namespace ingot::cpu {
 namespace {
@@ -340,6 +341,24 @@ inline std::string attention_supports(const KernelDesc& desc) {
 
 inline std::unique_ptr<KernelInstance> attention_prepare(const KernelDesc& desc, std::string_view) {
   return std::make_unique<PagedAttention>(desc);
+}
+
+inline std::vector<SelfTestCase> paged_attention_cases() {
+  return {{.attrs = {{"head_dim", int64_t{24}}, {"scale", 0.2}},
+           .inputs = {{DType::kFloat32, {2, 48}},
+                      {DType::kFloat32, {2, 1, 32, 24}, false, {}, true},
+                      {DType::kFloat32, {2, 1, 32, 24}, false, {}, true},
+                      {DType::kInt32, {2}, false, {39, 40}},
+                      {DType::kInt32, {2}, false, {0, 0}},
+                      {DType::kInt32, {2}, false, {0, 2}},
+                      {DType::kInt32, {1}, false, {41}},
+                      {DType::kInt32, {1, 2}, false, {1, 0}}}}};
+}
+// Online softmax in order of position.
+template <const KernelDef& (*kSelf)()>
+KernelDef paged_attention_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, attention_supports, paged_attention_cases>(name, "paged_attention",
+                                                                      attention_prepare);
 }
 
 }  // namespace

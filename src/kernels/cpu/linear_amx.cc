@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kTile = 16;
 constexpr int64_t kDepth = 32;
 constexpr int64_t kTileBytes = 1024;
+// Below, most of a tile is empty, and dot products of vectors read weights faster.
+constexpr int64_t kTileWorthRows = 8;
 
 struct alignas(64) TileConfig {
   uint8_t palette = 1;
@@ -314,6 +316,10 @@ const KernelDef& linear_amx_kernel() {
       .device = "cpu",
       .invariant = true,
       .priority = 40,
+      .rank =
+          [](const KernelDesc& desc) {
+            return rows_of(desc.inputs[0].shape) < kTileWorthRows ? 15 : 40;
+          },
       .supports = [](const KernelDesc& desc) -> std::string {
         if (cpu_isa() < CpuIsa::kAmx) return "needs AMX";
         if (desc.inputs[0].type != DType::kBFloat16) return "input is not bfloat16";

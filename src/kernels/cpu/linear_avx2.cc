@@ -1,39 +1,11 @@
 #include "kernels/cpu/vec_avx2.h"
 // The vector header comes first.
-#include "kernels/cpu/contract/self_test.h"
 #include "kernels/cpu/linear_body.h"
-#include "tensor/cpu_isa.h"
 
 namespace ingot::cpu {
 
-// Weights of any float type or block format, float32 arithmetic, AVX2.
 const KernelDef& linear_avx2_kernel() {
-  static const KernelDef kernel = {
-      .name = "linear_avx2",
-      .op = "linear",
-      .device = "cpu",
-      .invariant = true,
-      .priority = 10,
-      .supports =
-          [](const KernelDesc& desc) {
-            if (cpu_isa() < CpuIsa::kAvx2) return std::string("needs AVX2");
-            return dot_linear_supports(desc);
-          },
-      .tactics = dot_linear_tactics,
-      .prepare = dot_linear_prepare,
-      .self_test =
-          [] {
-            return self_test(
-                linear_avx2_kernel(),
-                {{.attrs = {},
-                  .inputs = {{DType::kFloat32, {7, 70}}, {DType::kFloat32, {13, 70}, true}}},
-                 {.attrs = {},
-                  .inputs = {{DType::kFloat32, {5, 64}},
-                             {parse_element_type("q4_1"), {13, 64}, true}}},
-                 {.attrs = {},
-                  .inputs = {{DType::kFloat32, {5, 64}},
-                             {parse_element_type("q8_0"), {13, 64}, true}}}});
-          }};
+  static const KernelDef kernel = linear_vec_kernel<linear_avx2_kernel>("linear_avx2");
   return kernel;
 }
 

@@ -10,6 +10,7 @@
 #include "kernels/cpu/linear_common.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/store.h"
+#include "kernels/cpu/vec_kernel.h"
 
 namespace ingot::cpu {
 namespace {
@@ -109,6 +110,9 @@ inline void tile_rows(const TileArgs& t, int rows) {
   tile_columns<P, 1>(t);
 }
 
+// So few rows do not pay for a panel; the bits are the same.
+constexpr int64_t kDirectRows = 4;
+
 // Everything one launch needs besides the weight block.
 struct LinearJob {
   const float* x;
@@ -178,8 +182,7 @@ class DotLinear final : public KernelInstance {
         job.bias = bias;
       }
     }
-    // Few rows do not pay for a panel; the bits are the same.
-    job.panel = panel_ && (job.m > 4 || !with_policy(w.type, [](auto) {}));
+    job.panel = panel_ && (job.m > kDirectRows || !with_policy(w.type, [](auto) {}));
     const int64_t row_bytes = job.panel ? x_stride_ * 4 : w.type.bytes(job.k);
     const int64_t budget = job.panel ? 384 << 10 : (job.m > 2 ? 256 << 10 : 64 << 10);
     const WeightBlocks blocks(
@@ -232,6 +235,7 @@ inline std::vector<std::string> dot_linear_tactics(const KernelDesc& desc) {
   const ElementType& w = desc.inputs[1].type;
   if (w == DType::kFloat32) return {"direct"};
   if (!with_policy(w, [](auto) {})) return {"panel"};
+  if (rows_of(desc.inputs[0].shape) <= kDirectRows) return {"direct"};
   if (rows_of(desc.inputs[0].shape) > 16) return {"panel", "direct"};
   return {"direct", "panel"};
 }
@@ -239,6 +243,22 @@ inline std::vector<std::string> dot_linear_tactics(const KernelDesc& desc) {
 inline std::unique_ptr<KernelInstance> dot_linear_prepare(const KernelDesc& desc,
                                                           std::string_view tactic) {
   return std::make_unique<DotLinear>(desc, tactic == "panel");
+}
+
+inline std::vector<SelfTestCase> linear_cases() {
+  return {{.attrs = {}, .inputs = {{DType::kFloat32, {7, 70}}, {DType::kFloat32, {13, 70}, true}}},
+          {.attrs = {},
+           .inputs = {{DType::kFloat32, {5, 64}}, {parse_element_type("q4_1"), {13, 64}, true}}},
+          {.attrs = {},
+           .inputs = {{DType::kFloat32, {5, 64}}, {parse_element_type("q8_0"), {13, 64}, true}}}};
+}
+// Weights of any float type or block format, float32 arithmetic.
+template <const KernelDef& (*kSelf)()>
+KernelDef linear_vec_kernel(std::string_view name) {
+  KernelDef kernel =
+      vec_kernel<kSelf, dot_linear_supports, linear_cases>(name, "linear", dot_linear_prepare);
+  kernel.tactics = dot_linear_tactics;
+  return kernel;
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/kv_pages.h"
 #include "kernels/cpu/rows_body.h"
+#include "kernels/cpu/vec_kernel.h"
 
 namespace ingot::cpu {
 namespace {
@@ -158,6 +159,37 @@ inline std::unique_ptr<KernelInstance> rope_kv_append_prepare(const KernelDesc& 
       }
     });
   });
+}
+
+inline std::vector<SelfTestCase> rope_cases() {
+  return {{.attrs = {{"head_dim", int64_t{24}}},
+           .inputs = {{DType::kFloat32, {2, 48}},
+                      {DType::kInt32, {2}, false, {7, 1000}},
+                      {DType::kFloat32, {11}}}}};
+}
+// Rotary embedding.
+template <const KernelDef& (*kSelf)()>
+KernelDef rope_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, rope_supports, rope_cases>(name, "rope", rope_prepare);
+}
+
+inline std::vector<SelfTestCase> rope_kv_append_cases() {
+  return {{.attrs = {{"head_dim", int64_t{24}}},
+           .inputs = {{DType::kFloat32, {2, 48}},
+                      {DType::kFloat32, {2, 24}},
+                      {DType::kFloat32, {2, 24}},
+                      {DType::kFloat32, {2, 1, 32, 24}, false, {}, true},
+                      {DType::kFloat32, {2, 1, 32, 24}, false, {}, true},
+                      {DType::kInt32, {2}, false, {7, 40}},
+                      {DType::kInt32, {2}, false, {0, 0}},
+                      {DType::kInt32, {1, 2}, false, {1, 0}},
+                      {DType::kFloat32, {11}}}}};
+}
+// Rotary embedding of q and k with the KV append.
+template <const KernelDef& (*kSelf)()>
+KernelDef rope_kv_append_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, rope_supports, rope_kv_append_cases>(name, "rope_kv_append",
+                                                                rope_kv_append_prepare);
 }
 
 }  // namespace

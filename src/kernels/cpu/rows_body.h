@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "kernels/cpu/decode_body.h"
 #include "kernels/cpu/scratch.h"
+#include "kernels/cpu/vec_kernel.h"
 #include "kernels/cpu/vec_math.h"
 #include "kernels/kernel_def.h"
 
@@ -253,6 +254,57 @@ inline std::unique_ptr<KernelInstance> embedding_prepare(const KernelDesc&, std:
       }
     });
   });
+}
+
+inline std::vector<SelfTestCase> act_mul_cases() {
+  return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}}},
+          {.attrs = {{"activation", std::string("gelu")}},
+           .inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}}}};
+}
+// Gated units.
+template <const KernelDef& (*kSelf)()>
+KernelDef act_mul_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, act_mul_supports, act_mul_cases>(name, "act_mul", act_mul_prepare);
+}
+
+inline std::vector<SelfTestCase> add_cases() {
+  return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}}}};
+}
+// Equal shapes, or one row added to every row.
+template <const KernelDef& (*kSelf)()>
+KernelDef add_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, add_supports, add_cases>(name, "add", add_prepare);
+}
+
+inline std::vector<SelfTestCase> rms_norm_cases() {
+  return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {37}}}}};
+}
+// Float32 arithmetic on any activation type.
+template <const KernelDef& (*kSelf)()>
+KernelDef rms_norm_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, norm_supports, rms_norm_cases>(name, "rms_norm", norm_prepare);
+}
+
+inline std::vector<SelfTestCase> add_rms_norm_cases() {
+  return {{.inputs = {
+               {DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}, {DType::kFloat32, {37}}}}};
+}
+// Residual addition and norm in one pass.
+template <const KernelDef& (*kSelf)()>
+KernelDef add_rms_norm_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, norm_supports, add_rms_norm_cases>(name, "add_rms_norm", norm_prepare);
+}
+
+inline std::vector<SelfTestCase> embedding_cases() {
+  return {{.attrs = {{"dtype", std::string("float32")}},
+           .inputs = {{DType::kInt32, {2}, false, {3, 0}},
+                      {parse_element_type("q8_0"), {5, 64}, true}}}};
+}
+// Tables of any float type or block format.
+template <const KernelDef& (*kSelf)()>
+KernelDef embedding_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, embedding_supports, embedding_cases>(name, "embedding",
+                                                                embedding_prepare);
 }
 
 }  // namespace

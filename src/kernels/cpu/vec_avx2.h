@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kernels/cpu/isa.h"
+#include "tensor/cpu_isa.h"
 
 #define ISA_FN INGOT_TARGET_AVX2
 #define VEC_FN [[gnu::always_inline]] static inline ISA_FN
@@ -16,6 +17,9 @@ namespace {
 
 using Vec = __m256;
 constexpr int kLanes = 8;
+constexpr CpuIsa kVecIsa = CpuIsa::kAvx2;
+constexpr const char* kVecIsaMissing = "needs AVX2";
+constexpr int kVecPriority = 10;
 constexpr bool kWideRegisters = false;  // 16 vector registers
 
 VEC_FN Vec vzero() { return _mm256_setzero_ps(); }
@@ -58,6 +62,12 @@ VEC_FN void vstore(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 VEC_FN Vec vload_n(const float* p, int64_t n) { return _mm256_maskload_ps(p, first_lanes(n)); }
 VEC_FN void vstore_n(float* p, Vec v, int64_t n) { _mm256_maskstore_ps(p, first_lanes(n), v); }
 
+VEC_FN __m128i load_u16(const uint16_t* p) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+}
+VEC_FN void store_u16(uint16_t* p, __m128i v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), v);
+}
 VEC_FN __m128i load_u16_n(const uint16_t* p, int64_t n) {
   alignas(16) uint16_t bits[8] = {};
   std::memcpy(bits, p, static_cast<size_t>(n) * 2);
@@ -82,50 +92,19 @@ VEC_FN __m128i narrow_bf16(Vec v) {
       _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(rounded), quiet, nan)), 16);
   return _mm_packus_epi32(_mm256_castsi256_si128(out), _mm256_extracti128_si256(out, 1));
 }
-struct Bf16Io {
-  using T = uint16_t;
-  VEC_FN Vec load(const uint16_t* p) {
-    return widen_bf16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  VEC_FN Vec load_n(const uint16_t* p, int64_t n) { return widen_bf16(load_u16_n(p, n)); }
-  VEC_FN void store(uint16_t* p, Vec v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), narrow_bf16(v));
-  }
-  VEC_FN void store_n(uint16_t* p, Vec v, int64_t n) { store_u16_n(p, narrow_bf16(v), n); }
-};
-struct F16Io {
-  using T = uint16_t;
-  VEC_FN Vec load(const uint16_t* p) {
-    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  }
-  VEC_FN Vec load_n(const uint16_t* p, int64_t n) { return _mm256_cvtph_ps(load_u16_n(p, n)); }
-  VEC_FN void store(uint16_t* p, Vec v) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(v, 0));
-  }
-  VEC_FN void store_n(uint16_t* p, Vec v, int64_t n) { store_u16_n(p, _mm256_cvtps_ph(v, 0), n); }
-};
+VEC_FN Vec widen_f16(__m128i bits) { return _mm256_cvtph_ps(bits); }
+VEC_FN __m128i narrow_f16(Vec v) { return _mm256_cvtps_ph(v, 0); }
 
-// 8 signed bytes; the low or high nibbles of 8 bytes.
-VEC_FN Vec vload_i8(const void* p) {
-  const __m128i bytes = _mm_loadl_epi64(static_cast<const __m128i*>(p));
-  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+// Bytes to lanes of 32 bits.
+VEC_FN __m256i load_bytes(const void* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
 }
-VEC_FN Vec vload_low4(const void* p) {
-  const __m128i bytes = _mm_loadl_epi64(static_cast<const __m128i*>(p));
-  return _mm256_cvtepi32_ps(_mm256_and_si256(_mm256_cvtepu8_epi32(bytes), _mm256_set1_epi32(15)));
+VEC_FN __m256i load_signed_bytes(const void* p) {
+  return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
 }
-VEC_FN Vec vload_high4(const void* p) {
-  const __m128i bytes = _mm_loadl_epi64(static_cast<const __m128i*>(p));
-  return _mm256_cvtepi32_ps(_mm256_srli_epi32(_mm256_cvtepu8_epi32(bytes), 4));
-}
-
-struct F32Io {
-  using T = float;
-  VEC_FN Vec load(const float* p) { return vload(p); }
-  VEC_FN Vec load_n(const float* p, int64_t n) { return vload_n(p, n); }
-  VEC_FN void store(float* p, Vec v) { vstore(p, v); }
-  VEC_FN void store_n(float* p, Vec v, int64_t n) { vstore_n(p, v, n); }
-};
+VEC_FN __m256i low_nibbles(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi32(15)); }
+VEC_FN __m256i high_nibbles(__m256i bytes) { return _mm256_srli_epi32(bytes, 4); }
+VEC_FN Vec from_int(__m256i x) { return _mm256_cvtepi32_ps(x); }
 
 VEC_FN __m128 fold_quarters(Vec v) {
   return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
@@ -140,7 +119,6 @@ VEC_FN __m128 vsum4(Vec a, Vec b, Vec c, Vec d) {
   return fold_quarters(
       vadd(_mm256_castpd_ps(_mm256_unpacklo_pd(x, y)), _mm256_castpd_ps(_mm256_unpackhi_pd(x, y))));
 }
-VEC_FN float vsum(Vec a) { return _mm_cvtss_f32(vsum4(a, a, a, a)); }
 VEC_FN float vfirst(Vec a) { return _mm256_cvtss_f32(a); }
 VEC_FN float vmax_lanes(Vec a) {
   __m128 m = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
@@ -150,3 +128,5 @@ VEC_FN float vmax_lanes(Vec a) {
 
 }  // namespace
 }  // namespace ingot::cpu
+
+#include "kernels/cpu/vec_common.h"

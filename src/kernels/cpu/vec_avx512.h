@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "kernels/cpu/isa.h"
+#include "tensor/cpu_isa.h"
 
 #define ISA_FN INGOT_TARGET_AVX512
 #define VEC_FN [[gnu::always_inline]] static inline ISA_FN
@@ -24,6 +25,9 @@ namespace {
 
 using Vec = __m512;
 constexpr int kLanes = 16;
+constexpr CpuIsa kVecIsa = CpuIsa::kAvx512;
+constexpr const char* kVecIsaMissing = "needs AVX-512";
+constexpr int kVecPriority = 20;
 constexpr bool kWideRegisters = true;  // 32 vector registers
 
 VEC_FN Vec vzero() { return _mm512_setzero_ps(); }
@@ -65,6 +69,18 @@ VEC_FN void vstore(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 VEC_FN Vec vload_n(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
 VEC_FN void vstore_n(float* p, Vec v, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
 
+VEC_FN __m256i load_u16(const uint16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+VEC_FN void store_u16(uint16_t* p, __m256i v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+VEC_FN __m256i load_u16_n(const uint16_t* p, int64_t n) {
+  return _mm256_maskz_loadu_epi16(first_lanes(n), p);
+}
+VEC_FN void store_u16_n(uint16_t* p, __m256i v, int64_t n) {
+  _mm256_mask_storeu_epi16(p, first_lanes(n), v);
+}
 VEC_FN Vec widen_bf16(__m256i bits) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
@@ -77,58 +93,19 @@ VEC_FN __m256i narrow_bf16(Vec v) {
   rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x400000));
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(rounded, 16));
 }
-struct Bf16Io {
-  using T = uint16_t;
-  VEC_FN Vec load(const uint16_t* p) {
-    return widen_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
-  VEC_FN Vec load_n(const uint16_t* p, int64_t n) {
-    return widen_bf16(_mm256_maskz_loadu_epi16(first_lanes(n), p));
-  }
-  VEC_FN void store(uint16_t* p, Vec v) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), narrow_bf16(v));
-  }
-  VEC_FN void store_n(uint16_t* p, Vec v, int64_t n) {
-    _mm256_mask_storeu_epi16(p, first_lanes(n), narrow_bf16(v));
-  }
-};
-struct F16Io {
-  using T = uint16_t;
-  VEC_FN Vec load(const uint16_t* p) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-  }
-  VEC_FN Vec load_n(const uint16_t* p, int64_t n) {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p));
-  }
-  VEC_FN void store(uint16_t* p, Vec v) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, 8));
-  }
-  VEC_FN void store_n(uint16_t* p, Vec v, int64_t n) {
-    _mm256_mask_storeu_epi16(p, first_lanes(n), _mm512_cvtps_ph(v, 8));
-  }
-};
+VEC_FN Vec widen_f16(__m256i bits) { return _mm512_cvtph_ps(bits); }
+VEC_FN __m256i narrow_f16(Vec v) { return _mm512_cvtps_ph(v, 8); }
 
-// 16 signed bytes; the low or high nibbles of 16 bytes.
-VEC_FN Vec vload_i8(const void* p) {
-  const __m128i bytes = _mm_loadu_si128(static_cast<const __m128i*>(p));
-  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
+// Bytes to lanes of 32 bits.
+VEC_FN __m512i load_bytes(const void* p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
 }
-VEC_FN Vec vload_low4(const void* p) {
-  const __m128i bytes = _mm_loadu_si128(static_cast<const __m128i*>(p));
-  return _mm512_cvtepi32_ps(_mm512_and_si512(_mm512_cvtepu8_epi32(bytes), _mm512_set1_epi32(15)));
+VEC_FN __m512i load_signed_bytes(const void* p) {
+  return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
 }
-VEC_FN Vec vload_high4(const void* p) {
-  const __m128i bytes = _mm_loadu_si128(static_cast<const __m128i*>(p));
-  return _mm512_cvtepi32_ps(_mm512_srli_epi32(_mm512_cvtepu8_epi32(bytes), 4));
-}
-
-struct F32Io {
-  using T = float;
-  VEC_FN Vec load(const float* p) { return vload(p); }
-  VEC_FN Vec load_n(const float* p, int64_t n) { return vload_n(p, n); }
-  VEC_FN void store(float* p, Vec v) { vstore(p, v); }
-  VEC_FN void store_n(float* p, Vec v, int64_t n) { vstore_n(p, v, n); }
-};
+VEC_FN __m512i low_nibbles(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi32(15)); }
+VEC_FN __m512i high_nibbles(__m512i bytes) { return _mm512_srli_epi32(bytes, 4); }
+VEC_FN Vec from_int(__m512i x) { return _mm512_cvtepi32_ps(x); }
 
 VEC_FN __m128 fold_quarters(Vec v) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -144,9 +121,10 @@ VEC_FN __m128 vsum4(Vec a, Vec b, Vec c, Vec d) {
   return fold_quarters(
       vadd(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)), _mm512_castpd_ps(_mm512_unpackhi_pd(x, y))));
 }
-VEC_FN float vsum(Vec a) { return _mm_cvtss_f32(vsum4(a, a, a, a)); }
 VEC_FN float vfirst(Vec a) { return _mm512_cvtss_f32(a); }
 VEC_FN float vmax_lanes(Vec a) { return _mm512_reduce_max_ps(a); }
 
 }  // namespace
 }  // namespace ingot::cpu
+
+#include "kernels/cpu/vec_common.h"
