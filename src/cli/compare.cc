@@ -92,7 +92,7 @@ class Compare final : public Command {
     LoadOptions load;
     if (!dtype_.empty()) load.build.dtype = parse_element_type(dtype_).dtype;
     load.profile = shapes_.profile();
-    device_object_ = make_device(device_);
+    device_object_ = open_device(device_);
     const LoadedModel loaded = load_model(model_, load, *device_object_);
     const Plan& plan = loaded.engine->plan;
     if (tolerance_ == 0) tolerance_ = default_tolerance(plan);

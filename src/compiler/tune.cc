@@ -23,12 +23,14 @@ constexpr double kEnoughMicroseconds = 40e3;
 // Stands for the time of the reference where it is the last resort: it is not measured.
 constexpr double kReferenceMicroseconds = 1e6;
 // Candidates this much slower than the fastest are dropped: after two runs, and after the first
-// (which warms up) where it is long enough to mean something.
+// (which warms up) where it is long enough to mean something. Short ones cost nothing and run on.
 constexpr double kGiveUpFactor = 1.5;
+constexpr double kShortMicroseconds = 200;
 constexpr double kGiveUpAtOnceFactor = 2.5;
-constexpr double kLongMicroseconds = 2e3;
+constexpr double kLongMicroseconds = 20e3;  // several time slices of a busy machine
 // With this many rows the work is in the arithmetic, and more rows change no ratio: a candidate
-// that is kHopelessFactor slower is not tried on the next bucket of the same step.
+// that is kHopelessFactor slower, and that heuristics rank lower too, is not tried on the next
+// bucket of the same step.
 constexpr int64_t kSteadyRows = 32;
 constexpr double kHopelessFactor = 2;
 // Rows of random numbers; further ones repeat them.
@@ -293,13 +295,16 @@ class Tuner {
   void remember(const Job& job, const std::vector<Measured>& measured) {
     const Shape& shape = job.desc.inputs.empty() ? Shape{} : job.desc.inputs[0].shape;
     if (shape.empty() || shape[0] < kSteadyRows) return;
+    std::map<std::string, double>& ratios = ratios_[job.steps.front()];
     double fastest = 1e30;
     for (const Measured& m : measured) {
       if (!m.microseconds.empty()) fastest = std::min(fastest, m.best());
     }
-    std::map<std::string, double>& ratios = ratios_[job.steps.front()];
+    bool behind = false;  // candidates come in the heuristics' order
     for (const Measured& m : measured) {
-      if (!m.microseconds.empty()) ratios[name(m.candidate)] = m.best() / fastest;
+      if (m.microseconds.empty()) continue;
+      if (behind) ratios[name(m.candidate)] = m.best() / fastest;
+      behind |= m.best() == fastest;
     }
   }
   double beaten(const Job& job, const Selection& candidate) const {
@@ -390,7 +395,7 @@ class Tuner {
         Measured& m = *racing[(run + i) % racing.size()];
         m.microseconds.push_back(launch(m, operands, run));
       }
-      drop_slow(measured, kGiveUpFactor, 0);
+      drop_slow(measured, kGiveUpFactor, kShortMicroseconds);
     }
   }
 

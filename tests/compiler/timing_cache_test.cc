@@ -40,7 +40,7 @@ TEST(TimingCacheTest, WhatIsMalformedIsIgnored) {
     EXPECT_EQ(TimingCache::load(dir.write("bad", text)).size(), 0u) << text;
   }
   const TimingCache some = TimingCache::load(
-      dir.write("some", R"({"good": 3, "text": "4", "zero": 0, "negative": -2, "list": [1]})"));
+      dir.write("some", R"({"good": 3, "text": "4", "zero": 0, "negative": -0.5, "list": [1]})"));
   EXPECT_EQ(some.size(), 1u);
   EXPECT_EQ(some.find("good"), 3);
 }

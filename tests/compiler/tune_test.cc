@@ -68,7 +68,7 @@ class TuneTest : public testing::Test {
     static const KernelDef wrong = twice_kernel<1>("test_twice_wrong", 9);
     static const KernelDef prepare = twice_kernel<2>("test_twice_prepare", 8);
     static const KernelDef launch = twice_kernel<3>("test_twice_launch", 7);
-    static const KernelDef slow = twice_kernel<4>("test_twice_slow", 6);
+    static const KernelDef slow = twice_kernel<4>("test_twice_slow", 4);
     static const KernelDef honest = twice_kernel<0>("test_twice_honest", 5);
     static const KernelDef steady = twice_kernel<5>("test_twice_steady", 4);
     for (const KernelDef* kernel : {&wrong, &prepare, &launch, &slow, &honest, &steady}) {
