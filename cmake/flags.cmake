@@ -10,6 +10,9 @@ set(host_flags -Wall -Wextra -Wno-missing-field-initializers -fno-math-errno
 target_compile_options(ingot_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX,C>:${host_flags}>"
   # Constexpr host functions (formats, dtype numerics) are used in kernels.
   $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
+# nvcc cannot digest fmt 9's consteval format strings.
+target_compile_definitions(ingot_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1> $<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=>)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # -Wrestrict: GCC 12 reports std::string concatenations that cannot overlap (GCC bug 105651).
   # SIMD pragmas: not with clang 16, whose OpenMP mode refuses to capture structured bindings.

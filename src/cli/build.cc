@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "capi/model_loader.h"
+#include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "cli/contract/profile_flags.h"
 #include "engine/memory.h"
@@ -35,8 +36,8 @@ class Build final : public Command {
   int run() override {
     const Stopwatch watch;
     LoadOptions options;
-    if (!dtype_.empty()) options.build.dtype = parse_element_type(dtype_).dtype;
-    if (!kv_dtype_.empty()) options.build.kv_dtype = parse_element_type(kv_dtype_).dtype;
+    options.build.dtype = parse_float_dtype("dtype", dtype_);
+    options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype_);
     options.tune = !no_tune_;
     options.tokenizer_dir = tokenizer_dir_;
     options.profile = shapes_.profile();

@@ -90,7 +90,7 @@ class Compare final : public Command {
   int run() override {
     if (tokens_ < 1) throw UsageError(fmt::format("--tokens {} is below 1", tokens_));
     LoadOptions load;
-    if (!dtype_.empty()) load.build.dtype = parse_element_type(dtype_).dtype;
+    load.build.dtype = parse_float_dtype("dtype", dtype_);
     load.profile = shapes_.profile();
     device_object_ = open_device(device_);
     const LoadedModel loaded = load_model(model_, load, *device_object_);

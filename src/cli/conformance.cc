@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "capi/golden.h"
+#include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "cli/contract/onnx_case.h"
 
@@ -22,8 +23,8 @@ class Conformance final : public Command {
   int run() override {
     GoldenOptions options;
     options.reference = reference_;
-    options.dtype = parse_element_type(dtype_).dtype;
-    if (!arithmetic_.empty()) options.arithmetic = parse_element_type(arithmetic_).dtype;
+    options.dtype = parse_float_dtype("dtype", dtype_);
+    options.arithmetic = parse_float_dtype("arithmetic", arithmetic_);
     const auto device = open_device(device_);
     bool all = true;
     for (const std::string& directory : directories_) {

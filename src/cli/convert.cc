@@ -21,7 +21,7 @@ class Convert final : public Command {
   int run() override {
     const Stopwatch watch;
     BuildOptions options;
-    if (!dtype_.empty()) options.dtype = parse_element_type(dtype_).dtype;
+    options.dtype = parse_float_dtype("dtype", dtype_);
     const std::string path = resolve_model(model_);
     if (output_.empty()) {
       output_ = std::filesystem::path(path).lexically_normal().stem().string() + ".checkpoint";

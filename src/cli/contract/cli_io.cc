@@ -36,6 +36,38 @@ std::vector<int32_t> parse_ids(const std::string& text) {
   return out;
 }
 
+std::optional<DType> parse_float_dtype(std::string_view flag, const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const std::optional<DType> dtype = parse_dtype(text);
+  for (const DType known : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    if (dtype == known) return dtype;
+  }
+  throw UsageError(
+      fmt::format("--{}: expected float32, bfloat16 or float16, found '{}'", flag, text));
+}
+
+void check_range(std::string_view flag, int64_t value, int64_t least, int64_t most) {
+  if (value >= least && value <= most) return;
+  throw UsageError(fmt::format("--{}: expected {} to {}, found {}", flag, least, most, value));
+}
+
+void check_range(std::string_view flag, double value, double least, double most) {
+  if (value >= least && value <= most) return;
+  throw UsageError(fmt::format("--{}: expected {} to {}, found {}", flag, least, most, value));
+}
+
+std::unique_ptr<Device> open_device_flag(const std::string& name) {
+  try {
+    return open_device(name);
+  } catch (const Error& error) {
+    const bool unknown = error.code() == ErrorCode::kInvalidArgument ||
+                         error.code() == ErrorCode::kNotFound ||
+                         error.code() == ErrorCode::kUnsupported;
+    if (!unknown) throw;
+    throw UsageError(fmt::format("--device: {}", error.what()));
+  }
+}
+
 double per_second(int64_t tokens, double milliseconds) {
   return milliseconds > 0 ? static_cast<double>(tokens) / milliseconds * 1e3 : 0.0;
 }

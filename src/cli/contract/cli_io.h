@@ -2,12 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/dtype.h"
 #include "base/function_ref.h"
 #include "base/json.h"
+#include "tensor/device.h"
 
 namespace ingot {
 
@@ -17,6 +21,14 @@ constexpr const char* kTokenizerSources =
 
 // "1,2,3" as ids; UsageError says which part is not a number.
 std::vector<int32_t> parse_ids(const std::string& text);
+// A type that models compute in, float32, bfloat16 or float16; nullopt for an empty text. UsageError
+// names the flag ("dtype") and lists them.
+std::optional<DType> parse_float_dtype(std::string_view flag, const std::string& text);
+// UsageError naming the flag, its range and the value when it lies outside; NaN does.
+void check_range(std::string_view flag, int64_t value, int64_t least, int64_t most);
+void check_range(std::string_view flag, double value, double least, double most);
+// The device of --device; UsageError when there is none of that name.
+std::unique_ptr<Device> open_device_flag(const std::string& name);
 // Tokens per second; 0 when nothing was timed.
 double per_second(int64_t tokens, double milliseconds);
 // Prints one JSON line on standard output and flushes.

@@ -19,8 +19,8 @@ void ModelFlags::declare(Flags& flags) {
 LoadedModel ModelFlags::load(Device& target) const {
   if (max_seq_len < 0) throw UsageError(fmt::format("--max-seq-len {} is below 0", max_seq_len));
   LoadOptions options;
-  if (!dtype.empty()) options.build.dtype = parse_element_type(dtype).dtype;
-  if (!kv_dtype.empty()) options.build.kv_dtype = parse_element_type(kv_dtype).dtype;
+  options.build.dtype = parse_float_dtype("dtype", dtype);
+  options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype);
   options.tokenizer_dir = tokenizer_dir;
   if (is_onnx_path(model)) {
     fail(ErrorCode::kUnsupported, "cli/model",
