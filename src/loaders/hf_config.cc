@@ -125,8 +125,9 @@ std::optional<DType> read_config_dtype(const Json& config, std::string_view file
   constexpr std::string_view kPrefix = "torch.";
   const std::string_view plain =
       name->starts_with(kPrefix) ? std::string_view(*name).substr(kPrefix.size()) : *name;
-  if (auto dtype = parse_dtype(plain)) return dtype;
-  fail(ErrorCode::kUnsupported, kWhere, "{}: dtype '{}'", file, *name);
+  if (auto dtype = parse_dtype(plain); dtype && is_float(*dtype)) return dtype;
+  fail(ErrorCode::kUnsupported, kWhere,
+       "{}: dtype: expected float32, bfloat16, float16 or float64, found '{}'", file, *name);
 }
 
 GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,

@@ -135,6 +135,7 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
   } else {
     source.kind = ModelSourceKind::kHuggingFace;
     source.architecture = hf_architecture(source.config, source.config_file);
+    read_config_dtype(source.config, source.config_file);  // refuses what no model computes in
     source.weights = weights_file.empty() ? open_safetensors_directory(directory)
                                           : SafetensorsFile::open(weights_file);
   }

@@ -66,6 +66,18 @@ void add_checkpoint(WeightTable& table, const WeightSource& source, const Weight
        shape_text(name.shape));
 }
 
+// Integers and truth values are how quantized models of other programs are kept: computed on as
+// they are they would give nonsense.
+void check_weight_types(const WeightTable& table) {
+  for (const auto& entry : table.entries()) {
+    const ElementType& type = entry->type;
+    if (type.is_block() || is_float(type.dtype)) continue;
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: tensor '{}': expected floating-point or block-quantized weights, found {}",
+         table.origin(), entry->name, type.name());
+  }
+}
+
 }  // namespace
 
 const ModelDef& find_model(std::string_view architecture) {
@@ -106,6 +118,7 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
     }
     row += name.shape.empty() ? 0 : name.shape[0];
   }
+  check_weight_types(*table);
   // Sources hold what they map or copied; keep all of it alive with the table.
   return std::shared_ptr<const WeightSource>(
       table.get(), [table, keep = source.weights](const WeightSource*) mutable {
