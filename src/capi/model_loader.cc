@@ -159,9 +159,12 @@ std::string tokenizer_spec(const ModelSource& source) {
   const TokenizerMaterial& material = source.tokenizer;
   if (material.gguf) return make_tokenizer_spec(vocab_source(*material.gguf));
   if (material.tokenizer_json.empty()) return {};
-  return make_tokenizer_spec(
-      material.tokenizer_json,
-      parse_tokenizer_config(material.tokenizer_config_json, "tokenizer_config.json"));
+  TokenizerConfig config;
+  if (!material.tokenizer_config_json.empty()) {
+    config = parse_tokenizer_config(material.tokenizer_config_json,
+                                    source.path + ": tokenizer_config.json");
+  }
+  return make_tokenizer_spec(material.tokenizer_json, config);
 }
 
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }
