@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "capi/model_loader.h"
@@ -50,9 +51,11 @@ class Build final : public Command {
       const std::string stem = std::filesystem::path(model_).filename().stem().string();
       output_ = (stem.empty() ? "model" : stem) + ".engine";
     }
-    const auto device = open_device(device_);
+    const auto device = open_device_flag(device_);
+    const std::string source = resolve_model(model_);
+    for (const std::string& path : {source, tokenizer_dir_}) check_output(path);
     TimingCache timings = TimingCache::load(timing_cache_path());
-    const auto engine = build_engine(resolve_model(model_), options, device.get(), &timings);
+    const auto engine = build_engine(source, options, device.get(), &timings);
     save_engine(*engine, output_);
     save_timings(timings);
     if (print_plan_) {
@@ -64,6 +67,30 @@ class Build final : public Command {
   }
 
  private:
+  // Writing the engine must not destroy what it is built from: the source, a file in it, or one
+  // beside it (the config.json of a lone .safetensors file).
+  void check_output(const std::string& source) const {
+    namespace fs = std::filesystem;
+    if (is_directory(output_)) {
+      throw UsageError(fmt::format("--output: expected a file, found the folder {}", output_));
+    }
+    // An engine of an earlier build may lie in the folder and be replaced.
+    if (source.empty() || !is_regular_file(output_) || looks_like_container(output_)) return;
+    std::error_code error;
+    std::vector<fs::path> files = {source};
+    const fs::path folder =
+        is_directory(source) ? fs::path(source) : fs::path(source).parent_path();
+    fs::directory_iterator it(folder.empty() ? "." : folder, error);
+    for (; !error && it != fs::directory_iterator(); it.increment(error)) {
+      files.push_back(it->path());
+    }
+    for (const fs::path& file : files) {
+      if (!fs::equivalent(file, output_, error) || error) continue;
+      throw UsageError(
+          fmt::format("--output: {} belongs to the model that is to be built", output_));
+    }
+  }
+
   static void set_limit(LoadOptions& options, const char* name, bool given, int64_t value) {
     if (!given) return;
     if (value < 1) fail(ErrorCode::kInvalidArgument, "cli/build", "{} {} is below 1", name, value);
