@@ -52,7 +52,7 @@ class Bench final : public Command {
         repeat_ < 1) {
       throw UsageError("lengths, batch and repeat must be at least 1, decode-tokens at least 2");
     }
-    device_ = open_device(model_.device);
+    device_ = open_device_flag(model_.device);
     const LoadedModel loaded = model_.load(*device_);
     assets_ = engine_text_assets(*loaded.engine, model_.model);
     check_lengths(engine_context(*loaded.engine));

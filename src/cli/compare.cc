@@ -92,7 +92,7 @@ class Compare final : public Command {
     LoadOptions load;
     load.build.dtype = parse_float_dtype("dtype", dtype_);
     load.profile = shapes_.profile();
-    device_object_ = open_device(device_);
+    device_object_ = open_device_flag(device_);
     const LoadedModel loaded = load_model(model_, load, *device_object_);
     const Plan& plan = loaded.engine->plan;
     if (tolerance_ == 0) tolerance_ = default_tolerance(plan);

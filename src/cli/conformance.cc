@@ -25,7 +25,7 @@ class Conformance final : public Command {
     options.reference = reference_;
     options.dtype = parse_float_dtype("dtype", dtype_);
     options.arithmetic = parse_float_dtype("arithmetic", arithmetic_);
-    const auto device = open_device(device_);
+    const auto device = open_device_flag(device_);
     bool all = true;
     for (const std::string& directory : directories_) {
       if (is_onnx_case(directory)) {

@@ -29,7 +29,7 @@ class Run final : public Command {
       check_utf8(prompt_, "prompt");
     }
     const Stopwatch watch;
-    const auto device = open_device(model_.device);
+    const auto device = open_device_flag(model_.device);
     const LoadedModel loaded = model_.load(*device);
     const TextAssets assets = engine_text_assets(*loaded.engine, model_.model);
     GenerateInput input;
@@ -40,9 +40,7 @@ class Run final : public Command {
     TextSession session(loaded.engine, *device, session_options(*loaded.engine, input));
     const double load_ms = watch.ms();
     const Generation generation = session.generate(input, [&](std::string_view text) {
-      if (json) return;
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
+      if (!json) write_output(text);
     });
     report(input, generation, load_ms);
     return 0;
@@ -100,8 +98,7 @@ class Run final : public Command {
         std::printf("%s%d", i ? "," : "", generation.token_ids[i]);
       }
     }
-    std::printf("\n");
-    std::fflush(stdout);
+    write_output("\n");
     std::fprintf(stderr,
                  "prompt %ld tokens, %.1f tok/s; answer %ld tokens, %.1f tok/s; first token after "
                  "%.2f s (%s)\n",

@@ -277,6 +277,93 @@ def check_dtypes(bad):
     bad.checks.check(not os.path.exists(target), "a wrong dtype writes nothing")
 
 
+def rewrite_safetensors(folder, change):
+    """Hands the header of the folder's weights to `change` and writes what it made of it."""
+    path = os.path.join(folder, "model.safetensors")
+    with open(path, "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+        data = file.read()
+    change(header)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
+
+
+def check_weight_types(bad):
+    """Weights of integers or truth values are no plain numbers; nor is every text a dtype."""
+    name = "model.layers.0.self_attn.q_proj.weight"
+    for dtype, size, found in (("I8", 1, "int8"), ("U8", 1, "uint8"), ("I32", 4, "int32"),
+                               ("I64", 8, "int64"), ("BOOL", 1, "bool")):
+        folder = bad.model_with(f"weights-{dtype}")
+
+        def change(header, dtype=dtype, size=size):
+            entry = header[name]
+            begin, end = entry["data_offsets"]
+            last = max(e["data_offsets"][1] for k, e in header.items() if k != "__metadata__")
+            count = entry["shape"][0] * entry["shape"][1] * size
+            entry.update(dtype=dtype, data_offsets=[last, last + count])
+            header["filler"] = {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
+
+        rewrite_safetensors(folder, change)
+        with open(os.path.join(folder, "model.safetensors"), "ab") as file:
+            file.write(bytes(1 << 20))
+        shrink_to_data(folder)
+        for command in (["run", folder, *IDS], ["build", folder, "--output", bad.path("w.engine")]):
+            bad.refused(f"{command[0]} of {dtype} weights", *command,
+                        names=["model.safetensors", name, "expected", found])
+    bad.checks.check(not os.path.exists(bad.path("w.engine")), "integer weights write no engine")
+    for value in ("abc", 5, "int8"):
+        for key in ("torch_dtype", "dtype"):
+            folder = bad.model_with(f"{key}-{value}", **{key: value})
+            bad.refused(f"{key} {value!r}", "run", folder, *IDS, names=["config.json", "dtype"])
+
+
+def shrink_to_data(folder):
+    """Cuts what lies behind the last tensor."""
+    path = os.path.join(folder, "model.safetensors")
+    with open(path, "rb") as file:
+        size, = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(size))
+    last = max(e["data_offsets"][1] for k, e in header.items() if k != "__metadata__")
+    os.truncate(path, 8 + size + last)
+
+
+def check_own_source(bad):
+    """A build does not write over what it reads."""
+    gguf = bad.copy(real_model(), "own.gguf")
+    os.link(gguf, bad.path("twin.gguf"))
+    folder = bad.model_with("own")
+    weights = os.path.join(folder, "model.safetensors")
+    for model, output in ((gguf, gguf), (gguf, bad.path("twin.gguf")), (folder, weights),
+                          (folder, os.path.join(folder, "config.json")), (folder, folder),
+                          (weights, os.path.join(folder, "config.json"))):
+        size = os.path.getsize(output)
+        bad.refused(f"build of {model} into {output}", "build", model, "--output", output, code=2,
+                    names=["--output", output])
+        bad.checks.equal(os.path.getsize(output), size, f"{output} is as it was")
+    engine = os.path.join(folder, "small.engine")
+    for _ in range(2):  # an engine in the model's folder may be replaced
+        ingot_json("build", folder, "--output", engine, env=bad.env)
+
+
+def check_lost_output(bad):
+    """What cannot be printed fails: a full disk, a pipe without reader, a closed stream."""
+    for what, command in {"run": ["run", CASE, *IDS], "run --json": ["run", CASE, *IDS, "--json"],
+                          "knobs": ["knobs"], "version": ["version", "--json"], "help": ["--help"],
+                          "inspect": ["inspect", CASE]}.items():
+        for where in (">/dev/full", ">&-", "| true"):
+            script = f'"$0" "$@" {where}; exit ${{PIPESTATUS[0]}}'
+            if where == "| true":
+                script = f'(sleep 1; exec "$0" "$@") {where}; exit ${{PIPESTATUS[0]}}'
+            done = subprocess.run(["bash", "-c", script, BINARY, *command], capture_output=True,
+                                  check=False, env={**os.environ, **bad.env})
+            bad.checks.equal(done.returncode, 1, f"{what} {where}: exit code")
+            bad.checks.check(b"standard output" in done.stderr,
+                             f"{what} {where}: says so: {done.stderr[:300]!r}")
+
+
 def check_no_debris(bad):
     """A build that runs out of disk (a 64 KB limit on file size stands in) leaves no file."""
     target = bad.path("debris")
@@ -295,6 +382,9 @@ def main():
         bad = BadInput(checks, folder)
         check_usage(bad)
         check_dtypes(bad)
+        check_weight_types(bad)
+        check_own_source(bad)
+        check_lost_output(bad)
         check_engines(bad)
         check_models(bad)
         check_safetensors_flips(bad)

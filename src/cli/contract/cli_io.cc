@@ -72,11 +72,18 @@ double per_second(int64_t tokens, double milliseconds) {
   return milliseconds > 0 ? static_cast<double>(tokens) / milliseconds * 1e3 : 0.0;
 }
 
+void write_output(std::string_view text) {
+  errno = 0;
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return;
+  fail(ErrorCode::kIo, "cli", "standard output: {}",
+       errno != 0 ? std::strerror(errno) : "cannot be written");
+}
+
 void print_json(const Json& line) {
   // Paths may be no UTF-8; they must not keep a result from being printed.
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
-  std::printf("%s\n", text.c_str());
-  std::fflush(stdout);
+  write_output(text + "\n");
 }
 
 std::string read_standard_input() {
@@ -103,7 +110,7 @@ void map_json_lines(std::string_view command,
     const std::string where = fmt::format("standard input, line {}", number);
     std::printf("%s\n", f(parse_json(line, command, where), where).dump().c_str());
   }
-  std::fflush(stdout);
+  write_output("");
 }
 
 }  // namespace ingot

@@ -21,8 +21,8 @@ constexpr const char* kTokenizerSources =
 
 // "1,2,3" as ids; UsageError says which part is not a number.
 std::vector<int32_t> parse_ids(const std::string& text);
-// A type that models compute in, float32, bfloat16 or float16; nullopt for an empty text. UsageError
-// names the flag ("dtype") and lists them.
+// A type that models compute in, float32, bfloat16 or float16; nullopt for an empty text.
+// UsageError names the flag ("dtype") and lists them.
 std::optional<DType> parse_float_dtype(std::string_view flag, const std::string& text);
 // UsageError naming the flag, its range and the value when it lies outside; NaN does.
 void check_range(std::string_view flag, int64_t value, int64_t least, int64_t most);
@@ -31,6 +31,8 @@ void check_range(std::string_view flag, double value, double least, double most)
 std::unique_ptr<Device> open_device_flag(const std::string& name);
 // Tokens per second; 0 when nothing was timed.
 double per_second(int64_t tokens, double milliseconds);
+// Writes to standard output and flushes; Error{kIo} when that fails (a full disk, a closed pipe).
+void write_output(std::string_view text);
 // Prints one JSON line on standard output and flushes.
 void print_json(const Json& line);
 // All of standard input, without its last line break.

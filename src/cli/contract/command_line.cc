@@ -1,7 +1,12 @@
 // The one file that knows CLI11.
+#include <fcntl.h>
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <cctype>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -104,6 +109,7 @@ Parsed declare(CLI::App& app, const CommandDef& def, GlobalFlags& global) {
 }
 
 void apply(const GlobalFlags& global) {
+  init_log();
   set_progress_style(global.progress == "json"   ? ProgressStyle::kJson
                      : global.progress == "none" ? ProgressStyle::kNone
                                                  : ProgressStyle::kBar);
@@ -111,33 +117,40 @@ void apply(const GlobalFlags& global) {
   for (const std::string& path : global.plugins) load_plugin(path);
 }
 
-// Errors are one line, whatever the message quotes from a file.
-std::string one_line(std::string text) {
-  for (char& c : text) {
-    if (c == '\n' || c == '\r') c = ' ';
+// Errors are one line, whatever the message quotes from a file. Allocates nothing: memory may be
+// what ran out.
+void print_error(const char* kind, const char* what) {
+  char line[1024];
+  std::fprintf(stderr, "error: %s", kind);
+  while (*what) {
+    size_t count = 0;
+    for (; *what && count + 1 < sizeof line; ++what) {
+      line[count++] = *what == '\n' || *what == '\r' ? ' ' : *what;
+    }
+    line[count] = 0;
+    std::fputs(line, stderr);
   }
-  return text;
+  std::fputs("\n", stderr);
 }
 
-int run_guarded(Command& command) {
-  try {
-    return command.run();
-  } catch (const UsageError& error) {
-    std::fprintf(stderr, "error: %s\n", one_line(error.what()).c_str());
-    return kWrongUsage;
-  } catch (const Error& error) {
-    std::fprintf(stderr, "error: %s\n", one_line(error.what()).c_str());
-  } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory\n");
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: [internal] %s\n", one_line(error.what()).c_str());
+// A file that the process opens must not take the place of a standard stream that its starter
+// closed; what such a stream stands for here refuses to be read or written.
+void occupy_standard_streams() {
+  for (int fd = 0; fd < 3; ++fd) {
+    if (::fcntl(fd, F_GETFD) >= 0) continue;
+    [[maybe_unused]] const int null = ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
   }
-  return kFailed;
 }
 
-}  // namespace
+// What was printed has arrived, or an error line says that it has not.
+bool flush_standard_output() {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return true;
+  print_error("standard output: ", errno != 0 ? std::strerror(errno) : "cannot be written");
+  return false;
+}
 
-int run_command_line(int argc, char** argv) {
+int run_parsed(int argc, char** argv) {
   CLI::App app("Ingot compiles a trained model once and runs it at the limit of the hardware.",
                "ingot");
   app.require_subcommand(1);
@@ -147,21 +160,38 @@ int run_command_line(int argc, char** argv) {
   for (const CommandDef* def : cli_command_list()) all.push_back(declare(app, *def, global));
   try {
     app.parse(argc, argv);
-    init_log();
-    for (Parsed& parsed : all) {
-      if (!parsed.app->parsed()) continue;
-      parsed.flags->finish();
-      apply(global);
-      return run_guarded(*parsed.command);
-    }
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? kDone : kWrongUsage;
-  } catch (const Error& error) {
-    std::fprintf(stderr, "error: %s\n", one_line(error.what()).c_str());
-    return kFailed;
+  }
+  for (Parsed& parsed : all) {
+    if (!parsed.app->parsed()) continue;
+    parsed.flags->finish();
+    apply(global);
+    return parsed.command->run();
   }
   return kWrongUsage;
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  occupy_standard_streams();
+  ::signal(SIGPIPE, SIG_IGN);  // a reader that left is an error line
+  try {
+    const int code = run_parsed(argc, argv);
+    return code == kDone && !flush_standard_output() ? kFailed : code;
+  } catch (const UsageError& error) {
+    print_error("", error.what());
+    return kWrongUsage;
+  } catch (const Error& error) {
+    print_error("", error.what());
+  } catch (const std::bad_alloc&) {
+    print_error("", "out of memory");
+  } catch (const std::exception& error) {
+    print_error("[internal] ", error.what());
+  }
+  return kFailed;
 }
 
 }  // namespace ingot
