@@ -4,12 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
 #include "base/error.h"
+#include "base/temporary.h"
 
 namespace ingot {
 namespace {
@@ -67,17 +67,16 @@ bool is_directory(const std::string& path) {
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
-  static std::atomic<int> counter{0};
-  temporary_ = fmt::format("{}.tmp-{}-{}", path_, ::getpid(), counter++);
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (fd_ < 0) {
-    fail(ErrorCode::kIo, "base/file", "{}: creating: {}", temporary_, std::strerror(errno));
-  }
+  TemporaryEntry entry = create_temporary(path_, false);
+  temporary_ = std::move(entry.path);
+  fd_ = entry.fd;
 }
 
 AtomicFile::~AtomicFile() {
   if (fd_ >= 0) ::close(fd_);
-  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  if (temporary_.empty()) return;
+  ::unlink(temporary_.c_str());
+  forget_temporary(temporary_);
 }
 
 void AtomicFile::write(std::span<const std::byte> bytes) {
@@ -104,6 +103,7 @@ void AtomicFile::commit() {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     fail(ErrorCode::kIo, "base/file", "{}: renaming: {}", path_, std::strerror(errno));
   }
+  forget_temporary(temporary_);
   temporary_.clear();
   const size_t slash = path_.rfind('/');
   const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);

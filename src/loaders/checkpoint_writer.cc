@@ -2,13 +2,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
 #include <unordered_map>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/temporary.h"
 #include "loaders/checkpoint.h"
 #include "loaders/gguf_writer.h"
 #include "loaders/safetensors.h"
@@ -145,17 +145,18 @@ void write_companions(const fs::path& directory, const ModelSource& model) {
 class TemporaryDirectory {
  public:
   explicit TemporaryDirectory(const fs::path& target) : target_(target) {
-    static std::atomic<int> counter{0};
-    path_ = target_;
-    path_ += fmt::format(".tmp-{}-{}", ::getpid(), counter++);
     std::error_code error;
     if (!target_.parent_path().empty()) fs::create_directories(target_.parent_path(), error);
-    if (!error) fs::create_directory(path_, error);
-    if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", path_.string(), error.message());
+    if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", target_.string(), error.message());
+    TemporaryEntry entry = create_temporary(target_.string(), true);
+    path_ = std::move(entry.path);
+    fd_ = entry.fd;
   }
   ~TemporaryDirectory() {
     std::error_code ignored;
     if (!done_) fs::remove_all(path_, ignored);
+    if (!done_) forget_temporary(path_.string());
+    ::close(fd_);
   }
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
@@ -166,6 +167,7 @@ class TemporaryDirectory {
     fs::rename(path_, target_, error);
     if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", target_.string(), error.message());
     done_ = true;
+    forget_temporary(path_.string());
     const fs::path parent = target_.parent_path().empty() ? "." : target_.parent_path();
     const int fd = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
@@ -177,6 +179,7 @@ class TemporaryDirectory {
  private:
   fs::path target_;
   fs::path path_;
+  int fd_ = -1;  // holds the folder's lock
   bool done_ = false;
 };
 

@@ -6,9 +6,11 @@ import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
+import time
 
 from cli_harness import BINARY, DATA, Checks, ingot, ingot_json, one_error_line, real_model
 
@@ -368,12 +370,47 @@ def check_no_debris(bad):
     """A build that runs out of disk (a 64 KB limit on file size stands in) leaves no file."""
     target = bad.path("debris")
     os.mkdir(target)
-    script = 'trap "" XFSZ; ulimit -f 64; exec "$0" build "$1" --output "$2/a.engine"'
+    script = 'ulimit -f 64; exec "$0" build "$1" --output "$2/a.engine"'
     done = subprocess.run(["bash", "-c", script, BINARY, CASE, target], capture_output=True,
                           check=False, env={**os.environ, **bad.env})
     bad.checks.equal(done.returncode, 1, "disk full during build: exit code")
     bad.checks.check(b"a.engine" in done.stderr, f"disk full: names the file: {done.stderr!r}")
     bad.checks.equal(os.listdir(target), [], "disk full: no half-written file")
+
+
+def check_interrupted(bad):
+    """Signals remove what is half-written; what a killed process left goes with the next write."""
+    target = bad.path("interrupted")
+    os.mkdir(target)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for name, output, command in (("engine", "a.engine", "build"), ("checkpoint", "c", "convert")):
+        output = os.path.join(target, output)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([BINARY, command, real_model(), "--output", output],
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                       env={**os.environ, **bad.env})
+            while process.poll() is None and not os.listdir(target):
+                time.sleep(0.001)
+            process.send_signal(number)
+            process.wait()
+            what = f"{command}, {number.name}"
+            bad.checks.check(process.returncode in (-number, 0), f"{what}: ends by it")
+            left = [entry for entry in os.listdir(target) if ".tmp-" in entry]
+            bad.checks.equal(left, [], f"{what}: nothing half-written stays")
+            shutil.rmtree(target)
+            os.mkdir(target)
+        stale = f"{output}.tmp-{ended.pid}-0"
+        living = f"{output}.tmp-{os.getpid()}-0"
+        for path in (stale, living):
+            with open(path, "w", encoding="utf-8"):
+                pass
+        ingot_json(command, CASE, "--output", output, env=bad.env)
+        bad.checks.equal(sorted(os.listdir(target)),
+                         sorted(map(os.path.basename, (output, living))),
+                         f"{name}: leftovers of dead processes go, those of living ones stay")
+        shutil.rmtree(target)
+        os.mkdir(target)
 
 
 def main():
@@ -391,6 +428,7 @@ def main():
         check_gguf_flips(bad)
         check_prompts(bad)
         check_no_debris(bad)
+        check_interrupted(bad)
     checks.finish()
 
 

@@ -13,6 +13,7 @@
 #include "base/knobs.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/temporary.h"
 #include "capi/plugin.h"
 #include "cli/contract/command.h"
 
@@ -177,6 +178,7 @@ int run_parsed(int argc, char** argv) {
 
 int run_command_line(int argc, char** argv) {
   occupy_standard_streams();
+  remove_temporaries_on_signals();
   ::signal(SIGPIPE, SIG_IGN);  // a reader that left is an error line
   try {
     const int code = run_parsed(argc, argv);
