@@ -9,8 +9,7 @@ set(host_flags -Wall -Wextra -Wno-missing-field-initializers -fno-math-errno
   -fstack-protector-strong)
 target_compile_options(ingot_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX,C>:${host_flags}>"
   # Constexpr host functions (formats, dtype numerics) are used in kernels.
-  # CMake 3.25 does not know that nvcc has C++20.
-  "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr>")
+  $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr>)
 # nvcc cannot digest fmt 9's consteval format strings.
 target_compile_definitions(ingot_flags INTERFACE
   $<$<COMPILE_LANGUAGE:CUDA>:FMT_USE_CONSTEXPR=1> $<$<COMPILE_LANGUAGE:CUDA>:FMT_CONSTEVAL=>)
