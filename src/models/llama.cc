@@ -2,7 +2,7 @@
 
 namespace ingot {
 namespace model_llama {
-constexpr LlamaVariant kVariant = {.gguf_prefix = "llama"};
+constexpr LlamaVariant kVariant = {.gguf_prefix = "llama", .has_window = false};
 }  // namespace model_llama
 
 // Llama 1 to 3 (Touvron et al., 2023; grouped queries and llama3 rope scaling), SmolLM2.

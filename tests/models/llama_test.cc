@@ -44,12 +44,54 @@ TEST(LlamaTest, ConfigFaultsAreNamed) {
         {"config.json", "'num_key_value_heads'", "expected a divisor of", "found 3"}},
        {"hidden_act", "swish2", unsupported, {"config.json", "'hidden_act'", "silu", "swish2"}},
        {"rope_scaling", Json{{"rope_type", "spiral"}, {"factor", 2.0}}, unsupported, {"spiral"}},
+       {"rope_scaling",
+        Json{{"rope_type", "yarn"}, {"factor", 2.0}},
+        unsupported,
+        {"config.json", "rope_scaling", "yarn"}},
+       {"partial_rotary_factor", 0.5, unsupported, {"config.json", "partial_rotary_factor", "0.5"}},
+       {"rms_norm_eps", 0.0, corrupt, {"config.json", "'rms_norm_eps'", "found 0"}},
+       {"rms_norm_eps", -1e-5, corrupt, {"config.json", "'rms_norm_eps'"}},
+       {"rms_norm_eps", 1.0, corrupt, {"config.json", "'rms_norm_eps'", "found 1"}},
+       {"torch_dtype", "abc", unsupported, {"config.json", "dtype", "abc"}},
        {"intermediate_size", 300, corrupt, {"model.safetensors", "mlp", "300"}},
        {"num_hidden_layers", 1000, ErrorCode::kNotFound, {"model.safetensors", "model.layers."}},
        {"architectures",
         Json{"NoSuchForCausalLM"},
         unsupported,
-        {"NoSuchForCausalLM", "LlamaForCausalLM"}}});
+        {"config.json", "NoSuchForCausalLM", "LlamaForCausalLM"}}});
+}
+
+// Hugging Face's Llama has no windows; a config that names one runs without.
+TEST(LlamaTest, SlidingWindowIsMistralsAlone) {
+  ModelSource source = open_model_source(golden_path("llama-mha"));
+  source.config["sliding_window"] = 16;
+  EXPECT_EQ(find_model("llama").parse_config(source)["sliding_window"], 0);
+  EXPECT_EQ(find_model("mistral").parse_config(source)["sliding_window"], 16);
+}
+
+// A checkpoint names its position embedding and its quantization; others are refused by name.
+TEST(LlamaTest, CheckpointsAskForNoMoreThanIsThere) {
+  ModelSource source = open_model_source(golden_path("llama-mha"));
+  Json checkpoint = {{"position_embedding_type", "rope_gpt_neox"}};
+  for (const char* key : {"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads",
+                          "num_key_value_heads", "intermediate_size"}) {
+    checkpoint[key] = source.config[key];
+  }
+  source.kind = ModelSourceKind::kCheckpoint;
+  const auto parse = [&](const Json& config) {
+    source.config = config;
+    return find_model("llama").parse_config(source);
+  };
+  EXPECT_GT(parse(checkpoint)["max_position_embeddings"].get<int64_t>(), 0);
+  Json learned = checkpoint;
+  learned["position_embedding_type"] = "learned_absolute";
+  expect_error([&] { parse(learned); }, ErrorCode::kUnsupported,
+               {"position_embedding_type", "learned_absolute"});
+  for (const char* key : {"quant_algo", "kv_cache_quant_algo"}) {
+    Json quantized = checkpoint;
+    quantized["quantization"] = {{key, "FP8"}};
+    expect_error([&] { parse(quantized); }, ErrorCode::kUnsupported, {key, "FP8"});
+  }
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 #include "models/contract/llama_family.h"
 
+#include <algorithm>
+#include <array>
+
+#include "base/log.h"
 #include "models/contract/convert_dtype.h"
 
 namespace ingot {
@@ -71,13 +75,46 @@ int64_t sliding_window(const Json& config, const LlamaVariant& variant, const st
   return used && first == 0 ? window : 0;
 }
 
+// What a checkpoint may ask for and this family cannot do.
+void check_checkpoint(const Json& config, const std::string& file) {
+  const auto positions = json_get<std::string>(config, "position_embedding_type", "", kWhere, file);
+  if (positions != "rope_gpt_neox") {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: 'position_embedding_type': expected rope_gpt_neox, found '{}'", file, positions);
+  }
+  const auto quantization = config.find("quantization");
+  if (quantization == config.end()) return;
+  for (const char* key : {"quant_algo", "kv_cache_quant_algo"}) {
+    const auto algorithm = json_get<std::string>(*quantization, key, "", kWhere, file);
+    if (algorithm.empty()) continue;
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: 'quantization': '{}': expected null, found '{}', which is not supported yet", file,
+         key, algorithm);
+  }
+}
+
+// Layers that the weights hold and the config does not count are legal, and most often a mistake.
+void warn_of_unused_layers(const ModelSource& source, int64_t layers, const std::string& file) {
+  if (source.kind != ModelSourceKind::kHuggingFace || !source.weights) return;
+  if (!source.weights->contains(fmt::format("model.layers.{}.input_layernorm.weight", layers))) {
+    return;
+  }
+  spdlog::warn("{}: 'num_hidden_layers' is {}; the weights hold more layers, which are unused",
+               file, layers);
+}
+
 }  // namespace
 
 Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) {
   const std::string& file = source.config_file.empty() ? source.path : source.config_file;
   Json raw = source.config;
   if (source.gguf) raw = config_from_gguf(*source.gguf, variant);
-  if (source.kind == ModelSourceKind::kCheckpoint) raw = hf_config_from_checkpoint(source.config);
+  if (source.kind == ModelSourceKind::kCheckpoint) {
+    check_checkpoint(source.config, file);
+    raw = hf_config_from_checkpoint(source.config);
+    // Null in a checkpoint means no limit of its own: what Hugging Face's configs fall back to.
+    if (!raw.contains("max_position_embeddings")) raw["max_position_embeddings"] = 2048;
+  }
 
   Json config;
   const int64_t hidden = config["hidden_size"] = positive(raw, "hidden_size", file);
@@ -100,6 +137,10 @@ Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) 
   }
   config["head_dim"] = head_dim;
   const auto epsilon = json_get<double>(raw, "rms_norm_eps", 1e-6, kWhere, file);
+  if (!(epsilon > 0 && epsilon < 1)) {
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: 'rms_norm_eps': expected a number between 0 and 1, found {}", file, epsilon);
+  }
   config["rms_norm_eps"] = epsilon;
   config["tie_word_embeddings"] = json_get<bool>(raw, "tie_word_embeddings", false, kWhere, file);
   config["attention_bias"] =
@@ -110,11 +151,22 @@ Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) 
     fail(ErrorCode::kUnsupported, kWhere, "{}: 'hidden_act': expected silu, found '{}'", file, act);
   }
   config["hidden_act"] = act;
-  config["sliding_window"] = sliding_window(raw, variant, file);
+  const bool ignored = source.kind == ModelSourceKind::kHuggingFace && !variant.has_window;
+  config["sliding_window"] = ignored ? 0 : sliding_window(raw, variant, file);
   if (source.kind == ModelSourceKind::kCheckpoint) {
     config["sliding_window"] = json_get<int64_t>(raw, "sliding_window", 0, kWhere, file);
   }
+  warn_of_unused_layers(source, config["num_hidden_layers"].get<int64_t>(), file);
   const RopeConfig rope = read_rope_config(raw, file);
+  constexpr std::array<std::string_view, 3> kRopeTypes = {"default", "linear", "llama3"};
+  if (std::find(kRopeTypes.begin(), kRopeTypes.end(), rope.type) == kRopeTypes.end()) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: rope_scaling: expected type default, linear or llama3, found '{}'", file, rope.type);
+  }
+  if (rope.partial_rotary_factor != 1.0) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: 'partial_rotary_factor': expected 1, found {}", file,
+         rope.partial_rotary_factor);
+  }
   config["rope_theta"] = rope.theta;
   if (rope.type != "default") {
     config["rope_scaling"] = {{"rope_type", rope.type},

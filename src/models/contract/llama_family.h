@@ -10,6 +10,7 @@ struct LlamaVariant {
   std::string_view gguf_prefix;    // metadata prefix: "llama", "qwen2"
   bool qkv_bias = false;           // biases on q, k and v unless the config says otherwise
   bool gguf_permuted = true;       // GGUF reorders q and k rows
+  bool has_window = true;          // knows sliding_window; Hugging Face's Llama ignores it
   bool window_needs_flag = false;  // sliding_window counts only with use_sliding_window
 };
 

@@ -78,6 +78,16 @@ void check_weight_types(const WeightTable& table) {
   }
 }
 
+// find_model() that names the file.
+const ModelDef& model_of(const ModelSource& source) {
+  try {
+    return find_model(source.architecture);
+  } catch (const Error& error) {
+    fail(error.code(), kWhere, "{}: {}",
+         source.config_file.empty() ? source.path : source.config_file, error.what());
+  }
+}
+
 }  // namespace
 
 const ModelDef& find_model(std::string_view architecture) {
@@ -128,7 +138,7 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
 }
 
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options) {
-  const ModelDef& model = find_model(source.architecture);
+  const ModelDef& model = model_of(source);
   const Json config = model.parse_config(source);
   std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
   if (options.dtype) weights = convert_weights(weights, *options.dtype);
@@ -142,7 +152,7 @@ std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions
 
 void convert_model(const ModelSource& source, const BuildOptions& options,
                    const std::string& directory) {
-  const ModelDef& model = find_model(source.architecture);
+  const ModelDef& model = model_of(source);
   const Json config = model.parse_config(source);
   std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
   if (options.dtype) weights = convert_weights(weights, *options.dtype);
