@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <limits>
 
 #include "capi/text_assets.h"
 #include "cli/contract/cli_io.h"
@@ -21,7 +22,7 @@ class Detokenize final : public Command {
     const auto tokenizer = open_tokenizer(source_);
     if (jsonl_) return run_lines(*tokenizer);
     if (ids_.empty()) ids_ = read_standard_input();
-    const std::string text = tokenizer->decode(parse_ids(ids_), !special_);
+    const std::string text = tokenizer->decode(parse_ids(ids_, "ids"), !special_);
     if (json) {
       print_json({{"text", text}});
     } else {
@@ -36,9 +37,9 @@ class Detokenize final : public Command {
       const auto wide = json_require<std::vector<int64_t>>(entry, "ids", "cli/detokenize", where);
       std::vector<int32_t> ids;
       for (int64_t id : wide) {
-        if (id < 0 || id >= tokenizer.vocab_size()) {
+        if (id < 0 || id > std::numeric_limits<int32_t>::max()) {
           fail(ErrorCode::kInvalidArgument, "cli/detokenize", "{}: id {}: expected 0 to {}", where,
-               id, tokenizer.vocab_size() - 1);
+               id, std::numeric_limits<int32_t>::max());
         }
         ids.push_back(static_cast<int32_t>(id));
       }

@@ -10,6 +10,8 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizeOptions& op
       drop_spaces_(options.at_text_start ? tokenizer.leading_spaces_dropped() : 0) {}
 
 std::string Detokenizer::push(int32_t id) {
+  // Models pad their vocabulary: an id beyond the tokenizer's prints nothing, as in Hugging Face's.
+  if (id >= tokenizer_.vocab_size()) return "";
   const TokenKind kind = tokenizer_.kind(id);
   if (options_.skip_special && kind == TokenKind::kControl) return "";
   std::string_view bytes = tokenizer_.token_bytes(id);

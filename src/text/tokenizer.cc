@@ -171,6 +171,7 @@ std::vector<int32_t> Tokenizer::encode_mixed(std::string_view text,
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
   std::string out;
   for (const int32_t id : ids) {
+    if (id >= vocab_size()) continue;  // of a padded vocabulary
     if (skip_special && is_control(id)) continue;
     out += token_bytes(id);
   }
