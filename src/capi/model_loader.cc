@@ -91,15 +91,20 @@ CompileOptions compile_options(const LoadOptions& options, Device* device, Timin
 
 std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadOptions& options,
                                           Device* device, TimingCache* timings) {
-  auto graph = build_model(source, options.build);
-  auto engine = compile(*graph, compile_options(options, device, timings));
   const ModelSource* texts = &source;
   ModelSource other;
   if (!options.tokenizer_dir.empty()) {
     other = open_model_source(options.tokenizer_dir);
     texts = &other;
   }
-  if (std::string spec = tokenizer_spec(*texts); !spec.empty()) engine->extras["tokenizer"] = spec;
+  const std::string spec = tokenizer_spec(*texts);
+  if (spec.empty() && texts == &other) {
+    fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none",
+         options.tokenizer_dir);
+  }
+  auto graph = build_model(source, options.build);
+  auto engine = compile(*graph, compile_options(options, device, timings));
+  if (!spec.empty()) engine->extras["tokenizer"] = spec;
   if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
   engine->extras["generation"] = generation_json(*texts).dump();
   engine->extras["source"] = source.identity;
@@ -179,8 +184,12 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
   LoadedModel out;
   const std::string path = resolve_model(model);
   if (is_regular_file(path) && looks_like_container(path)) {
-    if (options.build.dtype) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "{}: --dtype cannot change a built engine", path);
+    const char* flag = options.build.dtype              ? "--dtype"
+                       : options.build.kv_dtype         ? "--kv-dtype"
+                       : !options.tokenizer_dir.empty() ? "--tokenizer-dir"
+                                                        : nullptr;
+    if (flag) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "{}: {} cannot change a built engine", path, flag);
     }
     if (!options.profile.empty()) {
       fail(ErrorCode::kInvalidArgument, kWhere, "{}: a built engine has its shape profile", path);

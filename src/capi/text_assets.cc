@@ -1,5 +1,7 @@
 #include "capi/text_assets.h"
 
+#include <limits>
+
 #include "base/byte_reader.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -62,7 +64,13 @@ const ChatTemplate& TextAssets::require_template() const {
 
 std::vector<int32_t> TextAssets::end_ids() const {
   std::vector<int32_t> out;
-  for (int64_t id : generation.eos_ids) out.push_back(static_cast<int32_t>(id));
+  for (int64_t id : generation.eos_ids) {
+    if (id < 0 || id > std::numeric_limits<int32_t>::max()) {
+      fail(ErrorCode::kCorrupt, kWhere, "{}: 'eos_token_id': expected 0 to {}, found {}", name,
+           std::numeric_limits<int32_t>::max(), id);
+    }
+    out.push_back(static_cast<int32_t>(id));
+  }
   if (out.empty() && tokenizer && tokenizer->eos_id() >= 0) out.push_back(tokenizer->eos_id());
   return out;
 }
@@ -103,6 +111,12 @@ std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
     return Tokenizer::load(file->section("extra.tokenizer"), path);
   }
   if (starts_like_gguf(path)) return Tokenizer::load(std::string_view(source_spec(path)), path);
+  for (const auto& [ending, format] :
+       {std::pair(".model", "SentencePiece"), std::pair(".tiktoken", "tiktoken")}) {
+    if (!path.ends_with(ending)) continue;
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: {} files ({}) are not supported; expected a tokenizer.json", path, format, ending);
+  }
   if (path.ends_with(".json")) return Tokenizer::load(std::string_view(read_file(path)), path);
   fail(ErrorCode::kUnsupported, kWhere,
        "{}: expected an engine, a GGUF file, a tokenizer.json or a model directory", path);
