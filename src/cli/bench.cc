@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -52,6 +53,14 @@ class Bench final : public Command {
         repeat_ < 1) {
       throw UsageError("lengths, batch and repeat must be at least 1, decode-tokens at least 2");
     }
+    for (const auto& [flag, value] :
+         {std::pair("prompt-tokens", prompt_tokens_), std::pair("decode-prompt", decode_prompt_),
+          std::pair("decode-tokens", decode_tokens_)}) {
+      check_range(flag, value, 1, kMostSequence);
+    }
+    check_range("batch", batch_, 1, 1 << 16);
+    check_range("repeat", repeat_, 1, 1 << 20);
+    check_range("seed", seed_, 0, std::numeric_limits<int64_t>::max());
     device_ = open_device_flag(model_.device);
     const LoadedModel loaded = model_.load(*device_);
     assets_ = engine_text_assets(*loaded.engine, model_.model);

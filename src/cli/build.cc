@@ -42,6 +42,9 @@ class Build final : public Command {
     options.tune = !no_tune_;
     options.tokenizer_dir = tokenizer_dir_;
     options.profile = shapes_.profile();
+    check_range("max-batch-size", batch_, 1, 1 << 16);
+    check_range("max-num-tokens", tokens_, 1, 1 << 20);
+    if (has_seq_) check_range("max-seq-len", seq_, 1, kMostSequence);
     set_limit(options, "batch", has_batch_, batch_);
     set_limit(options, "logit_rows", has_batch_, batch_);
     set_limit(options, "tokens", has_tokens_, tokens_);
@@ -92,9 +95,7 @@ class Build final : public Command {
   }
 
   static void set_limit(LoadOptions& options, const char* name, bool given, int64_t value) {
-    if (!given) return;
-    if (value < 1) fail(ErrorCode::kInvalidArgument, "cli/build", "{} {} is below 1", name, value);
-    options.limits[name] = value;
+    if (given) options.limits[name] = value;
   }
 
   // A read-only cache folder must not fail a build that has written its engine.

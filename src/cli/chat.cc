@@ -80,6 +80,7 @@ class Chat final : public Command {
   }
 
   int run() override {
+    sampling_.check();
     const auto device = open_device_flag(model_.device);
     const LoadedModel loaded = model_.load(*device);
     const TextAssets assets = engine_text_assets(*loaded.engine, model_.model);

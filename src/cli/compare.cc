@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "base/random.h"
 #include "capi/decoder_session.h"
 #include "capi/model_loader.h"
+#include "capi/text_session.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "cli/contract/profile_flags.h"
@@ -88,13 +90,16 @@ class Compare final : public Command {
   }
 
   int run() override {
-    if (tokens_ < 1) throw UsageError(fmt::format("--tokens {} is below 1", tokens_));
+    check_range("tokens", tokens_, 1, kMostSequence);
+    check_range("seed", seed_, 0, std::numeric_limits<int64_t>::max());
+    check_range("tolerance", tolerance_, 0.0, 1e30);
     LoadOptions load;
     load.build.dtype = parse_float_dtype("dtype", dtype_);
     load.profile = shapes_.profile();
     device_object_ = open_device_flag(device_);
     const LoadedModel loaded = load_model(model_, load, *device_object_);
     const Plan& plan = loaded.engine->plan;
+    if (is_text_model(plan)) check_length(engine_context(*loaded.engine));
     if (tolerance_ == 0) tolerance_ = default_tolerance(plan);
     std::vector<StepValues> reference(plan.steps.size());
     std::vector<std::string> reference_kernels(plan.steps.size());
@@ -130,6 +135,18 @@ class Compare final : public Command {
   }
 
  private:
+  static bool is_text_model(const Plan& plan) {
+    return plan.find("token_ids") != kNoValue && plan.find("block_tables") != kNoValue;
+  }
+
+  void check_length(int64_t context) const {
+    const bool seeded = prompt_ids_.empty();
+    const auto count = seeded ? tokens_ : static_cast<int64_t>(parse_ids(prompt_ids_).size());
+    if (count <= context) return;
+    fail(ErrorCode::kInvalidArgument, kWhere, "{}: {} tokens, the model's context holds {}",
+         seeded ? "--tokens" : "--prompt-ids", count, context);
+  }
+
   static bool is_state(const Plan& plan, int value) {
     return value != kNoValue &&
            plan.values[static_cast<size_t>(plan.root(value))].kind == PlanValue::Kind::kState;
@@ -151,7 +168,7 @@ class Compare final : public Command {
     options.selection.reference = reference;
     options.on_step = observe;
     const Plan& plan = engine->plan;
-    if (plan.find("token_ids") != kNoValue && plan.find("block_tables") != kNoValue) {
+    if (is_text_model(plan)) {
       const std::vector<int32_t> ids = prompt(plan);
       const auto count = static_cast<int64_t>(ids.size());
       DecoderSession session(engine, *device_object_, count, count, options);

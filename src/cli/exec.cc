@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "cli/contract/network_session.h"
 #include "engine/memory.h"
@@ -65,9 +66,11 @@ class ExecCommand final : public Command {
   }
 
   int run() override {
-    if (iterations_ < 1) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "--iterations: expected 1 or more, found {}",
-           iterations_);
+    check_range("iterations", iterations_, 1, 1 << 30);
+    check_range("tune-seconds", tune_seconds_, 0.0, 86400.0);
+    for (const std::string& entry : inputs_) {
+      if (entry.find(':') != std::string::npos) continue;
+      throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));
     }
     const auto device = make_cpu_device();
     const NetworkSessionOptions options{reference_, profile_, tune_seconds_};
@@ -126,10 +129,6 @@ class ExecCommand final : public Command {
     std::map<std::string, std::string> files;
     for (const std::string& entry : inputs_) {
       const size_t colon = entry.rfind(':');
-      if (colon == std::string::npos) {
-        fail(ErrorCode::kInvalidArgument, kWhere, "--load-inputs: expected NAME:FILE, found '{}'",
-             entry);
-      }
       files[entry.substr(0, colon)] = entry.substr(colon + 1);
     }
     NamedTensors out;

@@ -22,6 +22,7 @@ class Run final : public Command {
       throw UsageError("--prompt-ids goes without a prompt, --raw and --system");
     }
     if (raw_ && !system_.empty()) throw UsageError("--raw goes without --system");
+    sampling_.check();
     const std::vector<int32_t> given =
         prompt_ids_.empty() ? std::vector<int32_t>() : parse_ids(prompt_ids_);
     if (prompt_ids_.empty()) {

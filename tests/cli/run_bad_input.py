@@ -92,7 +92,6 @@ def check_models(bad):
     else:  # root reads every directory: it is refused for holding nothing
         bad.refused("empty directory", "run", locked, *IDS, names=["locked"])
     os.chmod(locked, 0o700)
-    bad.refused("unknown device", "run", CASE, *IDS, "--device", "abacus", names=["abacus"])
 
 
 def check_engines(bad):
@@ -245,9 +244,6 @@ def check_prompts(bad):
     bad.refused("prompt id outside the vocabulary", "run", CASE, "--prompt-ids", "1,99999999",
                 names=["99999999"])
     bad.refused("a text for a model without tokenizer", "run", CASE, "Hi", names=["tokenizer"])
-    bad.refused("temperature below 0", "run", CASE, *IDS, "--temperature", "-1",
-                names=["temperature"])
-    bad.refused("top-p of 2", "run", CASE, *IDS, "--top-p", "2", names=["top_p"])
 
 
 def check_usage(bad):
@@ -366,6 +362,57 @@ def check_lost_output(bad):
                              f"{what} {where}: says so: {done.stderr[:300]!r}")
 
 
+HUGE = "9223372036854775807"
+
+
+def check_flag_values(bad):
+    """A value no run could take is wrong usage, found before any work and named."""
+    onnx = bad.path("none.onnx")  # never opened
+    for command, flags in {
+            ("run", CASE, *IDS): {
+                "max-tokens": "0", "temperature": ("-1", "nan", "inf"), "top-k": ("-1", HUGE),
+                "top-p": ("0", "2", "nan"), "min-p": "-1", "seed": "-1", "logprobs": HUGE,
+                "repetition-penalty": "0", "presence-penalty": "nan", "device": "abacus",
+                "max-seq-len": ("-1", HUGE), "threads": ("-1", "1025")},
+            ("build", CASE, "--output", bad.path("flags.engine")): {
+                "max-batch-size": ("0", HUGE), "max-num-tokens": ("0", HUGE),
+                "max-seq-len": ("0", HUGE), "device": "abacus"},
+            ("bench", CASE): {"prompt-tokens": HUGE, "decode-tokens": HUGE, "batch": HUGE},
+            ("compare", CASE): {"tokens": ("0", HUGE), "tolerance": ("-1", "nan")},
+            ("exec", onnx): {"iterations": "0", "load-inputs": "x", "tune-seconds": "-1"}}.items():
+        for flag, values in flags.items():
+            for value in (values,) if isinstance(values, str) else values:
+                bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
+                            names=[f"--{flag}", value])
+    for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
+                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2")):
+        bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
+                    names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
+    bad.refused("compare beyond the context", "compare", CASE, "--tokens", "1000000",
+                names=["--tokens", "1000000"])
+    done = ingot("run", CASE, *IDS, "--max-seq-len", "1000000", env=bad.env)
+    bad.checks.equal(done.returncode, 0, "--max-seq-len beyond the context runs")
+    bad.checks.check(b"--max-seq-len" in done.stderr, "--max-seq-len beyond the context: a note")
+
+
+def check_tokenizers(bad):
+    """Flags that a built engine cannot obey, tokenizers that are none, formats by their names."""
+    engine = bad.path("tokens.engine")
+    ingot_json("build", CASE, "--output", engine, env=bad.env)
+    for flag, value in (("--kv-dtype", "float16"), ("--tokenizer-dir", CASE), ("--dtype", "bf16")):
+        bad.refused(f"{flag} with an engine", "run", engine, *IDS, flag, value, names=[flag])
+    bad.refused("a --tokenizer-dir without tokenizer", "build", CASE, "--output", engine,
+                "--tokenizer-dir", CASE, names=["--tokenizer-dir"])
+    for ending, name in ((".model", "SentencePiece"), (".tiktoken", "tiktoken")):
+        path = bad.path("vocab" + ending)
+        with open(path, "wb") as file:
+            file.write(b"some bytes of it")
+        bad.refused(f"a {ending} file", "tokenize", path, "Hi", names=[path, name])
+    done = ingot("detokenize", real_model(), "1,x", env=bad.env)
+    bad.checks.equal(done.returncode, 2, "ids that are none: exit code")
+    bad.checks.check(b"prompt-ids" not in done.stderr, "detokenize names no flag of another")
+
+
 def check_no_debris(bad):
     """A build that runs out of disk (a 64 KB limit on file size stands in) leaves no file."""
     target = bad.path("debris")
@@ -422,6 +469,8 @@ def main():
         check_weight_types(bad)
         check_own_source(bad)
         check_lost_output(bad)
+        check_flag_values(bad)
+        check_tokenizers(bad)
         check_engines(bad)
         check_models(bad)
         check_safetensors_flips(bad)

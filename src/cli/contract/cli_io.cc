@@ -18,7 +18,7 @@ constexpr size_t kMostInput = size_t{1} << 30;
 
 }  // namespace
 
-std::vector<int32_t> parse_ids(const std::string& text) {
+std::vector<int32_t> parse_ids(const std::string& text, std::string_view source) {
   std::vector<int32_t> out;
   size_t begin = 0;
   while (begin <= text.size()) {
@@ -27,7 +27,7 @@ std::vector<int32_t> parse_ids(const std::string& text) {
     const char* last = text.data() + end;
     const auto [stop, error] = std::from_chars(text.data() + begin, last, id);
     if (error != std::errc() || stop != last || id < 0) {
-      throw UsageError(fmt::format("--prompt-ids: expected ids like 1,2,3, found '{}'",
+      throw UsageError(fmt::format("{}: expected ids like 1,2,3, found '{}'", source,
                                    text.substr(begin, end - begin)));
     }
     out.push_back(id);

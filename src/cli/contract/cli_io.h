@@ -19,8 +19,11 @@ namespace ingot {
 constexpr const char* kTokenizerSources =
     "tokenizer.json, .gguf file, model directory, engine or hub name";
 
-// "1,2,3" as ids; UsageError says which part is not a number.
-std::vector<int32_t> parse_ids(const std::string& text);
+// Largest --max-seq-len: whole pages of it are counted in 31 bits.
+constexpr int64_t kMostSequence = (int64_t{1} << 31) - 32;
+
+// "1,2,3" as ids; UsageError names their source and the part that is not a number.
+std::vector<int32_t> parse_ids(const std::string& text, std::string_view source = "--prompt-ids");
 // A type that models compute in, float32, bfloat16 or float16; nullopt for an empty text.
 // UsageError names the flag ("dtype") and lists them.
 std::optional<DType> parse_float_dtype(std::string_view flag, const std::string& text);

@@ -1,6 +1,7 @@
 #include "cli/contract/generation_flags.h"
 
 #include <cstdio>
+#include <limits>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -17,7 +18,7 @@ void ModelFlags::declare(Flags& flags) {
 }
 
 LoadedModel ModelFlags::load(Device& target) const {
-  if (max_seq_len < 0) throw UsageError(fmt::format("--max-seq-len {} is below 0", max_seq_len));
+  check_range("max-seq-len", max_seq_len, 0, kMostSequence);
   LoadOptions options;
   options.build.dtype = parse_float_dtype("dtype", dtype);
   options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype);
@@ -31,6 +32,10 @@ LoadedModel ModelFlags::load(Device& target) const {
     spdlog::info("built {} in {:.1f} s",
                  loaded.engine_path.empty() ? "an engine in memory" : loaded.engine_path,
                  loaded.milliseconds * 1e-3);
+  }
+  if (max_seq_len > 0 && max_seq_len > engine_context(*loaded.engine)) {
+    spdlog::warn("--max-seq-len {}: the model's context holds {}, which counts", max_seq_len,
+                 engine_context(*loaded.engine));
   }
   return loaded;
 }
@@ -49,6 +54,20 @@ void SamplingFlags::declare(Flags& flags) {
   flags.flag("seed", &seed, "of the draws");
   flags.flag("stop", &stop, "text that ends the answer; may be given several times");
   flags.flag("logprobs", &logprobs, "log probabilities of the k best tokens, 0 = of the drawn one");
+}
+
+void SamplingFlags::check() const {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  check_range("max-tokens", max_tokens, 1, kMost);
+  check_range("temperature", temperature, 0.0, 100.0);
+  check_range("top-k", top_k, 0, kMost);
+  check_range("top-p", top_p, std::numeric_limits<double>::min(), 1.0);
+  check_range("min-p", min_p, 0.0, 1.0);
+  check_range("repetition-penalty", repetition_penalty, 1e-3, 1e3);
+  check_range("presence-penalty", presence_penalty, -100.0, 100.0);
+  check_range("frequency-penalty", frequency_penalty, -100.0, 100.0);
+  check_range("seed", seed, 0, std::numeric_limits<int64_t>::max());
+  check_range("logprobs", logprobs, -1, 1024);
 }
 
 SamplingParams SamplingFlags::params(const TextAssets& assets) const {

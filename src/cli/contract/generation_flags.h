@@ -29,6 +29,8 @@ struct ModelFlags {
 // --max-tokens, --temperature and the other rules, --seed, --stop, --logprobs.
 struct SamplingFlags {
   void declare(Flags& flags);
+  // UsageError for values out of range; before any work.
+  void check() const;
   // What the user gave, then the model's generation_config, then greedy. The end tokens are the
   // model's.
   SamplingParams params(const TextAssets& assets) const;
