@@ -20,7 +20,8 @@ struct GoldenResult {
   std::string name;
   std::string status;  // "pass", "fail", "unsupported"
   std::string reason;
-  double max_error = 0;  // divided by the reference's standard deviation
+  bool measured = false;  // outputs were compared: the errors below say something
+  double max_error = 0;   // divided by the reference's standard deviation
   double rms_error = 0;
   int64_t greedy_match = 0;  // tokens equal to the reference's
   int64_t greedy_total = 0;

@@ -34,6 +34,7 @@ class Conformance final : public Command {
         print({.name = onnx.name,
                .status = onnx.status,
                .reason = onnx.reason,
+               .measured = onnx.measured,
                .max_error = onnx.max_error,
                .rms_error = onnx.rms_error,
                .kernels = onnx.kernels});
@@ -52,17 +53,21 @@ class Conformance final : public Command {
       const Json line = {{"case", r.name},
                          {"status", r.status},
                          {"reason", r.reason},
-                         {"max_error", r.max_error},
-                         {"rms_error", r.rms_error},
+                         {"max_error", r.measured ? Json(r.max_error) : Json()},
+                         {"rms_error", r.measured ? Json(r.rms_error) : Json()},
                          {"greedy_match", r.greedy_match},
                          {"greedy_total", r.greedy_total},
                          {"kernels", r.kernels}};
       std::printf("%s\n", line.dump().c_str());
       return;
     }
-    std::printf("%-12s %-20s max %.2e rms %.2e greedy %ld/%ld %s\n", r.status.c_str(),
-                r.name.c_str(), r.max_error, r.rms_error, static_cast<long>(r.greedy_match),
-                static_cast<long>(r.greedy_total), r.reason.c_str());
+    const auto error = [&](double value) {
+      return r.measured ? fmt::format("{:.2e}", value) : std::string("-");
+    };
+    std::printf("%-12s %-20s max %s rms %s greedy %ld/%ld %s\n", r.status.c_str(), r.name.c_str(),
+                error(r.max_error).c_str(), error(r.rms_error).c_str(),
+                static_cast<long>(r.greedy_match), static_cast<long>(r.greedy_total),
+                r.reason.c_str());
   }
 
   std::vector<std::string> directories_;

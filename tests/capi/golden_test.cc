@@ -45,6 +45,26 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,
                            return name;
                          });
 
+// Without a stated deviation the logits' own serves; without logits there is nothing to compare.
+TEST(GoldenCheckTest, DeviationAndLogitsMayBeAbsent) {
+  auto device = make_cpu_device(1);
+  ScratchDirectory dir;
+  for (const char* file : {"config.json", "model.safetensors", "golden.safetensors"}) {
+    std::filesystem::copy_file(golden_path("llama-mha") + "/" + file, dir / file);
+  }
+  dir.write("golden.json", "{}");
+  const GoldenResult own = run_golden(dir.path(), {}, *device);
+  EXPECT_EQ(own.status, "pass") << own.reason;
+  EXPECT_TRUE(own.measured);
+  const GoldenResult stated = run_golden(golden_path("llama-mha"), {}, *device);
+  EXPECT_NEAR(own.max_error, stated.max_error, 0.1 * stated.max_error);
+  std::filesystem::remove(dir / "golden.safetensors");
+  std::filesystem::copy_file(dir / "model.safetensors", dir / "golden.safetensors");
+  const GoldenResult none = run_golden(dir.path(), {}, *device);
+  EXPECT_EQ(none.status, "unsupported") << none.reason;
+  EXPECT_FALSE(none.measured);
+}
+
 TEST(GoldenCheckTest, DamageIsSeen) {
   auto device = make_cpu_device(1);
   ScratchDirectory dir;

@@ -70,6 +70,7 @@ std::string compare(const TensorView& got, const HostTensor& want, const Toleran
   }
   const auto n = static_cast<double>(std::max<int64_t>(1, finite));
   const double spread = std::sqrt(std::max(square / n - sum / n * (sum / n), 1e-24));
+  result.measured = true;
   result.max_error = std::max(result.max_error, largest / spread);
   result.rms_error = std::max(result.rms_error, std::sqrt(errors / n) / spread);
   if (wrong < 0) return "";
