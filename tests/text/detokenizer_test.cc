@@ -34,6 +34,13 @@ TEST(Detokenizer, NeverSplitsACharacter) {
   EXPECT_EQ(d.flush(), "");
 }
 
+// Models pad their vocabulary beyond the tokenizer's.
+TEST(Detokenizer, IdsBeyondTheVocabularyPrintNothing) {
+  const auto t = byte_level_tokenizer();
+  EXPECT_EQ(stream(*t, {'a', t->vocab_size(), 1 << 30, 'b'}), "ab");
+  EXPECT_EQ(t->decode(std::vector<int32_t>{'a', t->vocab_size(), 'b'}), "ab");
+}
+
 TEST(Detokenizer, SkipsControlTokensUnlessAsked) {
   const auto t = byte_level_tokenizer();
   EXPECT_EQ(stream(*t, {260, 'a', 261, 262}), "a<tool>");
