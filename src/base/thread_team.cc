@@ -3,8 +3,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <exception>
+#include <mutex>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/knobs.h"
 
 namespace ingot {
@@ -50,7 +53,17 @@ ThreadTeam::ThreadTeam(int threads, bool pin) {
   size_ = std::clamp(threads <= 0 ? static_cast<int>(cpus.size()) : threads, 1, 1024);
   spin_ns_ = knob_int("spin_us") * 1000;
   for (int i = 1; i < size_; ++i) {
-    threads_.emplace_back([this, i] { worker_loop(i); });
+    try {
+      threads_.emplace_back([this, i] { worker_loop(i); });
+    } catch (const std::exception& error) {  // a limit of the system, or no memory
+      stopping_ = true;
+      generation_.fetch_add(1, std::memory_order_release);
+      generation_.notify_all();
+      for (std::thread& thread : threads_) thread.join();
+      threads_.clear();
+      fail(ErrorCode::kOutOfMemory, "base/thread_team", "starting thread {} of {} failed: {}", i,
+           size_ - 1, error.what());
+    }
     if (pin) {
       cpu_set_t mask;
       CPU_ZERO(&mask);
@@ -99,13 +112,23 @@ void ThreadTeam::parallel_for(int64_t count, int64_t grain,
     return;
   }
   std::atomic<int64_t> next{0};
+  std::exception_ptr error;  // the first one; the caller gets it when all workers are done
+  std::mutex error_mutex;
   run([&](int, int) {
     while (true) {
       const int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
       if (begin >= count) return;
-      body(begin, std::min(begin + grain, count));
+      try {
+        body(begin, std::min(begin + grain, count));
+      } catch (...) {
+        next.store(count, std::memory_order_relaxed);  // no further chunks
+        const std::lock_guard lock(error_mutex);
+        if (!error) error = std::current_exception();
+        return;
+      }
     }
   });
+  if (error) std::rethrow_exception(error);
 }
 
 void ThreadTeam::barrier() {

@@ -1,4 +1,3 @@
-#include "base/check.h"
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
@@ -32,7 +31,10 @@ const OpDef& embedding_op() {
             std::vector<float> row(static_cast<size_t>(table.columns()));
             for (int64_t t = 0; t < out.shape[0]; ++t) {
               const int64_t id = load_index(args.inputs[0], t);
-              CHECK_MSG(id >= 0 && id < table.shape[0], "token id {} of {}", id, table.shape[0]);
+              if (id < 0 || id >= table.shape[0]) {
+                fail(ErrorCode::kInvalidArgument, "ops/embedding",
+                     "expected token id 0 to {}, found {}", table.shape[0] - 1, id);
+              }
               load_row(table, id, 0, table.columns(), row.data());
               store_row(out, t, 0, table.columns(), row.data());
             }

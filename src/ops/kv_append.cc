@@ -16,8 +16,12 @@ std::vector<ValueType> infer(const InferArgs& args) {
       args.bad(fmt::format("cache {} does not fit {}", type_text(cache), type_text(source)));
     }
   }
-  index_vector(args, 4);
-  index_vector(args, 5);
+  if (!(k.shape[0] == v.shape[0])) {
+    args.bad(fmt::format("keys {} and values {} differ in tokens", type_text(k), type_text(v)));
+  }
+  token_vector(args, 4, 0);
+  token_vector(args, 5, 0);
+  block_table(args, 6);
   return {args.input(2), args.input(3)};
 }
 

@@ -26,14 +26,25 @@ std::vector<ValueType> infer(const InferArgs& args) {
   const auto attrs = read_attrs<PagedAttentionAttrs>(args.attrs, "ops/paged_attention");
   const ValueType& q = token_matrix(args, 0);
   const ValueType& k = kv_state(args, 1, attrs.head_dim);
-  kv_state(args, 2, attrs.head_dim);
+  const ValueType& v = kv_state(args, 2, attrs.head_dim);
+  if (!(k.shape[1] == v.shape[1]) || !(k.shape[2] == v.shape[2])) {
+    args.bad(fmt::format("caches {} and {} differ", type_text(k), type_text(v)));
+  }
   const Dim kv_columns = k.shape[1] * k.shape[3];
-  if (!q.shape[1].is_constant() || !kv_columns.is_constant() ||
+  if (!q.shape[1].is_constant() || !kv_columns.is_constant() || kv_columns.constant() < 1 ||
       q.shape[1].constant() % kv_columns.constant() != 0) {
     args.bad(fmt::format("query {} is not a whole number of groups of cache {}", type_text(q),
                          type_text(k)));
   }
-  for (size_t i : {3, 4, 5, 6}) index_vector(args, i);
+  token_vector(args, 3, 0);
+  token_vector(args, 4, 0);
+  const Dim& batch = block_table(args, 7).shape[0];
+  if (!(index_vector(args, 5).shape[0] == batch + 1) ||
+      !(index_vector(args, 6).shape[0] == batch)) {
+    args.bad(fmt::format("offsets {} and lengths {} do not fit block tables {}",
+                         type_text(args.input(5)), type_text(args.input(6)),
+                         type_text(args.input(7))));
+  }
   return {q};
 }
 
@@ -76,8 +87,23 @@ void reference(const OpArgs& args) {
   for (int64_t t = 0; t < q.shape[0]; ++t) {
     const int64_t row = load_index(args.inputs[4], t);
     const int64_t position = load_index(args.inputs[3], t);
-    const int64_t end = attrs.causal ? position + 1 : load_index(args.inputs[6], row);
-    const int64_t begin = attrs.window > 0 ? std::max<int64_t>(0, position - attrs.window + 1) : 0;
+    if (row < 0 || row >= args.inputs[7].shape[0]) {
+      fail(ErrorCode::kInvalidArgument, "ops/paged_attention",
+           "token {}: expected batch row 0 to {}, found {}", t, args.inputs[7].shape[0] - 1, row);
+    }
+    if (position < 0) {
+      fail(ErrorCode::kInvalidArgument, "ops/paged_attention",
+           "token {}: expected position 0 or more, found {}", t, position);
+    }
+    const int64_t end =
+        std::max<int64_t>(0, attrs.causal ? position + 1 : load_index(args.inputs[6], row));
+    const int64_t room = args.inputs[7].shape[1] * args.inputs[1].shape[2];
+    if (end > room) {
+      fail(ErrorCode::kInvalidArgument, "ops/paged_attention",
+           "token {}: expected at most {} keys, found {}", t, room, end);
+    }
+    const int64_t begin =
+        attrs.window > 0 ? std::min(end, std::max<int64_t>(0, position - attrs.window + 1)) : 0;
     for (int64_t h = 0; h < heads; ++h) {
       load_row(q, t, h * attrs.head_dim, attrs.head_dim, query.data());
       attend(args, attrs, row, h / group, begin, end, query.data(), out.data());

@@ -9,6 +9,16 @@ const OpDef& rope_kv_append_op() {
                            .infer = [](const InferArgs& args) -> std::vector<ValueType> {
                              const ValueType& q = token_matrix(args, 0);
                              const int64_t head_dim = attr_or<int64_t>(args.attrs, "head_dim", 0);
+                             const ValueType& k = token_matrix(args, 1);
+                             const ValueType& v = token_matrix(args, 2);
+                             if (k.shape != v.shape || !(k.shape[0] == q.shape[0])) {
+                               args.bad(fmt::format("{}, {} and {} do not belong together",
+                                                    type_text(q), type_text(k), type_text(v)));
+                             }
+                             token_vector(args, 5, 0);
+                             token_vector(args, 6, 0);
+                             block_table(args, 7);
+                             args.input(8);
                              return {q, kv_state(args, 3, head_dim), kv_state(args, 4, head_dim)};
                            },
                            .effects = {.aliases = {{1, 3}, {2, 4}}},

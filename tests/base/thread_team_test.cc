@@ -1,13 +1,17 @@
 #include "base/thread_team.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <numeric>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
 #include "base/knobs.h"
 
 namespace ingot {
@@ -46,6 +50,50 @@ TEST(ThreadTeam, ParallelForVisitsEachIndexOnce) {
       for (auto& v : visits) EXPECT_EQ(v.load(), 1);
     }
   }
+}
+
+TEST(ThreadTeam, AnErrorInABodyReachesTheCaller) {
+  for (int size : {1, 4}) {
+    ThreadTeam team(size);
+    for (int64_t bad : {0, 37, 99}) {
+      try {
+        team.parallel_for(100, 1, [&](int64_t begin, int64_t end) {
+          if (begin <= bad && bad < end) {
+            fail(ErrorCode::kInvalidArgument, "test", "index {}", bad);
+          }
+        });
+        ADD_FAILURE() << "nothing thrown";
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+        EXPECT_NE(std::string(error.what()).find(fmt::format("index {}", bad)), std::string::npos);
+      }
+      // The team goes on working.
+      std::atomic<int> visits{0};
+      team.parallel_for(
+          100, 1, [&](int64_t begin, int64_t end) { visits += static_cast<int>(end - begin); });
+      EXPECT_EQ(visits.load(), 100);
+    }
+  }
+}
+
+// The address space of a child process is too small for the stacks of so many threads.
+TEST(ThreadTeamDeathTest, ThreadsThatCannotStartAreAnError) {
+  auto start = [] {
+    const rlimit limit = {rlim_t{1} << 30, rlim_t{1} << 30};
+    ::setrlimit(RLIMIT_AS, &limit);
+    try {
+      ThreadTeam team(1024);
+    } catch (const Error& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+      std::_Exit(error.code() == ErrorCode::kOutOfMemory ? 7 : 8);
+    }
+    std::_Exit(9);
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need the address space";
+#endif
+  EXPECT_EXIT(start(), testing::ExitedWithCode(7), "starting thread [0-9]+ of 1023 failed");
 }
 
 TEST(ThreadTeam, BarrierMakesWritesVisible) {

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <set>
 
+#include "base/error.h"
 #include "base/knobs.h"
 #include "kernels/cpu/contract/self_test.h"
+#include "kernels/cpu/kv_pages.h"
 #include "kernels/kernel_def.h"
 #include "kernels/reference.h"
 #include "tensor/cpu_isa.h"
@@ -21,6 +23,29 @@ TEST(cpu_kernels, names_begin_with_their_operator) {
     EXPECT_TRUE(names.insert(kernel->name).second) << kernel->name;
     EXPECT_NE(find_op(kernel->op), nullptr) << kernel->name;
   }
+}
+
+TEST(cpu_kernels, pages_outside_the_cache_are_errors) {
+  std::vector<float> memory(2 * 4);
+  std::vector<int32_t> table = {1, 2, -1};
+  const TensorView cache = {
+      DType::kFloat32, {2, 1, 4, 1}, reinterpret_cast<std::byte*>(memory.data())};
+  const TensorView tables = {DType::kInt32, {1, 3}, reinterpret_cast<std::byte*>(table.data())};
+  const cpu::KvPages pages(cache, tables);
+  EXPECT_EQ(pages.slot(0, 1, 0), cache.data + 5 * sizeof(float));
+  const auto message = [&](int64_t row, int64_t position) -> std::string {
+    try {
+      pages.slot(row, position, 0);
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::kInvalidArgument ? error.what() : "another code";
+    }
+    return "";
+  };
+  EXPECT_NE(message(0, 4).find("expected page 0 to 1, found 2"), std::string::npos);
+  EXPECT_NE(message(0, 8).find("expected page 0 to 1, found -1"), std::string::npos);
+  EXPECT_NE(message(0, 12).find("expected block 0 to 2, found 3"), std::string::npos);
+  EXPECT_NE(message(0, -1).find("expected position 0 to 11, found -1"), std::string::npos);
+  EXPECT_NE(message(1, 0).find("expected batch row 0 to 0, found 1"), std::string::npos);
 }
 
 TEST(cpu_kernels, all_pass_their_self_test) {

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "base/error.h"
 #include "tests/ops/paged_cases.h"
 
 namespace ingot::test {
@@ -78,5 +79,53 @@ TEST(paged_attention, ignores_what_lies_past_the_context) {
 }
 
 INGOT_OP_TEST(paged_attention);
+
+// An engine file may name any operands: each is left out, or of another type or length, in turn.
+void expect_operands_checked(std::string_view op, const Attrs& attrs,
+                             const std::vector<ValueType>& types, size_t outputs,
+                             const std::vector<size_t>& indices) {
+  const auto accepted = [&](const std::vector<ValueType>& given, size_t absent, size_t count) {
+    std::vector<const ValueType*> pointers;
+    for (size_t i = 0; i < count; ++i) pointers.push_back(i == absent ? nullptr : &given[i]);
+    const auto no_constant = [](size_t) -> const TensorView* { return nullptr; };
+    try {
+      get_op(op).infer({op, pointers, attrs, no_constant, outputs});
+      return true;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      return false;
+    }
+  };
+  const size_t all = types.size();
+  EXPECT_TRUE(accepted(types, all, all)) << op;
+  for (size_t i : indices) {
+    EXPECT_FALSE(accepted(types, i, all)) << op << " without input " << i;
+    EXPECT_FALSE(accepted(types, all, i)) << op << " with " << i << " inputs";
+    auto wrong = types;
+    wrong[i].element = DType::kInt64;
+    EXPECT_FALSE(accepted(wrong, all, all)) << op << " input " << i << " int64";
+    wrong = types;
+    wrong[i].shape.push_back(1);
+    EXPECT_FALSE(accepted(wrong, all, all)) << op << " input " << i << " of another rank";
+  }
+}
+
+TEST(paged_attention, checks_every_index_operand) {
+  const ValueType q = {DType::kFloat32, {tokens(), 8}}, kv = {DType::kFloat32, {tokens(), 4}};
+  const ValueType cache = {DType::kFloat32, {Dim::symbol("pages"), 1, 32, 4}, true};
+  const ValueType per_token = {DType::kInt32, {tokens()}};
+  const ValueType offsets = {DType::kInt32, {batch() + 1}}, lengths = {DType::kInt32, {batch()}};
+  const ValueType table = {DType::kInt32, {batch(), Dim::symbol("blocks")}};
+  const ValueType frequencies = {DType::kFloat32, {2}};
+  const Attrs attrs = {{"head_dim", int64_t{4}}};
+  expect_operands_checked("paged_attention", attrs,
+                          {q, cache, cache, per_token, per_token, offsets, lengths, table}, 1,
+                          {3, 4, 5, 6, 7});
+  expect_operands_checked("kv_append", {}, {kv, kv, cache, cache, per_token, per_token, table}, 2,
+                          {4, 5, 6});
+  expect_operands_checked("rope_kv_append", attrs,
+                          {q, kv, kv, cache, cache, per_token, per_token, table, frequencies}, 3,
+                          {5, 6, 7});
+}
 
 }  // namespace ingot::test

@@ -254,6 +254,7 @@ class PagedAttention final : public KernelInstance {
     const int64_t dim = params_.padded_dim;
     const int64_t page = keys.page_tokens();
     const int64_t rows = block.count * group_;
+    keys.check_row(block.row);
     const AttentionScratch s(rows, dim, page);
     std::vector<RowState>& states = thread_states();
     states.resize(static_cast<size_t>(rows));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/check.h"
+#include "base/error.h"
 #include "kernels/cpu/decode_body.h"
 #include "kernels/cpu/scratch.h"
 #include "kernels/cpu/vec_kernel.h"
@@ -238,7 +239,10 @@ inline std::unique_ptr<KernelInstance> embedding_prepare(const KernelDesc&, std:
     const int64_t n = out.columns();
     for (int64_t t = 0; t < out.rows(); ++t) {
       const int64_t id = load_index(ids, t);
-      CHECK_MSG(id >= 0 && id < vocabulary, "token id {} of {}", id, vocabulary);
+      if (id < 0 || id >= vocabulary) {
+        fail(ErrorCode::kInvalidArgument, "ops/embedding", "expected token id 0 to {}, found {}",
+             vocabulary - 1, id);
+      }
     }
     context.team->parallel_for(out.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
       auto* row = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(n) * 4));

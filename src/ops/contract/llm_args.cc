@@ -1,7 +1,5 @@
 #include "ops/contract/llm_args.h"
 
-#include "base/check.h"
-
 namespace ingot {
 
 const ValueType& token_matrix(const InferArgs& args, size_t index) {
@@ -21,11 +19,35 @@ const ValueType& index_vector(const InferArgs& args, size_t index) {
   return type;
 }
 
+const ValueType& token_vector(const InferArgs& args, size_t index, size_t matrix) {
+  const ValueType& type = index_vector(args, index);
+  const ValueType& tokens = token_matrix(args, matrix);
+  if (!(type.shape[0] == tokens.shape[0])) {
+    args.bad(fmt::format("input {}: expected an element for each row of {}, found {}", index,
+                         type_text(tokens), type_text(type)));
+  }
+  return type;
+}
+
+const ValueType& block_table(const InferArgs& args, size_t index) {
+  const ValueType& type = args.input(index);
+  if (type.shape.size() != 2 || type.element.dtype != DType::kInt32) {
+    args.bad(fmt::format("input {}: expected an int32 matrix [batch, blocks], found {}", index,
+                         type_text(type)));
+  }
+  return type;
+}
+
 const ValueType& kv_state(const InferArgs& args, size_t index, int64_t head_dim) {
   const ValueType& type = args.input(index);
   if (!type.state || type.shape.size() != 4 || !(type.shape[3] == Dim(head_dim))) {
     args.bad(fmt::format("input {}: expected a state [pages, kv heads, tokens, {}], found {}",
                          index, head_dim, type_text(type)));
+  }
+  for (size_t d : {1, 2, 3}) {
+    if (type.shape[d].is_constant() && type.shape[d].constant() < 1) {
+      args.bad(fmt::format("input {}: {} is empty", index, type_text(type)));
+    }
   }
   return type;
 }
@@ -39,9 +61,22 @@ TensorView kv_row(const TensorView& cache, const TensorView& block_tables, int64
   const int64_t heads = cache.shape[1];
   const int64_t page_tokens = cache.shape[2];
   const int64_t dim = cache.shape[3];
+  constexpr std::string_view kWhere = "ops/kv_row";
+  if (row < 0 || row >= block_tables.shape[0]) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "expected batch row 0 to {}, found {}",
+         block_tables.shape[0] - 1, row);
+  }
+  const int64_t positions = block_tables.shape[1] * page_tokens;
+  if (position < 0 || position >= positions) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "row {}: expected position 0 to {}, found {}", row,
+         positions - 1, position);
+  }
   const int64_t page =
       load_index(block_tables, row * block_tables.shape[1] + position / page_tokens);
-  CHECK_MSG(page >= 0 && page < cache.shape[0], "page {} of {}", page, cache.shape[0]);
+  if (page < 0 || page >= cache.shape[0]) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "row {}: expected page 0 to {}, found {}", row,
+         cache.shape[0] - 1, page);
+  }
   const int64_t at = ((page * heads + head) * page_tokens + position % page_tokens) * dim;
   return {cache.type, {dim}, cache.data + cache.type.bytes(at)};
 }
