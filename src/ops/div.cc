@@ -3,7 +3,7 @@
 namespace ingot {
 namespace op_div {
 
-// Integers truncate towards zero; x / 0 is 0 there (ONNX leaves it undefined).
+// Integers truncate towards zero; an integer divided by 0 is an error.
 struct Div : ops::NoAttrs {
   static constexpr std::string_view name = "div";
   static constexpr std::string_view onnx = "Div";
@@ -12,11 +12,12 @@ struct Div : ops::NoAttrs {
   T operator()(T a, T b) const {
     if constexpr (std::is_floating_point_v<T>) {
       return a / b;
-    } else if constexpr (std::is_signed_v<T>) {
-      if (b == -1) return static_cast<T>(0 - static_cast<uint64_t>(a));
-      return b == 0 ? T(0) : a / b;
     } else {
-      return b == 0 ? T(0) : a / b;
+      if (b == 0) fail(ErrorCode::kInvalidArgument, "ops/div", "integer {} divided by zero", a);
+      if constexpr (std::is_signed_v<T>) {
+        if (b == -1) return static_cast<T>(0 - static_cast<uint64_t>(a));
+      }
+      return a / b;
     }
   }
   // Truncating division equals floor where nothing is negative, as dimensions are not.

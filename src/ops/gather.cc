@@ -52,8 +52,8 @@ void reference(const OpArgs& args) {
       int64_t index = load_index(indices, i);
       if (index < 0) index += x.shape[axis];
       if (index < 0 || index >= x.shape[axis]) {
-        fail(ErrorCode::kInvalidArgument, "ops/gather", "index {} is outside [-{}, {})",
-             load_index(indices, i), x.shape[axis], x.shape[axis]);
+        fail(ErrorCode::kInvalidArgument, "ops/gather", "expected index {} to {}, found {}",
+             -x.shape[axis], x.shape[axis] - 1, load_index(indices, i));
       }
       std::memcpy(dst, x.data + (o * x.shape[axis] + index) * bytes, static_cast<size_t>(bytes));
     }

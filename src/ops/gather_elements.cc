@@ -1,6 +1,5 @@
-// y[i][j][k] = x[index[i][j][k]][j][k] along `axis`. An index out of range reads the nearest end.
-#include <algorithm>
-
+// y[i][j][k] = x[index[i][j][k]][j][k] along `axis`. An index out of range is an
+// error.
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
@@ -36,15 +35,14 @@ void reference(const OpArgs& args) {
   const int64_t axis = ops::wrap_axis(
       read_attrs<GatherElementsAttrs>(args.attrs, "ops/gather_elements").axis, x.shape.size());
   const auto at_axis = static_cast<size_t>(axis);
+  ops::check_inside(args.inputs[1].shape, x.shape, at_axis, "ops/gather_elements");
   std::array<std::vector<int64_t>, 1> strides = {ops::element_strides(x.shape)};
   const int64_t step = strides[0][at_axis], length = x.shape[at_axis];
   strides[0][at_axis] = 0;
   const ops::Elements<int64_t> index(args.inputs[1]);
   const ops::ElementMover mover(x, y);
   ops::walk(y.shape, strides, [&](int64_t i, const std::array<int64_t, 1>& at) {
-    int64_t k = index.get(i);
-    if (k < 0) k += length;
-    mover.move(i, at[0] + std::clamp<int64_t>(k, 0, length - 1) * step);
+    mover.move(i, at[0] + ops::wrap_index(index.get(i), length, "ops/gather_elements") * step);
   });
 }
 

@@ -1,7 +1,5 @@
 // Takes slices of x named by the last axis of the indices; batch_dims leading axes are paired up.
-// An index out of range reads the nearest end.
-#include <algorithm>
-
+// An index out of range is an error.
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
@@ -46,7 +44,7 @@ void reference(const OpArgs& args) {
   for (size_t d = 0; d < batch; ++d) batches *= x.shape[d];
   for (size_t d = batch + depth; d < x.shape.size(); ++d) run *= x.shape[d];
   const int64_t tuples = index.elements() / index.shape.back();
-  if (batches == 0 || x.elements() == 0) return;
+  if (y.elements() == 0) return;
   const int64_t per_batch = tuples / batches, batch_size = x.elements() / batches;
   const ops::Elements<int64_t> indices(index);
   const ops::ElementMover mover(x, y);
@@ -54,9 +52,10 @@ void reference(const OpArgs& args) {
     int64_t from = t / per_batch * batch_size;
     for (size_t d = 0; d < depth; ++d) {
       const int64_t length = x.shape[batch + d];
-      int64_t k = indices.get(t * static_cast<int64_t>(depth) + static_cast<int64_t>(d));
-      if (k < 0) k += length;
-      from += std::clamp<int64_t>(k, 0, length - 1) * strides[batch + d];
+      const int64_t k =
+          ops::wrap_index(indices.get(t * static_cast<int64_t>(depth) + static_cast<int64_t>(d)),
+                          length, "ops/gather_nd");
+      from += k * strides[batch + d];
     }
     for (int64_t i = 0; i < run; ++i) mover.move(t * run + i, from + i);
   }

@@ -3,8 +3,8 @@
 namespace ingot {
 namespace op_mod {
 
-// Remainder with the divisor's sign (Python), or with fmod = 1 the dividend's sign (C). x mod 0 is
-// 0 for integers.
+// Remainder with the divisor's sign (Python), or with fmod = 1 the dividend's sign (C). An integer
+// modulo 0 is an error.
 struct Mod {
   static constexpr std::string_view name = "mod";
   static constexpr std::string_view onnx = "Mod";
@@ -19,12 +19,14 @@ struct Mod {
     if constexpr (std::is_floating_point_v<T>) {
       const T r = std::fmod(a, b);
       return fmod || r == 0 || (r < 0) == (b < 0) ? r : r + b;
+    } else if (b == 0) {
+      fail(ErrorCode::kInvalidArgument, "ops/mod", "integer {} modulo zero", a);
     } else if constexpr (std::is_signed_v<T>) {
-      if (b == 0 || b == -1) return 0;
+      if (b == -1) return 0;
       const T r = a % b;
       return fmod || r == 0 || (r < 0) == (b < 0) ? r : r + b;
     } else {
-      return b == 0 ? 0 : a % b;
+      return a % b;
     }
   }
 };

@@ -1,5 +1,5 @@
 // Copy of x with y[index[i][j]][j] = update[i][j] along `axis`, in row-major order of the updates.
-// Indices out of range are ignored.
+// An index out of range is an error.
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/scatter.h"
 
@@ -42,6 +42,7 @@ void reference(const OpArgs& args) {
   const auto a = read_attrs<ScatterElementsAttrs>(args.attrs, "ops/scatter_elements");
   const auto axis = static_cast<size_t>(ops::wrap_axis(a.axis, x.shape.size()));
   ops::copy_elements(x, y);
+  ops::check_inside(index.shape, x.shape, axis, "ops/scatter_elements");
   std::array<std::vector<int64_t>, 1> strides = {ops::element_strides(x.shape)};
   const int64_t step = strides[0][axis], length = x.shape[axis];
   strides[0][axis] = 0;
@@ -50,9 +51,7 @@ void reference(const OpArgs& args) {
     using T = decltype(tag);
     const ops::Elements<T> updates(args.inputs[2]), out(y);
     ops::walk(index.shape, strides, [&](int64_t i, const std::array<int64_t, 1>& at) {
-      int64_t k = indices.get(i);
-      if (k < 0) k += length;
-      if (k < 0 || k >= length) return;
+      const int64_t k = ops::wrap_index(indices.get(i), length, "ops/scatter_elements");
       const int64_t to = at[0] + k * step;
       out.put(to, ops::reduce_update(out.get(to), updates.get(i), a.reduction));
     });

@@ -1,5 +1,5 @@
-// Copy of x with slices replaced: y[indices[t]] = updates[t], in the order of t. Index tuples out
-// of range are ignored.
+// Copy of x with slices replaced: y[indices[t]] = updates[t], in the order of t. An index
+// out of range is an error.
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/scatter.h"
 
@@ -48,15 +48,11 @@ void reference(const OpArgs& args) {
     const ops::Elements<T> updates(args.inputs[2]), out(y);
     for (int64_t t = 0; t < index.elements() / depth; ++t) {
       int64_t to = 0;
-      bool inside = true;
       for (int64_t d = 0; d < depth; ++d) {
         const int64_t length = x.shape[static_cast<size_t>(d)];
-        int64_t k = indices.get(t * depth + d);
-        if (k < 0) k += length;
-        inside = inside && k >= 0 && k < length;
-        if (inside) to += k * strides[static_cast<size_t>(d)];
+        const int64_t k = ops::wrap_index(indices.get(t * depth + d), length, "ops/scatter_nd");
+        to += k * strides[static_cast<size_t>(d)];
       }
-      if (!inside) continue;
       for (int64_t i = 0; i < run; ++i) {
         out.put(to + i, ops::reduce_update(out.get(to + i), updates.get(t * run + i), a.reduction));
       }

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/error.h"
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
@@ -24,7 +25,9 @@ bool foldable(const Graph& graph, const Node& node, const OpDef& op) {
   return bytes <= kMaxBytes;
 }
 
-void fold(Graph& graph, const Node& node, const OpDef& op) {
+// False, and nothing changed, when the values are refused (a division by zero): the node may never
+// run, and says so itself if it does.
+bool fold(Graph& graph, const Node& node, const OpDef& op) {
   std::vector<TensorView> inputs;
   for (int id : node.inputs) {
     inputs.push_back(id == kNoValue ? TensorView{} : *graph.constant(id));
@@ -38,24 +41,28 @@ void fold(Graph& graph, const Node& node, const OpDef& op) {
     view.data = memory.back().data();
     outputs.push_back(view);
   }
-  op.reference({inputs, outputs, node.attrs});
+  try {
+    op.reference({inputs, outputs, node.attrs});
+  } catch (const Error&) {
+    return false;
+  }
   for (size_t i = 0; i < outputs.size(); ++i) {
     const auto bytes = static_cast<size_t>(outputs[i].bytes());
     const int value =
         graph.add_constant(outputs[i].type, outputs[i].shape, std::span(memory[i]).first(bytes));
     graph.replace_uses(node.outputs[i], value);
   }
+  return true;
 }
 
 int run(Graph& graph) {
   int changes = 0;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     const OpDef& op = get_op(it->op);
-    if (!foldable(graph, *it, op)) {
+    if (!foldable(graph, *it, op) || !fold(graph, *it, op)) {
       ++it;
       continue;
     }
-    fold(graph, *it, op);
     it = graph.erase(it);
     ++changes;
   }

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "tests/ops/harness.h"
 #include "tests/ops/reference_case.h"
 
@@ -59,5 +61,11 @@ std::vector<OpCase> div_cases() {
 }
 
 INGOT_OP_TEST(div);
+
+TEST(div_op, refuses_an_integer_zero) {
+  check_run_fails("div", {}, {longs({2}, {6, 5}), longs({2}, {3, 0})}, {longs({2}, {2, 0})},
+                  "integer 5 divided by zero");
+  check_reference("div", {}, {floats({1}, {1}), floats({1}, {INFINITY})}, {floats({1}, {0})});
+}
 
 }  // namespace ingot::test

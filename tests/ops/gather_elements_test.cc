@@ -11,4 +11,11 @@ TEST(gather_elements_op, matches_onnx) {
       {floats({1, 5}, {0.11, -1.199, 0.075000003, -0.64099997, 1.359})});
 }
 
+TEST(gather_elements_op, refuses_indices_outside) {
+  for (double index : {2, -3}) {
+    check_run_fails("gather_elements", {}, {floats({2}, {1, 2}), longs({1}, {index})},
+                    {floats({1}, {0})}, "expected index -2 to 1, found");
+  }
+}
+
 }  // namespace ingot::test

@@ -10,4 +10,11 @@ TEST(gather_nd_op, matches_onnx) {
                   {floats({2, 2}, {0.667, 1.439, -0.19599999, 0.89899999})});
 }
 
+TEST(gather_nd_op, refuses_indices_outside) {
+  for (double index : {2, -3}) {
+    check_run_fails("gather_nd", {}, {floats({2, 2}, {1, 2, 3, 4}), longs({1, 1}, {index})},
+                    {floats({1, 2}, {0, 0})}, "expected index -2 to 1, found");
+  }
+}
+
 }  // namespace ingot::test

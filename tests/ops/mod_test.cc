@@ -14,4 +14,9 @@ TEST(mod_op, like_c) {
       {floats({2, 3}, {-0.099999964, -0.69999999, -0.30000001, 0, 0.69999999, 0.099999964})});
 }
 
+TEST(mod_op, refuses_an_integer_zero) {
+  check_run_fails("mod", {{"fmod", int64_t{0}}}, {longs({2}, {6, 5}), longs({2}, {4, 0})},
+                  {longs({2}, {2, 0})}, "integer 5 modulo zero");
+}
+
 }  // namespace ingot::test

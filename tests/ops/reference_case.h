@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "kernels/reference.h"
 
 namespace ingot::test {
@@ -39,5 +40,19 @@ void check_reference(std::string_view op, const Attrs& attrs, const std::vector<
 // infer() must refuse: Error{kInvalidArgument} whose message holds `part`.
 void check_refused(std::string_view op, const Attrs& attrs, const std::vector<Operand>& inputs,
                    std::string_view part);
+
+// The reference must refuse the values: Error{kInvalidArgument} whose message holds `part`.
+// `results` give the types of the outputs.
+inline void check_run_fails(std::string_view op, const Attrs& attrs,
+                            const std::vector<Operand>& inputs, const std::vector<Operand>& results,
+                            std::string_view part) {
+  try {
+    check_reference(op, attrs, inputs, results);
+    ADD_FAILURE() << op << " accepted it";
+  } catch (const Error& error) {
+    EXPECT_EQ(error_code_name(error.code()), error_code_name(ErrorCode::kInvalidArgument));
+    EXPECT_NE(std::string_view(error.what()).find(part), std::string_view::npos) << error.what();
+  }
+}
 
 }  // namespace ingot::test

@@ -25,4 +25,12 @@ TEST(scatter_elements_op, adds) {
                1.3759999, 0.048000038, 2, 0.76200002, -1.296, 0.075000003, 0.57700002, -0.189})});
 }
 
+TEST(scatter_elements_op, refuses_indices_outside) {
+  for (double index : {2, -3}) {
+    check_run_fails("scatter_elements", {},
+                    {floats({2}, {1, 2}), longs({1}, {index}), floats({1}, {3})},
+                    {floats({2}, {1, 2})}, "expected index -2 to 1, found");
+  }
+}
+
 }  // namespace ingot::test

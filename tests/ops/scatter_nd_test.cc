@@ -14,4 +14,12 @@ TEST(scatter_nd_op, matches_onnx) {
                        0.119, -0.64099997, 2, 0.35299999, -0.121, -0.197, -1.114, -0.012})});
 }
 
+TEST(scatter_nd_op, refuses_indices_outside) {
+  for (double index : {2, -3}) {
+    check_run_fails("scatter_nd", {},
+                    {floats({2}, {1, 2}), longs({1, 1}, {index}), floats({1}, {3})},
+                    {floats({2}, {1, 2})}, "expected index -2 to 1, found");
+  }
+}
+
 }  // namespace ingot::test

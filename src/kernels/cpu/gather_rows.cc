@@ -1,6 +1,6 @@
 #include <cstring>
 
-#include "base/check.h"
+#include "base/error.h"
 #include "kernels/kernel_def.h"
 
 namespace ingot::cpu {
@@ -14,7 +14,10 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   const auto bytes = static_cast<size_t>(x.type.bytes(x.columns()));
   for (int64_t i = 0; i < count; ++i) {
     const int64_t index = load_index(indices, i);
-    CHECK_MSG(index >= -x.shape[0] && index < x.shape[0], "index {} of {}", index, x.shape[0]);
+    if (index < -x.shape[0] || index >= x.shape[0]) {
+      fail(ErrorCode::kInvalidArgument, "ops/gather", "expected index {} to {}, found {}",
+           -x.shape[0], x.shape[0] - 1, index);
+    }
   }
   context.team->parallel_for(count, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -14,6 +14,14 @@ int64_t normalize_axis(const InferArgs& args, int64_t axis, size_t rank) {
   return wrap_axis(axis, rank);
 }
 
+void check_inside(const Shape& indices, const Shape& data, size_t axis, std::string_view where) {
+  for (size_t d = 0; d < data.size(); ++d) {
+    if (d == axis || indices[d] <= data[d]) continue;
+    fail(ErrorCode::kInvalidArgument, where, "indices {} are wider than the data {}",
+         shape_text(indices), shape_text(data));
+  }
+}
+
 SymShape broadcast_shapes(const InferArgs& args, std::span<const SymShape> shapes) {
   size_t rank = 0;
   for (const SymShape& shape : shapes) rank = std::max(rank, shape.size());

@@ -4,8 +4,10 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "ops/contract/op_def.h"
 
 namespace ingot::ops {
@@ -16,6 +18,19 @@ int64_t normalize_axis(const InferArgs& args, int64_t axis, size_t rank);
 inline int64_t wrap_axis(int64_t axis, size_t rank) {
   return axis < 0 ? axis + static_cast<int64_t>(rank) : axis;
 }
+
+// An index into an axis of `length`, negative ones counted from its end. Error{kInvalidArgument} of
+// `where` when it lies outside.
+inline int64_t wrap_index(int64_t index, int64_t length, std::string_view where) {
+  if (index < -length || index >= length) {
+    fail(ErrorCode::kInvalidArgument, where, "expected index {} to {}, found {}", -length,
+         length - 1, index);
+  }
+  return index < 0 ? index + length : index;
+}
+// Error{kInvalidArgument} of `where` when indices are wider than the data beside `axis`: infer()
+// cannot tell for symbolic sizes.
+void check_inside(const Shape& indices, const Shape& data, size_t axis, std::string_view where);
 
 // NumPy broadcasting of symbolic shapes. Two different symbols meet as max(a, b): at run time they
 // must be equal or 1. Error{kInvalidArgument} naming the op when two constants differ.
