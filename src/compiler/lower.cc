@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "base/check.h"
 #include "compiler/compile.h"
@@ -23,6 +24,9 @@ class Lowering {
     }
     for (const Node& node : graph_.nodes()) {
       for (int id : node.inputs) add_weight(id);
+      if (!get_op(node.op).row_strided) {
+        read_packed_.insert(node.inputs.begin(), node.inputs.end());
+      }
     }
     for (int id : graph_.outputs()) add_weight(id);
     for (const Node& node : graph_.nodes()) add_step(node);
@@ -64,11 +68,7 @@ class Lowering {
   bool can_view(const Node& node) const {
     for (int output : node.outputs) {
       if (graph_.is_output(output)) return false;
-      for (const Node& reader : graph_.nodes()) {
-        const bool reads =
-            std::find(reader.inputs.begin(), reader.inputs.end(), output) != reader.inputs.end();
-        if (reads && !get_op(reader.op).row_strided) return false;
-      }
+      if (read_packed_.count(output)) return false;
     }
     return graph_.at(node.inputs[0]).kind == Value::Kind::kNode;
   }
@@ -122,7 +122,8 @@ class Lowering {
   Plan& outer_;
   std::map<const TensorData*, int>& tensors_;
   Plan plan_;
-  std::map<int, int> values_;  // graph value -> plan value
+  std::map<int, int> values_;            // graph value -> plan value
+  std::unordered_set<int> read_packed_;  // graph values whose readers include one without strides
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace ingot {
 namespace {
@@ -11,19 +12,62 @@ int64_t aligned(int64_t bytes) {
   return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
 }
 
+// Placed items by the steps they are alive at: a segment tree over steps, so that a query looks
+// only at items that are alive with the one asked for.
+class AliveIndex {
+ public:
+  explicit AliveIndex(int steps) : by_first_(static_cast<size_t>(steps)) {
+    while (leaves_ < static_cast<size_t>(steps)) leaves_ *= 2;
+    nodes_.resize(2 * leaves_);
+  }
+  void add(size_t id, const ArenaItem& item) {
+    by_first_[static_cast<size_t>(item.first)].push_back(id);
+    size_t low = leaves_ + static_cast<size_t>(item.first);
+    size_t high = leaves_ + static_cast<size_t>(item.last) + 1;
+    for (; low < high; low /= 2, high /= 2) {
+      if (low % 2 == 1) nodes_[low++].push_back(id);
+      if (high % 2 == 1) nodes_[--high].push_back(id);
+    }
+  }
+  // Those alive at item.first, and those that begin later while it is alive: each once.
+  void collect(const ArenaItem& item, std::vector<size_t>& out) const {
+    out.clear();
+    for (size_t n = leaves_ + static_cast<size_t>(item.first); n > 0; n /= 2) {
+      out.insert(out.end(), nodes_[n].begin(), nodes_[n].end());
+    }
+    for (int step = item.first + 1; step <= item.last; ++step) {
+      const std::vector<size_t>& begin = by_first_[static_cast<size_t>(step)];
+      out.insert(out.end(), begin.begin(), begin.end());
+    }
+  }
+
+ private:
+  size_t leaves_ = 1;
+  std::vector<std::vector<size_t>> nodes_;
+  std::vector<std::vector<size_t>> by_first_;
+};
+
 // Places items in `order`, each at the lowest gap between already placed items alive with it.
 int64_t place_in_order(std::span<const ArenaItem> items, const std::vector<size_t>& order,
                        std::vector<int64_t>& offsets) {
   offsets.assign(items.size(), 0);
-  std::vector<size_t> placed;  // sorted by offset
+  int steps = 0;
+  for (const ArenaItem& item : items) steps = std::max(steps, item.last + 1);
+  AliveIndex placed(steps);
+  std::vector<size_t> rank(items.size());  // place in `order`
+  for (size_t i = 0; i < order.size(); ++i) rank[order[i]] = i;
+  std::vector<size_t> alive;
   int64_t total = 0;
   for (size_t id : order) {
     const ArenaItem& item = items[id];
     int64_t at = 0;
     int64_t best_gap = std::numeric_limits<int64_t>::max();
     int64_t best = -1;
-    for (size_t other : placed) {
-      if (items[other].last < item.first || items[other].first > item.last) continue;
+    placed.collect(item, alive);
+    std::sort(alive.begin(), alive.end(), [&](size_t a, size_t b) {
+      return std::pair(offsets[a], rank[a]) < std::pair(offsets[b], rank[b]);
+    });
+    for (size_t other : alive) {
       const int64_t gap = offsets[other] - at;
       if (gap >= aligned(item.bytes) && gap < best_gap) {
         best_gap = gap;
@@ -33,10 +77,7 @@ int64_t place_in_order(std::span<const ArenaItem> items, const std::vector<size_
     }
     offsets[id] = best >= 0 ? best : at;
     total = std::max(total, offsets[id] + aligned(item.bytes));
-    const auto where = std::upper_bound(placed.begin(), placed.end(), id, [&](size_t a, size_t b) {
-      return offsets[a] < offsets[b];
-    });
-    placed.insert(where, id);
+    placed.add(id, item);
   }
   return total;
 }

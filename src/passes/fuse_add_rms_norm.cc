@@ -1,3 +1,5 @@
+#include <unordered_map>
+
 #include "passes/contract/pass_def.h"
 
 namespace ingot {
@@ -10,13 +12,17 @@ bool same_shape(const Graph& graph, const Node& add) {
 
 int run(Graph& graph) {
   int changes = 0;
+  // The last norm of each value. Rewrites only move norms to outputs of fused nodes, which are no
+  // additions, so the index stays true.
+  std::unordered_map<int, Node*> norms;
+  for (Node& node : graph.nodes()) {
+    if (node.op == "rms_norm") norms[node.inputs[0]] = &node;
+  }
   for (auto it = graph.nodes().begin(); it != graph.nodes().end(); ++it) {
     if (it->op != "add" || !same_shape(graph, *it)) continue;
-    Node* norm = nullptr;
-    for (Node* consumer : graph.consumers(it->outputs[0])) {
-      if (consumer->op == "rms_norm" && consumer->inputs[0] == it->outputs[0]) norm = consumer;
-    }
-    if (!norm) continue;
+    const auto found = norms.find(it->outputs[0]);
+    if (found == norms.end()) continue;
+    Node* norm = found->second;
     // The fused node stands where the addition stood; the weight is defined everywhere.
     if (graph.at(norm->inputs[1]).kind != Value::Kind::kWeight) continue;
     graph.set_insertion_point(it);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include "passes/contract/pass_def.h"
 
@@ -16,12 +17,24 @@ std::string group_key(const Graph& graph, const Node& node) {
                      weight.weight.shard_axis);
 }
 
-bool mergeable(Graph& graph, const Node& node) {
+using ReaderCounts = std::unordered_map<int, int>;  // nodes that read a value
+
+ReaderCounts count_readers(const Graph& graph) {
+  ReaderCounts counts;
+  for (const Node& node : graph.nodes()) {
+    for (auto it = node.inputs.begin(); it != node.inputs.end(); ++it) {
+      if (std::find(node.inputs.begin(), it, *it) == it) ++counts[*it];
+    }
+  }
+  return counts;
+}
+
+bool mergeable(const Graph& graph, const Node& node, const ReaderCounts& readers) {
   if (node.op != "linear" || graph.at(node.inputs[1]).kind != Value::Kind::kWeight) return false;
   const bool bias = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
   if (bias && graph.at(node.inputs[2]).kind != Value::Kind::kWeight) return false;
   // A weight with another reader (a tied embedding) keeps its own layout.
-  return graph.consumers(node.inputs[1]).size() == 1;
+  return readers.at(node.inputs[1]) == 1;
 }
 
 int merged_weight(Graph& graph, const std::vector<Node*>& nodes, size_t input) {
@@ -69,8 +82,9 @@ void merge(Graph& graph, const std::vector<Node*>& nodes) {
 
 int run(Graph& graph) {
   std::map<std::string, std::vector<Node*>> groups;
+  const ReaderCounts readers = count_readers(graph);
   for (Node& node : graph.nodes()) {
-    if (mergeable(graph, node)) groups[group_key(graph, node)].push_back(&node);
+    if (mergeable(graph, node, readers)) groups[group_key(graph, node)].push_back(&node);
   }
   int changes = 0;
   for (const auto& [key, nodes] : groups) {

@@ -78,5 +78,23 @@ TEST(ArenaTest, ChainsOfLayersAreTight) {
   }
 }
 
+// Long chains, as of an ONNX graph without layers: quadratic work would take minutes.
+TEST(ArenaTest, LongChainsAreQuick) {
+  std::vector<ArenaItem> items;
+  for (int i = 0; i < 200000; ++i) items.push_back({256, i, i + 1});
+  const ArenaLayout layout = solve_arena(items);
+  EXPECT_EQ(layout.total, 512);
+  EXPECT_EQ(layout.bound, 512);
+  for (size_t i = 1; i < items.size(); ++i) ASSERT_NE(layout.offsets[i], layout.offsets[i - 1]);
+}
+
+// Worked by hand: the best gap, and the first of equal ones.
+TEST(ArenaTest, TakesTheSmallestGapThatFits) {
+  const std::vector<ArenaItem> items = {{512, 0, 9}, {448, 0, 1}, {384, 0, 9},
+                                        {320, 2, 3}, {128, 2, 9}, {64, 3, 9}};
+  const ArenaLayout layout = solve_arena(items);
+  EXPECT_EQ(layout.offsets, (std::vector<int64_t>{0, 512, 960, 512, 832, 1344}));
+}
+
 }  // namespace
 }  // namespace ingot
