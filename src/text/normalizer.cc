@@ -16,11 +16,19 @@ bool any_marked(const MarkedText& t, size_t begin, size_t end) {
   return std::string_view(t.marks).substr(begin, end - begin).find('\1') != std::string::npos;
 }
 
+// Before a step makes `size` bytes of text `t`.
+void check_growth(const MarkedText& t, size_t size) {
+  if (size <= t.limit) return;
+  fail(ErrorCode::kInvalidArgument, "text/normalizer",
+       "step {}: expected at most {} bytes of normalized text, found {}", t.step, t.limit, size);
+}
+
 class PrependNormalizer final : public Normalizer {
  public:
   explicit PrependNormalizer(std::string prefix) : prefix_(std::move(prefix)) {}
   void apply(MarkedText& t) const override {
     if (t.text.empty()) return;
+    check_growth(t, t.text.size() + prefix_.size());
     t.text.insert(0, prefix_);
     if (!t.marks.empty()) t.marks.insert(0, prefix_.size(), '\0');
   }
@@ -35,15 +43,17 @@ class ReplaceNormalizer final : public Normalizer {
       : pattern_(std::move(pattern)), replacement_(std::move(replacement)) {}
 
   void apply(MarkedText& t) const override {
-    MarkedText out;
+    MarkedText out = {{}, {}, t.limit, t.step};
     size_t done = 0;
     const auto keep = [&](size_t end) {
+      check_growth(t, out.text.size() + (end - done));
       out.text.append(t.text, done, end - done);
       if (!t.marks.empty()) out.marks.append(t.marks, done, end - done);
       done = end;
     };
     pattern_->for_each(t.text, [&](size_t begin, size_t end) {
       keep(begin);
+      check_growth(t, out.text.size() + replacement_.size());
       out.text += replacement_;
       if (!t.marks.empty()) {
         const bool marked = any_marked(t, begin, end);
@@ -78,7 +88,7 @@ class UnicodeNormalizer final : public Normalizer {
     size_t i = 0;
     while (i < in.size() && ascii(i)) ++i;
     if (i == in.size()) return;
-    MarkedText out;
+    MarkedText out = {{}, {}, t.limit, t.step};
     for (i = 0; i < in.size();) {
       size_t plain = i;
       while (plain < in.size() && ascii(plain)) ++plain;
@@ -112,6 +122,7 @@ class UnicodeNormalizer final : public Normalizer {
     if (text == std::string_view(t.text).substr(begin, end - begin)) {
       return copy(t, begin, end, out);
     }
+    check_growth(t, out.text.size() + text.size());
     out.text += text;
     if (t.marks.empty()) return;
     out.marks.append(text.size(), any_marked(t, begin, end) ? '\1' : '\0');
@@ -144,6 +155,11 @@ class StripNormalizer final : public Normalizer {
 };
 
 }  // namespace
+
+void normalize_text(const std::vector<std::unique_ptr<Normalizer>>& steps, MarkedText& text) {
+  text.limit = text.text.size() * kMaxNormalizedGrowth + kMaxNormalizedExtra;
+  for (text.step = 1; text.step <= steps.size(); ++text.step) steps[text.step - 1]->apply(text);
+}
 
 std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix) {
   return std::make_unique<PrependNormalizer>(std::move(prefix));

@@ -82,7 +82,7 @@ struct Tokenizer::State {
 
   std::string normalize(const std::string& text) const {
     MarkedText marked = {text, ""};
-    for (const auto& step : parts->normalizers) step->apply(marked);
+    normalize_text(parts->normalizers, marked);
     return marked.text;
   }
 
@@ -98,7 +98,7 @@ struct Tokenizer::State {
     MarkedText rewritten;
     if (!parts->normalizers.empty()) {
       rewritten = {std::string(text), std::string(marks)};
-      for (const auto& step : parts->normalizers) step->apply(rewritten);
+      normalize_text(parts->normalizers, rewritten);
       text = rewritten.text;
       marks = rewritten.marks;
     }

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/text/test_vocabularies.h"
+#include "text/normalizer.h"
 
 namespace ingot {
 namespace {
@@ -204,6 +205,25 @@ TEST(TokenizerConfig, ReadsTokensAsStringsAndObjects) {
   EXPECT_EQ(c.chat_template, "d");
   EXPECT_THROW(parse_tokenizer_config("[1]", "f"), Error);
   EXPECT_THROW(parse_tokenizer_config(R"({"bos_token": 3})", "f"), Error);
+}
+
+TEST(Tokenizer, StepsThatDoubleTheTextEndInAnError) {
+  std::vector<std::unique_ptr<Normalizer>> steps;
+  for (int i = 0; i < 200; ++i) {
+    steps.push_back(make_replace_normalizer(make_literal_pattern("o"), "oo"));
+  }
+  MarkedText text = {"foo", ""};
+  try {
+    normalize_text(steps, text);
+    FAIL() << "nothing thrown";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(e.what(), HasSubstr("step 20: expected at most 1048768 bytes"));
+  }
+  steps.resize(3);
+  text = {"foo", ""};
+  normalize_text(steps, text);
+  EXPECT_EQ(text.text, "f" + std::string(16, 'o'));
 }
 
 }  // namespace
