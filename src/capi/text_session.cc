@@ -91,6 +91,10 @@ void check_finish(FinishReason reason) {
   if (reason == FinishReason::kInternal) {
     fail(ErrorCode::kInternal, kWhere, "a step failed; the log says more");
   }
+  if (reason == FinishReason::kBadLogits) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "logits are not finite: the model's weights or this precision overflow");
+  }
   if (reason == FinishReason::kOutOfMemory) {
     fail(ErrorCode::kOutOfMemory, kWhere, "no memory for the next step");
   }

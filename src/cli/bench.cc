@@ -139,6 +139,7 @@ class Bench final : public Command {
       for (size_t b = 0; b < boxes.size(); ++b) {
         while (const TokenEvent* event = boxes[b]->poll()) {
           if (event->finish == FinishReason::kInternal ||
+              event->finish == FinishReason::kBadLogits ||
               event->finish == FinishReason::kOutOfMemory) {
             fail(ErrorCode::kInternal, "cli/bench", "a step failed; the log says more");
           }

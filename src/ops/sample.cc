@@ -18,7 +18,7 @@ int64_t draw(const float* logits, int64_t n, float temperature, uint64_t seed, u
     if (std::isnan(logits[i]) || logits[i] == INFINITY) return -1;
     if (logits[i] != -INFINITY && (best < 0 || logits[i] > logits[best])) best = i;
   }
-  if (temperature == 0.0f || best < 0) return best;
+  if (temperature < kGreedyTemperature || best < 0) return best;
   double total = 0;
   for (int64_t i = 0; i < n; ++i) {
     total += std::exp(static_cast<double>(logits[i]) - static_cast<double>(logits[best]));
@@ -48,9 +48,9 @@ void reference(const OpArgs& args) {
 }  // namespace
 
 // Draws one id a row from softmax(logits). Inputs: logits (temperature already applied),
-// temperature (0: the largest logit, lowest id among equals), seed, position. The draw is a
-// function of (logits, seed, position) alone, whatever else is in the batch. -1: the row holds NaN,
-// +infinity, or nothing finite.
+// temperature (below kGreedyTemperature: the largest logit, lowest id among equals), seed,
+// position. The draw is a function of (logits, seed, position) alone, whatever else is in the
+// batch. -1: the row holds NaN, +infinity, or nothing finite.
 const OpDef& sample_op() {
   static const OpDef op = {.name = "sample", .infer = infer, .reference = reference};
   return op;

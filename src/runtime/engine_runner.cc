@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/log.h"
 
 namespace ingot {
 namespace {
@@ -200,7 +201,9 @@ void EngineRunner::sample(const Batch& batch, StepResult& result) {
       Sampler::Drawn& drawn = drawn_[next + static_cast<size_t>(i)];
       if (drawn.token < 0) {
         out = {};
-        out.failure = FinishReason::kInternal;
+        out.failure = FinishReason::kBadLogits;
+        spdlog::warn("request {}: logits are not finite after {} tokens", slot.request->id,
+                     known + static_cast<size_t>(i));
         break;
       }
       out.tokens[out.count++] = drawn.token;

@@ -32,7 +32,7 @@ constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 struct SamplingParams {
   int64_t max_tokens = 512;       // output tokens; clamped to what the context leaves
   int64_t min_tokens = 0;         // no end or stop token is drawn among the first so many
-  double temperature = 0;         // 0: greedy, the lowest id wins ties
+  double temperature = 0;         // below 1e-5: greedy, the lowest id wins ties
   int32_t top_k = 0;              // 0: off
   double top_p = 1;               // in (0, 1]
   double min_p = 0;               // in [0, 1], relative to the best token's probability
@@ -73,6 +73,7 @@ enum class FinishReason : uint8_t {
   kTimeout,      // deadline passed
   kOutOfMemory,  // nothing could be scheduled for it
   kInternal,     // our fault; the log says more
+  kBadLogits,    // the model gave NaN or infinity: no token can be drawn
 };
 std::string_view finish_reason_name(FinishReason reason);  // "stop", "length", …
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "runtime/scheduler.h"
 
 namespace ingot {
@@ -56,7 +57,11 @@ void Scheduler::commit_row(Sequence& s, const BatchRow& row, const RowResult& re
     advance(s, row, 1);
     return beam_commit(s, result);
   }
-  if (!valid) return end_choice(s, FinishReason::kInternal);
+  if (!valid) {
+    spdlog::warn("request {}: a step gave {} tokens for {} rows of logits, or unknown ids",
+                 s.request->id, result.count, row.logit_count);
+    return end_choice(s, FinishReason::kInternal);
+  }
   stats_.accepted += result.count - 1;
   Group& group = groups_.at(s.request->id);
   FinishReason reason = FinishReason::kNone;

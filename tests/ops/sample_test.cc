@@ -44,5 +44,16 @@ TEST(Sample, RowsWithoutMeaningGiveNoToken) {
   EXPECT_EQ(draw({kOff, kOff}, 1, 1, 1), -1);
 }
 
+// Logits divided by these are infinite, or best minus best is NaN.
+TEST(Sample, TinyTemperaturesAreGreedy) {
+  for (float temperature : {1e-45f, 1e-38f, 1e-9f, 9e-6f}) {
+    LogitsCase c;
+    c.logits({1, 3}, {40, 50, -60}).floats({temperature});
+    const auto out = c.run("logits_temperature", {});
+    const auto* scaled = reinterpret_cast<const float*>(out[0].data());
+    EXPECT_EQ(draw({scaled, scaled + 3}, temperature, 7, 1), 1) << temperature;
+  }
+}
+
 }  // namespace
 }  // namespace ingot::test

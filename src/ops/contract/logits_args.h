@@ -12,6 +12,10 @@
 
 namespace ingot {
 
+// Lower temperatures are greedy: dividing by them would pass what float32 holds. At 1e-5 a logit
+// that is 0.01 behind the best has probability e^-1000 already.
+constexpr float kGreedyTemperature = 1e-5f;
+
 inline const ValueType& logits_matrix(const InferArgs& args) {
   const ValueType& logits = args.input(0);
   if (logits.shape.size() != 2 || !(logits.element == ElementType(DType::kFloat32))) {
