@@ -24,7 +24,6 @@ constexpr std::string_view kWhere = "cli/exec";
 constexpr uint64_t kSeed = 1;
 constexpr int64_t kMaxRandomElements = int64_t{1} << 40;
 
-<<<<<<< HEAD
 // What the model takes; `shape` is for tensors that are not given.
 struct Wanted {
   std::string name;
@@ -35,20 +34,13 @@ struct Wanted {
 // Inputs that are not given: standard normal floats, zero integers.
 HostTensor random_input(const Wanted& wanted, uint64_t seed) {
   const ValueType& type = wanted.type;
-  HostTensor out(type.element, wanted.shape);
-=======
-// Inputs that are not given: standard normal floats, zero integers, 1 for unknown sizes.
-HostTensor random_input(const std::string& name, const ValueType& type, uint64_t seed) {
-  Shape shape;
-  for (const Dim& dim : type.shape) shape.push_back(dim.is_constant() ? dim.constant() : 1);
-  const std::string what = fmt::format("input '{}' {}", name, type_text(type));
+  const std::string what = fmt::format("input '{}' {}", wanted.name, type_text(type));
   // Any real memory is smaller.
-  if (checked_elements(shape, what) > kMaxRandomElements) {
+  if (checked_elements(wanted.shape, what) > kMaxRandomElements) {
     fail(ErrorCode::kOutOfMemory, kWhere, "{}: expected at most {} elements, found {}", what,
-         kMaxRandomElements, checked_elements(shape, what));
+         kMaxRandomElements, checked_elements(wanted.shape, what));
   }
-  HostTensor out(type.element, shape);
->>>>>>> 73a3737 (exec: bounded random inputs; a file of its own for each output)
+  HostTensor out(type.element, wanted.shape);
   const TensorView view = out.view();
   for (int64_t i = 0; is_float(type.element.dtype) && i < view.elements(); ++i) {
     store_element(view, i, random_normal(seed, static_cast<uint64_t>(i)));
@@ -165,11 +157,7 @@ class ExecCommand final : public Command {
         files.erase(it);
       } else {
         fmt::print(stderr, "input '{}' is random\n", name);
-<<<<<<< HEAD
         out[name] = random_input(wanted[i], kSeed + i);
-=======
-        out[name] = random_input(name, type, kSeed + i);
->>>>>>> 73a3737 (exec: bounded random inputs; a file of its own for each output)
       }
     }
     for (const auto& [name, file] : files) {
@@ -187,21 +175,13 @@ class ExecCommand final : public Command {
     if (!folder_.empty() && !is_directory(folder_) && ::mkdir(folder_.c_str(), 0777) != 0) {
       fail(ErrorCode::kIo, kWhere, "{}: cannot make the folder", folder_);
     }
-<<<<<<< HEAD
     const std::vector<std::string>& names = session.signature().outputs;
+    const std::vector<std::string> files = file_names(names);
     for (size_t i = 0; i < names.size(); ++i) {
-=======
-    const std::vector<std::string> files = file_names(session.output_names());
-    for (size_t i = 0; i < session.output_names().size(); ++i) {
->>>>>>> 73a3737 (exec: bounded random inputs; a file of its own for each output)
       const TensorView view = session.output(i);
       Json entry = {{"name", names[i]}, {"type", view.type.name()}, {"shape", view.shape}};
       if (!folder_.empty()) {
-<<<<<<< HEAD
-        const std::string path = folder_ + "/" + file_name(names[i]);
-=======
         const std::string path = folder_ + "/" + files[i];
->>>>>>> 73a3737 (exec: bounded random inputs; a file of its own for each output)
         write_npy(path, view);
         entry["file"] = path;
       }
