@@ -43,10 +43,10 @@ def run(build, room):
     started = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         try:
-            result = subprocess.run([program, "--gtest_brief=1", f"--gtest_output=json:{report.name}"],
-                                    capture_output=True, text=True, errors="replace",
-                                    timeout=TIMEOUT_SECONDS, check=False,
-                                    cwd=os.path.join(repo.ROOT, build))
+            result = subprocess.run(
+                [program, "--gtest_brief=1", f"--gtest_output=json:{report.name}"],
+                capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS,
+                check=False, cwd=os.path.join(repo.ROOT, build))
         except subprocess.TimeoutExpired:
             print(f"{room}_tests: still running after {TIMEOUT_SECONDS} s")
             return 0, 1
@@ -67,8 +67,9 @@ def run(build, room):
         reason += ", some are disabled" if hidden else ""
         print(f"FAIL  {room}_tests: {reason}")
         return count, max(1, ran_count - count)
+    seconds = time.monotonic() - started
     note = f", {gpu_skipped} GPU cases (gpu_*) skipped: no GPU" if gpu_skipped else ""
-    print(f"ok    {room}_tests: {count} tests, {time.monotonic() - started:.1f} s{note}", flush=True)
+    print(f"ok    {room}_tests: {count} tests, {seconds:.1f} s{note}", flush=True)
     return count, 0
 
 

@@ -300,10 +300,15 @@ class Tuner {
     for (const Measured& m : measured) {
       if (!m.microseconds.empty()) fastest = std::min(fastest, m.best());
     }
+    const Measured* invariant = nullptr;  // the fastest that invariant mode may use has a race too
+    for (const Measured& m : measured) {
+      if (m.microseconds.empty() || !m.candidate.kernel->invariant) continue;
+      if (!invariant || m.best() < invariant->best()) invariant = &m;
+    }
     bool behind = false;  // candidates come in the heuristics' order
     for (const Measured& m : measured) {
       if (m.microseconds.empty()) continue;
-      if (behind) ratios[name(m.candidate)] = m.best() / fastest;
+      if (behind && &m != invariant) ratios[name(m.candidate)] = m.best() / fastest;
       behind |= m.best() == fastest;
     }
   }

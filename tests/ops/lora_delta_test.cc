@@ -1,13 +1,21 @@
-#include "tests/ops/reference_case.h"
+#include <gmock/gmock.h>
+
+#include "kernels/reference.h"
+#include "tests/ops/harness.h"
 
 namespace ingot::test {
 
-// a x = 2 - 1 = 1, scaled 0.5; b adds 4 and 6 times that from column 1 on.
+// a x = 2 - 1 = 1, scaled 0.5; b adds 4 and 6 times that, in place, from column 1 on.
 TEST(lora_delta, adds_the_scaled_low_rank_product) {
-  check_reference("lora_delta", {{"offset", int64_t{1}}, {"scale", 0.5}},
-                  {floats({1, 3}, {1, 2, 3}), floats({1, 2}, {1, -1}), floats({1, 2}, {2, 1}),
-                   floats({2, 1}, {4, 6})},
-                  {floats({1, 3}, {1, 4, 6})});
+  float y[] = {1, 2, 3}, x[] = {1, -1}, a[] = {2, 1}, b[] = {4, 6};
+  auto view = [](float* data, Shape shape) {
+    return TensorView{DType::kFloat32, std::move(shape), reinterpret_cast<std::byte*>(data)};
+  };
+  const std::vector<TensorView> inputs = {view(y, {1, 3}), view(x, {1, 2}), view(a, {1, 2}),
+                                          view(b, {2, 1})};
+  const std::vector<TensorView> outputs = {inputs[0]};
+  run_reference("lora_delta", {{"offset", int64_t{1}}, {"scale", 0.5}}, inputs, outputs);
+  EXPECT_THAT(y, ::testing::ElementsAre(1, 4, 6));
 }
 
 std::vector<ValueType> infer_lora(SymShape y, SymShape x, SymShape a, SymShape b, int64_t offset) {

@@ -13,9 +13,9 @@ report() { # name status
 }
 bin/ingot devices
 report devices $?
-bin/ops_tests --gtest_brief=1 --gtest_filter='*gpu_*' >"$logs/ops.log" 2>&1
+bin/ops_tests --gtest_filter='*gpu_*' >"$logs/ops.log" 2>&1
 report "operators' cases on the GPU" $?
-tail -n 3 "$logs/ops.log"
+tail -n 2 "$logs/ops.log"
 grep -E '^\[  FAILED  \]' "$logs/ops.log" | sort -u | head -n 20
 for dtype in float32 bfloat16 float16; do
   bin/ingot conformance tests/data/goldens/[lqm]* --device cuda --dtype $dtype \

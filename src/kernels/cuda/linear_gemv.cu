@@ -164,7 +164,6 @@ const KernelDef& linear_gemv_kernel() {
   static const KernelDef kernel = {.name = "linear_gemv",
                                    .op = "linear",
                                    .device = "cuda",
-                                   .invariant = true,
                                    .priority = 30,
                                    .supports = supports,
                                    .tactics = tactics,

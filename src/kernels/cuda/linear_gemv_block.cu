@@ -86,7 +86,6 @@ const KernelDef& linear_gemv_block_kernel() {
   static const KernelDef kernel = {.name = "linear_gemv_block",
                                    .op = "linear",
                                    .device = "cuda",
-                                   .invariant = true,
                                    .priority = 30,
                                    .supports = supports,
                                    .tactics = tactics,
