@@ -74,18 +74,24 @@ class CublasLtLinear final : public KernelInstance {
                                alignment(x.data, x.row_bytes()),
                                alignment(w.data, w.row_bytes()),
                                alignment(y_data, y.row_bytes())};
-      const Plan& plan = plan_for(problem);
+      Plan& plan = plan_for(problem);
       if (bias_) {
         const void* bias = args.inputs[2].data + y.type.bytes(first);
         set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
       }
       const float one = 1, zero = 0;
-      cublaslt_check(
-          cublaslt().matmul(cublaslt_handle(), plan.desc.get(), &one, w.data, plan.w.get(), x.data,
-                            plan.x.get(), &zero, y_data, plan.y.get(), y_data, plan.y.get(),
-                            &plan.algo, context.workspace.data(), context.workspace.size(),
-                            cuda_stream(context.stream)),
-          "cublasLtMatmul");
+      auto multiply = [&] {
+        return cublaslt().matmul(cublaslt_handle(), plan.desc.get(), &one, w.data, plan.w.get(),
+                                 x.data, plan.x.get(), &zero, y_data, plan.y.get(), y_data,
+                                 plan.y.get(), &plan.algo, context.workspace.data(),
+                                 context.workspace.size(), cuda_stream(context.stream));
+      };
+      cublasStatus_t status = multiply();
+      if (status == CUBLAS_STATUS_NOT_SUPPORTED) {  // the check of an algorithm sees no addresses
+        plan.algo = heuristic(problem, plan, 0);
+        status = multiply();
+      }
+      cublaslt_check(status, "cublasLtMatmul");
     });
   }
 
@@ -104,7 +110,7 @@ class CublasLtLinear final : public KernelInstance {
   }
 
   // Made on the first launch of a problem; later launches only look it up.
-  const Plan& plan_for(const Problem& problem) {
+  Plan& plan_for(const Problem& problem) {
     const auto found = plans_.find(problem);
     if (found != plans_.end()) return found->second;
     Plan plan = describe(problem);

@@ -174,14 +174,24 @@ struct WarpTile {
       const float(&high)[4] = score[2 * k + 1];
       const uint32_t left[4] = {pack_pair(low[0], low[1], T{}), pack_pair(low[2], low[3], T{}),
                                 pack_pair(high[0], high[1], T{}), pack_pair(high[2], high[3], T{})};
+      // Weights rounded to 16 bits would cost half a percent of the result; what rounding takes
+      // away is a second operand.
+      const uint32_t rest[4] = {pack_rest(low[0], low[1]), pack_rest(low[2], low[3]),
+                                pack_rest(high[0], high[1]), pack_rest(high[2], high[3])};
 #pragma unroll
       for (int n = 0; n < kDim / 8; n += 2) {
         uint32_t right[4];
         ldmatrix4_transposed(right, v_at + k * 16 * kPitch + n * 8);
         mma16816(out[n], left, right[0], right[1], T{});
         mma16816(out[n + 1], left, right[2], right[3], T{});
+        mma16816(out[n], rest, right[0], right[1], T{});
+        mma16816(out[n + 1], rest, right[2], right[3], T{});
       }
     }
+  }
+
+  static __device__ uint32_t pack_rest(float a, float b) {
+    return pack_pair(a - to_float(from_float<T>(a)), b - to_float(from_float<T>(b)), T{});
   }
 
   __device__ void write(const AttentionArgs& a, const RowTile& tile, int kv_head, int index,
