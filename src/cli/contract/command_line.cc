@@ -71,6 +71,7 @@ class CliFlags final : public Flags {
   void add(const std::string& name, T& value, const std::string& help, bool* given) {
     CLI::Option* option = app_.add_option("--" + name, value, help)->envname(twin(name));
     option->capture_default_str();
+    option->take_last();  // a flag given again replaces the first, as scripts with defaults expect
     if (given) given_.emplace_back(option, given);
   }
   CLI::App& app_;
