@@ -27,6 +27,9 @@ target_include_directories(ingot_flags INTERFACE
 target_compile_definitions(ingot_flags INTERFACE INGOT_VERSION="${PROJECT_VERSION}"
   $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
 
+if(INGOT_SANITIZE)
+  target_compile_definitions(ingot_flags INTERFACE INGOT_SANITIZED)
+endif()
 if(INGOT_SANITIZE STREQUAL "address")
   target_compile_options(ingot_flags INTERFACE -fsanitize=address,undefined
     -fno-sanitize-recover=undefined -fno-omit-frame-pointer)

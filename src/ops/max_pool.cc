@@ -72,10 +72,10 @@ std::vector<int> import_max_pool(const OnnxNode& node, OpEmitter& emitter) {
   MaxPoolAttrs a;
   ops::onnx_pool(node, emitter, a);
   // A pad as wide as the window would make windows without any input.
-  for (size_t d = 0; d < a.pads.size(); ++d) {
+  for (size_t d = 0; d < a.pads.size() && !a.kernel.empty(); ++d) {
     const size_t axis = d % a.kernel.size();
-    if (a.pads[d] > a.dilations[axis] * (a.kernel[axis] - 1))
-      node.unsupported("pads beyond a window");
+    const int64_t dilation = axis < a.dilations.size() ? a.dilations[axis] : 1;
+    if (a.pads[d] > dilation * (a.kernel[axis] - 1)) node.unsupported("pads beyond a window");
   }
   a.storage_order = ops::onnx_int(node, "storage_order", 0);
   return emitter.emit_many("max_pool", write_attrs(a), {ops::onnx_required(node, 0)}, node.outputs);
