@@ -36,24 +36,6 @@ VocabSource vocab_source(const GgufVocab& vocab) {
   return out;
 }
 
-template <typename T>
-void put(Json& out, const char* key, const std::optional<T>& value) {
-  if (value) out[key] = *value;
-}
-
-Json generation_json(const ModelSource& source) {
-  const GenerationDefaults& g = source.generation;
-  Json out = {{"eos_token_id", g.eos_ids}};
-  put(out, "bos_token_id", g.bos_id);
-  put(out, "do_sample", g.do_sample);
-  put(out, "temperature", g.temperature);
-  put(out, "top_p", g.top_p);
-  put(out, "min_p", g.min_p);
-  put(out, "top_k", g.top_k);
-  put(out, "repetition_penalty", g.repetition_penalty);
-  return out;
-}
-
 // What decides an engine's bytes beside the source: options, knobs that change graphs, version.
 std::string engine_key(const ModelSource& source, const LoadOptions& options, Device& device) {
   std::string text = fmt::format("{}|{}|{}|{}|{}|{}", INGOT_VERSION, source.identity,
@@ -106,7 +88,7 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
   auto engine = compile(*graph, compile_options(options, device, timings));
   if (!spec.empty()) engine->extras["tokenizer"] = spec;
   if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
-  engine->extras["generation"] = generation_json(*texts).dump();
+  engine->extras["generation"] = generation_defaults_to_json(texts->generation).dump();
   engine->extras["source"] = source.identity;
   return engine;
 }

@@ -91,7 +91,14 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
   }
   if (const std::string* json = engine.extra("generation")) {
     const std::string file = name + ": section 'generation'";
-    out.generation = read_generation_defaults(parse_json(*json, kWhere, file), Json(), file);
+    const int logits = engine.plan.find("logits");
+    int64_t vocab_size = 0;
+    if (logits != kNoValue) {
+      const SymShape& shape = engine.plan.values[static_cast<size_t>(logits)].type.shape;
+      if (!shape.empty() && shape.back().is_constant()) vocab_size = shape.back().constant();
+    }
+    out.generation =
+        generation_defaults_from_json(parse_json(*json, kWhere, file), file, vocab_size);
   }
   return out;
 }

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/generation_defaults.h"
 #include "base/json.h"
 #include "engine/engine.h"
-#include "loaders/hf_config.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 

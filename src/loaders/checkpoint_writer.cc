@@ -98,23 +98,6 @@ void write_text(const fs::path& path, std::string_view text) {
   file.commit();
 }
 
-Json generation_json(const GenerationDefaults& generation) {
-  Json out = Json::object();
-  auto put = [&](const char* key, const auto& value) {
-    if (value) out[key] = *value;
-  };
-  put("bos_token_id", generation.bos_id);
-  if (!generation.eos_ids.empty()) out["eos_token_id"] = generation.eos_ids;
-  put("pad_token_id", generation.pad_id);
-  put("do_sample", generation.do_sample);
-  put("temperature", generation.temperature);
-  put("top_p", generation.top_p);
-  put("min_p", generation.min_p);
-  put("top_k", generation.top_k);
-  put("repetition_penalty", generation.repetition_penalty);
-  return out;
-}
-
 // The source's vocabulary as a GGUF file without tensors.
 void write_vocab(const fs::path& path, const GgufFile& source) {
   GgufWriter writer;
@@ -138,7 +121,7 @@ void write_companions(const fs::path& directory, const ModelSource& model) {
   }
   if (tokenizer.gguf_file) write_vocab(directory / "tokenizer.gguf-vocab", *tokenizer.gguf_file);
   write_text(directory / "generation_config.json",
-             generation_json(model.generation).dump(2) + "\n");
+             generation_defaults_to_json(model.generation).dump(2) + "\n");
 }
 
 // A sibling folder that is removed unless it was renamed into place.

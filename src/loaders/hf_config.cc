@@ -76,15 +76,6 @@ void check_positive(double value, std::string_view key, std::string_view file) {
   }
 }
 
-// An id, a list of ids, or null.
-std::vector<int64_t> read_ids(const Json& object, const char* key, std::string_view file) {
-  if (!object.is_object()) return {};
-  auto it = object.find(key);
-  if (it == object.end() || it->is_null()) return {};
-  if (it->is_array()) return json_require<std::vector<int64_t>>(object, key, kWhere, file);
-  return {json_require<int64_t>(object, key, kWhere, file)};
-}
-
 }  // namespace
 
 RopeConfig read_rope_config(const Json& config, std::string_view file,
@@ -132,26 +123,23 @@ std::optional<DType> read_config_dtype(const Json& config, std::string_view file
 
 GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,
                                             std::string_view file) {
-  GenerationDefaults out;
-  for (const Json* source : {&generation, &config}) {
-    if (!source->is_object()) continue;
-    if (out.eos_ids.empty()) out.eos_ids = read_ids(*source, "eos_token_id", file);
-    if (!out.bos_id) {
-      const auto ids = read_ids(*source, "bos_token_id", file);
-      if (!ids.empty()) out.bos_id = ids.front();
-    }
-    if (!out.pad_id) {
-      const auto ids = read_ids(*source, "pad_token_id", file);
-      if (!ids.empty()) out.pad_id = ids.front();
-    }
-  }
-  if (!generation.is_object()) return out;
-  out.do_sample = get_optional<bool>(generation, "do_sample", file);
-  out.temperature = get_optional<double>(generation, "temperature", file);
-  out.top_p = get_optional<double>(generation, "top_p", file);
-  out.min_p = get_optional<double>(generation, "min_p", file);
-  out.top_k = get_optional<int64_t>(generation, "top_k", file);
-  out.repetition_penalty = get_optional<double>(generation, "repetition_penalty", file);
+  // A vocab_size that is no number is refused where the model's own file is read.
+  const bool sized = config.is_object() && config.contains("vocab_size") &&
+                     config["vocab_size"].is_number_integer();
+  const int64_t vocab_size = sized ? config["vocab_size"].get<int64_t>() : 0;
+  GenerationDefaults out = generation_defaults_from_json(generation, file, vocab_size);
+  if (!config.is_object()) return out;
+  Json ids = Json::object();
+  const auto take = [&](const char* key, bool given) {
+    if (!given && config.contains(key)) ids[key] = config[key];
+  };
+  take("eos_token_id", !out.eos_ids.empty());
+  take("bos_token_id", out.bos_id.has_value());
+  take("pad_token_id", out.pad_id.has_value());
+  const GenerationDefaults older = generation_defaults_from_json(ids, file, vocab_size);
+  if (out.eos_ids.empty()) out.eos_ids = older.eos_ids;
+  if (!out.bos_id) out.bos_id = older.bos_id;
+  if (!out.pad_id) out.pad_id = older.pad_id;
   return out;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "base/generation_defaults.h"
 #include "base/json.h"
 
 namespace ingot {
@@ -41,21 +42,8 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
 // "dtype" or "torch_dtype"; nullopt when absent, null or "auto". Error{kUnsupported} otherwise.
 std::optional<DType> read_config_dtype(const Json& config, std::string_view file);
 
-// What to sample with unless a request says otherwise. Absent fields were not given.
-struct GenerationDefaults {
-  std::vector<int64_t> eos_ids;
-  std::optional<int64_t> bos_id;
-  std::optional<int64_t> pad_id;
-  std::optional<bool> do_sample;  // Hugging Face decodes greedily unless this is true
-  std::optional<double> temperature;
-  std::optional<double> top_p;
-  std::optional<double> min_p;
-  std::optional<int64_t> top_k;
-  std::optional<double> repetition_penalty;
-};
-
-// generation_config.json's fields; what `generation` lacks of the token ids comes from `config`.
-// Either may be null.
+// generation_config.json's fields; what `generation` lacks of the token ids comes from `config`,
+// whose vocab_size bounds top_k. Either may be null. Errors as generation_defaults_from_json().
 GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,
                                             std::string_view file);
 

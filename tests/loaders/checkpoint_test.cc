@@ -36,7 +36,8 @@ TEST(CheckpointTest, HuggingFaceRoundTrip) {
   }
   dir.write("tokenizer.json", "{\"t\":1}");
   dir.write("tokenizer_config.json", R"({"chat_template":"TEMPLATE"})");
-  dir.write("generation_config.json", R"({"eos_token_id":[2,3],"temperature":0.7})");
+  dir.write("generation_config.json",
+            R"({"eos_token_id":[2,3],"pad_token_id":0,"temperature":0.7,"top_k":9})");
   const ModelSource model = open_model_source(dir.path());
   const std::string layer = "model.layers.0.";
   const std::vector<std::string> qkv = {layer + "self_attn.q_proj.weight",
@@ -60,8 +61,9 @@ TEST(CheckpointTest, HuggingFaceRoundTrip) {
             joined(*model.weights, {"lm_head.weight"}));
   EXPECT_EQ(read.tokenizer.tokenizer_json, model.tokenizer.tokenizer_json);
   EXPECT_EQ(read.chat_template, "TEMPLATE");
-  EXPECT_EQ(read.generation.eos_ids, model.generation.eos_ids);
+  EXPECT_EQ(read.generation, model.generation);
   EXPECT_EQ(read.generation.temperature, 0.7);
+  EXPECT_EQ(read.generation.pad_id, 0);
   EXPECT_EQ(read.config["num_key_value_heads"], 4);
   EXPECT_EQ(read.config["intermediate_size"], 512);
   for (const auto& entry : fs::directory_iterator(dir / "new")) {

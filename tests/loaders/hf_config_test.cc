@@ -79,6 +79,12 @@ TEST(HfConfigTest, GenerationDefaults) {
   EXPECT_EQ(both.bos_id, 1);
   EXPECT_EQ(both.top_p, 0.9);
   EXPECT_EQ(both.top_k, std::nullopt);
+  // The vocabulary bounds top_k.
+  const Json sized = parse_json(R"({"vocab_size":50})", "t", "c");
+  const Json top = parse_json(R"({"top_k":51})", "t", "g");
+  EXPECT_EQ(read_generation_defaults(top, config, "g").top_k, 51);
+  expect_error([&] { read_generation_defaults(top, sized, "g.json"); }, ErrorCode::kCorrupt,
+               {"g.json", "'top_k'", "0 to 50", "found 51"});
   const Json bad = parse_json(R"({"eos_token_id":"x"})", "t", "g");
   expect_error([&] { read_generation_defaults(bad, config, "g.json"); }, ErrorCode::kCorrupt,
                {"g.json", "eos_token_id"});
