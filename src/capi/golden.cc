@@ -5,8 +5,8 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "capi/decoder_session.h"
 #include "loaders/safetensors.h"
+#include "runtime/decoder_session.h"
 
 namespace ingot {
 namespace {

@@ -4,12 +4,12 @@
 #include <limits>
 
 #include "base/random.h"
-#include "capi/decoder_session.h"
 #include "capi/model_loader.h"
-#include "capi/text_session.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "cli/contract/profile_flags.h"
+#include "runtime/decoder_session.h"
+#include "runtime/text_session.h"
 
 namespace ingot {
 namespace command_compare {

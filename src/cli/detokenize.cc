@@ -1,7 +1,7 @@
 #include <cstdio>
 #include <limits>
 
-#include "capi/text_assets.h"
+#include "capi/tokenizer_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 

@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "capi/text_assets.h"
+#include "capi/tokenizer_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 

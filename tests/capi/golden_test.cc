@@ -4,9 +4,9 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "capi/decoder_session.h"
 #include "engine/plan.h"
 #include "models/contract/model_def.h"
+#include "runtime/decoder_session.h"
 #include "tests/models/golden_models.h"
 
 namespace ingot {
@@ -169,30 +169,6 @@ TEST(ArenaBoundTest, PlansOfRealModelsAreTight) {
     EXPECT_NE(arena_bound(dir.write("moved", moved)), 0);
     EXPECT_NE(arena_bound(dir.write("none", "nothing here")), 0);
   }
-}
-
-// DecoderSession: whole, in chunks, and after a truncation.
-TEST(DecoderSessionTest, ChunksAndTruncationGiveTheSame) {
-  auto device = make_cpu_device(1);
-  LoadOptions load;
-  load.tune = false;
-  load.build.dtype = DType::kFloat32;
-  const auto engine = build_engine(golden_path("llama-mha"), load, device.get(), nullptr);
-  ExecutorOptions options;
-  options.selection.invariant = true;
-  std::vector<int32_t> ids;
-  for (int i = 0; i < 40; ++i) ids.push_back((i * 37 + 5) % 512);
-  DecoderSession whole(engine, *device, 64, 64, options);
-  const auto expected = whole.forward(ids, false);
-  DecoderSession chunked(engine, *device, 64, 7, options);
-  EXPECT_EQ(chunked.forward(ids, false), expected);
-  EXPECT_EQ(chunked.position(), 40);
-  chunked.truncate(33);
-  EXPECT_EQ(chunked.forward(std::span(ids).subspan(33), false), expected);
-  expect_error([&] { chunked.forward(ids, false); }, ErrorCode::kInvalidArgument, {"holds 64"});
-  const std::vector<int32_t> wrong = {512};
-  expect_error([&] { chunked.forward(wrong, false); }, ErrorCode::kInvalidArgument,
-               {"512", "0 to 511"});
 }
 
 }  // namespace

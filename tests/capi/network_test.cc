@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/json.h"
-#include "capi/text_assets.h"
+#include "runtime/text_assets.h"
 #include "tests/loaders/test_files.h"
 
 namespace ingot {

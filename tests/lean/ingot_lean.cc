@@ -11,8 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "runtime/engine_runner.h"
-#include "runtime/loop.h"
+#include "runtime/text_session.h"
 
 namespace ingot {
 namespace {
@@ -34,21 +33,18 @@ std::vector<int32_t> parse_ids(const std::string& text) {
   return out;
 }
 
-// Greedy answers of `count` tokens, by request. The loop schedules, EngineRunner runs the steps.
+// Greedy answers of `count` tokens, by request. One session serves all.
 std::vector<std::vector<TokenId>> serve(const std::string& path,
                                         const std::vector<std::vector<TokenId>>& prompts,
                                         int32_t count) {
   size_t longest = 0;
   for (const auto& prompt : prompts) longest = std::max(longest, prompt.size());
-  EngineRunnerOptions options;
-  options.max_batch_rows = static_cast<int64_t>(prompts.size());
-  options.max_seq_len = static_cast<int64_t>(longest) + count;
-  options.kv_pages =
-      options.max_batch_rows * ((options.max_seq_len + kKvBlockTokens - 1) / kKvBlockTokens);
+  SessionOptions options;
+  options.context = static_cast<int64_t>(longest) + count;
+  options.sequences = static_cast<int64_t>(prompts.size());
   const auto device = make_cpu_device();
-  EngineRunner runner(load_engine(path), *device, options);
-  const SteadyClock clock;
-  Loop loop(runner, {}, clock);
+  TextSession session(load_engine(path), *device, options);
+  Loop& loop = session.loop();
   std::vector<std::shared_ptr<Outbox>> boxes;
   for (const auto& prompt : prompts) {
     Request request;

@@ -71,23 +71,17 @@ void SamplingFlags::check() const {
 }
 
 SamplingParams SamplingFlags::params(const TextAssets& assets) const {
-  const GenerationDefaults& model = assets.generation;
-  SamplingParams out;
+  SamplingParams out = assets.sampling();
   out.max_tokens = max_tokens;
-  // Hugging Face's rule: greedy unless do_sample, and then at temperature 1 unless it says more.
-  const double model_temperature =
-      model.do_sample.value_or(false) ? model.temperature.value_or(1.0) : 0.0;
-  out.temperature = has_temperature_ ? temperature : model_temperature;
-  out.top_k = static_cast<int32_t>(has_top_k_ ? top_k : model.top_k.value_or(0));
-  out.top_p = has_top_p_ ? top_p : model.top_p.value_or(1.0);
-  out.min_p = has_min_p_ ? min_p : model.min_p.value_or(0.0);
-  out.repetition_penalty =
-      has_repetition_penalty_ ? repetition_penalty : model.repetition_penalty.value_or(1.0);
+  if (has_temperature_) out.temperature = temperature;
+  if (has_top_k_) out.top_k = static_cast<int32_t>(top_k);
+  if (has_top_p_) out.top_p = top_p;
+  if (has_min_p_) out.min_p = min_p;
+  if (has_repetition_penalty_) out.repetition_penalty = repetition_penalty;
   out.presence_penalty = presence_penalty;
   out.frequency_penalty = frequency_penalty;
   out.seed = static_cast<uint64_t>(seed);
   out.logprobs = static_cast<int32_t>(logprobs);
-  out.eos_token_ids = assets.end_ids();
   return out;
 }
 

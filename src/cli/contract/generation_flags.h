@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "capi/model_loader.h"
-#include "capi/text_session.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
+#include "runtime/text_session.h"
 
 namespace ingot {
 

@@ -1,4 +1,4 @@
-#include "capi/decoder_session.h"
+#include "runtime/decoder_session.h"
 
 #include <algorithm>
 #include <numeric>
@@ -9,7 +9,7 @@
 namespace ingot {
 namespace {
 
-constexpr std::string_view kWhere = "capi/decoder_session";
+constexpr std::string_view kWhere = "runtime/decoder_session";
 constexpr int64_t kPage = 32;  // tokens of a KV page (DESIGN section 6)
 
 TensorView view_of(std::vector<int32_t>& values, Shape shape) {

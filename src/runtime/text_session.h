@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "capi/text_assets.h"
 #include "runtime/engine_runner.h"
 #include "runtime/loop.h"
+#include "runtime/text_assets.h"
 
 namespace ingot {
 

@@ -1,4 +1,5 @@
-// What a text model needs beside its weights: tokenizer, chat template, sampling defaults.
+// What a text model needs beside its weights, out of its engine: tokenizer, chat template, sampling
+// defaults.
 #pragma once
 
 #include <memory>
@@ -9,6 +10,7 @@
 #include "base/generation_defaults.h"
 #include "base/json.h"
 #include "engine/engine.h"
+#include "runtime/request.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -26,15 +28,14 @@ struct TextAssets {
   const ChatTemplate& require_template() const;
   // Ids that end an answer: the model's, else the tokenizer's end token, else none.
   std::vector<int32_t> end_ids() const;
+  // How the model wants to be sampled where a request says nothing else, with end_ids(). Hugging
+  // Face's rule: greedy unless do_sample, and then at temperature 1 unless the model says more.
+  SamplingParams sampling() const;
 };
 
 // From an engine's extra sections. Error{kCorrupt} for sections that contradict their format,
 // kUnsupported for an engine that is no language model's.
 TextAssets engine_text_assets(const Engine& engine, const std::string& name);
-
-// A tokenizer alone, from what a user names: an engine, a .gguf file, a tokenizer.json, a model
-// directory or a hub name. Error{kNotFound, kUnsupported, kCorrupt, kIo} naming the file.
-std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source);
 
 // `messages`, a list of {"role", "content"}, as the template writes them, with the opening of the
 // answer at the end. Error{kInvalidArgument} for invalid UTF-8 in a message, and as render().

@@ -1,43 +1,14 @@
-#include "capi/text_assets.h"
+#include "runtime/text_assets.h"
 
 #include <limits>
 
-#include "base/byte_reader.h"
 #include "base/error.h"
-#include "base/file.h"
-#include "base/mapped_file.h"
-#include "capi/model_loader.h"
-#include "loaders/hub.h"
 #include "text/utf8.h"
 
 namespace ingot {
 namespace {
 
-constexpr std::string_view kWhere = "capi/text_assets";
-
-bool starts_like_gguf(const std::string& path) {
-  const auto file = MappedFile::open(path);
-  ByteReader reader(file->bytes(), kWhere, path);
-  return reader.remaining() >= 4 && reader.text(4, "magic") == "GGUF";
-}
-
-// The directory's tokenizer without looking at its weights; empty when it has no tokenizer.json.
-std::string directory_spec(const std::string& directory) {
-  const std::string json = directory + "/tokenizer.json";
-  if (!is_regular_file(json)) return {};
-  const std::string config = directory + "/tokenizer_config.json";
-  TokenizerConfig parsed;
-  if (is_regular_file(config)) parsed = parse_tokenizer_config(read_file(config), config);
-  return make_tokenizer_spec(read_file(json), parsed);
-}
-
-std::string source_spec(const std::string& path) {
-  const std::string spec = tokenizer_spec(open_model_source(path));
-  if (spec.empty()) {
-    fail(ErrorCode::kNotFound, kWhere, "{}: expected a tokenizer, found none", path);
-  }
-  return spec;
-}
+constexpr std::string_view kWhere = "runtime/text_assets";
 
 std::string token_or_empty(const Tokenizer& tokenizer, int32_t id) {
   return id < 0 ? std::string() : std::string(tokenizer.token_text(id));
@@ -75,8 +46,20 @@ std::vector<int32_t> TextAssets::end_ids() const {
   return out;
 }
 
+SamplingParams TextAssets::sampling() const {
+  SamplingParams out;
+  if (generation.do_sample.value_or(false)) out.temperature = generation.temperature.value_or(1.0);
+  // In 32 bits: generation_defaults_from_json() refuses others.
+  out.top_k = static_cast<int32_t>(generation.top_k.value_or(out.top_k));
+  out.top_p = generation.top_p.value_or(out.top_p);
+  out.min_p = generation.min_p.value_or(out.min_p);
+  out.repetition_penalty = generation.repetition_penalty.value_or(out.repetition_penalty);
+  out.eos_token_ids = end_ids();
+  return out;
+}
+
 TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
-  if (is_network(engine)) {
+  if (engine.extra("network")) {
     fail(ErrorCode::kUnsupported, kWhere,
          "{}: expected a language model, found the engine of a network ('ingot exec' runs it)",
          name);
@@ -101,32 +84,6 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
         generation_defaults_from_json(parse_json(*json, kWhere, file), file, vocab_size);
   }
   return out;
-}
-
-std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
-  const std::string path = resolve_model(source);
-  if (is_directory(path)) {
-    std::string spec = directory_spec(path);
-    if (spec.empty()) spec = source_spec(path);
-    return Tokenizer::load(std::string_view(spec), path);
-  }
-  if (looks_like_container(path)) {
-    const auto file = Container::open(path);
-    if (!file->has("extra.tokenizer")) {
-      fail(ErrorCode::kNotFound, kWhere, "{}: expected a section 'tokenizer', found none", path);
-    }
-    return Tokenizer::load(file->section("extra.tokenizer"), path);
-  }
-  if (starts_like_gguf(path)) return Tokenizer::load(std::string_view(source_spec(path)), path);
-  for (const auto& [ending, format] :
-       {std::pair(".model", "SentencePiece"), std::pair(".tiktoken", "tiktoken")}) {
-    if (!path.ends_with(ending)) continue;
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: {} files ({}) are not supported; expected a tokenizer.json", path, format, ending);
-  }
-  if (path.ends_with(".json")) return Tokenizer::load(std::string_view(read_file(path)), path);
-  fail(ErrorCode::kUnsupported, kWhere,
-       "{}: expected an engine, a GGUF file, a tokenizer.json or a model directory", path);
 }
 
 ChatSegments render_chat(const TextAssets& assets, const Json& messages) {

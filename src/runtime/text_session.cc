@@ -1,4 +1,4 @@
-#include "capi/text_session.h"
+#include "runtime/text_session.h"
 
 #include <algorithm>
 #include <optional>
@@ -12,7 +12,7 @@
 namespace ingot {
 namespace {
 
-constexpr std::string_view kWhere = "capi/text_session";
+constexpr std::string_view kWhere = "runtime/text_session";
 
 EngineRunnerOptions runner_options(const Engine& engine, const SessionOptions& options) {
   EngineRunnerOptions out;

@@ -1,0 +1,72 @@
+#include "runtime/text_assets.h"
+
+#include "tests/loaders/test_files.h"
+#include "tests/runtime/tiny_engine.h"
+#include "tests/text/test_vocabularies.h"
+
+namespace ingot {
+namespace {
+
+std::shared_ptr<Engine> engine_with(std::map<std::string, std::string> extras) {
+  auto out = std::make_shared<Engine>(*tiny_engine());
+  out->extras = std::move(extras);
+  return out;
+}
+
+TEST(TextAssetsTest, AnEngineAloneIsEnough) {
+  const auto engine = engine_with(
+      {{"tokenizer", byte_level_json().dump()},
+       {"chat_template", "{% for m in messages %}<|start|>{{ m.content }}<|end|>{% endfor %}"},
+       {"generation", R"({"eos_token_id":[5,6],"do_sample":true,"top_k":97,"top_p":0.5})"}});
+  const TextAssets assets = engine_text_assets(*engine, "m.engine");
+  EXPECT_EQ(assets.name, "m.engine");
+  EXPECT_EQ(assets.require_tokenizer().encode("the").size(), 1u);
+  const ChatSegments chat = render_chat(assets, Json::parse(R"([{"role":"user","content":"a"}])"));
+  std::string text;
+  for (const ChatSegment& segment : chat) text += segment.text;
+  EXPECT_EQ(text, "<|start|>a<|end|>");
+  EXPECT_EQ(assets.end_ids(), (std::vector<int32_t>{5, 6}));
+  const SamplingParams params = assets.sampling();
+  EXPECT_EQ(params.temperature, 1.0);  // do_sample without a temperature
+  EXPECT_EQ(params.top_k, 97);
+  EXPECT_EQ(params.top_p, 0.5);
+  EXPECT_EQ(params.eos_token_ids, assets.end_ids());
+  EXPECT_NO_THROW(validate(params, kTinyVocab));
+}
+
+// A temperature counts only with do_sample; without defaults nothing but the greedy rule is on.
+TEST(TextAssetsTest, GreedyUnlessTheModelSamples) {
+  const auto cold = engine_with({{"generation", R"({"temperature":0.7})"}});
+  EXPECT_EQ(engine_text_assets(*cold, "m").sampling().temperature, 0.0);
+  const auto warm = engine_with({{"generation", R"({"temperature":0.7,"do_sample":true})"}});
+  EXPECT_EQ(engine_text_assets(*warm, "m").sampling().temperature, 0.7);
+  const SamplingParams none = engine_text_assets(*engine_with({}), "m").sampling();
+  EXPECT_EQ(none.temperature, 0.0);
+  EXPECT_EQ(none.top_k, 0);
+  EXPECT_EQ(none.top_p, 1.0);
+  EXPECT_TRUE(none.eos_token_ids.empty());
+}
+
+TEST(TextAssetsTest, WhatIsMissingOrWrongIsNamed) {
+  const auto none = engine_with({});
+  const TextAssets bare = engine_text_assets(*none, "bare.engine");
+  expect_error([&] { bare.require_tokenizer(); }, ErrorCode::kUnsupported,
+               {"bare.engine", "tokenizer"});
+  const auto plain = engine_with({{"tokenizer", byte_level_json().dump()}});
+  const TextAssets untemplated = engine_text_assets(*plain, "plain.engine");
+  expect_error([&] { untemplated.require_template(); }, ErrorCode::kUnsupported,
+               {"plain.engine", "chat template"});
+  // The vocabulary of the plan bounds top_k.
+  const auto wide = engine_with({{"generation", R"({"top_k":98})"}});
+  expect_error([&] { engine_text_assets(*wide, "w.engine"); }, ErrorCode::kCorrupt,
+               {"w.engine", "'generation'", "'top_k'", "0 to 97", "found 98"});
+  const auto ends = engine_with({{"generation", R"({"eos_token_id":4294967301})"}});
+  const TextAssets far = engine_text_assets(*ends, "e.engine");
+  expect_error([&] { far.sampling(); }, ErrorCode::kCorrupt, {"e.engine", "4294967301"});
+  const auto network = engine_with({{"network", "{}"}});
+  expect_error([&] { engine_text_assets(*network, "n.engine"); }, ErrorCode::kUnsupported,
+               {"n.engine", "network"});
+}
+
+}  // namespace
+}  // namespace ingot
