@@ -48,8 +48,8 @@ class Build final : public Command {
     set_limit(options, "batch", has_batch_, batch_);
     set_limit(options, "logit_rows", has_batch_, batch_);
     set_limit(options, "tokens", has_tokens_, tokens_);
-    set_limit(options, "max_blocks", has_seq_, (seq_ + 31) / 32);
-    set_limit(options, "kv_pages", has_seq_, (seq_ + 31) / 32);
+    set_limit(options, "max_blocks", has_seq_, kv_blocks(seq_));
+    set_limit(options, "kv_pages", has_seq_, kv_blocks(seq_));
     if (output_.empty()) {
       const std::string stem = std::filesystem::path(model_).filename().stem().string();
       output_ = (stem.empty() ? "model" : stem) + ".engine";

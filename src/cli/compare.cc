@@ -9,6 +9,7 @@
 #include "cli/contract/command.h"
 #include "cli/contract/profile_flags.h"
 #include "runtime/decoder_session.h"
+#include "runtime/decoder_step.h"
 #include "runtime/text_session.h"
 
 namespace ingot {
@@ -99,7 +100,7 @@ class Compare final : public Command {
     device_object_ = open_device_flag(device_);
     const LoadedModel loaded = load_model(model_, load, *device_object_);
     const Plan& plan = loaded.engine->plan;
-    if (is_text_model(plan)) check_length(engine_context(*loaded.engine));
+    if (is_decoder_plan(plan)) check_length(engine_context(*loaded.engine));
     if (tolerance_ == 0) tolerance_ = default_tolerance(plan);
     std::vector<StepValues> reference(plan.steps.size());
     std::vector<std::string> reference_kernels(plan.steps.size());
@@ -135,10 +136,6 @@ class Compare final : public Command {
   }
 
  private:
-  static bool is_text_model(const Plan& plan) {
-    return plan.find("token_ids") != kNoValue && plan.find("block_tables") != kNoValue;
-  }
-
   void check_length(int64_t context) const {
     const bool seeded = prompt_ids_.empty();
     const auto count = seeded ? tokens_ : static_cast<int64_t>(parse_ids(prompt_ids_).size());
@@ -168,7 +165,7 @@ class Compare final : public Command {
     options.selection.reference = reference;
     options.on_step = observe;
     const Plan& plan = engine->plan;
-    if (is_text_model(plan)) {
+    if (is_decoder_plan(plan)) {
       const std::vector<int32_t> ids = prompt(plan);
       const auto count = static_cast<int64_t>(ids.size());
       DecoderSession session(engine, *device_object_, count, count, options);
@@ -184,10 +181,7 @@ class Compare final : public Command {
 
   std::vector<int32_t> prompt(const Plan& plan) const {
     if (!prompt_ids_.empty()) return parse_ids(prompt_ids_);
-    const int logits = plan.find("logits");
-    if (logits == kNoValue) fail(ErrorCode::kUnsupported, kWhere, "the plan has no 'logits'");
-    const auto vocab = static_cast<uint64_t>(
-        plan.values[static_cast<size_t>(logits)].type.shape.back().constant());
+    const auto vocab = static_cast<uint64_t>(read_decoder_plan(plan).vocab_size);
     std::vector<int32_t> out;
     for (int64_t i = 0; i < tokens_; ++i) {
       out.push_back(static_cast<int32_t>(

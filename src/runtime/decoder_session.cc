@@ -10,35 +10,31 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "runtime/decoder_session";
-constexpr int64_t kPage = 32;  // tokens of a KV page (DESIGN section 6)
-
-TensorView view_of(std::vector<int32_t>& values, Shape shape) {
-  return {DType::kInt32, std::move(shape), reinterpret_cast<std::byte*>(values.data())};
-}
 
 }  // namespace
 
 DecoderSession::DecoderSession(std::shared_ptr<const Engine> engine, Device& device,
                                int64_t max_tokens, int64_t chunk, ExecutorOptions options)
-    : max_tokens_(max_tokens), chunk_(chunk), blocks_((max_tokens + kPage - 1) / kPage) {
-  options.limits["tokens"] = chunk;
-  options.limits["batch"] = 1;
-  options.limits["logit_rows"] = chunk;
-  options.limits["max_blocks"] = blocks_;
-  options.limits["kv_pages"] = blocks_;
-  if (engine->plan.find("token_ids") == kNoValue || engine->plan.find("logits") == kNoValue) {
-    fail(ErrorCode::kInvalidArgument, kWhere, "plan '{}' is not a decoder", engine->plan.name);
-  }
-  vocab_ = engine->plan.values[static_cast<size_t>(engine->plan.find("logits"))]
-               .type.shape.back()
-               .constant();
+    : max_tokens_(max_tokens),
+      chunk_(chunk),
+      decoder_(read_decoder_plan(engine->plan)),
+      inputs_(decoder_),
+      pages_(static_cast<size_t>((max_tokens + decoder_.page_tokens - 1) / decoder_.page_tokens)) {
+  std::iota(pages_.begin(), pages_.end(), 0);
+  DecoderSizes sizes;
+  sizes.tokens = sizes.logit_rows = chunk;
+  sizes.rows = 1;
+  sizes.seq_len = max_tokens;
+  sizes.pages.assign(decoder_.tables.size(), static_cast<int64_t>(pages_.size()));
+  set_decoder_limits(decoder_, sizes, options.limits);
   executor_ = std::make_unique<Executor>(std::move(engine), device, std::move(options));
 }
 
 std::vector<float> DecoderSession::forward(std::span<const int32_t> tokens, bool all_logits) {
   for (int32_t id : tokens) {
-    if (id < 0 || id >= vocab_) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "token id {}: expected 0 to {}", id, vocab_ - 1);
+    if (id < 0 || id >= vocab_size()) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "token id {}: expected 0 to {}", id,
+           vocab_size() - 1);
     }
   }
   if (position_ + static_cast<int64_t>(tokens.size()) > max_tokens_) {
@@ -58,30 +54,19 @@ std::vector<float> DecoderSession::forward(std::span<const int32_t> tokens, bool
 
 void DecoderSession::step(std::span<const int32_t> tokens, bool all_logits,
                           std::vector<float>& out) {
-  const auto count = static_cast<int64_t>(tokens.size());
-  std::vector<int32_t> ids(tokens.begin(), tokens.end());
-  std::vector<int32_t> positions(tokens.size());
-  std::iota(positions.begin(), positions.end(), static_cast<int32_t>(position_));
-  std::vector<int32_t> rows(tokens.size(), 0);
-  std::vector<int32_t> offsets = {0, static_cast<int32_t>(count)};
-  std::vector<int32_t> lengths = {static_cast<int32_t>(position_ + count)};
-  std::vector<int32_t> table(static_cast<size_t>(blocks_));
-  std::iota(table.begin(), table.end(), 0);
-  std::vector<int32_t> wanted(all_logits ? tokens.size() : 1);
-  std::iota(wanted.begin(), wanted.end(), all_logits ? 0 : static_cast<int32_t>(count - 1));
-  executor_->set_input("token_ids", view_of(ids, {count}));
-  executor_->set_input("positions", view_of(positions, {count}));
-  executor_->set_input("token_rows", view_of(rows, {count}));
-  executor_->set_input("context_lengths", view_of(lengths, {1}));
-  executor_->set_input("query_offsets", view_of(offsets, {2}));
-  executor_->set_input("block_tables", view_of(table, {1, blocks_}));
-  executor_->set_input("logit_rows", view_of(wanted, {static_cast<int64_t>(wanted.size())}));
+  const auto count = static_cast<int32_t>(tokens.size());
+  inputs_.begin(static_cast<int64_t>(pages_.size()));
+  inputs_.add_row(tokens, position_);
+  for (size_t t = 0; t < decoder_.tables.size(); ++t) inputs_.add_pages(t, pages_);
+  for (int32_t t = all_logits ? 0 : count - 1; t < count; ++t) inputs_.want_logits(t);
+  inputs_.set(*executor_);
   executor_->run();
   position_ += count;
   const TensorView logits = executor_->fetch(executor_->output("logits"), host_logits_);
+  const auto vocab = static_cast<size_t>(vocab_size());
   for (int64_t r = 0; r < logits.shape[0]; ++r) {
-    out.resize(out.size() + static_cast<size_t>(vocab_));
-    load_row(logits, r, 0, vocab_, out.data() + out.size() - static_cast<size_t>(vocab_));
+    out.resize(out.size() + vocab);
+    load_row(logits, r, 0, vocab_size(), out.data() + out.size() - vocab);
   }
 }
 

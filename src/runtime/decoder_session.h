@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/executor.h"
+#include "runtime/decoder_step.h"
 
 namespace ingot {
 
@@ -15,6 +16,7 @@ namespace ingot {
 class DecoderSession {
  public:
   // Limits are sized for sequences of up to `max_tokens` and steps of up to `chunk` tokens.
+  // Errors as read_decoder_plan(); `device` outlives the session.
   DecoderSession(std::shared_ptr<const Engine> engine, Device& device, int64_t max_tokens,
                  int64_t chunk, ExecutorOptions options = {});
 
@@ -27,7 +29,7 @@ class DecoderSession {
   void truncate(int64_t length);
 
   int64_t position() const { return position_; }
-  int64_t vocab_size() const { return vocab_; }
+  int64_t vocab_size() const { return decoder_.vocab_size; }
   Executor& executor() { return *executor_; }
 
  private:
@@ -35,9 +37,10 @@ class DecoderSession {
 
   int64_t max_tokens_;
   int64_t chunk_;
-  int64_t blocks_;
-  int64_t vocab_ = 0;
   int64_t position_ = 0;
+  DecoderPlan decoder_;
+  DecoderStep inputs_;
+  std::vector<PageId> pages_;  // 0, 1, ...: of every block table
   std::unique_ptr<Executor> executor_;
   std::vector<std::byte> host_logits_;
 };

@@ -20,81 +20,55 @@ int64_t or_limit(int64_t wanted, const Plan& plan, std::string_view symbol) {
   return it->second;
 }
 
-TensorView ints(std::vector<int32_t>& values, Shape shape) {
-  return {DType::kInt32, std::move(shape), reinterpret_cast<std::byte*>(values.data())};
-}
-
-TensorView ints(std::vector<int32_t>& values) {
-  return ints(values, {static_cast<int64_t>(values.size())});
-}
-
 }  // namespace
 
 EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
-                           EngineRunnerOptions options) {
-  read_limits(engine->plan, options);
-  const Plan& plan = engine->plan;
+                           EngineRunnerOptions options)
+    : decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
+  set_limits(engine->plan, options);
   executor_ = std::make_unique<Executor>(engine, device, options.executor);
   if (!device.host_visible()) sampling_device_ = make_cpu_device(1);
   sampler_ = std::make_unique<Sampler>(sampling_device_ ? *sampling_device_ : device,
                                        limits_.vocab_size, limits_.max_seq_len + 1);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
-  for (const KvGroup& group : limits_.state_groups) {
+  for (const DecoderPlan::Table& table : decoder_.tables) {
     auto& views = states_.emplace_back();
-    for (int id : plan.states) {
-      const PlanValue& value = plan.values[static_cast<size_t>(id)];
-      if (value.group == group.name) views.push_back(executor_->state(value.name));
-    }
+    for (const std::string& state : table.states) views.push_back(executor_->state(state));
   }
 }
 
 EngineRunner::~EngineRunner() = default;
 
-void EngineRunner::read_limits(const Plan& plan, EngineRunnerOptions& options) {
-  const int logits = plan.find("logits");
-  if (logits == kNoValue) {
-    fail(ErrorCode::kUnsupported, kWhere, "plan '{}' has no output 'logits': not a text model",
-         plan.name);
+void EngineRunner::set_limits(const Plan& plan, EngineRunnerOptions& options) {
+  if (decoder_.page_tokens != kKvBlockTokens) {
+    fail(ErrorCode::kUnsupported, kWhere, "state group '{}': expected pages of {} tokens, found {}",
+         decoder_.tables[0].name, kKvBlockTokens, decoder_.page_tokens);
   }
-  const ValueType& type = plan.values[static_cast<size_t>(logits)].type;
-  if (type.shape.size() != 2 || !type.shape[1].is_constant() ||
-      !(type.element == ElementType(DType::kFloat32))) {
-    fail(ErrorCode::kUnsupported, kWhere, "logits must be float32 [rows, vocab], found {}",
-         type_text(type));
-  }
-  limits_.vocab_size = type.shape[1].constant();
+  limits_.vocab_size = decoder_.vocab_size;
   limits_.max_batch_rows = or_limit(options.max_batch_rows, plan, "batch");
   limits_.max_batch_tokens = or_limit(options.max_batch_tokens, plan, "tokens");
-  const int64_t trained = or_limit(0, plan, "max_blocks") * kKvBlockTokens;
-  limits_.max_seq_len = options.max_seq_len > 0 ? options.max_seq_len : trained;
-  auto positions = plan.metadata.find("max_position_embeddings");
-  if (positions != plan.metadata.end()) {
-    limits_.max_seq_len = std::min<int64_t>(limits_.max_seq_len,
-                                            std::strtoll(positions->second.c_str(), nullptr, 10));
+  limits_.max_seq_len = options.max_seq_len > 0 ? options.max_seq_len : decoder_.max_seq_len;
+  if (decoder_.trained_len > 0) {
+    limits_.max_seq_len = std::min(limits_.max_seq_len, decoder_.trained_len);
   }
-  if (limits_.max_seq_len <= 0) {
-    fail(ErrorCode::kInvalidArgument, kWhere, "max_seq_len is {}", limits_.max_seq_len);
-  }
-  const int64_t blocks = (limits_.max_seq_len + kKvBlockTokens - 1) / kKvBlockTokens;
-  const int64_t pages = options.kv_pages > 0 ? options.kv_pages : blocks;
-  for (const PlanStateGroup& group : plan.groups) {
-    if (group.kind != "paged") {
-      fail(ErrorCode::kUnsupported, kWhere, "state group '{}' is {}; only paged ones run yet",
-           group.name, group.kind);
-    }
-    limits_.state_groups.push_back({group.name, KvKind::kPaged, pages, 0});
-  }
-  if (limits_.state_groups.size() != 1) {
-    fail(ErrorCode::kUnsupported, kWhere, "{} state groups; plans with one block table run",
-         limits_.state_groups.size());
-  }
-  SymbolValues& symbols = options.executor.limits;
-  symbols["tokens"] = limits_.max_batch_tokens;
-  symbols["batch"] = limits_.max_batch_rows;
-  symbols["max_blocks"] = blocks;
-  symbols["kv_pages"] = pages;
-  symbols["logit_rows"] =
+  DecoderSizes sizes;
+  sizes.tokens = limits_.max_batch_tokens;
+  sizes.rows = limits_.max_batch_rows;
+  sizes.seq_len = limits_.max_seq_len;
+  sizes.logit_rows =
       std::min(limits_.max_batch_tokens, limits_.max_batch_rows * (1 + options.max_draft));
+  const int64_t pages = options.kv_pages > 0 ? options.kv_pages : kv_blocks(limits_.max_seq_len);
+  for (const DecoderPlan::Table& table : decoder_.tables) {
+    int64_t own = pages;
+    if (table.kind == KvKind::kWindowed) {
+      // What the windows of all rows hold (KvBlocks::pages_for), and a step's tokens before old
+      // pages leave. The prefix cache gets no more than that.
+      own = std::min(own, sizes.rows * (kv_blocks(table.window) + 2) + kv_blocks(sizes.tokens));
+    }
+    sizes.pages.push_back(own);
+    limits_.state_groups.push_back({table.name, table.kind, own, table.window});
+  }
+  set_decoder_limits(decoder_, sizes, options.executor.limits);
 }
 
 void EngineRunner::submit(const Batch& batch) { queue_.push_back(&batch); }
@@ -128,39 +102,22 @@ void EngineRunner::copy_pages(const Batch& batch) {
 }
 
 void EngineRunner::forward(const Batch& batch) {
-  token_ids_ = batch.token_ids;
-  positions_.clear();
-  token_rows_.clear();
-  query_offsets_.assign(1, 0);
-  context_lengths_.clear();
-  block_tables_.clear();
-  const int64_t stride = batch.table_stride[0];
+  step_.begin(*std::max_element(batch.table_stride.begin(), batch.table_stride.end()));
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     const BatchRow& row = batch.rows[r];
     if (row.query_len == 0) continue;  // samples from its parent's logits
-    const auto index = static_cast<int32_t>(context_lengths_.size());
-    for (int32_t i = 0; i < row.query_len; ++i) {
-      TokenId& token = token_ids_[static_cast<size_t>(row.token_begin + i)];
+    CHECK_EQ(row.token_begin, step_.tokens());
+    const auto begin = batch.token_ids.begin() + row.token_begin;
+    row_tokens_.assign(begin, begin + row.query_len);
+    for (TokenId& token : row_tokens_) {
       if (token == kLastSampled) token = slots_[static_cast<size_t>(row.slot)].tokens.back();
-      positions_.push_back(static_cast<int32_t>(row.first_position + i));
-      token_rows_.push_back(index);
     }
-    query_offsets_.push_back(static_cast<int32_t>(positions_.size()));
-    context_lengths_.push_back(static_cast<int32_t>(row.context_len()));
-    for (PageId page : batch.table(0, r)) block_tables_.push_back(std::max(page, 0));
+    step_.add_row(row_tokens_, row.first_position);
+    for (size_t g = 0; g < states_.size(); ++g) step_.add_pages(g, batch.table(g, r));
   }
-  CHECK_EQ(positions_.size(), token_ids_.size());
-  logit_rows_ = batch.logit_rows;
-  // A chunk in the middle of a prompt wants no logits; kernels want at least one row.
-  if (logit_rows_.empty()) logit_rows_.push_back(0);
-  const auto rows = static_cast<int64_t>(context_lengths_.size());
-  executor_->set_input("token_ids", ints(token_ids_));
-  executor_->set_input("positions", ints(positions_));
-  executor_->set_input("token_rows", ints(token_rows_));
-  executor_->set_input("query_offsets", ints(query_offsets_));
-  executor_->set_input("context_lengths", ints(context_lengths_));
-  executor_->set_input("block_tables", ints(block_tables_, {rows, stride}));
-  executor_->set_input("logit_rows", ints(logit_rows_));
+  CHECK_EQ(static_cast<size_t>(step_.tokens()), batch.token_ids.size());
+  for (int32_t token : batch.logit_rows) step_.want_logits(token);
+  step_.set(*executor_);
   executor_->run();
 }
 

@@ -1,8 +1,6 @@
-// A text model's engine as a ModelRunner: forward plan, then sample plan. Where the host cannot
-// read the device's memory, logits are copied to it and sampled there. The forward plan takes
-// packed tokens (inputs token_ids, positions, token_rows [tokens]; query_offsets [batch + 1];
-// context_lengths [batch]; block_tables [batch, max_blocks]; logit_rows) and gives `logits` float32
-// [logit_rows, vocab]; its states are paged KV.
+// A text model's engine as a ModelRunner: forward plan (decoder_step.h), then sample plan. Where
+// the host cannot read the device's memory, logits are copied to it and sampled there. The
+// scheduler's state groups are the plan's block tables: groups that share a table share its pages.
 #pragma once
 
 #include <deque>
@@ -10,6 +8,7 @@
 #include <vector>
 
 #include "engine/executor.h"
+#include "runtime/decoder_step.h"
 #include "runtime/model_runner.h"
 #include "runtime/sample_plan.h"
 
@@ -20,7 +19,8 @@ struct EngineRunnerOptions {
   int64_t max_batch_rows = 0;
   int64_t max_batch_tokens = 0;
   int64_t max_seq_len = 0;
-  // KV pages of 32 positions; 0: enough for one sequence of max_seq_len.
+  // KV pages of each block table; 0: enough for one sequence of max_seq_len. A windowed table takes
+  // fewer where its windows need fewer.
   int64_t kv_pages = 0;
   int64_t max_draft = 0;     // guesses a row may carry; each needs a row of logits
   ExecutorOptions executor;  // its limits are filled in
@@ -46,23 +46,24 @@ class EngineRunner final : public ModelRunner {
     int32_t choice = 0;
     std::vector<TokenId> tokens;  // prompt, outputs, and what was sampled since
   };
-  void read_limits(const Plan& plan, EngineRunnerOptions& options);
+  void set_limits(const Plan& plan, EngineRunnerOptions& options);
   void copy_pages(const Batch& batch);
   void forward(const Batch& batch);
   void sample(const Batch& batch, StepResult& result);
   void add_sample_rows(const Batch& batch, const BatchRow& row);
 
+  DecoderPlan decoder_;
   ModelLimits limits_;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<Device> sampling_device_;  // nullptr: the device itself samples
   std::unique_ptr<Sampler> sampler_;
   std::vector<std::byte> host_logits_;
-  std::vector<std::vector<TensorView>> states_;  // of each state group
+  std::vector<std::vector<TensorView>> states_;  // of each block table
   std::vector<Slot> slots_;
   std::deque<const Batch*> queue_;
   // Reused from step to step.
-  std::vector<int32_t> token_ids_, positions_, token_rows_, query_offsets_, context_lengths_,
-      block_tables_, logit_rows_;
+  DecoderStep step_;
+  std::vector<TokenId> row_tokens_;
   std::vector<SampleRow> sample_rows_;
   std::vector<Sampler::Drawn> drawn_;
 };

@@ -8,8 +8,6 @@
 namespace ingot {
 namespace {
 
-int64_t blocks_of(int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; }
-
 // First block that a query at `position` can see through a window.
 int64_t floor_block(int64_t position, int64_t window) {
   return std::max<int64_t>(0, position - window + 1) / kKvBlockTokens;
@@ -142,7 +140,7 @@ int64_t KvBlocks::append_need(const KvTables& tables, size_t group, int64_t coun
   };
   switch (groups_[group].kind) {
     case KvKind::kCross:
-      return table.empty() ? blocks_of(cross_tokens) : 0;
+      return table.empty() ? kv_blocks(cross_tokens) : 0;
     case KvKind::kFixed:
       return table.empty() || shared(table[0]) ? 1 : 0;
     case KvKind::kPaged:
@@ -150,7 +148,7 @@ int64_t KvBlocks::append_need(const KvTables& tables, size_t group, int64_t coun
       break;
   }
   const bool partial = tables.tokens % kKvBlockTokens != 0;
-  return blocks_of(tables.tokens + count) - static_cast<int64_t>(table.size()) +
+  return kv_blocks(tables.tokens + count) - static_cast<int64_t>(table.size()) +
          (partial && shared(table.back()) ? 1 : 0);
 }
 
@@ -161,7 +159,7 @@ int64_t KvBlocks::max_append(const KvTables& tables, int64_t want, int64_t cross
     const int64_t spare = available(g) - append_need(tables, g, 1, cross_tokens);
     if (spare < 0) return 0;
     // Pages beyond those that one token needs, each a whole block.
-    const int64_t first_end = blocks_of(tables.tokens + 1) * kKvBlockTokens - tables.tokens;
+    const int64_t first_end = kv_blocks(tables.tokens + 1) * kKvBlockTokens - tables.tokens;
     want = std::min(want, first_end + spare * kKvBlockTokens);
   }
   return want;
@@ -207,7 +205,7 @@ bool KvBlocks::append(KvTables& tables, int64_t count, int64_t cross_tokens,
     int64_t need = 0;
     switch (groups_[g].kind) {
       case KvKind::kCross:
-        need = table.empty() ? blocks_of(cross_tokens) : static_cast<int64_t>(table.size());
+        need = table.empty() ? kv_blocks(cross_tokens) : static_cast<int64_t>(table.size());
         break;
       case KvKind::kFixed:
         need = 1;
@@ -215,7 +213,7 @@ bool KvBlocks::append(KvTables& tables, int64_t count, int64_t cross_tokens,
         break;
       case KvKind::kPaged:
       case KvKind::kWindowed:
-        need = blocks_of(tables.tokens + count);
+        need = kv_blocks(tables.tokens + count);
         if (tables.tokens % kKvBlockTokens != 0) make_private(tables, g, table.size() - 1, copies);
         break;
     }
@@ -247,7 +245,7 @@ void KvBlocks::truncate(KvTables& tables, int64_t tokens) {
       CHECK_LE(tables.window_floor[g], floor_block(tokens, groups_[g].window));
     }
     auto& table = tables.groups[g];
-    while (static_cast<int64_t>(table.size()) > blocks_of(tokens)) {
+    while (static_cast<int64_t>(table.size()) > kv_blocks(tokens)) {
       unreference(g, table.back());
       table.pop_back();
     }
@@ -410,14 +408,14 @@ int64_t KvBlocks::pages_for(size_t group, int64_t tokens, int64_t cross_tokens) 
     case KvKind::kFixed:
       return 1;
     case KvKind::kCross:
-      return blocks_of(cross_tokens);
+      return kv_blocks(cross_tokens);
     case KvKind::kPaged:
-      return blocks_of(tokens);
+      return kv_blocks(tokens);
     case KvKind::kWindowed:
       break;
   }
   // The window at any alignment touches one block more than it fills; one more is being written.
-  return std::min(blocks_of(tokens), blocks_of(groups_[group].window) + 2);
+  return std::min(kv_blocks(tokens), kv_blocks(groups_[group].window) + 2);
 }
 
 int64_t KvBlocks::capacity_tokens() const {
@@ -425,7 +423,7 @@ int64_t KvBlocks::capacity_tokens() const {
   for (size_t g = 0; g < groups_.size(); ++g) {
     if (!growable(g)) continue;
     if (groups_[g].kind == KvKind::kWindowed &&
-        groups_[g].num_pages >= blocks_of(groups_[g].window) + 2) {
+        groups_[g].num_pages >= kv_blocks(groups_[g].window) + 2) {
       continue;
     }
     capacity = std::min(capacity, groups_[g].num_pages * kKvBlockTokens);

@@ -16,7 +16,7 @@
 namespace ingot {
 
 enum class KvKind : uint8_t {
-  kPaged,     // one page per 32 positions, all kept
+  kPaged,     // one page per block of positions, all kept
   kWindowed,  // the same, but pages wholly before the last `window` positions are freed
   kFixed,     // one page per sequence, rewritten each step (recurrent state)
   kCross,     // pages for the encoder's positions, written once

@@ -14,17 +14,17 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "tensor/kv_page.h"
 
 namespace ingot {
 
 using TokenId = int32_t;
 using PageId = int32_t;
 
-constexpr int64_t kKvBlockTokens = 32;  // tokens in one KV page (DESIGN §6)
-constexpr PageId kNoPage = -1;          // table entry: nothing there, or it left the window
-constexpr TokenId kLastSampled = -1;    // token entry: the token that the row's slot sampled last
-constexpr int kMaxStepTokens = 8;       // most tokens that one row can commit in one step
-constexpr int64_t kMaxStopIds = 256;    // of a request's eos_token_ids, and of its stop_token_ids
+constexpr PageId kNoPage = -1;        // table entry: nothing there, or it left the window
+constexpr TokenId kLastSampled = -1;  // token entry: the token that the row's slot sampled last
+constexpr int kMaxStepTokens = 8;     // most tokens that one row can commit in one step
+constexpr int64_t kMaxStopIds = 256;  // of a request's eos_token_ids, and of its stop_token_ids
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 // What a client may ask of sampling. The order of the rules: penalties, temperature, top_k, top_p,

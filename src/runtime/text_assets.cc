@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "runtime/decoder_step.h"
 #include "text/utf8.h"
 
 namespace ingot {
@@ -74,12 +75,7 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
   }
   if (const std::string* json = engine.extra("generation")) {
     const std::string file = name + ": section 'generation'";
-    const int logits = engine.plan.find("logits");
-    int64_t vocab_size = 0;
-    if (logits != kNoValue) {
-      const SymShape& shape = engine.plan.values[static_cast<size_t>(logits)].type.shape;
-      if (!shape.empty() && shape.back().is_constant()) vocab_size = shape.back().constant();
-    }
+    const int64_t vocab_size = read_decoder_plan(engine.plan).vocab_size;
     out.generation =
         generation_defaults_from_json(parse_json(*json, kWhere, file), file, vocab_size);
   }

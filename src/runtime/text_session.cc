@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/knobs.h"
+#include "runtime/decoder_step.h"
 #include "text/detokenizer.h"
 #include "text/stop_matcher.h"
 
@@ -23,8 +24,7 @@ EngineRunnerOptions runner_options(const Engine& engine, const SessionOptions& o
   const int64_t built_for = limit == engine.plan.limits.end() ? 512 : limit->second;
   const int64_t wanted = options.step_tokens > 0 ? options.step_tokens : built_for;
   out.max_batch_tokens = std::max(options.sequences, wanted);
-  const int64_t blocks = (out.max_seq_len + kKvBlockTokens - 1) / kKvBlockTokens;
-  out.kv_pages = blocks * options.sequences;
+  out.kv_pages = kv_blocks(out.max_seq_len) * options.sequences;
   out.executor.selection.reference = options.reference || knob_bool("reference");
   out.executor.selection.invariant = knob_bool("invariant");
   return out;
@@ -102,20 +102,7 @@ void check_finish(FinishReason reason) {
 
 }  // namespace
 
-int64_t engine_context(const Engine& engine) {
-  const Plan& plan = engine.plan;
-  auto blocks = plan.limits.find("max_blocks");
-  if (blocks == plan.limits.end()) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "plan '{}' has no KV cache: not a text model (ingot exec runs it)", plan.name);
-  }
-  int64_t out = blocks->second * kKvBlockTokens;
-  auto positions = plan.metadata.find("max_position_embeddings");
-  if (positions != plan.metadata.end()) {
-    out = std::min<int64_t>(out, std::strtoll(positions->second.c_str(), nullptr, 10));
-  }
-  return out;
-}
+int64_t engine_context(const Engine& engine) { return read_decoder_plan(engine.plan).max_seq_len; }
 
 void check_prompt_fits(size_t prompt_tokens, int64_t context) {
   if (prompt_tokens == 0) fail(ErrorCode::kInvalidArgument, kWhere, "the prompt has no tokens");

@@ -23,6 +23,7 @@ struct SessionOptions {
 };
 
 // Most tokens of one sequence, prompt and answer together, that the engine was made for.
+// Error{kUnsupported} when it is no text model's.
 int64_t engine_context(const Engine& engine);
 
 // Error{kInvalidArgument} unless the prompt leaves room for a token in `context`.

@@ -25,7 +25,7 @@ class PageWatch final : public ModelRunner {
     copies += static_cast<int64_t>(batch.copies.size());
     std::map<PageId, std::set<size_t>> holders, readers;
     for (size_t r = 0; r < batch.rows.size(); ++r) {
-      const int64_t pages = (batch.rows[r].context_len() + kKvBlockTokens - 1) / kKvBlockTokens;
+      const int64_t pages = kv_blocks(batch.rows[r].context_len());
       for (int64_t p = 0; p < pages; ++p) {
         const PageId page = batch.table(0, r)[static_cast<size_t>(p)];
         holders[page].insert(r);

@@ -4,12 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include <numeric>
 #include <sstream>
 
 #include "compiler/compile.h"
 #include "engine/executor.h"
 #include "models/contract/model_def.h"
+#include "runtime/decoder_session.h"
 
 namespace ingot {
 namespace {
@@ -24,47 +24,23 @@ std::shared_ptr<const Engine> llama() {
 class Session {
  public:
   Session(std::shared_ptr<const Engine> engine, Device& device)
-      : device_(device), executor_(std::move(engine), device, options()) {}
+      : decoder_(std::move(engine), device, 64, 16, options()) {}
 
-  std::vector<float> step(std::vector<int32_t> ids, int32_t position) {
-    const auto count = static_cast<int32_t>(ids.size());
-    std::vector<int32_t> positions(ids.size());
-    std::iota(positions.begin(), positions.end(), position);
-    set("token_ids", std::move(ids));
-    set("positions", std::move(positions));
-    set("token_rows", std::vector<int32_t>(static_cast<size_t>(count), 0));
-    set("context_lengths", {position + count});
-    set("query_offsets", {0, count});
-    set("logit_rows", {count - 1});
-    std::vector<int32_t> table = {0, 1};
-    executor_.set_input("block_tables",
-                        {DType::kInt32, {1, 2}, reinterpret_cast<std::byte*>(table.data())});
-    executor_.run();
-    const TensorView logits = executor_.output("logits");
-    std::vector<float> out(static_cast<size_t>(logits.elements()));
-    const auto stream = device_.make_stream();
-    device_.copy_out(reinterpret_cast<std::byte*>(out.data()), logits.data,
-                     out.size() * sizeof(float), *stream);
-    return out;
+  // Logits after the last of `ids`, the first of which is at `position`.
+  std::vector<float> step(const std::vector<int32_t>& ids, int64_t position) {
+    decoder_.truncate(position);
+    return decoder_.forward(ids, false);
   }
-  const Executor& executor() const { return executor_; }
+  Executor& executor() { return decoder_.executor(); }
 
  private:
   static ExecutorOptions options() {
     ExecutorOptions o;
-    o.limits = {
-        {"tokens", 16}, {"batch", 1}, {"logit_rows", 1}, {"max_blocks", 2}, {"kv_pages", 2}};
     o.selection.reference = false;
     o.capture = true;
     return o;
   }
-  void set(std::string_view name, std::vector<int32_t> v) {
-    executor_.set_input(
-        name,
-        {DType::kInt32, {static_cast<int64_t>(v.size())}, reinterpret_cast<std::byte*>(v.data())});
-  }
-  Device& device_;
-  Executor executor_;
+  DecoderSession decoder_;
 };
 
 // Same reference arithmetic on the host, as a device of its own kind would give it.
@@ -73,10 +49,10 @@ std::vector<float> on_cpu(const std::shared_ptr<const Engine>& engine,
   const auto device = make_cpu_device(1);
   Session session(engine, *device);
   std::vector<float> out;
-  int32_t position = 0;
+  int64_t position = 0;
   for (const auto& ids : steps) {
     out = session.step(ids, position);
-    position += static_cast<int32_t>(ids.size());
+    position += static_cast<int64_t>(ids.size());
   }
   return out;
 }

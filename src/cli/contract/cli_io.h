@@ -12,6 +12,7 @@
 #include "base/function_ref.h"
 #include "base/json.h"
 #include "tensor/device.h"
+#include "tensor/kv_page.h"
 
 namespace ingot {
 
@@ -20,7 +21,7 @@ constexpr const char* kTokenizerSources =
     "tokenizer.json, .gguf file, model directory, engine or hub name";
 
 // Largest --max-seq-len: whole pages of it are counted in 31 bits.
-constexpr int64_t kMostSequence = (int64_t{1} << 31) - 32;
+constexpr int64_t kMostSequence = (int64_t{1} << 31) - kKvBlockTokens;
 
 // "1,2,3" as ids; UsageError names their source and the part that is not a number.
 std::vector<int32_t> parse_ids(const std::string& text, std::string_view source = "--prompt-ids");

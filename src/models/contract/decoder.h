@@ -4,10 +4,11 @@
 #include <string>
 
 #include "models/contract/model_def.h"
+#include "tensor/kv_page.h"
 
 namespace ingot {
 
-constexpr int64_t kPageTokens = 32;
+constexpr int64_t kPageTokens = kKvBlockTokens;
 
 // The inputs every decoder graph has, as value ids. Symbols: tokens (packed, padding removed),
 // batch (sequences in the step), max_blocks (columns of the block table), logit_rows, kv_pages.

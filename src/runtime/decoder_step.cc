@@ -1,0 +1,273 @@
+#include "runtime/decoder_step.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "runtime/decoder_step";
+constexpr std::array<std::string_view, 6> kDecoderInputs = {
+    "token_ids", "positions", "token_rows", "query_offsets", "context_lengths", "logit_rows"};
+constexpr std::string_view kTablePrefix = "block_tables";
+
+const PlanValue* find_input(const Plan& plan, std::string_view name) {
+  const int id = plan.find(name);
+  if (id == kNoValue) return nullptr;
+  const PlanValue& value = plan.values[static_cast<size_t>(id)];
+  return value.kind == PlanValue::Kind::kInput ? &value : nullptr;
+}
+
+// The symbol that a dimension is, or nothing.
+std::string symbol_of(const Dim& dim) {
+  const std::vector<std::string> names = dim.symbols();
+  return names.size() == 1 && dim == Dim::symbol(names[0]) ? names[0] : std::string();
+}
+
+class DecoderPlanReader {
+ public:
+  explicit DecoderPlanReader(const Plan& plan) : plan_(plan) { out_.name = plan.name; }
+
+  DecoderPlan read() {
+    read_logits();
+    for (const PlanStateGroup& group : plan_.groups) add_group(group);
+    if (out_.tables.empty()) bad("no paged state group: not a text model");
+    for (int id : plan_.states) add_state(plan_.values[static_cast<size_t>(id)]);
+    check_inputs();
+    for (const PlanStep& step : plan_.steps) check_window(step);
+    read_length();
+    return std::move(out_);
+  }
+
+ private:
+  [[noreturn]] void bad(const std::string& what) const {
+    fail(ErrorCode::kUnsupported, kWhere, "plan '{}': {}", plan_.name, what);
+  }
+
+  void read_logits() {
+    const int id = plan_.find("logits");
+    if (id == kNoValue) bad("no output 'logits': not a text model ('ingot exec' runs it)");
+    const ValueType& type = plan_.values[static_cast<size_t>(id)].type;
+    if (type.shape.size() != 2 || !type.shape[1].is_constant() ||
+        !(type.element == ElementType(DType::kFloat32))) {
+      bad(fmt::format("logits: expected float32 [rows, vocab], found {}", type_text(type)));
+    }
+    out_.vocab_size = type.shape[1].constant();
+  }
+
+  void add_group(const PlanStateGroup& group) {
+    const bool windowed = group.kind == "windowed";
+    if (group.kind != "paged" && !windowed) {
+      bad(fmt::format("state group '{}': expected paged or windowed, found {}", group.name,
+                      group.kind));
+    }
+    constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+    if (windowed && (group.window < 1 || group.window > kMost)) {
+      bad(fmt::format("state group '{}': window: expected 1 to {}, found {}", group.name, kMost,
+                      group.window));
+    }
+    if (out_.page_tokens == 0) out_.page_tokens = group.page_tokens;
+    if (group.page_tokens != out_.page_tokens) {
+      bad(fmt::format("state group '{}': expected pages of {} tokens as in '{}', found {}",
+                      group.name, out_.page_tokens, out_.tables[0].name, group.page_tokens));
+    }
+    DecoderPlan::Table& table = table_of(group.name);
+    table.name += (table.name.empty() ? "" : "+") + group.name;
+    if (windowed) {
+      table.window = std::max(table.window, group.window);
+    } else {
+      table.kind = KvKind::kPaged;
+    }
+    group_tables_[group.name] = static_cast<size_t>(&table - out_.tables.data());
+  }
+
+  DecoderPlan::Table& table_of(const std::string& group) {
+    std::string input = fmt::format("{}.{}", kTablePrefix, group);
+    if (!find_input(plan_, input)) input = kTablePrefix;
+    const PlanValue* value = find_input(plan_, input);
+    if (!value) bad(fmt::format("no input 'block_tables' for the state group '{}'", group));
+    for (DecoderPlan::Table& table : out_.tables) {
+      if (table.input == input) return table;
+    }
+    const SymShape& shape = value->type.shape;
+    std::string columns = shape.size() == 2 ? symbol_of(shape[1]) : std::string();
+    if (columns.empty()) {
+      bad(fmt::format("input '{}': expected [batch, columns], found {}", input,
+                      type_text(value->type)));
+    }
+    DecoderPlan::Table& table = out_.tables.emplace_back();
+    table.input = std::move(input);
+    table.columns_symbol = std::move(columns);
+    return table;
+  }
+
+  void add_state(const PlanValue& state) {
+    auto it = group_tables_.find(state.group);
+    if (it == group_tables_.end()) {
+      bad(fmt::format("state '{}' is of no state group (found '{}')", state.name, state.group));
+    }
+    const SymShape& shape = state.type.shape;
+    const std::string pages = shape.size() == 4 ? symbol_of(shape[0]) : std::string();
+    if (pages.empty() || !(shape[2] == Dim(out_.page_tokens))) {
+      bad(fmt::format("state '{}' of group '{}': expected [pages, heads, {}, dim], found {}",
+                      state.name, state.group, out_.page_tokens, type_text(state.type)));
+    }
+    DecoderPlan::Table& table = out_.tables[it->second];
+    table.pages_symbols.insert(pages);
+    table.states.push_back(state.name);
+  }
+
+  // An input that nothing fills would be read as it happens to be.
+  void check_inputs() const {
+    for (std::string_view name : kDecoderInputs) {
+      if (!find_input(plan_, name)) bad(fmt::format("no input '{}': not a text model", name));
+    }
+    for (int id : plan_.inputs) {
+      const std::string& name = plan_.values[static_cast<size_t>(id)].name;
+      const bool table = std::any_of(out_.tables.begin(), out_.tables.end(),
+                                     [&](const auto& t) { return t.input == name; });
+      if (table) continue;
+      if (std::find(kDecoderInputs.begin(), kDecoderInputs.end(), name) != kDecoderInputs.end()) {
+        continue;
+      }
+      bad(fmt::format("input '{}' is none that a text model has", name));
+    }
+  }
+
+  void check_window(const PlanStep& step) const {
+    if (step.op != "paged_attention" || step.inputs.size() < 2 || step.inputs[1] == kNoValue) {
+      return;
+    }
+    const auto root = static_cast<size_t>(plan_.root(step.inputs[1]));
+    auto it = group_tables_.find(plan_.values[root].group);
+    if (it == group_tables_.end()) return;
+    const DecoderPlan::Table& table = out_.tables[it->second];
+    if (table.kind != KvKind::kWindowed) return;
+    const auto window = attr_or<int64_t>(step.attrs, "window", 0);
+    if (window > 0 && window <= table.window) return;
+    bad(fmt::format("state group '{}' keeps {} positions, attention '{}' looks back {}", it->first,
+                    table.window, step.origin,
+                    window > 0 ? std::to_string(window) : "at all of them"));
+  }
+
+  void read_length() {
+    int64_t blocks = 0;
+    for (const DecoderPlan::Table& table : out_.tables) {
+      auto it = plan_.limits.find(table.columns_symbol);
+      if (it == plan_.limits.end()) {
+        bad(fmt::format("no limit for '{}'", table.columns_symbol));
+      }
+      blocks = blocks == 0 ? it->second : std::min(blocks, it->second);
+    }
+    // Positions are int32.
+    if (blocks < 1 || blocks > std::numeric_limits<int32_t>::max() / out_.page_tokens) {
+      bad(fmt::format("a sequence of {} pages of {} tokens", blocks, out_.page_tokens));
+    }
+    out_.max_seq_len = blocks * out_.page_tokens;
+    auto trained = plan_.metadata.find("max_position_embeddings");
+    if (trained == plan_.metadata.end()) return;
+    out_.trained_len = std::strtoll(trained->second.c_str(), nullptr, 10);
+    if (out_.trained_len < 1) {
+      bad(fmt::format("max_position_embeddings: expected above 0, found '{}'", trained->second));
+    }
+    out_.max_seq_len = std::min(out_.max_seq_len, out_.trained_len);
+  }
+
+  const Plan& plan_;
+  DecoderPlan out_;
+  std::map<std::string, size_t> group_tables_;  // index in out_.tables, by state group
+};
+
+TensorView packed_ints(std::vector<int32_t>& values, Shape shape) {
+  return {DType::kInt32, std::move(shape), reinterpret_cast<std::byte*>(values.data())};
+}
+
+TensorView packed_ints(std::vector<int32_t>& values) {
+  return packed_ints(values, {static_cast<int64_t>(values.size())});
+}
+
+}  // namespace
+
+bool is_decoder_plan(const Plan& plan) {
+  return find_input(plan, "token_ids") && plan.find("logits") != kNoValue;
+}
+
+DecoderPlan read_decoder_plan(const Plan& plan) { return DecoderPlanReader(plan).read(); }
+
+void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, SymbolValues& limits) {
+  CHECK_EQ(sizes.pages.size(), plan.tables.size());
+  const int64_t columns = (sizes.seq_len + plan.page_tokens - 1) / plan.page_tokens;
+  limits["tokens"] = sizes.tokens;
+  limits["batch"] = sizes.rows;
+  limits["logit_rows"] = sizes.logit_rows;
+  for (const DecoderPlan::Table& table : plan.tables) {
+    limits[table.columns_symbol] = columns;
+    for (const std::string& symbol : table.pages_symbols) limits[symbol] = 0;
+  }
+  // Tables may count their pages by one symbol: the largest pool then sizes all of them.
+  for (size_t t = 0; t < plan.tables.size(); ++t) {
+    for (const std::string& symbol : plan.tables[t].pages_symbols) {
+      limits[symbol] = std::max(limits[symbol], sizes.pages[t]);
+    }
+  }
+}
+
+DecoderStep::DecoderStep(const DecoderPlan& plan) : tables_(plan.tables.size()) {
+  for (const DecoderPlan::Table& table : plan.tables) table_inputs_.push_back(table.input);
+}
+
+void DecoderStep::begin(int64_t columns) {
+  CHECK_GT(columns, 0);
+  columns_ = columns;
+  token_ids_.clear();
+  positions_.clear();
+  token_rows_.clear();
+  query_offsets_.assign(1, 0);
+  context_lengths_.clear();
+  logit_rows_.clear();
+  for (auto& table : tables_) table.clear();
+}
+
+void DecoderStep::add_row(std::span<const int32_t> tokens, int64_t first_position) {
+  const auto row = static_cast<int32_t>(context_lengths_.size());
+  token_ids_.insert(token_ids_.end(), tokens.begin(), tokens.end());
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    positions_.push_back(static_cast<int32_t>(first_position + static_cast<int64_t>(i)));
+    token_rows_.push_back(row);
+  }
+  query_offsets_.push_back(static_cast<int32_t>(token_ids_.size()));
+  context_lengths_.push_back(
+      static_cast<int32_t>(first_position + static_cast<int64_t>(tokens.size())));
+}
+
+void DecoderStep::add_pages(size_t table, std::span<const PageId> pages) {
+  CHECK_LE(static_cast<int64_t>(pages.size()), columns_);
+  auto& entries = tables_.at(table);
+  for (PageId page : pages) entries.push_back(std::max(page, 0));
+  // Behind a row's pages comes the first one: no attention of this row reaches there.
+  entries.resize(context_lengths_.size() * static_cast<size_t>(columns_), 0);
+}
+
+void DecoderStep::set(Executor& executor) {
+  if (logit_rows_.empty()) logit_rows_.push_back(0);
+  executor.set_input("token_ids", packed_ints(token_ids_));
+  executor.set_input("positions", packed_ints(positions_));
+  executor.set_input("token_rows", packed_ints(token_rows_));
+  executor.set_input("query_offsets", packed_ints(query_offsets_));
+  executor.set_input("context_lengths", packed_ints(context_lengths_));
+  executor.set_input("logit_rows", packed_ints(logit_rows_));
+  const auto rows = static_cast<int64_t>(context_lengths_.size());
+  for (size_t t = 0; t < tables_.size(); ++t) {
+    CHECK_EQ(static_cast<int64_t>(tables_[t].size()), rows * columns_);
+    executor.set_input(table_inputs_[t], packed_ints(tables_[t], {rows, columns_}));
+  }
+}
+
+}  // namespace ingot

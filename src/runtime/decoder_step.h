@@ -1,0 +1,91 @@
+// The forward plan of a decoder seen from outside: what it is, and the inputs of its steps.
+//
+// Inputs, all int32: token_ids, positions, token_rows [tokens] (packed, padding removed; the batch
+// row of each token); query_offsets [batch + 1], first token of each row; context_lengths [batch],
+// positions in the cache after this step; logit_rows, the packed tokens whose logits are wanted;
+// and block tables [batch, columns], the page of each block of positions of a row. A state group
+// takes its pages from the table "block_tables.<group>", or from "block_tables" where the plan has
+// no such input: groups of one table share page numbers. Output: `logits`, float32 [logit_rows,
+// vocab].
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/executor.h"
+#include "runtime/kv_blocks.h"
+
+namespace ingot {
+
+struct DecoderPlan {
+  // One numbering of pages.
+  struct Table {
+    std::string name;   // of its state groups, joined by '+'
+    std::string input;  // the plan's block table
+    // kPaged, or kWindowed where all groups are: then pages older than the last `window` positions
+    // are read by nothing.
+    KvKind kind = KvKind::kWindowed;
+    int64_t window = 0;
+    std::set<std::string> pages_symbols;  // that count its pages
+    std::string columns_symbol;           // that counts its blocks of a row
+    std::vector<std::string> states;
+  };
+  std::string name;
+  int64_t vocab_size = 0;
+  int64_t page_tokens = 0;  // positions of a page, the same in all groups
+  int64_t max_seq_len = 0;  // most positions of a sequence, by default
+  int64_t trained_len = 0;  // that the model knows, which no limit can raise; 0: not said
+  std::vector<Table> tables;
+};
+
+// Whether a plan claims to be a decoder's: it takes token_ids and gives logits.
+bool is_decoder_plan(const Plan& plan);
+
+// Error{kUnsupported} naming the plan and the input, output or state group that is not as above:
+// a fixed or cross group, a state without a group, pages of several sizes, attention that looks
+// back further than its windowed group keeps.
+DecoderPlan read_decoder_plan(const Plan& plan);
+
+// Sizes of the largest step, and of the pools.
+struct DecoderSizes {
+  int64_t tokens = 0;
+  int64_t rows = 0;
+  int64_t seq_len = 0;
+  int64_t logit_rows = 0;
+  std::vector<int64_t> pages;  // by table
+};
+// Sets the plan's symbols in the limits of an executor.
+void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, SymbolValues& limits);
+
+// Assembles the inputs of one step after another, in reused memory. One thread at a time.
+class DecoderStep {
+ public:
+  explicit DecoderStep(const DecoderPlan& plan);
+
+  // A new step, whose tables have `columns` columns.
+  void begin(int64_t columns);
+  // A row of the batch: tokens at positions first_position, first_position + 1, ...
+  void add_row(std::span<const int32_t> tokens, int64_t first_position);
+  // The pages of the row added last in table `table`, at most `columns`; each row and table once,
+  // in order. kNoPage where nothing is read.
+  void add_pages(size_t table, std::span<const PageId> pages);
+  // Packed index of a token; logits come in the order of these calls. A step that wants none gets
+  // those of the first token, since kernels want a row.
+  void want_logits(int32_t token) { logit_rows_.push_back(token); }
+
+  int32_t tokens() const { return static_cast<int32_t>(token_ids_.size()); }
+  // Hands everything to the executor. Errors as Executor::set_input.
+  void set(Executor& executor);
+
+ private:
+  std::vector<std::string> table_inputs_;
+  int64_t columns_ = 0;
+  std::vector<int32_t> token_ids_, positions_, token_rows_, query_offsets_, context_lengths_,
+      logit_rows_;
+  std::vector<std::vector<int32_t>> tables_;  // row-major
+};
+
+}  // namespace ingot
