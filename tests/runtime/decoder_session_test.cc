@@ -37,6 +37,27 @@ TEST(DecoderSessionTest, ChunksAndTruncationGiveTheSame) {
   EXPECT_EQ(std::vector<float>(all.end() - kTinyVocab, all.end()), expected);
 }
 
+// One sequence, the same pages in each of its tables.
+TEST(DecoderSessionTest, SeveralTablesGiveTheLogitsOfOne) {
+  const auto device = make_cpu_device(1);
+  TinyLayer full, recent;
+  full.group = "full";
+  recent.group = "recent";
+  recent.window = 20;
+  const auto logits = [&] {
+    DecoderSession session(tiny_engine({full, recent}), *device, 64, 64);
+    return session.forward(session_ids(60), true);
+  };
+  const auto expected = logits();
+  recent.kind = "windowed";
+  recent.group_window = 20;
+  recent.table = "block_tables.recent";
+  recent.pages = "kv_pages.recent";
+  EXPECT_EQ(logits(), expected);
+  recent.window = recent.group_window = 30;
+  EXPECT_NE(logits(), expected);
+}
+
 TEST(DecoderSessionTest, RefusesWhatItCannotHold) {
   const auto device = make_cpu_device(1);
   DecoderSession session(tiny_engine(), *device, 64, 7);

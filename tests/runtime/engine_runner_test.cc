@@ -1,14 +1,14 @@
-// The engine-backed runner on a one-layer attention model with random weights: sequences together,
-// forked, preempted, from cached prefixes and with guesses give the tokens of each alone.
+// The engine-backed runner on small attention models with random weights: sequences together,
+// forked, preempted, from cached prefixes and with guesses give the tokens of each alone; several
+// state groups give the tokens of one.
 #include "runtime/engine_runner.h"
-
-#include <gtest/gtest.h>
 
 #include <map>
 
 #include "base/error.h"
 #include "runtime/loop.h"
 #include "tensor/device.h"
+#include "tests/loaders/test_files.h"
 #include "tests/runtime/tiny_engine.h"
 
 namespace ingot {
@@ -34,6 +34,7 @@ struct Outcome {
   Streams streams;
   SchedulerStats stats;
   KvStats kv;
+  std::vector<KvGroup> groups;
 };
 
 // Repeats the token that followed the last occurrence of the current one.
@@ -50,11 +51,11 @@ class Repeats final : public DraftSource {
   }
 };
 
-Outcome run(const std::vector<int>& which, EngineRunnerOptions options,
-            SchedulerOptions scheduler) {
+Outcome run(const std::vector<int>& which, EngineRunnerOptions options, SchedulerOptions scheduler,
+            const std::shared_ptr<const Engine>& engine = tiny_engine()) {
   const auto device = make_cpu_device(1);
   options.executor.selection.reference = true;
-  EngineRunner runner(tiny_engine(), *device, options);
+  EngineRunner runner(engine, *device, options);
   SteadyClock clock;
   Loop loop(runner, {scheduler, true}, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
@@ -75,6 +76,7 @@ Outcome run(const std::vector<int>& which, EngineRunnerOptions options,
   }
   out.stats = loop.scheduler().stats();
   out.kv = loop.scheduler().kv().stats();
+  out.groups = loop.scheduler().kv().groups();
   return out;
 }
 
@@ -118,6 +120,110 @@ TEST(EngineRunner, GuessesChangeNothing) {
   EXPECT_EQ(got.streams, each_alone());
   EXPECT_GT(got.stats.drafted, 0);
   EXPECT_LT(got.stats.accepted, got.stats.drafted);
+}
+
+// Two layers, the second of which sees `window` positions; with one state group, with two of page
+// numbers of their own, and with two that share a table.
+std::shared_ptr<const Engine> one_group(int64_t window) {
+  TinyLayer narrow;
+  narrow.window = window;
+  return tiny_engine({{}, narrow});
+}
+
+std::vector<TinyLayer> two_layers(int64_t window) {
+  TinyLayer full, recent;
+  full.group = "full";
+  recent.group = "recent";
+  recent.kind = "windowed";
+  recent.window = recent.group_window = window;
+  return {full, recent};
+}
+
+std::shared_ptr<const Engine> two_tables(int64_t window) {
+  std::vector<TinyLayer> layers = two_layers(window);
+  for (TinyLayer& layer : layers) {
+    layer.table += "." + layer.group;
+    layer.pages += "." + layer.group;
+  }
+  return tiny_engine(layers);
+}
+
+TEST(EngineRunner, TwoGroupsGiveTheTokensOfOne) {
+  const Outcome one = run(kAll, {.kv_pages = 24}, {}, one_group(40));
+  EXPECT_NE(one.streams, each_alone()) << "the second layer must matter";
+  const Outcome two = run(kAll, {.kv_pages = 24}, {}, two_tables(40));
+  EXPECT_EQ(two.streams, one.streams);
+  EXPECT_GT(two.kv.copies, 0);  // forks copy pages of both groups
+  ASSERT_EQ(two.groups.size(), 2u);
+  EXPECT_EQ(two.groups[0].name, "full");
+  EXPECT_EQ(two.groups[0].kind, KvKind::kPaged);
+  EXPECT_EQ(two.groups[0].num_pages, 24);
+  EXPECT_EQ(two.groups[1].name, "recent");
+  EXPECT_EQ(two.groups[1].kind, KvKind::kWindowed);
+  EXPECT_EQ(two.groups[1].window, 40);
+  // Four rows of two pages and two more, and the 64 tokens of a step.
+  EXPECT_EQ(two.groups[1].num_pages, 4 * (2 + 2) + 2);
+}
+
+TEST(EngineRunner, TwoGroupsSurviveChunksAndPreemptions) {
+  SchedulerOptions options;
+  options.max_chunk = 7;
+  const Outcome one = run(kAll, {.kv_pages = 24}, {}, one_group(40));
+  const Outcome two = run(kAll, {.kv_pages = 8}, options, two_tables(40));
+  EXPECT_EQ(two.streams, one.streams);
+  EXPECT_GT(two.stats.preemptions, 0);
+}
+
+// A sequence longer than the pool of its window: pages that left the window are used again.
+TEST(EngineRunner, PagesThatLeftTheWindowAreReused) {
+  EngineRunnerOptions options;
+  options.max_batch_rows = 1;
+  options.max_batch_tokens = 32;
+  options.kv_pages = 5;
+  const std::vector<int> longest = {9};  // 111 tokens and 30 more: five blocks
+  const Outcome one = run(longest, options, {}, one_group(20));
+  EXPECT_EQ(one.streams.at(90).size(), 30u);
+  const Outcome two = run(longest, options, {}, two_tables(20));
+  EXPECT_EQ(two.streams, one.streams);
+  EXPECT_EQ(two.groups[1].num_pages, 4);
+}
+
+TEST(EngineRunner, GroupsOfOneTableShareItsPages) {
+  const Outcome one = run(kAll, {.kv_pages = 24}, {}, one_group(40));
+  const Outcome two = run(kAll, {.kv_pages = 24}, {}, tiny_engine(two_layers(40)));
+  EXPECT_EQ(two.streams, one.streams);
+  ASSERT_EQ(two.groups.size(), 1u);
+  EXPECT_EQ(two.groups[0].name, "full+recent");
+  EXPECT_EQ(two.groups[0].kind, KvKind::kPaged);  // the full group keeps every page
+}
+
+TEST(EngineRunner, RefusesGroupsThatItCannotRun) {
+  const auto device = make_cpu_device(1);
+  const auto refuse = [&](const std::vector<TinyLayer>& layers, std::vector<std::string> parts) {
+    expect_error([&] { EngineRunner(tiny_engine(layers), *device, {}); }, ErrorCode::kUnsupported,
+                 parts);
+  };
+  for (const char* kind : {"fixed", "cross"}) {
+    std::vector<TinyLayer> layers = two_layers(40);
+    layers[1].kind = kind;
+    refuse(layers, {"state group 'recent'", kind});
+  }
+  // Its pages would be gone when they are read.
+  std::vector<TinyLayer> layers = two_layers(40);
+  layers[1].window = 41;
+  layers[1].table += ".recent";
+  refuse(layers, {"'recent' keeps 40 positions", "41"});
+  // The same attention is fine where the table keeps everything.
+  layers[1].table = "block_tables";
+  EXPECT_NO_THROW(EngineRunner(tiny_engine(layers), *device, {}));
+  // The scheduler counts in pages of 32.
+  auto engine = std::make_shared<Engine>(*tiny_engine());
+  engine->plan.groups[0].page_tokens = 16;
+  for (int id : engine->plan.states) {
+    engine->plan.values[static_cast<size_t>(id)].type.shape[2] = Dim(16);
+  }
+  expect_error([&] { EngineRunner(engine, *device, {}); }, ErrorCode::kUnsupported,
+               {"state group 'kv'", "pages of 32 tokens, found 16"});
 }
 
 TEST(EngineRunner, RefusesAPlanThatIsNotATextModels) {

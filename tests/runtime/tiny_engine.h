@@ -1,5 +1,5 @@
-// A one-layer attention model with random weights, as an engine: enough for everything that runs
-// forward plans.
+// An attention model with random weights, as an engine: enough for everything that runs forward
+// plans.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,16 @@ namespace ingot {
 constexpr int64_t kTinyVocab = 97;
 constexpr int64_t kTinyDim = 32;
 
+// One attention layer: the state group of its cache, and where its pages come from.
+struct TinyLayer {
+  int64_t window = 0;  // of the attention; 0: all positions
+  std::string group = "kv";
+  std::string kind = "paged";
+  int64_t group_window = 0;
+  std::string table = "block_tables";
+  std::string pages = "kv_pages";
+};
+
 class TinyPlanWriter {
  public:
   int value(PlanValue::Kind kind, std::string name, ValueType type) {
@@ -25,7 +35,8 @@ class TinyPlanWriter {
     plan.values.push_back(std::move(v));
     return static_cast<int>(plan.values.size()) - 1;
   }
-  int input(const char* name, SymShape shape) {
+  int input(const std::string& name, SymShape shape) {
+    if (plan.find(name) != kNoValue) return plan.find(name);
     plan.inputs.push_back(value(PlanValue::Kind::kInput, name, {DType::kInt32, std::move(shape)}));
     return plan.inputs.back();
   }
@@ -35,10 +46,17 @@ class TinyPlanWriter {
     plan.tensors.push_back({name, DType::kFloat32, shape});
     return id;
   }
-  int state(const char* name) {
-    const SymShape shape = {Dim::symbol("kv_pages"), 1, 32, kTinyDim};
+  int state(const std::string& name, const TinyLayer& layer) {
+    const SymShape shape = {Dim::symbol(layer.pages), 1, 32, kTinyDim};
     plan.states.push_back(value(PlanValue::Kind::kState, name, {DType::kFloat32, shape, true}));
-    plan.values.back().group = "kv";
+    plan.values.back().group = layer.group;
+    plan.limits[layer.pages] = 8;
+    for (PlanStateGroup& group : plan.groups) {
+      if (group.name != layer.group) continue;
+      group.bytes_per_token += kTinyDim * 4;
+      return plan.states.back();
+    }
+    plan.groups.push_back({layer.group, layer.kind, layer.group_window, 1, 32, kTinyDim * 4});
     return plan.states.back();
   }
   std::vector<int> step(const char* op, Attrs attrs, std::vector<int> inputs, size_t outputs = 1) {
@@ -64,7 +82,7 @@ class TinyPlanWriter {
   Plan plan;
 };
 
-inline std::shared_ptr<const Engine> tiny_engine() {
+inline std::shared_ptr<const Engine> tiny_engine(const std::vector<TinyLayer>& layers = {{}}) {
   TinyPlanWriter w;
   const Dim tokens = Dim::symbol("tokens"), batch = Dim::symbol("batch");
   const int ids = w.input("token_ids", {tokens});
@@ -72,25 +90,30 @@ inline std::shared_ptr<const Engine> tiny_engine() {
   const int rows = w.input("token_rows", {tokens});
   const int offsets = w.input("query_offsets", {batch + 1});
   const int lengths = w.input("context_lengths", {batch});
-  const int tables = w.input("block_tables", {batch, Dim::symbol("max_blocks")});
   const int logit_rows = w.input("logit_rows", {Dim::symbol("logit_rows")});
   const int embed = w.weight("embed", {kTinyVocab, kTinyDim});
   const int head = w.weight("head", {kTinyVocab, kTinyDim});
-  const int k = w.state("k"), v = w.state("v");
-  const int x = w.step("embedding", {{"dtype", std::string("float32")}}, {ids, embed})[0];
-  const auto kv = w.step("kv_append", {}, {x, x, k, v, positions, rows, tables}, 2);
-  const Attrs attrs = {{"head_dim", kTinyDim}, {"scale", 0.5}};
-  const int y = w.step("paged_attention", attrs,
-                       {x, kv[0], kv[1], positions, rows, offsets, lengths, tables})[0];
-  const int z = w.step("add", {}, {x, y})[0];
-  const int last = w.step("gather", {}, {z, logit_rows})[0];
+  w.plan.limits = {{"tokens", 64}, {"batch", 4}, {"max_blocks", 8}, {"logit_rows", 4}};
+  w.plan.outputs = {kNoValue};
+  int x = w.step("embedding", {{"dtype", std::string("float32")}}, {ids, embed})[0];
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const TinyLayer& layer = layers[i];
+    const std::string suffix = i == 0 ? "" : std::to_string(i);
+    const int tables = w.input(layer.table, {batch, Dim::symbol("max_blocks")});
+    const int k = w.state("k" + suffix, layer), v = w.state("v" + suffix, layer);
+    const auto kv = w.step("kv_append", {}, {x, x, k, v, positions, rows, tables}, 2);
+    Attrs attrs = {{"head_dim", kTinyDim}, {"scale", 0.5}};
+    if (layer.window > 0) attrs["window"] = layer.window;
+    const int y = w.step("paged_attention", attrs,
+                         {x, kv[0], kv[1], positions, rows, offsets, lengths, tables})[0];
+    x = w.step("add", {}, {x, y})[0];
+    w.plan.outputs.insert(w.plan.outputs.end(), kv.begin(), kv.end());
+  }
+  const int last = w.step("gather", {}, {x, logit_rows})[0];
   const int logits = w.step("linear", {{"dtype", std::string("float32")}}, {last, head})[0];
   w.plan.values[static_cast<size_t>(logits)].name = "logits";
-  w.plan.outputs = {logits, kv[0], kv[1]};
+  w.plan.outputs[0] = logits;
   w.plan.name = "forward";
-  w.plan.groups = {{"kv", "paged", 0, 1, 32, 2 * kTinyDim * 4}};
-  w.plan.limits = {
-      {"tokens", 64}, {"batch", 4}, {"max_blocks", 8}, {"logit_rows", 4}, {"kv_pages", 8}};
   w.plan.buckets = {w.plan.limits};
   auto engine = std::make_shared<Engine>();
   for (uint64_t t = 0; t < 2; ++t) {
