@@ -1,14 +1,10 @@
 #include "runtime/text_session.h"
 
 #include <algorithm>
-#include <optional>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/knobs.h"
 #include "runtime/decoder_step.h"
-#include "text/detokenizer.h"
-#include "text/stop_matcher.h"
 
 namespace ingot {
 namespace {
@@ -36,56 +32,6 @@ LoopOptions loop_options(const SessionOptions& options) {
   out.overlap = knob_bool("overlap");
   return out;
 }
-
-// Tokens of one request on their way to text.
-class Answer {
- public:
-  Answer(const GenerateInput& input, const std::function<void(std::string_view)>& on_text,
-         Generation& out)
-      : input_(input), on_text_(on_text), out_(out), stops_(input.stops) {
-    if (input.tokenizer) detokenizer_.emplace(*input.tokenizer);
-  }
-
-  void take(const TokenEvent& event) {
-    if (stopped_) return;
-    for (size_t i = 0; i < event.count && !stopped_; ++i) {
-      if (out_.token_ids.empty()) {
-        out_.prefill_ms = watch_.ms();
-      }
-      out_.token_ids.push_back(event.tokens[i]);
-      if (i < event.logprobs.size()) out_.logprobs.push_back(event.logprobs[i]);
-      const bool ending = event.finish == FinishReason::kStop && i + 1 == event.count;
-      if (detokenizer_ && !ending) say(stops_.push(detokenizer_->push(event.tokens[i])));
-      stopped_ = stops_.stopped();
-    }
-    if (event.finish != FinishReason::kNone) out_.finish = event.finish;
-    if (stopped_) out_.finish = FinishReason::kStop;
-    if (!out_.token_ids.empty()) out_.decode_ms = watch_.ms() - out_.prefill_ms;
-  }
-
-  bool stopped() const { return stopped_; }
-
-  void end() {
-    if (!detokenizer_ || stopped_) return;
-    say(stops_.push(detokenizer_->flush()));
-    say(stops_.flush());
-  }
-
- private:
-  void say(const std::string& text) {
-    if (text.empty()) return;
-    out_.text += text;
-    if (on_text_) on_text_(text);
-  }
-
-  const GenerateInput& input_;
-  const std::function<void(std::string_view)>& on_text_;
-  Generation& out_;
-  StopMatcher stops_;
-  std::optional<Detokenizer> detokenizer_;
-  Stopwatch watch_;
-  bool stopped_ = false;
-};
 
 void check_finish(FinishReason reason) {
   if (reason == FinishReason::kInternal) {
@@ -129,8 +75,7 @@ Generation TextSession::generate(const GenerateInput& input,
   if (!input.stops.empty() && !input.tokenizer) {
     fail(ErrorCode::kInvalidArgument, kWhere, "stop strings need a tokenizer");
   }
-  Generation out;
-  Answer answer(input, on_text, out);
+  AnswerText answer(input.tokenizer, input.stops, on_text);
   Request request;
   request.prompt = input.prompt;
   request.sampling = input.sampling;
@@ -144,9 +89,9 @@ Generation TextSession::generate(const GenerateInput& input,
     }
     if (answer.stopped() || (input.cancel && input.cancel->load())) outbox->cancel();
   }
-  check_finish(out.finish);
+  check_finish(answer.result().finish);
   answer.end();
-  return out;
+  return answer.result();
 }
 
 }  // namespace ingot

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
+#include "runtime/answer_text.h"
 #include "runtime/engine_runner.h"
 #include "runtime/loop.h"
 #include "runtime/text_assets.h"
@@ -37,16 +39,8 @@ struct GenerateInput {
   const std::atomic<bool>* cancel = nullptr;  // looked at between steps
 };
 
-struct Generation {
-  std::vector<int32_t> token_ids;  // the token that ended the answer included
-  std::string text;                // without it
-  FinishReason finish = FinishReason::kNone;
-  std::vector<TokenLogprobs> logprobs;  // one per token if asked for
-  double prefill_ms = 0;                // from submission to the first token
-  double decode_ms = 0;                 // from the first to the last
-};
-
-// Engine thread alone: every call runs steps on the caller.
+// Engine thread alone: every call runs steps on the caller. A server runs loop() on that thread,
+// submits from its workers and collects an AnswerText from each outbox.
 class TextSession {
  public:
   // KV pages are taken for `sequences` of `context` tokens and no more. `device` outlives this.
