@@ -164,6 +164,7 @@ class Bench final : public Command {
       types[plan.tensors[i].type.name()] += loaded.engine->tensors[i].size();
     }
     const auto activation = plan.metadata.find("activation_dtype");
+    const DeviceInfo info = describe_device(model_.device);
     return {{"version", INGOT_VERSION},
             {"model", model_.model},
             {"engine", loaded.engine_path},
@@ -173,6 +174,8 @@ class Bench final : public Command {
             {"weight_bytes", weights},
             {"weight_bytes_by_type", types},
             {"device", device_->identity()},
+            {"device_model", info.model},
+            {"device_detail", info.detail},
             {"cpu", cpu_model_name()},
             {"isa", cpu_isa_name(cpu_isa())},
             {"threads", device_->team() ? device_->team()->size() : 0},
@@ -251,9 +254,15 @@ class Bench final : public Command {
       print_json(out);
       return;
     }
-    std::printf("%s\n%s, %s, %s threads, activations %s\n", model_.model.c_str(),
-                out["cpu"].get<std::string>().c_str(), out["isa"].get<std::string>().c_str(),
-                out["threads"].dump().c_str(), out["activation_dtype"].get<std::string>().c_str());
+    const auto text = [&](const char* key) { return out[key].get<std::string>(); };
+    std::printf("%s, activations %s\n", model_.model.c_str(), text("activation_dtype").c_str());
+    if (device_->kind() == "cpu") {
+      std::printf("%s, %s, %s threads\n", text("cpu").c_str(), text("isa").c_str(),
+                  out["threads"].dump().c_str());
+    } else {
+      std::printf("%s: %s, %s; host %s, %s\n", model_.device.c_str(), text("device_model").c_str(),
+                  text("device_detail").c_str(), text("cpu").c_str(), text("isa").c_str());
+    }
     std::printf("prefill(%ld)       %9.1f tok/s\n", static_cast<long>(prompt_tokens_),
                 out["prefill_tok_s"].get<double>());
     std::printf("decode            %9.1f tok/s\n", out["decode_tok_s"].get<double>());
