@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """clang-tidy 16 as errors over the changed .cc files, with the compile database of build/dev.
 
-Changed means: different from the base commit, or not committed. The base is INGOT_TIDY_BASE, else
-the merge base with origin/main if that is not HEAD itself, else HEAD~1. --all takes every file.
+Changed means: different from the base commit, or not committed. The base is where HEAD left
+INGOT_TIDY_BASE (a commit or branch), else INGOT_TIDY_COMMITS commits before HEAD, else where HEAD
+left origin/main if that is not HEAD itself, else one commit before HEAD. --all takes every file.
 A file that passed is remembered in build/tidy-cache under a hash of its text, of all our headers it
 includes (directly or not), of .clang-tidy and of its compile command.
 """
@@ -29,20 +30,32 @@ def git(*arguments):
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+def commits_back(count):
+    """The commit that many before HEAD, or the oldest known; None where HEAD is the only one."""
+    known = int(git("rev-list", "--count", "--first-parent", "HEAD").stdout or 1)
+    count = min(count, known - 1)
+    return f"HEAD~{count}" if count > 0 else None
+
+
 def base_commit():
-    if os.environ.get("INGOT_TIDY_BASE"):
-        return os.environ["INGOT_TIDY_BASE"]
+    """The commit to compare with; None for every file."""
+    wanted = os.environ.get("INGOT_TIDY_BASE", "")
+    if wanted:
+        merge = git("merge-base", "HEAD", wanted).stdout.strip()
+        if not merge:
+            sys.exit(f"tidy: INGOT_TIDY_BASE: HEAD and '{wanted}' have no commit in common here")
+        return merge
+    count = os.environ.get("INGOT_TIDY_COMMITS", "")
+    if count:
+        if not count.isdigit() or int(count) < 1:
+            sys.exit(f"tidy: INGOT_TIDY_COMMITS: expected a number from 1, found '{count}'")
+        return commits_back(int(count))
     head = git("rev-parse", "HEAD").stdout.strip()
     merge = git("merge-base", "HEAD", "origin/main").stdout.strip()
-    if merge and merge != head:
-        return merge
-    return "HEAD~1"
+    return merge if merge and merge != head else commits_back(1)
 
 
-def changed_files():
-    base = base_commit()
-    if git("rev-parse", "--verify", "--quiet", base).returncode != 0:
-        return None  # the first commit of a repository, or a shallow clone: everything
+def changed_files(base):
     names = git("diff", "--name-only", "--diff-filter=d", base).stdout.split("\n")
     names += git("ls-files", "--others", "--exclude-standard").stdout.split("\n")
     return sorted({name for name in names if name})
@@ -87,7 +100,8 @@ def commands():
 
 def main():
     command_of = commands()
-    changed = None if "--all" in sys.argv[1:] else changed_files()
+    base = None if "--all" in sys.argv[1:] else base_commit()
+    changed = changed_files(base) if base else None
     candidates = sorted(p for p in command_of if p.startswith(("src/", "tests/", "bench/")))
     wanted = [p for p in candidates if changed is None or p in changed]
     os.makedirs(CACHE, exist_ok=True)
@@ -101,8 +115,9 @@ def main():
                     pass
             else:
                 problems.append(f"{path}:\n{output}")
-    repo.finish("tidy", problems, f"{len(wanted)} of {len(candidates)} files, {len(todo)} run, "
-                f"{len(wanted) - len(todo)} unchanged since they passed")
+    scope = f"changed since {base[:12]}" if base else "all"
+    repo.finish("tidy", problems, f"{len(wanted)} of {len(candidates)} files ({scope}), "
+                f"{len(todo)} run, {len(wanted) - len(todo)} unchanged since they passed")
 
 
 if __name__ == "__main__":

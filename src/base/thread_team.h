@@ -12,7 +12,7 @@ namespace ingot {
 
 // The caller is worker 0; size()-1 threads wait for work, spin for the knob spin_us, then sleep.
 // run() may be called from one thread at a time and must not be called from inside a worker.
-// A job must not throw. Kernels get a team and create no threads of their own.
+// Kernels get a team and create no threads of their own.
 class ThreadTeam {
  public:
   // threads = 0: the knob `threads`, which defaults to the CPUs in this process's affinity mask.
@@ -24,12 +24,15 @@ class ThreadTeam {
 
   int size() const { return size_; }
 
-  // Runs job(worker, size) on every worker and returns when all are done.
+  // Runs job(worker, size) on every worker and returns when all are done. The job must not throw:
+  // on another thread than the caller's that ends the process.
   void run(FunctionRef<void(int worker, int workers)> job);
 
   // Splits [0, count) into chunks of at most `grain`, handed out dynamically: body(begin, end).
   // Runs inline when there is only one chunk. The order of chunks is not defined; each index is
   // visited once, so results that are a function of the index do not depend on the thread count.
+  // The body may throw: no further chunks are handed out, and the first error is rethrown here once
+  // all workers are done; which other chunks ran is not defined. The team stays usable.
   void parallel_for(int64_t count, int64_t grain, FunctionRef<void(int64_t, int64_t)> body);
 
   // Inside run(): waits until every worker arrived. All writes before are visible after.

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <limits>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -60,20 +59,18 @@ class Bench final : public Command {
     }
     check_range("batch", batch_, 1, 1 << 16);
     check_range("repeat", repeat_, 1, 1 << 20);
-    check_range("seed", seed_, 0, std::numeric_limits<int64_t>::max());
-    device_ = open_device_flag(model_.device);
-    const LoadedModel loaded = model_.load(*device_);
-    assets_ = engine_text_assets(*loaded.engine, model_.model);
-    check_lengths(engine_context(*loaded.engine));
+    check_seed(seed_);
+    open_ = model_.open();
+    check_lengths(engine_context(*open_.loaded.engine));
     SessionOptions options;
     options.context = std::max(prompt_tokens_ + 1, decode_prompt_ + decode_tokens_);
     options.sequences = batch_;
     options.reference = model_.reference;
     options.prefix_cache = false;
     const Stopwatch ready;
-    TextSession session(loaded.engine, *device_, options);
+    TextSession session(open_.loaded.engine, *open_.device, options);
     vocab_ = session.loop().limits().vocab_size;
-    Json out = configuration(loaded, session);
+    Json out = configuration(session);
     timed(session, 1, prompt_tokens_, 2);  // binds kernels, touches weights
     timed(session, batch_, decode_prompt_, 4);
     out["session_ms"] = ready.ms();
@@ -106,8 +103,8 @@ class Bench final : public Command {
 
   std::vector<int32_t> prompt(int64_t length) {
     std::vector<int32_t> out;
-    const std::vector<int32_t> text = !random_prompts_ && assets_.tokenizer
-                                          ? assets_.tokenizer->encode(kText)
+    const std::vector<int32_t> text = !random_prompts_ && open_.assets.tokenizer
+                                          ? open_.assets.tokenizer->encode(kText)
                                           : std::vector<int32_t>();
     ++prompts_made_;
     for (int64_t i = 0; i < length; ++i) {
@@ -155,7 +152,9 @@ class Bench final : public Command {
     return out;
   }
 
-  Json configuration(const LoadedModel& loaded, TextSession& session) {
+  Json configuration(TextSession& session) {
+    const LoadedModel& loaded = open_.loaded;
+    Device& device = *open_.device;
     uint64_t weights = 0;
     std::map<std::string, uint64_t> types;
     const Plan& plan = loaded.engine->plan;
@@ -164,6 +163,7 @@ class Bench final : public Command {
       types[plan.tensors[i].type.name()] += loaded.engine->tensors[i].size();
     }
     const auto activation = plan.metadata.find("activation_dtype");
+    const DeviceInfo info = describe_device(model_.device);
     return {{"version", INGOT_VERSION},
             {"model", model_.model},
             {"engine", loaded.engine_path},
@@ -172,10 +172,12 @@ class Bench final : public Command {
             {"activation_dtype", activation == plan.metadata.end() ? "" : activation->second},
             {"weight_bytes", weights},
             {"weight_bytes_by_type", types},
-            {"device", device_->identity()},
+            {"device", device.identity()},
+            {"device_model", info.model},
+            {"device_detail", info.detail},
             {"cpu", cpu_model_name()},
             {"isa", cpu_isa_name(cpu_isa())},
-            {"threads", device_->team() ? device_->team()->size() : 0},
+            {"threads", device.team() ? device.team()->size() : 0},
             {"reference", model_.reference},
             {"prompt_tokens", prompt_tokens_},
             {"decode_prompt", decode_prompt_},
@@ -183,7 +185,7 @@ class Bench final : public Command {
             {"batch", batch_},
             {"repeat", repeat_},
             {"step_tokens", session.loop().limits().max_batch_tokens},
-            {"random_prompts", random_prompts_ || !assets_.tokenizer},
+            {"random_prompts", random_prompts_ || !open_.assets.tokenizer},
             {"seed", seed_},
             {"load_ms", loaded.milliseconds}};
   }
@@ -251,9 +253,15 @@ class Bench final : public Command {
       print_json(out);
       return;
     }
-    std::printf("%s\n%s, %s, %s threads, activations %s\n", model_.model.c_str(),
-                out["cpu"].get<std::string>().c_str(), out["isa"].get<std::string>().c_str(),
-                out["threads"].dump().c_str(), out["activation_dtype"].get<std::string>().c_str());
+    const auto text = [&](const char* key) { return out[key].get<std::string>(); };
+    std::printf("%s, activations %s\n", model_.model.c_str(), text("activation_dtype").c_str());
+    if (open_.device->kind() == "cpu") {
+      std::printf("%s, %s, %s threads\n", text("cpu").c_str(), text("isa").c_str(),
+                  out["threads"].dump().c_str());
+    } else {
+      std::printf("%s: %s, %s; host %s, %s\n", model_.device.c_str(), text("device_model").c_str(),
+                  text("device_detail").c_str(), text("cpu").c_str(), text("isa").c_str());
+    }
     std::printf("prefill(%ld)       %9.1f tok/s\n", static_cast<long>(prompt_tokens_),
                 out["prefill_tok_s"].get<double>());
     std::printf("decode            %9.1f tok/s\n", out["decode_tok_s"].get<double>());
@@ -267,8 +275,7 @@ class Bench final : public Command {
   }
 
   ModelFlags model_;
-  TextAssets assets_;
-  std::unique_ptr<Device> device_;
+  OpenModel open_;
   int64_t vocab_ = 0;
   uint64_t prompts_made_ = 0;
   int64_t prompt_tokens_ = 512;

@@ -81,14 +81,13 @@ class Chat final : public Command {
 
   int run() override {
     sampling_.check();
-    const auto device = open_device_flag(model_.device);
-    const LoadedModel loaded = model_.load(*device);
-    const TextAssets assets = engine_text_assets(*loaded.engine, model_.model);
+    const OpenModel model = model_.open();
+    const TextAssets& assets = model.assets;
     assets.require_template();
     SessionOptions options;
     options.reference = model_.reference;
     options.context = model_.max_seq_len > 0 ? model_.max_seq_len : kDefaultContext;
-    TextSession session(loaded.engine, *device, options);
+    TextSession session(model.loaded.engine, *model.device, options);
     reset();
     catch_interrupts();
     const bool terminal = ::isatty(STDIN_FILENO) == 1;

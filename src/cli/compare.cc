@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <limits>
 
 #include "base/random.h"
 #include "capi/model_loader.h"
@@ -92,7 +91,7 @@ class Compare final : public Command {
 
   int run() override {
     check_range("tokens", tokens_, 1, kMostSequence);
-    check_range("seed", seed_, 0, std::numeric_limits<int64_t>::max());
+    check_seed(seed_);
     check_range("tolerance", tolerance_, 0.0, 1e30);
     LoadOptions load;
     load.build.dtype = parse_float_dtype("dtype", dtype_);

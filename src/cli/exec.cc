@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/knobs.h"
 #include "base/random.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
@@ -85,7 +86,9 @@ class ExecCommand final : public Command {
 
   int run() override {
     check_range("iterations", iterations_, 1, 1 << 30);
-    check_range("tune-seconds", tune_seconds_, 0.0, 86400.0);
+    const Knob& tuning = find_knob("tune_seconds");
+    check_range("tune-seconds", tune_seconds_, static_cast<double>(tuning.least),
+                static_cast<double>(tuning.most));
     for (const std::string& entry : inputs_) {
       if (entry.find(':') != std::string::npos) continue;
       throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));

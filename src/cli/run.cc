@@ -30,15 +30,15 @@ class Run final : public Command {
       check_utf8(prompt_, "prompt");
     }
     const Stopwatch watch;
-    const auto device = open_device_flag(model_.device);
-    const LoadedModel loaded = model_.load(*device);
-    const TextAssets assets = engine_text_assets(*loaded.engine, model_.model);
+    const OpenModel model = model_.open();
+    const TextAssets& assets = model.assets;
     GenerateInput input;
     input.prompt = prompt_ids_.empty() ? encode(assets) : given;
     input.sampling = sampling_.params(assets);
     input.stops = sampling_.stop;
     input.tokenizer = assets.tokenizer.get();
-    TextSession session(loaded.engine, *device, session_options(*loaded.engine, input));
+    const auto& engine = model.loaded.engine;
+    TextSession session(engine, *model.device, session_options(*engine, input));
     const double load_ms = watch.ms();
     const Generation generation = session.generate(input, [&](std::string_view text) {
       if (!json) write_output(text);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include "base/check.h"
 #include "engine/adapters.h"
@@ -20,30 +21,13 @@ class Executor::Impl {
         shared_(*engine_, device, options_),
         runner_(shared_, engine_->plan) {
     for (int id : plan().inputs) {
-      const PlanValue& value = plan().values[static_cast<size_t>(id)];
-      if (const auto bytes = bytes_at(value.type, shared_.limits)) reserve(id, *bytes);
+      Input& input = inputs_.emplace_back(id, plan().values[static_cast<size_t>(id)]);
+      if (const auto bytes = bytes_at(input.value.type, shared_.limits)) reserve(input, *bytes);
     }
     if (options_.weight_memory_limit > 0) shared_.weights.drop_all();
   }
 
   const Plan& plan() const { return engine_->plan; }
-
-  int input_id(std::string_view name) const {
-    for (int id : plan().inputs) {
-      if (plan().values[static_cast<size_t>(id)].name == name) return id;
-    }
-    std::string known;
-    for (int id : plan().inputs) known += " " + plan().values[static_cast<size_t>(id)].name;
-    fail(ErrorCode::kInvalidArgument, kWhere, "no input named '{}'; inputs are:{}", name, known);
-  }
-
-  void reserve(int id, int64_t bytes) {
-    const size_t size = std::max<size_t>(64, static_cast<size_t>(bytes));
-    if (inputs_[id].size() >= size) return;
-    inputs_[id] = Buffer();
-    inputs_[id] = Buffer(shared_.device, size);
-    runner_.bind_input(id, {DType::kUInt8, {static_cast<int64_t>(size)}, inputs_[id].data()});
-  }
 
   void set_symbol(std::string_view name, int64_t value) {
     auto it = shared_.limits.find(name);
@@ -52,65 +36,54 @@ class Executor::Impl {
            name, value, it->second);
     }
     if (value < 0) fail(ErrorCode::kInvalidArgument, kWhere, "'{}' is {}", name, value);
-    symbols_[std::string(name)] = value;
+    if (auto known = symbols_.find(name); known != symbols_.end()) {
+      known->second = value;
+    } else {
+      symbols_.emplace(name, value);
+    }
   }
 
+  // Runs several times a step: an input that has the shape of the last time allocates nothing.
   void set_input(std::string_view name, const TensorView& host) {
-    const int id = input_id(name);
-    const PlanValue& value = plan().values[static_cast<size_t>(id)];
-    SymbolValues found;
-    match_symbols(name, value.type, host, found);
-    for (const auto& [symbol, size] : found) set_symbol(symbol, size);
-    shapes_[id] = host.shape;
-    const int64_t bytes = host.bytes();
-    reserve(id, bytes);
-    CHECK(host.is_packed());
-    if (!host.type.is_block() && !is_float(host.type.dtype)) {
-      RunnerShared::HostInput& copy = shared_.host_inputs[value.name];
-      copy.bytes.assign(host.data, host.data + bytes);
-      copy.view = {host.type, host.shape, copy.bytes.data()};
+    Input& input = find_input(name);
+    if (input.shape == host.shape && input.value.type.element == host.type) {
+      for (const auto& [symbol, size] : input.matched) set_symbol(symbol, size);
+    } else {
+      SymbolValues found;
+      match_symbols(name, input.value.type, host, found);
+      for (const auto& [symbol, size] : found) set_symbol(symbol, size);
+      input.matched = std::move(found);
+      input.shape = host.shape;
     }
-    shared_.device.copy_in(inputs_[id].data(), host.data, static_cast<size_t>(bytes),
+    input.given = true;
+    const int64_t bytes = host.bytes();
+    reserve(input, bytes);
+    CHECK(host.is_packed());
+    shared_.device.copy_in(input.buffer.data(), host.data, static_cast<size_t>(bytes),
                            *shared_.stream);
+    if (!host.type.is_block() && !is_float(host.type.dtype)) show_host(input, host);
   }
 
   TensorView input_storage(std::string_view name) {
-    const int id = input_id(name);
-    const PlanValue& value = plan().values[static_cast<size_t>(id)];
-    shapes_[id] = std::nullopt;  // the caller fills it, for whatever symbols it sets
-    return {value.type.element, evaluate(value.type.shape, shared_.limits), inputs_[id].data()};
+    Input& input = find_input(name);
+    input.given = true;
+    input.shape = std::nullopt;  // the caller fills it, for whatever symbols it sets
+    return {input.value.type.element, evaluate(input.value.type.shape, shared_.limits),
+            input.buffer.data()};
   }
 
   void run() {
-    for (int id : plan().inputs) {
-      const PlanValue& value = plan().values[static_cast<size_t>(id)];
-      for (const Dim& dim : value.type.shape) {
-        for (const std::string& symbol : dim.symbols()) {
-          if (!symbols_.count(symbol)) {
-            fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' was not set", value.name);
-          }
-        }
+    for (const Input& input : inputs_) {
+      for (const std::string& symbol : input.symbols) {
+        if (!symbols_.count(symbol)) not_set(input);
       }
-      check_shape(id, value);
+      check_shape(input);
     }
     // Limits fill in what no input determines (KV pages); steps must not see stale sizes.
-    SymbolValues symbols = shared_.limits;
-    for (const auto& [name, value] : symbols_) symbols[name] = value;
+    run_symbols_ = shared_.limits;
+    for (const auto& [name, value] : symbols_) run_symbols_[name] = value;
     shared_.iterations = 0;
-    runner_.run(symbols);
-  }
-
-  // One symbol has one size: an input of another step must not be read past its end.
-  void check_shape(int id, const PlanValue& value) const {
-    auto it = shapes_.find(id);
-    if (it == shapes_.end()) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' was not set", value.name);
-    }
-    if (it->second && *it->second != evaluate(value.type.shape, symbols_)) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' {}: expected {}, found {}", value.name,
-           type_text(value.type), shape_text(evaluate(value.type.shape, symbols_)),
-           shape_text(*it->second));
-    }
+    runner_.run(run_symbols_);
   }
 
   TensorView value_view(int id) const {
@@ -155,7 +128,7 @@ class Executor::Impl {
     use.arena = runner_.memory().layout.total;
     use.arena_bound = runner_.memory().layout.bound;
     use.states = runner_.state_bytes();
-    for (const auto& [id, buffer] : inputs_) use.inputs += static_cast<int64_t>(buffer.size());
+    for (const Input& input : inputs_) use.inputs += static_cast<int64_t>(input.buffer.size());
     use.owned_weights = static_cast<int64_t>(shared_.weights.owned_bytes());
     use.text = memory_text(plan(), runner_.memory());
     return use;
@@ -167,6 +140,75 @@ class Executor::Impl {
   const PlanRunner& runner() const { return runner_; }
 
  private:
+  struct Input {
+    Input(int i, const PlanValue& v) : id(i), value(v) {
+      std::set<std::string> names;
+      for (const Dim& dim : v.type.shape) {
+        for (std::string& symbol : dim.symbols()) names.insert(std::move(symbol));
+      }
+      symbols.assign(names.begin(), names.end());
+    }
+    int id;
+    const PlanValue& value;
+    std::vector<std::string> symbols;  // that its shape depends on
+    Buffer buffer;
+    bool given = false;          // by set_input or input_storage
+    std::optional<Shape> shape;  // of the last set_input; nullopt: the caller fills the storage
+    SymbolValues matched;        // what that shape says of symbols
+    RunnerShared::HostInput* host = nullptr;  // where kernels that plan on the host find it
+  };
+
+  Input& find_input(std::string_view name) {
+    for (Input& input : inputs_) {
+      if (input.value.name == name) return input;
+    }
+    std::string known;
+    for (const Input& input : inputs_) known += " " + input.value.name;
+    fail(ErrorCode::kInvalidArgument, kWhere, "no input named '{}'; inputs are:{}", name, known);
+  }
+
+  void reserve(Input& input, int64_t bytes) {
+    const size_t size = std::max<size_t>(64, static_cast<size_t>(bytes));
+    if (input.buffer.size() >= size) return;
+    input.buffer = Buffer();
+    input.buffer = Buffer(shared_.device, size);
+    runner_.bind_input(input.id,
+                       {DType::kUInt8, {static_cast<int64_t>(size)}, input.buffer.data()});
+  }
+
+  // What the host can read is shown where it lies; a copy is kept of the rest.
+  void show_host(Input& input, const TensorView& host) {
+    if (!input.host) input.host = &shared_.host_inputs[input.value.name];
+    TensorView& view = input.host->view;
+    if (shared_.device.host_visible()) {
+      view.data = input.buffer.data();
+    } else {
+      input.host->bytes.assign(host.data, host.data + host.bytes());
+      view.data = input.host->bytes.data();
+    }
+    view.type = host.type;
+    view.shape = host.shape;
+  }
+
+  [[noreturn]] static void not_set(const Input& input) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' was not set", input.value.name);
+  }
+
+  // One symbol has one size: an input of another step must not be read past its end.
+  void check_shape(const Input& input) const {
+    if (!input.given) not_set(input);
+    if (!input.shape) return;
+    const SymShape& expected = input.value.type.shape;
+    bool same = true;
+    for (size_t d = 0; d < expected.size(); ++d) {
+      same = same && (*input.shape)[d] == expected[d].evaluate(symbols_);
+    }
+    if (same) return;
+    fail(ErrorCode::kInvalidArgument, kWhere, "input '{}' {}: expected {}, found {}",
+         input.value.name, type_text(input.value.type), shape_text(evaluate(expected, symbols_)),
+         shape_text(*input.shape));
+  }
+
   static std::shared_ptr<const Engine> adapted(std::shared_ptr<const Engine> engine,
                                                const std::vector<Adapter>& adapters) {
     if (adapters.empty()) return engine;
@@ -179,9 +221,9 @@ class Executor::Impl {
   std::shared_ptr<const Engine> engine_;
   RunnerShared shared_;
   PlanRunner runner_;
-  std::map<int, Buffer> inputs_;
-  std::map<int, std::optional<Shape>> shapes_;  // of inputs as last set; nullopt: by the caller
+  std::vector<Input> inputs_;  // in the plan's order
   SymbolValues symbols_;
+  SymbolValues run_symbols_;  // symbols_ and limits, during a run
 };
 
 Executor::Executor(std::shared_ptr<const Engine> engine, Device& device, ExecutorOptions options)

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "base/error.h"
+#include "base/check.h"
 #include "base/knobs.h"
 
 namespace ingot {
@@ -68,11 +68,9 @@ CpuIsa cpu_isa() {
   static const CpuIsa detected = detect();
   const std::string cap = knob_text("cpu_isa");
   if (cap == "auto") return detected;
-  for (int i = 0; i < 5; ++i) {
-    if (cap == kNames[i]) return std::min(detected, static_cast<CpuIsa>(i));
-  }
-  fail(ErrorCode::kInvalidArgument, "tensor/cpu_isa",
-       "INGOT_CPU_ISA: expected scalar, avx2, avx512, avx512bf16, amx or auto, found '{}'", cap);
+  const auto* name = std::find(std::begin(kNames), std::end(kNames), cap);
+  CHECK(name != std::end(kNames));  // the knob has no other choices
+  return std::min(detected, static_cast<CpuIsa>(name - kNames));
 }
 
 std::string cpu_isa_name(CpuIsa isa) { return kNames[static_cast<int>(isa)]; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 
@@ -11,6 +12,27 @@ namespace {
 
 constexpr std::string_view kWhere = "tensor/device";
 constexpr size_t kStagingBytes = size_t{16} << 20;
+
+// "cuda:1" as the kind's definition and 1.
+std::pair<const DeviceDef*, int> parse_device(std::string_view name) {
+  const size_t colon = name.find(':');
+  const std::string_view kind = name.substr(0, colon);
+  int index = 0;
+  if (colon != std::string_view::npos) {
+    const std::string_view digits = name.substr(colon + 1);
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+    if (error != std::errc() || end != digits.data() + digits.size() || index < 0) {
+      fail(ErrorCode::kInvalidArgument, kWhere,
+           "device '{}': expected a number after ':', found '{}'", name, digits);
+    }
+  }
+  std::string kinds;
+  for (const DeviceDef* def : tensor_device_list()) {
+    if (def->kind == kind) return {def, index};
+    kinds += (kinds.empty() ? "" : ", ") + std::string(def->kind);
+  }
+  fail(ErrorCode::kUnsupported, kWhere, "device '{}': this build has {}", name, kinds);
+}
 
 }  // namespace
 
@@ -40,23 +62,17 @@ void Device::fill_zero(std::byte* dst, size_t size, Stream& stream) {
 }
 
 std::unique_ptr<Device> open_device(std::string_view name) {
-  const size_t colon = name.find(':');
-  const std::string_view kind = name.substr(0, colon);
-  int index = 0;
-  if (colon != std::string_view::npos) {
-    const std::string_view digits = name.substr(colon + 1);
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-    if (error != std::errc() || end != digits.data() + digits.size() || index < 0) {
-      fail(ErrorCode::kInvalidArgument, kWhere,
-           "device '{}': expected a number after ':', found '{}'", name, digits);
-    }
+  const auto [def, index] = parse_device(name);
+  return def->open(index);
+}
+
+DeviceInfo describe_device(std::string_view name) {
+  const auto [def, index] = parse_device(name);
+  const std::string numbered = fmt::format("{}:{}", def->kind, index);
+  for (DeviceInfo& info : def->list()) {
+    if (info.name == numbered || (index == 0 && info.name == def->kind)) return std::move(info);
   }
-  std::string kinds;
-  for (const DeviceDef* def : tensor_device_list()) {
-    if (def->kind == kind) return def->open(index);
-    kinds += (kinds.empty() ? "" : ", ") + std::string(def->kind);
-  }
-  fail(ErrorCode::kUnsupported, kWhere, "device '{}': this build has {}", name, kinds);
+  fail(ErrorCode::kNotFound, kWhere, "device '{}': this machine has none of that name", name);
 }
 
 }  // namespace ingot

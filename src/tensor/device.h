@@ -83,6 +83,8 @@ const std::vector<const DeviceDef*>& tensor_device_list();
 // "cpu", "cuda", "cuda:1". Error{kUnsupported} naming the kinds of this build, and what open()
 // says.
 std::unique_ptr<Device> open_device(std::string_view name);
+// The list's entry of the device that open_device() opens under that name; errors as there.
+DeviceInfo describe_device(std::string_view name);
 
 // threads: as in ThreadTeam. identity() holds the ISA mask and the thread count.
 std::unique_ptr<Device> make_cpu_device(int threads = 0);

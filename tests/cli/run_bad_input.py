@@ -373,7 +373,7 @@ def check_flag_values(bad):
                 "max-tokens": "0", "temperature": ("-1", "nan", "inf"), "top-k": ("-1", HUGE),
                 "top-p": ("0", "2", "nan"), "min-p": "-1", "seed": "-1", "logprobs": HUGE,
                 "repetition-penalty": "0", "presence-penalty": "nan", "device": "abacus",
-                "max-seq-len": ("-1", HUGE), "threads": ("-1", "1025")},
+                "max-seq-len": ("-1", HUGE), "threads": ("-1", "1025", "many")},
             ("build", CASE, "--output", bad.path("flags.engine")): {
                 "max-batch-size": ("0", HUGE), "max-num-tokens": ("0", HUGE),
                 "max-seq-len": ("0", HUGE), "device": "abacus"},
@@ -385,7 +385,8 @@ def check_flag_values(bad):
                 bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
                             names=[f"--{flag}", value])
     for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
-                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2")):
+                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"),
+                        ("THREADS", "1025"), ("THREADS", "many"), ("CPU_ISA", "avx3")):
         bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
                     names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
     bad.refused("compare beyond the context", "compare", CASE, "--tokens", "1000000",

@@ -64,6 +64,9 @@ def check_values(checks, results):
         checks.check(bench[figure] > 0, f"bench: {figure} is {bench[figure]:.1f}")
     for key in ("model", "dtype", "threads", "isa", "device", "version", "batch", "seed"):
         checks.check(key in bench, f"bench: states its {key}")
+    listed = results["devices"][0]["devices"][0]
+    checks.equal((bench["device_model"], bench["device_detail"]),
+                 (listed["model"], listed["detail"]), "bench: describes its device")
     checks.check(len(bench["profile"]["decode"]) > 5, "bench: times of steps")
     checks.check(len(results["inspect"][0]["devices"][0]["choices"]) > 0, "inspect: kernel choices")
 

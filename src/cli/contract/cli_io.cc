@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iostream>
+#include <limits>
 
 #include "base/error.h"
 #include "cli/contract/command.h"
@@ -55,6 +56,8 @@ void check_range(std::string_view flag, double value, double least, double most)
   if (value >= least && value <= most) return;
   throw UsageError(fmt::format("--{}: expected {} to {}, found {}", flag, least, most, value));
 }
+
+void check_seed(int64_t seed) { check_range("seed", seed, 0, std::numeric_limits<int64_t>::max()); }
 
 std::unique_ptr<Device> open_device_flag(const std::string& name) {
   try {

@@ -16,10 +16,6 @@
 
 namespace ingot {
 
-// Help of an argument that open_tokenizer() takes.
-constexpr const char* kTokenizerSources =
-    "tokenizer.json, .gguf file, model directory, engine or hub name";
-
 // Largest --max-seq-len: whole pages of it are counted in 31 bits.
 constexpr int64_t kMostSequence = (int64_t{1} << 31) - kKvBlockTokens;
 
@@ -31,6 +27,8 @@ std::optional<DType> parse_float_dtype(std::string_view flag, const std::string&
 // UsageError naming the flag, its range and the value when it lies outside; NaN does.
 void check_range(std::string_view flag, int64_t value, int64_t least, int64_t most);
 void check_range(std::string_view flag, double value, double least, double most);
+// The same for --seed: no negative number.
+void check_seed(int64_t seed);
 // The device of --device; UsageError when there is none of that name.
 std::unique_ptr<Device> open_device_flag(const std::string& name);
 // Tokens per second; 0 when nothing was timed.

@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
@@ -16,7 +15,6 @@
 #include "base/progress.h"
 #include "base/temporary.h"
 #include "capi/plugin.h"
-#include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 
 namespace ingot {
@@ -87,7 +85,7 @@ struct Parsed {
 
 struct GlobalFlags {
   std::string progress = "bar";
-  int64_t threads = 0;
+  std::string threads;  // as given; checked by the knob of that name
   std::vector<std::string> plugins;
 };
 
@@ -103,64 +101,30 @@ Parsed declare(CLI::App& app, const CommandDef& def, GlobalFlags& global) {
       ->envname("INGOT_JSON");
   parsed.app->add_option("--progress", global.progress, "bar, json or none")
       ->envname("INGOT_PROGRESS")
-      ->check(CLI::IsMember({"bar", "json", "none"}));
+      ->check(CLI::IsMember({"bar", "json", "none"}))
+      ->take_last();
   parsed.app->add_option("--threads", global.threads, "compute threads; 0 = all CPUs")
-      ->envname("INGOT_THREADS");
+      ->envname("INGOT_THREADS")
+      ->take_last();
   parsed.app->add_option("--plugin", global.plugins, "library with ops and kernels; its code runs")
       ->envname("INGOT_PLUGIN")
       ->allow_extra_args(false);
   return parsed;
 }
 
-// Whole numbers among the knobs and their ranges; the others whose default is 0 or 1 are switches.
-constexpr struct {
-  std::string_view name;
-  int64_t least, most;
-} kNumbers[] = {{"threads", 0, 1024},
-                {"tune_seconds", 0, 86400},
-                {"spin_us", 0, 1'000'000},
-                {"pack_budget_mb", 0, 1 << 30},
-                {"loop_iterations", 0, 1LL << 40},
-                {"loop_sizes", 0, 1LL << 31}};
-
-// Before any work: a knob that is found wrong only where it is read may be found late or never.
-void check_knobs() {
-  const auto check = [](std::string_view name, bool holds, std::string_view expected) {
-    if (holds) return;
-    std::string variable = "INGOT_" + std::string(name);
-    for (char& c : variable) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    throw UsageError(
-        fmt::format("{}: expected {}, found '{}'", variable, expected, knob_text(name)));
-  };
-  for (const Knob& knob : all_knobs()) {
-    const auto* number = std::find_if(std::begin(kNumbers), std::end(kNumbers),
-                                      [&](const auto& entry) { return entry.name == knob.name; });
-    try {
-      if (number != std::end(kNumbers)) {
-        const int64_t value = knob_int(knob.name);
-        check(knob.name, value >= number->least && value <= number->most,
-              fmt::format("{} to {}", number->least, number->most));
-      } else if (knob.fallback == "0" || knob.fallback == "1") {
-        knob_bool(knob.name);
-      }
-    } catch (const Error& error) {
-      throw UsageError(error.what());
-    }
-  }
-  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error", "off"};
-  check("log",
-        std::find(std::begin(kLevels), std::end(kLevels), knob_text("log")) != std::end(kLevels),
-        "trace, debug, info, warn, error or off");
-}
-
 void apply(const GlobalFlags& global) {
-  check_range("threads", global.threads, 0, 1024);
-  check_knobs();
+  // Before any work: a wrong knob is found late where it is read, or never.
+  try {
+    check_knobs();
+    if (!global.threads.empty()) check_knob(find_knob("threads"), "--threads", global.threads);
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
   init_log();
   set_progress_style(global.progress == "json"   ? ProgressStyle::kJson
                      : global.progress == "none" ? ProgressStyle::kNone
                                                  : ProgressStyle::kBar);
-  if (global.threads > 0) set_knob("threads", std::to_string(global.threads));
+  if (!global.threads.empty()) set_knob("threads", global.threads);
   for (const std::string& path : global.plugins) load_plugin(path);
 }
 

@@ -40,6 +40,14 @@ LoadedModel ModelFlags::load(Device& target) const {
   return loaded;
 }
 
+OpenModel ModelFlags::open() const {
+  OpenModel out;
+  out.device = open_device_flag(device);
+  out.loaded = load(*out.device);
+  out.assets = engine_text_assets(*out.loaded.engine, model);
+  return out;
+}
+
 void SamplingFlags::declare(Flags& flags) {
   flags.flag("max-tokens", &max_tokens, "most tokens of the answer");
   flags.flag("temperature", &temperature, "0 = greedy; default: the model's generation_config",
@@ -66,7 +74,7 @@ void SamplingFlags::check() const {
   check_range("repetition-penalty", repetition_penalty, 1e-3, 1e3);
   check_range("presence-penalty", presence_penalty, -100.0, 100.0);
   check_range("frequency-penalty", frequency_penalty, -100.0, 100.0);
-  check_range("seed", seed, 0, std::numeric_limits<int64_t>::max());
+  check_seed(seed);
   check_range("logprobs", logprobs, -1, 1024);
 }
 

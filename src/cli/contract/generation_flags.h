@@ -11,11 +11,18 @@
 
 namespace ingot {
 
+// A language model on its device, and what its texts need.
+struct OpenModel {
+  std::unique_ptr<Device> device;
+  LoadedModel loaded;
+  TextAssets assets;
+};
+
 // MODEL, --device, --dtype, --kv-dtype, --reference, --max-seq-len, --tokenizer-dir.
 struct ModelFlags {
   void declare(Flags& flags);
-  // Opens or builds; a line on standard error says when an engine was built.
-  LoadedModel load(Device& device) const;
+  // Opens the device and the engine, or builds it; a line on standard error says when it was built.
+  OpenModel open() const;
 
   std::string model;
   std::string device = "cpu";
@@ -24,6 +31,9 @@ struct ModelFlags {
   std::string tokenizer_dir;
   int64_t max_seq_len = 0;
   bool reference = false;
+
+ private:
+  LoadedModel load(Device& target) const;
 };
 
 // --max-tokens, --temperature and the other rules, --seed, --stop, --logprobs.

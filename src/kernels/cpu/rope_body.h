@@ -90,6 +90,35 @@ inline void rotate_head(const RopeParams& rope, const TensorView& x, int64_t t, 
   });
 }
 
+// One position's rotation in this thread's scratch memory.
+class Rotation {
+ public:
+  Rotation(const RopeParams& rope, const TensorView& inv_freq)
+      : rope_(rope),
+        inv_freq_(inv_freq.as<float>()),
+        half_(inv_freq.elements()),
+        cosine_(reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(half_) * 8))) {}
+  void set_position(int64_t position) {
+    rope_angles(static_cast<float>(position), inv_freq_, half_, rope_.scale, cosine_,
+                cosine_ + half_);
+  }
+  void head(const TensorView& x, int64_t t, int64_t index, std::byte* dst) const {
+    rotate_head(rope_, x, t, index, half_, cosine_, cosine_ + half_, dst);
+  }
+  // All heads of token t.
+  void row(const TensorView& x, int64_t t, const TensorView& out) const {
+    for (int64_t h = 0; h < x.columns() / rope_.head_dim; ++h) {
+      head(x, t, h, out.row(t) + x.type.bytes(h * rope_.head_dim));
+    }
+  }
+
+ private:
+  const RopeParams& rope_;
+  const float* inv_freq_;
+  int64_t half_;
+  float* cosine_;  // half_ of them, then the sines
+};
+
 inline std::string rope_supports(const KernelDesc& desc) {
   const size_t frequencies = desc.op == "rope" ? 2 : 8;
   const RopeParams rope(desc.attrs);
@@ -109,18 +138,11 @@ inline std::unique_ptr<KernelInstance> rope_prepare(const KernelDesc& desc, std:
   return make_instance([rope](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& out = args.outputs[0];
-    const int64_t half = args.inputs[2].elements();
-    const int64_t heads = x.columns() / rope.head_dim;
     context.team->parallel_for(x.rows(), row_grain(x.columns()), [&](int64_t begin, int64_t end) {
-      auto* cosine = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(half) * 8));
-      float* sine = cosine + half;
+      Rotation rotation(rope, args.inputs[2]);
       for (int64_t t = begin; t < end; ++t) {
-        const auto position = static_cast<float>(load_index(args.inputs[1], t));
-        rope_angles(position, args.inputs[2].as<float>(), half, rope.scale, cosine, sine);
-        for (int64_t h = 0; h < heads; ++h) {
-          rotate_head(rope, x, t, h, half, cosine, sine,
-                      out.row(t) + out.type.bytes(h * rope.head_dim));
-        }
+        rotation.set_position(load_index(args.inputs[1], t));
+        rotation.row(x, t, out);
       }
     });
   });
@@ -133,25 +155,19 @@ inline std::unique_ptr<KernelInstance> rope_kv_append_prepare(const KernelDesc& 
     const TensorView& q = args.inputs[0];
     const TensorView& k = args.inputs[1];
     const TensorView& v = args.inputs[2];
-    const int64_t half = args.inputs[8].elements();
     const KvPages keys(args.outputs[1], args.inputs[7]);
     const KvPages values(args.outputs[2], args.inputs[7]);
     const int64_t work = q.columns() + k.columns() + v.columns();
     context.team->parallel_for(q.rows(), row_grain(work), [&](int64_t begin, int64_t end) {
-      auto* cosine = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(half) * 8));
-      float* sine = cosine + half;
+      Rotation rotation(rope, args.inputs[8]);
       for (int64_t t = begin; t < end; ++t) {
         const int64_t position = load_index(args.inputs[5], t);
         const int64_t row = load_index(args.inputs[6], t);
-        rope_angles(static_cast<float>(position), args.inputs[8].as<float>(), half, rope.scale,
-                    cosine, sine);
-        for (int64_t h = 0; h < q.columns() / rope.head_dim; ++h) {
-          rotate_head(rope, q, t, h, half, cosine, sine,
-                      args.outputs[0].row(t) + q.type.bytes(h * rope.head_dim));
-        }
+        rotation.set_position(position);
+        rotation.row(q, t, args.outputs[0]);
         for (int64_t h = 0; h < keys.heads(); ++h) {
           alignas(64) std::byte head[4096];
-          rotate_head(rope, k, t, h, half, cosine, sine, head);
+          rotation.head(k, t, h, head);
           copy_elements(k.type, head, keys.type(), keys.slot(row, position, h), rope.head_dim);
           copy_elements(v.type, v.row(t) + v.type.bytes(h * rope.head_dim), values.type(),
                         values.slot(row, position, h), rope.head_dim);

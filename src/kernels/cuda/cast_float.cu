@@ -18,19 +18,16 @@ __global__ void __launch_bounds__(kThreads)
 void launch(const LaunchArgs& args, ExecContext& context) {
   const TensorView& x = args.inputs[0];
   const TensorView& y = args.outputs[0];
-  if (x.rows() == 0) return;
-  const dim3 grid(static_cast<unsigned>(x.rows()),
-                  static_cast<unsigned>(ceil_div(x.columns(), 8 * kThreads)));
+  const Grid grid = {x.rows(), ceil_div(x.columns(), 8 * kThreads), kThreads};
   with_float(x.type, [&](auto from) {
     with_float(y.type, [&](auto to) {
       using From = decltype(from);
       using To = decltype(to);
-      convert<From, To><<<grid, kThreads, 0, cuda_stream(context.stream)>>>(
-          x.as<From>(), row_elements(x), y.as<To>(), row_elements(y), x.columns(),
-          is_vector_aligned(x) && is_vector_aligned(y));
+      launch_grid("cast_float", context, convert<From, To>, grid, x.as<From>(), row_elements(x),
+                  y.as<To>(), row_elements(y), x.columns(),
+                  is_vector_aligned(x) && is_vector_aligned(y));
     });
   });
-  check_launch("cast_float");
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -47,14 +44,13 @@ std::string supports(const KernelDesc& desc) {
 // Between float32, bfloat16 and float16.
 const KernelDef& cast_float_kernel() {
   using namespace kernel_cast_float;
-  static const KernelDef kernel = {
-      .name = "cast_float",
-      .op = "cast",
-      .device = "cuda",
-      .invariant = true,
-      .priority = 10,
-      .supports = supports,
-      .prepare = [](const KernelDesc&, std::string_view) { return make_instance(launch); }};
+  static const KernelDef kernel = {.name = "cast_float",
+                                   .op = "cast",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 10,
+                                   .supports = supports,
+                                   .prepare = plain_instance<launch>};
   return kernel;
 }
 

@@ -31,18 +31,15 @@ __global__ void __launch_bounds__(kThreads)
 void launch(const LaunchArgs& args, ExecContext& context) {
   const TensorView& ids = args.inputs[0];
   const TensorView& out = args.outputs[0];
-  if (out.rows() == 0) return;
   const Pieces table = pieces_of(args, 1);
-  const auto blocks = static_cast<unsigned>(out.rows());
   with_decoder(args.inputs[1].type, [&](auto decoder) {
     with_float(out.type, [&](auto tag) {
       using T = decltype(tag);
-      embed<decltype(decoder), T><<<blocks, kThreads, 0, cuda_stream(context.stream)>>>(
-          ids.as<int>(), table, out.as<T>(), row_elements(out), out.columns(),
-          is_vector_aligned(out));
+      launch_grid("embedding", context, embed<decltype(decoder), T>, {out.rows(), 1, kThreads},
+                  ids.as<int>(), table, out.as<T>(), row_elements(out), out.columns(),
+                  is_vector_aligned(out));
     });
   });
-  check_launch("embedding");
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -57,14 +54,13 @@ std::string supports(const KernelDesc& desc) {
 // Tables of any activation type or block format.
 const KernelDef& embedding_kernel() {
   using namespace kernel_embedding;
-  static const KernelDef kernel = {
-      .name = "embedding",
-      .op = "embedding",
-      .device = "cuda",
-      .invariant = true,
-      .priority = 20,
-      .supports = supports,
-      .prepare = [](const KernelDesc&, std::string_view) { return make_instance(launch); }};
+  static const KernelDef kernel = {.name = "embedding",
+                                   .op = "embedding",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 20,
+                                   .supports = supports,
+                                   .prepare = plain_instance<launch>};
   return kernel;
 }
 

@@ -33,18 +33,12 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   const TensorView& x = args.inputs[0];
   const TensorView& indices = args.inputs[1];
   const TensorView& y = args.outputs[0];
-  const int64_t count = indices.elements();
-  if (count == 0 || x.columns() == 0) return;
+  if (x.columns() == 0) return;
   const GatherArgs a = {x.data,     y.data,        indices.data,  indices.type == DType::kInt64,
                         x.shape[0], x.row_bytes(), y.row_bytes(), x.type.bytes(x.columns())};
-  const auto blocks = static_cast<unsigned>(count);
-  const cudaStream_t stream = cuda_stream(context.stream);
-  if (is_vector_aligned(x) && is_vector_aligned(y) && a.bytes % 16 == 0) {
-    gather<uint4><<<blocks, kThreads, 0, stream>>>(a);
-  } else {
-    gather<uint8_t><<<blocks, kThreads, 0, stream>>>(a);
-  }
-  check_launch("gather_rows");
+  const bool words = is_vector_aligned(x) && is_vector_aligned(y) && a.bytes % 16 == 0;
+  launch_grid("gather_rows", context, words ? gather<uint4> : gather<uint8_t>,
+              {indices.elements(), 1, kThreads}, a);
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -60,14 +54,13 @@ std::string supports(const KernelDesc& desc) {
 // Rows of a matrix, packed or strided.
 const KernelDef& gather_rows_kernel() {
   using namespace kernel_gather_rows;
-  static const KernelDef kernel = {
-      .name = "gather_rows",
-      .op = "gather",
-      .device = "cuda",
-      .invariant = true,
-      .priority = 10,
-      .supports = supports,
-      .prepare = [](const KernelDesc&, std::string_view) { return make_instance(launch); }};
+  static const KernelDef kernel = {.name = "gather_rows",
+                                   .op = "gather",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 10,
+                                   .supports = supports,
+                                   .prepare = plain_instance<launch>};
   return kernel;
 }
 

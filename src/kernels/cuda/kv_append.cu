@@ -24,12 +24,12 @@ __global__ void __launch_bounds__(32 * kWarps) append(AppendArgs a) {
   if (slot < 0) return;
   const int64_t at =
       token * (is_key ? a.k_stride : a.v_stride) + static_cast<int64_t>(head) * cache.dim;
-  copy_to_cache(is_key ? a.k : a.v, at, cache, slot);
+  const AnyFloats& from = is_key ? a.k : a.v;
+  copy_to_cache(cache, slot, [&](int i) { return load_any(from, at + i); });
 }
 
 void launch(const LaunchArgs& args, ExecContext& context) {
   const std::span<const TensorView> in = args.inputs;
-  if (in[0].rows() == 0) return;
   AppendArgs a = {};
   a.k = any_floats(in[0]);
   a.v = any_floats(in[1]);
@@ -39,10 +39,8 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   a.rows = in[5].as<int>();
   a.keys = kv_pages(args.outputs[0], in[6]);
   a.values = kv_pages(args.outputs[1], in[6]);
-  const dim3 grid(static_cast<unsigned>(in[0].rows()),
-                  static_cast<unsigned>(ceil_div(a.keys.heads + a.values.heads, kWarps)));
-  append<<<grid, 32 * kWarps, 0, cuda_stream(context.stream)>>>(a);
-  check_launch("kv_append");
+  const int64_t groups = ceil_div(a.keys.heads + a.values.heads, kWarps);
+  launch_grid("kv_append", context, append, {in[0].rows(), groups, 32 * kWarps}, a);
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -57,14 +55,13 @@ std::string supports(const KernelDesc& desc) {
 // Copies rows into their pages.
 const KernelDef& kv_append_kernel() {
   using namespace kernel_kv_append;
-  static const KernelDef kernel = {
-      .name = "kv_append",
-      .op = "kv_append",
-      .device = "cuda",
-      .invariant = true,
-      .priority = 20,
-      .supports = supports,
-      .prepare = [](const KernelDesc&, std::string_view) { return make_instance(launch); }};
+  static const KernelDef kernel = {.name = "kv_append",
+                                   .op = "kv_append",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 20,
+                                   .supports = supports,
+                                   .prepare = plain_instance<launch>};
   return kernel;
 }
 

@@ -79,13 +79,10 @@ __global__ void __launch_bounds__(kThreads) tile_gemm(GemvArgs a) {
 
 void launch(const LaunchArgs& args, ExecContext& context) {
   const GemvArgs a = gemv_args(args, 1);
-  if (a.m == 0 || a.n == 0) return;
-  const dim3 grid(static_cast<unsigned>(ceil_div(a.n, kTile)),
-                  static_cast<unsigned>(ceil_div(a.m, kTile)));
+  const Grid grid = {ceil_div(a.n, kTile), ceil_div(a.m, kTile), kThreads};
   with_decoder(args.inputs[1].type, [&](auto decoder) {
-    tile_gemm<decltype(decoder)><<<grid, kThreads, 0, cuda_stream(context.stream)>>>(a);
+    launch_grid("linear_dequant", context, tile_gemm<decltype(decoder)>, grid, a);
   });
-  check_launch("linear_dequant");
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -100,14 +97,13 @@ std::string supports(const KernelDesc& desc) {
 // Any number of rows, weights of any type, float32 arithmetic: the last resort.
 const KernelDef& linear_dequant_kernel() {
   using namespace kernel_linear_dequant;
-  static const KernelDef kernel = {
-      .name = "linear_dequant",
-      .op = "linear",
-      .device = "cuda",
-      .invariant = true,
-      .priority = 5,
-      .supports = supports,
-      .prepare = [](const KernelDesc&, std::string_view) { return make_instance(launch); }};
+  static const KernelDef kernel = {.name = "linear_dequant",
+                                   .op = "linear",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 5,
+                                   .supports = supports,
+                                   .prepare = plain_instance<launch>};
   return kernel;
 }
 

@@ -33,16 +33,12 @@ struct Raw8 {
 };
 
 // K is a multiple of 8 and every weight row lies at a 16-byte boundary. Rows past m repeat the last
-// one and columns past n the last column; neither is stored.
+// one; they are not stored.
 template <class X, class W, int kRows, int kOut>
-__global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
+__global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
   const GemvPlace place = gemv_place(a, kOut);
   const W* w[kOut];
-#pragma unroll
-  for (int r = 0; r < kOut; ++r) {
-    const int64_t n = place.first + r < a.n ? place.first + r : a.n - 1;
-    w[r] = reinterpret_cast<const W*>(piece_row(a.weight, n));
-  }
+  gemv_weight_rows(a, place, w);
   const X* x[kRows];
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
@@ -84,19 +80,12 @@ __global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
 }
 
 template <class X, class W>
-void run(const GemvArgs& a, int out, cudaStream_t stream) {
-  constexpr int kThreads = 32 * kGemvWarps;
-  if (out == 4 && a.m == 1) {
-    gemv<X, W, 1, 4><<<gemv_blocks(a, 4), kThreads, 0, stream>>>(a);
-  } else if (a.m == 1) {
-    gemv<X, W, 1, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
-  } else if (a.m == 2) {
-    gemv<X, W, 2, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
-  } else if (a.m <= 4) {
-    gemv<X, W, 4, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
-  } else {
-    gemv<X, W, 8, 2><<<gemv_blocks(a, 2), kThreads, 0, stream>>>(a);
-  }
+void run(const GemvArgs& a, int out, ExecContext& context) {
+  void (*kernel)(GemvArgs) = gemv<X, W, 8, 2>;
+  if (a.m <= 4) kernel = gemv<X, W, 4, 2>;
+  if (a.m == 2) kernel = gemv<X, W, 2, 2>;
+  if (a.m == 1) kernel = out == 4 ? gemv<X, W, 1, 4> : gemv<X, W, 1, 2>;
+  launch_grid("linear_gemv", context, kernel, gemv_grid(a, a.m == 1 ? out : 2), a);
 }
 
 // Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.
@@ -144,16 +133,13 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
   for (const Tactic& t : kTactics) {
     if (tactic.empty() ? tactics(desc)[0] == t.name : tactic == t.name) chosen = t;
   }
-  return make_instance([chosen](const LaunchArgs& args, ExecContext& context) {
-    const GemvArgs a = gemv_args(args, chosen.split);
-    if (a.m == 0) return;
-    CHECK_LE(a.m, kMostGemvRows);
+  const auto launch = [out = chosen.out](const GemvArgs& a, const LaunchArgs& args,
+                                         ExecContext& context) {
     CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
-    with_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
-      run<decltype(x), decltype(w)>(a, chosen.out, cuda_stream(context.stream));
-    });
-    check_launch("linear_gemv");
-  });
+    with_types(args.inputs[0].type, args.inputs[1].type,
+               [&](auto x, auto w) { run<decltype(x), decltype(w)>(a, out, context); });
+  };
+  return gemv_instance(chosen.split, launch);
 }
 
 }  // namespace kernel_linear_gemv

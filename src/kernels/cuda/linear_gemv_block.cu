@@ -7,14 +7,10 @@ constexpr int kOut = 2;
 
 // A lane decodes 32 weights of each column at a time.
 template <class Decoder, int kRows>
-__global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
+__global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
   const GemvPlace place = gemv_place(a, kOut);
   const std::byte* w[kOut];
-#pragma unroll
-  for (int r = 0; r < kOut; ++r) {
-    const int64_t n = place.first + r < a.n ? place.first + r : a.n - 1;
-    w[r] = piece_row(a.weight, n);
-  }
+  gemv_weight_rows(a, place, w);
   float acc[kRows][kOut] = {};
   const int64_t parts = a.k / 32;
   for (int64_t p = threadIdx.x % 32 + 32 * place.part; p < parts; p += 32 * a.split) {
@@ -40,16 +36,9 @@ __global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
 }
 
 template <class Decoder>
-void run(const GemvArgs& a, cudaStream_t stream) {
-  constexpr int kThreads = 32 * kGemvWarps;
-  const unsigned blocks = gemv_blocks(a, kOut);
-  if (a.m == 1) {
-    gemv<Decoder, 1><<<blocks, kThreads, 0, stream>>>(a);
-  } else if (a.m <= 4) {
-    gemv<Decoder, 4><<<blocks, kThreads, 0, stream>>>(a);
-  } else {
-    gemv<Decoder, 8><<<blocks, kThreads, 0, stream>>>(a);
-  }
+void run(const GemvArgs& a, ExecContext& context) {
+  const auto kernel = a.m == 1 ? gemv<Decoder, 1> : a.m <= 4 ? gemv<Decoder, 4> : gemv<Decoder, 8>;
+  launch_grid("linear_gemv_block", context, kernel, gemv_grid(a, kOut), a);
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -67,15 +56,11 @@ std::vector<std::string> tactics(const KernelDesc& desc) {
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view tactic) {
   const std::string name = tactic.empty() ? tactics(desc)[0] : std::string(tactic);
   const int split = name.back() - '0';
-  return make_instance([split](const LaunchArgs& args, ExecContext& context) {
-    const GemvArgs a = gemv_args(args, split);
-    if (a.m == 0) return;
-    CHECK_LE(a.m, kMostGemvRows);
-    with_block_decoder(*args.inputs[1].type.block, [&](auto decoder) {
-      run<decltype(decoder)>(a, cuda_stream(context.stream));
-    });
-    check_launch("linear_gemv_block");
-  });
+  const auto launch = [](const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
+    with_block_decoder(*args.inputs[1].type.block,
+                       [&](auto decoder) { run<decltype(decoder)>(a, context); });
+  };
+  return gemv_instance(split, launch);
 }
 
 }  // namespace kernel_linear_gemv_block

@@ -3,18 +3,17 @@
 namespace ingot::cuda {
 namespace kernel_rope {
 
-// A warp a head, kRopeWarps heads of one token a block.
+// A warp a head.
 template <class T>
 __global__ void __launch_bounds__(32 * kRopeWarps)
     rotate(RopeParams rope, const T* x, int64_t x_stride, T* y, int64_t y_stride,
            const int* positions, int heads) {
-  const int head = blockIdx.y * kRopeWarps + threadIdx.x / 32;
+  const int head = rope_item();
   if (head >= heads) return;
   const int64_t token = blockIdx.x;
   const int64_t column = static_cast<int64_t>(head) * rope.head_dim;
-  T* out = y + token * y_stride + column;
-  rope_head(rope, x + token * x_stride + column, positions[token],
-            [&](int i, float value) { out[i] = from_float<T>(value); });
+  rope_head_to(rope, x + token * x_stride + column, positions[token],
+               y + token * y_stride + column);
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -27,18 +26,13 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
   return make_instance([attrs = desc.attrs](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& y = args.outputs[0];
-    if (x.rows() == 0) return;
     const RopeParams rope = rope_params(attrs, args.inputs[2]);
     const int heads = static_cast<int>(x.columns() / rope.head_dim);
-    const dim3 grid(static_cast<unsigned>(x.rows()),
-                    static_cast<unsigned>(ceil_div(heads, kRopeWarps)));
     with_float(x.type, [&](auto tag) {
       using T = decltype(tag);
-      rotate<T><<<grid, 32 * kRopeWarps, 0, cuda_stream(context.stream)>>>(
-          rope, x.as<T>(), row_elements(x), y.as<T>(), row_elements(y), args.inputs[1].as<int>(),
-          heads);
+      launch_grid("rope", context, rotate<T>, rope_grid(x.rows(), heads), rope, x.as<T>(),
+                  row_elements(x), y.as<T>(), row_elements(y), args.inputs[1].as<int>(), heads);
     });
-    check_launch("rope");
   });
 }
 

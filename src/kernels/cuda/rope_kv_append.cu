@@ -16,14 +16,13 @@ struct AppendArgs {
 // A warp a head: the query heads of a token, then its key heads, then its value heads.
 template <class T>
 __global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, AppendArgs<T> a) {
-  const int item = blockIdx.y * kRopeWarps + threadIdx.x / 32;
+  const int item = rope_item();
   const int64_t token = blockIdx.x;
   const int position = a.positions[token];
   const int64_t dim = rope.head_dim;
   if (item < a.q_heads) {
-    T* out = a.q_out + token * a.q_out_stride + item * dim;
-    rope_head(rope, a.q + token * a.q_stride + item * dim, position,
-              [&](int i, float value) { out[i] = from_float<T>(value); });
+    rope_head_to(rope, a.q + token * a.q_stride + item * dim, position,
+                 a.q_out + token * a.q_out_stride + item * dim);
     return;
   }
   const int head = (item - a.q_heads) % a.keys.heads;
@@ -36,9 +35,7 @@ __global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, Appen
     });
   } else {
     const T* v = a.v + token * a.v_stride + head * dim;
-    for (int i = threadIdx.x % 32; i < dim; i += 32) {
-      store_any(a.values.data, a.values.type, slot + i, to_float(v[i]));
-    }
+    copy_to_cache(a.values, slot, [&](int i) { return to_float(v[i]); });
   }
 }
 
@@ -55,7 +52,6 @@ std::string supports(const KernelDesc& desc) {
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
   return make_instance([attrs = desc.attrs](const LaunchArgs& args, ExecContext& context) {
     const std::span<const TensorView> in = args.inputs;
-    if (in[0].rows() == 0) return;
     const RopeParams rope = rope_params(attrs, in[8]);
     with_float(in[0].type, [&](auto tag) {
       using T = decltype(tag);
@@ -71,11 +67,9 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
       a.q_heads = static_cast<int>(in[0].columns() / rope.head_dim);
       a.keys = kv_pages(args.outputs[1], in[7]);
       a.values = kv_pages(args.outputs[2], in[7]);
-      const dim3 grid(static_cast<unsigned>(in[0].rows()),
-                      static_cast<unsigned>(ceil_div(a.q_heads + 2 * a.keys.heads, kRopeWarps)));
-      append<T><<<grid, 32 * kRopeWarps, 0, cuda_stream(context.stream)>>>(rope, a);
+      launch_grid("rope_kv_append", context, append<T>,
+                  rope_grid(in[0].rows(), a.q_heads + 2 * a.keys.heads), rope, a);
     });
-    check_launch("rope_kv_append");
   });
 }
 

@@ -27,13 +27,11 @@ __global__ void __launch_bounds__(kThreads)
 void launch(const LaunchArgs& args, ExecContext& context) {
   const TensorView& x = args.inputs[0];
   const TensorView& y = args.outputs[0];
-  if (x.rows() == 0) return;
   with_float(x.type, [&](auto tag) {
     using T = decltype(tag);
-    softmax_rows<T><<<static_cast<unsigned>(x.rows()), kThreads, 0, cuda_stream(context.stream)>>>(
-        x.as<T>(), row_elements(x), y.as<T>(), row_elements(y), x.columns());
+    launch_grid("softmax", context, softmax_rows<T>, {x.rows(), 1, kThreads}, x.as<T>(),
+                row_elements(x), y.as<T>(), row_elements(y), x.columns());
   });
-  check_launch("softmax");
 }
 
 std::string supports(const KernelDesc& desc) {
@@ -48,14 +46,13 @@ std::string supports(const KernelDesc& desc) {
 // Along the last axis.
 const KernelDef& softmax_kernel() {
   using namespace kernel_softmax;
-  static const KernelDef kernel = {
-      .name = "softmax",
-      .op = "softmax",
-      .device = "cuda",
-      .invariant = true,
-      .priority = 10,
-      .supports = supports,
-      .prepare = [](const KernelDesc&, std::string_view) { return make_instance(launch); }};
+  static const KernelDef kernel = {.name = "softmax",
+                                   .op = "softmax",
+                                   .device = "cuda",
+                                   .invariant = true,
+                                   .priority = 10,
+                                   .supports = supports,
+                                   .prepare = plain_instance<launch>};
   return kernel;
 }
 

@@ -3,8 +3,6 @@
 // or high (odd j) nibbles of bytes j / 2 * 32 and up.
 #pragma once
 
-#include <cstring>
-
 #include "base/dtype.h"
 #include "tensor/block_format.h"
 #include "tensor/formats/contract/part.h"
@@ -21,13 +19,11 @@ struct Q4_KBlock {
 static_assert(sizeof(Q4_KBlock) == 144);
 
 INGOT_HD inline void q4_k_part(const Q4_KBlock& block, int j, float* dst) {
-  uint8_t scale, minimum, q[32];
-  unpack_scale_6bit(block.scales, j, &scale, &minimum);
+  uint8_t q[32];
   part_bytes<4>(block.q + j / 2 * 32, q);
-  const float step = part_scale(block.d) * static_cast<float>(scale);
-  const float offset = part_scale(block.dmin) * static_cast<float>(minimum);
+  const AffinePart part = affine_part_6bit(block, j);
   for (int i = 0; i < 32; ++i) {
-    dst[i] = step * static_cast<float>(q[i] >> (j % 2 * 4) & 15) - offset;
+    dst[i] = part.step * static_cast<float>(q[i] >> (j % 2 * 4) & 15) - part.offset;
   }
 }
 inline void q4_k_decode(const std::byte* src, int64_t blocks, float* dst) {
@@ -35,21 +31,9 @@ inline void q4_k_decode(const std::byte* src, int64_t blocks, float* dst) {
 }
 
 inline void q4_k_encode(const float* src, int64_t blocks, std::byte* dst) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    const auto scales = pick_affine_scales<8>(src, 63, 15);
-    Q4_KBlock block = {};
-    block.d = scales.d;
-    block.dmin = scales.dmin;
-    pack_scales_6bit(scales.scale.data(), scales.minimum.data(), block.scales);
-    for (int j = 0; j < 8; ++j, src += 32) {
-      const float inverse = reciprocal(scales.step(j));
-      for (int i = 0; i < 32; ++i) {
-        const int q = round_clamp((src[i] + scales.offset(j)) * inverse, 0, 15);
-        block.q[j / 2 * 32 + i] |= static_cast<uint8_t>(q << (j % 2 * 4));
-      }
-    }
-    std::memcpy(dst + b * sizeof block, &block, sizeof block);
-  }
+  encode_affine_6bit<Q4_KBlock>(src, blocks, dst, 15, [](Q4_KBlock& block, int j, int i, int q) {
+    block.q[j / 2 * 32 + i] |= static_cast<uint8_t>(q << (j % 2 * 4));
+  });
 }
 
 inline const BlockFormat& q4_k_format() {

@@ -3,8 +3,6 @@
 // x = (d * scale) * q - dmin * minimum. Bit j of high byte i belongs to element i of group j.
 #pragma once
 
-#include <cstring>
-
 #include "base/dtype.h"
 #include "tensor/block_format.h"
 #include "tensor/formats/contract/part.h"
@@ -22,15 +20,13 @@ struct Q5_KBlock {
 static_assert(sizeof(Q5_KBlock) == 176);
 
 INGOT_HD inline void q5_k_part(const Q5_KBlock& block, int j, float* dst) {
-  uint8_t scale, minimum, low[32], high[32];
-  unpack_scale_6bit(block.scales, j, &scale, &minimum);
+  uint8_t low[32], high[32];
   part_bytes<4>(block.low + j / 2 * 32, low);
   part_bytes<4>(block.high, high);
-  const float step = part_scale(block.d) * static_cast<float>(scale);
-  const float offset = part_scale(block.dmin) * static_cast<float>(minimum);
+  const AffinePart part = affine_part_6bit(block, j);
   for (int i = 0; i < 32; ++i) {
     const int q = (low[i] >> (j % 2 * 4) & 15) | (high[i] >> j & 1) << 4;
-    dst[i] = step * static_cast<float>(q) - offset;
+    dst[i] = part.step * static_cast<float>(q) - part.offset;
   }
 }
 inline void q5_k_decode(const std::byte* src, int64_t blocks, float* dst) {
@@ -38,22 +34,10 @@ inline void q5_k_decode(const std::byte* src, int64_t blocks, float* dst) {
 }
 
 inline void q5_k_encode(const float* src, int64_t blocks, std::byte* dst) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    const auto scales = pick_affine_scales<8>(src, 63, 31);
-    Q5_KBlock block = {};
-    block.d = scales.d;
-    block.dmin = scales.dmin;
-    pack_scales_6bit(scales.scale.data(), scales.minimum.data(), block.scales);
-    for (int j = 0; j < 8; ++j, src += 32) {
-      const float inverse = reciprocal(scales.step(j));
-      for (int i = 0; i < 32; ++i) {
-        const int q = round_clamp((src[i] + scales.offset(j)) * inverse, 0, 31);
-        block.low[j / 2 * 32 + i] |= static_cast<uint8_t>((q & 15) << (j % 2 * 4));
-        block.high[i] |= static_cast<uint8_t>((q >> 4) << j);
-      }
-    }
-    std::memcpy(dst + b * sizeof block, &block, sizeof block);
-  }
+  encode_affine_6bit<Q5_KBlock>(src, blocks, dst, 31, [](Q5_KBlock& block, int j, int i, int q) {
+    block.low[j / 2 * 32 + i] |= static_cast<uint8_t>((q & 15) << (j % 2 * 4));
+    block.high[i] |= static_cast<uint8_t>((q >> 4) << j);
+  });
 }
 
 inline const BlockFormat& q5_k_format() {

@@ -34,7 +34,6 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
   const TensorView& a = args.inputs[0];
   const TensorView& b = args.inputs[1];
   const TensorView& y = args.outputs[0];
-  if (y.rows() == 0) return;
   const BinaryArgs job = {a.data,
                           b.data,
                           y.data,
@@ -43,12 +42,10 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
                           row_elements(y),
                           y.columns(),
                           is_vector_aligned(a) && is_vector_aligned(b) && is_vector_aligned(y)};
-  const dim3 grid(static_cast<unsigned>(y.rows()),
-                  static_cast<unsigned>(ceil_div(y.columns(), 8 * kBinaryThreads)));
+  const Grid grid = {y.rows(), ceil_div(y.columns(), 8 * kBinaryThreads), kBinaryThreads};
   with_float(y.type, [&](auto tag) {
-    binary_rows<decltype(tag), F><<<grid, kBinaryThreads, 0, cuda_stream(context.stream)>>>(job);
+    launch_grid(name, context, binary_rows<decltype(tag), F>, grid, job);
   });
-  check_launch(name);
 }
 
 // Equal shapes, or a second operand of one row.

@@ -8,6 +8,7 @@
 namespace ingot::cuda {
 
 constexpr int kGemvWarps = 8;
+constexpr int kGemvThreads = 32 * kGemvWarps;
 constexpr int64_t kMostGemvRows = 8;
 
 struct GemvArgs {
@@ -34,6 +35,17 @@ __device__ inline GemvPlace gemv_place(const GemvArgs& a, int out) {
   const int groups = kGemvWarps / a.split;
   const int slot = warp / a.split;
   return {(static_cast<int64_t>(blockIdx.x) * groups + slot) * out, warp % a.split, slot};
+}
+
+// Row r of the weight makes output column place.first + r; columns past n read the last one, and
+// gemv_finish does not store them.
+template <class W, int kOut>
+__device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, const W* (&w)[kOut]) {
+#pragma unroll
+  for (int r = 0; r < kOut; ++r) {
+    const int64_t n = place.first + r < a.n ? place.first + r : a.n - 1;
+    w[r] = reinterpret_cast<const W*>(piece_row(a.weight, n));
+  }
 }
 
 // Adds the lanes and the warps of a group up and writes y.
@@ -85,8 +97,19 @@ inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
   a.weight = pieces_of(args, 1);
   return a;
 }
-inline unsigned gemv_blocks(const GemvArgs& a, int out) {
-  return static_cast<unsigned>(ceil_div(a.n, static_cast<int64_t>(kGemvWarps / a.split) * out));
+// Of a kernel that makes `out` columns a group.
+inline Grid gemv_grid(const GemvArgs& a, int out) {
+  return {ceil_div(a.n, static_cast<int64_t>(kGemvWarps / a.split) * out), 1, kGemvThreads};
+}
+// An instance that calls run(gemv_args, args, context) where there are rows.
+template <class Run>
+std::unique_ptr<KernelInstance> gemv_instance(int split, Run run) {
+  return make_instance([split, run](const LaunchArgs& args, ExecContext& context) {
+    const GemvArgs a = gemv_args(args, split);
+    if (a.m == 0) return;
+    CHECK_LE(a.m, kMostGemvRows);
+    run(a, args, context);
+  });
 }
 
 // What all linear kernels ask of x, the bias and y.

@@ -38,11 +38,11 @@ inline KvPages kv_pages(const TensorView& cache, const TensorView& tables) {
   return out;
 }
 
-// One warp copies a row of `dim` elements into a cache, converting.
-__device__ inline void copy_to_cache(const AnyFloats& from, int64_t at, const KvPages& cache,
-                                     int64_t slot) {
+// One warp writes a row, read(0) to read(dim - 1), into a cache, converting.
+template <class Read>
+__device__ void copy_to_cache(const KvPages& cache, int64_t slot, Read&& read) {
   for (int i = threadIdx.x % 32; i < cache.dim; i += 32) {
-    store_any(cache.data, cache.type, slot + i, load_any(from, at + i));
+    store_any(cache.data, cache.type, slot + i, read(i));
   }
 }
 

@@ -86,19 +86,16 @@ inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std:
       a.sum_stride = row_elements(sum);
       a.vector = a.vector && is_vector_aligned(residual) && is_vector_aligned(sum);
     }
-    if (x.rows() == 0) return;
-    const auto rows = static_cast<unsigned>(x.rows());
     const int64_t parts = ceil_div(a.n, 8);
     const int chunks = parts <= 1024 ? 1 : parts <= 2048 ? 2 : 4;
-    const auto threads = static_cast<unsigned>(ceil_div(ceil_div(parts, chunks), 32) * 32);
-    const cudaStream_t stream = cuda_stream(context.stream);
+    const auto threads = static_cast<int>(ceil_div(ceil_div(parts, chunks), 32) * 32);
     with_float(x.type, [&](auto tag) {
       using T = decltype(tag);
-      if (chunks == 1) norm_rows<T, 1><<<rows, threads, 0, stream>>>(a);
-      if (chunks == 2) norm_rows<T, 2><<<rows, threads, 0, stream>>>(a);
-      if (chunks == 4) norm_rows<T, 4><<<rows, threads, 0, stream>>>(a);
+      const auto kernel = chunks == 1   ? norm_rows<T, 1>
+                          : chunks == 2 ? norm_rows<T, 2>
+                                        : norm_rows<T, 4>;
+      launch_grid(add ? "add_rms_norm" : "rms_norm", context, kernel, {x.rows(), 1, threads}, a);
     });
-    check_launch(add ? "add_rms_norm" : "rms_norm");
   });
 }
 

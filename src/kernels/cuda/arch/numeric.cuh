@@ -1,7 +1,7 @@
 // Device side: conversions and loads of activation types, eight elements at a time.
 #pragma once
 
-#include "kernels/cuda/contract/views.h"
+#include "kernels/cuda/contract/launch.cuh"
 
 namespace ingot::cuda {
 

@@ -44,6 +44,16 @@ __device__ void rope_head(const RopeParams& rope, const T* x, int position, Put&
   }
 }
 
-constexpr int kRopeWarps = 4;  // heads a block
+// The same into a row of T.
+template <class T>
+__device__ void rope_head_to(const RopeParams& rope, const T* x, int position, T* out) {
+  rope_head(rope, x, position, [&](int i, float value) { out[i] = from_float<T>(value); });
+}
+
+constexpr int kRopeWarps = 4;  // heads a block, a warp each
+inline Grid rope_grid(int64_t tokens, int64_t heads) {
+  return {tokens, ceil_div(heads, kRopeWarps), 32 * kRopeWarps};
+}
+__device__ inline int rope_item() { return blockIdx.y * kRopeWarps + threadIdx.x / 32; }
 
 }  // namespace ingot::cuda

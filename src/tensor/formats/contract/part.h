@@ -54,6 +54,19 @@ INGOT_HD inline void unpack_scale_6bit(const uint8_t* packed, int j, uint8_t* sc
   }
 }
 
+// The elements of a part are step * q - offset.
+struct AffinePart {
+  float step, offset;
+};
+// Of group j in a block with float16 d and dmin and eight 6-bit pairs (Q4_K, Q5_K).
+template <class Block>
+INGOT_HD inline AffinePart affine_part_6bit(const Block& block, int j) {
+  uint8_t scale, minimum;
+  unpack_scale_6bit(block.scales, j, &scale, &minimum);
+  return {part_scale(block.d) * static_cast<float>(scale),
+          part_scale(block.dmin) * static_cast<float>(minimum)};
+}
+
 // Host: whole blocks, part by part.
 template <class Block, int kParts, class Part>
 void decode_parts(const std::byte* src, int64_t blocks, float* dst, Part part) {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "base/dtype.h"
 
@@ -115,6 +117,26 @@ inline void pack_scales_6bit(const uint8_t* scale, const uint8_t* minimum, uint8
     packed[j] = static_cast<uint8_t>(scale[j] | ((scale[4 + j] >> 4) << 6));
     packed[4 + j] = static_cast<uint8_t>(minimum[j] | ((minimum[4 + j] >> 4) << 6));
     packed[8 + j] = static_cast<uint8_t>((scale[4 + j] & 15) | ((minimum[4 + j] & 15) << 4));
+  }
+}
+
+// Encodes super-blocks of eight groups with those pairs: put(block, j, i, q) stores element i of
+// group j, 0 <= q <= q_max.
+template <class Block, class Put>
+void encode_affine_6bit(const float* src, int64_t blocks, std::byte* dst, int q_max, Put put) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    const auto scales = pick_affine_scales<8>(src, 63, q_max);
+    Block block = {};
+    block.d = scales.d;
+    block.dmin = scales.dmin;
+    pack_scales_6bit(scales.scale.data(), scales.minimum.data(), block.scales);
+    for (int j = 0; j < 8; ++j, src += 32) {
+      const float inverse = reciprocal(scales.step(j));
+      for (int i = 0; i < 32; ++i) {
+        put(block, j, i, round_clamp((src[i] + scales.offset(j)) * inverse, 0, q_max));
+      }
+    }
+    std::memcpy(dst + b * static_cast<int64_t>(sizeof block), &block, sizeof block);
   }
 }
 
