@@ -1,10 +1,12 @@
 #include "engine/executor.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "engine/adapters.h"
 #include "engine/plan_runner.h"
 
@@ -18,13 +20,24 @@ class Executor::Impl {
       : options_(std::move(options)),
         engine_(adapted(std::move(engine), options_.adapters)),
         shared_(*engine_, device, options_),
-        runner_(shared_, engine_->plan) {
+        runner_(shared_, engine_->plan),
+        passed_{device.make_event(), device.make_event()} {
     for (int id : plan().inputs) {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       if (const auto bytes = bytes_at(value.type, shared_.limits)) reserve(id, *bytes);
     }
     if (options_.weight_memory_limit > 0) shared_.weights.drop_all();
   }
+
+  ~Impl() {
+    try {
+      shared_.stream.synchronize();  // nothing may read what goes away
+    } catch (const Error& error) {
+      spdlog::error("{}: {}", kWhere, error.what());
+    }
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   const Plan& plan() const { return engine_->plan; }
 
@@ -55,6 +68,19 @@ class Executor::Impl {
     symbols_[std::string(name)] = value;
   }
 
+  void share_input(std::string_view name, const TensorView& device) {
+    const int id = input_id(name);
+    const PlanValue& value = plan().values[static_cast<size_t>(id)];
+    if (!(device.type == value.type.element)) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}': expected {}, found {}", name,
+           value.type.element.name(), device.type.name());
+    }
+    inputs_.erase(id);
+    staging_.erase(id);
+    shapes_[id] = std::nullopt;
+    runner_.bind_input(id, device);
+  }
+
   void set_input(std::string_view name, const TensorView& host) {
     const int id = input_id(name);
     const PlanValue& value = plan().values[static_cast<size_t>(id)];
@@ -70,8 +96,19 @@ class Executor::Impl {
       copy.bytes.assign(host.data, host.data + bytes);
       copy.view = {host.type, host.shape, copy.bytes.data()};
     }
-    shared_.device.copy_in(inputs_[id].data(), host.data, static_cast<size_t>(bytes),
-                           *shared_.stream);
+    copy_in(id, host.data, static_cast<size_t>(bytes));
+  }
+
+  // Through page-locked memory where the device is apart: two copies of each input take turns, so
+  // that the next step's can be filled while this one's is on its way.
+  void copy_in(int id, const std::byte* source, size_t bytes) {
+    if (!shared_.device.host_visible()) {
+      HostBuffer& buffer = staging_[id][turn_];
+      if (buffer.size() < bytes) buffer = HostBuffer(shared_.device, inputs_[id].size());
+      std::memcpy(buffer.data(), source, bytes);
+      source = buffer.data();
+    }
+    shared_.device.copy_in(inputs_[id].data(), source, bytes, shared_.stream);
   }
 
   TensorView input_storage(std::string_view name) {
@@ -82,6 +119,11 @@ class Executor::Impl {
   }
 
   void run() {
+    submit();
+    shared_.stream.synchronize();
+  }
+
+  void submit() {
     for (int id : plan().inputs) {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       for (const Dim& dim : value.type.shape) {
@@ -97,7 +139,11 @@ class Executor::Impl {
     SymbolValues symbols = shared_.limits;
     for (const auto& [name, value] : symbols_) symbols[name] = value;
     shared_.iterations = 0;
-    runner_.run(symbols);
+    runner_.submit(symbols);
+    // Copies out of this turn's host memory are behind us when the event is.
+    passed_[turn_]->record(shared_.stream);
+    turn_ = 1 - turn_;
+    passed_[turn_]->synchronize();
   }
 
   // One symbol has one size: an input of another step must not be read past its end.
@@ -143,8 +189,8 @@ class Executor::Impl {
     if (shared_.device.host_visible()) return view;
     memory.resize(static_cast<size_t>(std::max<int64_t>(1, view.extent())));
     shared_.device.copy_out(memory.data(), view.data, static_cast<size_t>(view.extent()),
-                            *shared_.stream);
-    shared_.stream->synchronize();
+                            shared_.stream);
+    shared_.stream.synchronize();
     TensorView host = view;
     host.data = memory.data();
     return host;
@@ -180,6 +226,9 @@ class Executor::Impl {
   RunnerShared shared_;
   PlanRunner runner_;
   std::map<int, Buffer> inputs_;
+  std::map<int, std::array<HostBuffer, 2>> staging_;
+  std::array<std::unique_ptr<Event>, 2> passed_;  // after the runs that read staging_[...][turn]
+  size_t turn_ = 0;
   std::map<int, std::optional<Shape>> shapes_;  // of inputs as last set; nullopt: by the caller
   SymbolValues symbols_;
 };
@@ -195,7 +244,12 @@ void Executor::set_input(std::string_view name, const TensorView& host) {
 }
 TensorView Executor::input_storage(std::string_view name) { return impl_->input_storage(name); }
 void Executor::set_symbol(std::string_view name, int64_t value) { impl_->set_symbol(name, value); }
+void Executor::share_input(std::string_view name, const TensorView& device) {
+  impl_->share_input(name, device);
+}
 void Executor::run() { impl_->run(); }
+void Executor::submit() { impl_->submit(); }
+Stream& Executor::stream() { return impl_->shared().stream; }
 TensorView Executor::output(std::string_view name) const { return impl_->output(name); }
 TensorView Executor::output(size_t index) const {
   return impl_->value_view(impl_->plan().outputs.at(index));
@@ -206,7 +260,7 @@ TensorView Executor::fetch(const TensorView& view, std::vector<std::byte>& memor
 TensorView Executor::state(std::string_view name) const { return impl_->state(name); }
 void Executor::copy_within(std::byte* target, const std::byte* source, size_t bytes) {
   RunnerShared& shared = impl_->shared();
-  shared.device.copy(target, source, bytes, *shared.stream);
+  shared.device.copy(target, source, bytes, shared.stream);
 }
 std::vector<std::string> Executor::kernels_used() const {
   const auto& used = impl_->shared().kernels_used;
