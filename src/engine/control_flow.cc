@@ -103,7 +103,7 @@ std::vector<TensorView> PlanRunner::call(const PlanStep& step, int64_t subplan,
     check_sizes(step, value.type, inner);
     body.bind_input(body.plan_.inputs[i], inputs[i]);
   }
-  body.submit(inner);
+  body.submit(inner, false);
   shared_.stream.synchronize();
   std::vector<TensorView> out;
   for (int id : body.plan_.outputs) {

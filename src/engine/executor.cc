@@ -119,11 +119,11 @@ class Executor::Impl {
   }
 
   void run() {
-    submit();
+    submit(options_.capture);
     shared_.stream.synchronize();
   }
 
-  void submit() {
+  void submit(bool capture) {
     for (int id : plan().inputs) {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       for (const Dim& dim : value.type.shape) {
@@ -139,7 +139,7 @@ class Executor::Impl {
     SymbolValues symbols = shared_.limits;
     for (const auto& [name, value] : symbols_) symbols[name] = value;
     shared_.iterations = 0;
-    runner_.submit(symbols);
+    runner_.submit(symbols, capture);
     // Copies out of this turn's host memory are behind us when the event is.
     passed_[turn_]->record(shared_.stream);
     turn_ = 1 - turn_;
@@ -167,18 +167,26 @@ class Executor::Impl {
     return runner_.view(id);
   }
 
-  TensorView output(std::string_view name) const {
+  int output_id(std::string_view name) const {
     for (int id : plan().outputs) {
-      if (plan().values[static_cast<size_t>(id)].name == name) return value_view(id);
+      if (plan().values[static_cast<size_t>(id)].name == name) return id;
     }
     fail(ErrorCode::kInvalidArgument, kWhere, "no output named '{}'", name);
+  }
+
+  TensorView output_storage(std::string_view name) const {
+    const int id = output_id(name);
+    TensorView view = runner_.memory_view(id);
+    CHECK(view.present());
+    view.shape = evaluate(plan().values[static_cast<size_t>(id)].type.shape, shared_.limits);
+    return view;
   }
 
   TensorView state(std::string_view name) const {
     for (int id : plan().states) {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       if (value.name != name) continue;
-      TensorView view = runner_.state_view(id);
+      TensorView view = runner_.memory_view(id);
       view.shape = evaluate(value.type.shape, shared_.limits);
       return view;
     }
@@ -248,9 +256,14 @@ void Executor::share_input(std::string_view name, const TensorView& device) {
   impl_->share_input(name, device);
 }
 void Executor::run() { impl_->run(); }
-void Executor::submit() { impl_->submit(); }
+void Executor::submit(bool capture) { impl_->submit(capture); }
 Stream& Executor::stream() { return impl_->shared().stream; }
-TensorView Executor::output(std::string_view name) const { return impl_->output(name); }
+TensorView Executor::output(std::string_view name) const {
+  return impl_->value_view(impl_->output_id(name));
+}
+TensorView Executor::output_storage(std::string_view name) const {
+  return impl_->output_storage(name);
+}
 TensorView Executor::output(size_t index) const {
   return impl_->value_view(impl_->plan().outputs.at(index));
 }

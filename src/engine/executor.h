@@ -83,13 +83,16 @@ class Executor {
   void run();
   // As run(), but returns when everything is queued: inputs may be set and the next run submitted
   // while the device still works. Waits only where a host copy of an input is still being read, two
-  // runs back.
-  void submit();
+  // runs back. `capture` in place of ExecutorOptions::capture: sizes that hardly come again are not
+  // worth a graph.
+  void submit(bool capture);
   Stream& stream();
 
   // Views of device memory, valid until the next run().
   TensorView output(std::string_view name) const;
   TensorView output(size_t index) const;
+  // Memory of an output at the limits, the same in every run: another executor's share_input.
+  TensorView output_storage(std::string_view name) const;
   // The view itself where the host can read it, else a copy of it in `memory`.
   TensorView fetch(const TensorView& view, std::vector<std::byte>& memory);
   // Persistent memory of a state, zero when the executor is made.

@@ -351,9 +351,9 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
   }
 }
 
-bool PlanRunner::may_capture() const {
+bool PlanRunner::can_capture() const {
   const ExecutorOptions& options = shared_.options;
-  if (!options.capture || options.on_step || profiling_ || !bodies_.empty()) return false;
+  if (options.on_step || profiling_ || !bodies_.empty()) return false;
   return options.weight_memory_limit <= 0;  // under a limit pages move between the launches
 }
 
@@ -411,9 +411,9 @@ void PlanRunner::plan_steps(size_t bucket, const SymbolValues& symbols) {
   }
 }
 
-void PlanRunner::submit(SymbolValues& symbols) {
+void PlanRunner::submit(SymbolValues& symbols, bool want_capture) {
   const size_t bucket = bucket_for(symbols);
-  const bool capturing = may_capture();
+  const bool capturing = want_capture && can_capture();
   if (capturing && replay(bucket, symbols)) return;
   if (!fresh_ || symbols != symbols_) refresh(symbols);
   prepare_bucket(bucket);

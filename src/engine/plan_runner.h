@@ -56,13 +56,13 @@ class PlanRunner {
 
   // An input's memory from outside (bodies) or its own at the limits (outermost plan).
   void bind_input(int value, const TensorView& view);
-  // Queues every step. Inputs must be bound; symbols of inputs known. Adds symbols that control
-  // flow determines.
-  void submit(SymbolValues& symbols);
+  // Queues every step, as a captured graph where asked and possible. Inputs must be bound; symbols
+  // of inputs known. Adds symbols that control flow determines.
+  void submit(SymbolValues& symbols, bool capture);
 
   TensorView view(int value) const { return views_[static_cast<size_t>(value)]; }
-  // Memory of a state; the shape is the caller's business.
-  TensorView state_view(int value) const {
+  // Memory of a state or of an intermediate that owns some; the shape is the caller's business.
+  TensorView memory_view(int value) const {
     return {plan_.values[static_cast<size_t>(value)].type.element,
             {},
             bases_[static_cast<size_t>(value)]};
@@ -103,7 +103,7 @@ class PlanRunner {
   Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
   void launch(size_t index, size_t bucket);
   void stream_weights(size_t index);
-  bool may_capture() const;
+  bool can_capture() const;
   bool replay(size_t bucket, const SymbolValues& symbols);
   bool capture(size_t bucket, const SymbolValues& symbols);
   void plan_steps(size_t bucket, const SymbolValues& symbols);

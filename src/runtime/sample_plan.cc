@@ -298,7 +298,7 @@ void Sampler::submit_group(const TensorView& logits, std::span<const SampleRow> 
   if (options_.kept.present()) set_vector(*v.executor, "slots", DType::kInt32, slots);
   for (const RowParam& param : v.params) set_param(*v.executor, param, rows);
   fill_lists(v, rows);
-  v.executor->submit();
+  v.executor->submit(false);
   auto fetch = [&](std::string_view name, std::byte* target) {
     const TensorView view = v.executor->output(name);
     device_.copy_out(target, view.data, static_cast<size_t>(view.bytes()), *options_.stream);
@@ -328,6 +328,7 @@ void Sampler::collect(size_t index, std::vector<Drawn>& out) {
       Drawn& drawn = out[i];
       drawn.token = tokens[i];
       if (turn.wanted[i] < 0) continue;
+      drawn.has_logprobs = true;
       drawn.logprobs.chosen = chosen[i];
       for (size_t k = 0; k < std::min(static_cast<size_t>(turn.wanted[i]), top); ++k) {
         if (ids[at + k] < 0) break;

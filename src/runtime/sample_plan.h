@@ -94,7 +94,8 @@ class Sampler {
   // depend on the other rows.
   struct Drawn {
     TokenId token = -1;
-    TokenLogprobs logprobs;  // filled if the request asked, or for beam rows
+    bool has_logprobs = false;  // the request asked, or it is a beam row
+    TokenLogprobs logprobs;
   };
   void run(const TensorView& logits, std::span<const SampleRow> rows, std::vector<Drawn>& out);
 
