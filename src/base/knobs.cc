@@ -30,6 +30,7 @@ constexpr Knob kKnobs[] = {
     {"cache_dir", "", "engines and timing cache; empty means ~/.cache/ingot"},
     {"invariant", "0", "results of a sequence do not depend on what it is batched with", kSwitch},
     {"overlap", "1", "submit step N before the tokens of step N-1 are read", kSwitch},
+    {"graphs", "1", "replay captured graphs of decode steps on devices that can", kSwitch},
     {"prefix_cache", "1", "reuse KV blocks of equal prompt prefixes", kSwitch},
     {"spin_us", "50", "how long an idle compute thread spins before it sleeps, in microseconds",
      kNumber, 0, 1'000'000},

@@ -103,7 +103,8 @@ std::vector<TensorView> PlanRunner::call(const PlanStep& step, int64_t subplan,
     check_sizes(step, value.type, inner);
     body.bind_input(body.plan_.inputs[i], inputs[i]);
   }
-  body.run(inner);
+  body.submit(inner, false);
+  shared_.stream.synchronize();
   std::vector<TensorView> out;
   for (int id : body.plan_.outputs) {
     const bool weight = body.plan_.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;

@@ -1,11 +1,13 @@
 #include "engine/executor.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 #include <set>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "engine/adapters.h"
 #include "engine/plan_runner.h"
 
@@ -20,12 +22,23 @@ class Executor::Impl {
         engine_(adapted(std::move(engine), options_.adapters)),
         shared_(*engine_, device, options_),
         runner_(shared_, engine_->plan) {
+    for (auto& event : passed_) event = device.make_event();
     for (int id : plan().inputs) {
       Input& input = inputs_.emplace_back(id, plan().values[static_cast<size_t>(id)]);
       if (const auto bytes = bytes_at(input.value.type, shared_.limits)) reserve(input, *bytes);
     }
     if (options_.weight_memory_limit > 0) shared_.weights.drop_all();
   }
+
+  ~Impl() {
+    try {
+      shared_.stream.synchronize();  // nothing may read what goes away
+    } catch (const Error& error) {
+      spdlog::error("{}: {}", kWhere, error.what());
+    }
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   const Plan& plan() const { return engine_->plan; }
 
@@ -59,9 +72,20 @@ class Executor::Impl {
     const int64_t bytes = host.bytes();
     reserve(input, bytes);
     CHECK(host.is_packed());
-    shared_.device.copy_in(input.buffer.data(), host.data, static_cast<size_t>(bytes),
-                           *shared_.stream);
+    copy_in(input, host.data, static_cast<size_t>(bytes));
     if (!host.type.is_block() && !is_float(host.type.dtype)) show_host(input, host);
+  }
+
+  void share_input(std::string_view name, const TensorView& device) {
+    Input& input = find_input(name);
+    if (!(device.type == input.value.type.element)) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}': expected {}, found {}", name,
+           input.value.type.element.name(), device.type.name());
+    }
+    input.given = true;
+    input.shape = std::nullopt;
+    input.buffer = Buffer();
+    runner_.bind_input(input.id, device);
   }
 
   TensorView input_storage(std::string_view name) {
@@ -73,6 +97,11 @@ class Executor::Impl {
   }
 
   void run() {
+    submit(options_.capture);
+    shared_.stream.synchronize();
+  }
+
+  void submit(bool capture) {
     for (const Input& input : inputs_) {
       for (const std::string& symbol : input.symbols) {
         if (!symbols_.count(symbol)) not_set(input);
@@ -83,7 +112,11 @@ class Executor::Impl {
     run_symbols_ = shared_.limits;
     for (const auto& [name, value] : symbols_) run_symbols_[name] = value;
     shared_.iterations = 0;
-    runner_.run(run_symbols_);
+    runner_.submit(run_symbols_, capture);
+    // Copies out of this turn's host memory are behind us when the event is.
+    passed_[turn_]->record(shared_.stream);
+    turn_ = 1 - turn_;
+    passed_[turn_]->synchronize();
   }
 
   TensorView value_view(int id) const {
@@ -94,18 +127,26 @@ class Executor::Impl {
     return runner_.view(id);
   }
 
-  TensorView output(std::string_view name) const {
+  int output_id(std::string_view name) const {
     for (int id : plan().outputs) {
-      if (plan().values[static_cast<size_t>(id)].name == name) return value_view(id);
+      if (plan().values[static_cast<size_t>(id)].name == name) return id;
     }
     fail(ErrorCode::kInvalidArgument, kWhere, "no output named '{}'", name);
+  }
+
+  TensorView output_storage(std::string_view name) const {
+    const int id = output_id(name);
+    TensorView view = runner_.memory_view(id);
+    CHECK(view.present());
+    view.shape = evaluate(plan().values[static_cast<size_t>(id)].type.shape, shared_.limits);
+    return view;
   }
 
   TensorView state(std::string_view name) const {
     for (int id : plan().states) {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       if (value.name != name) continue;
-      TensorView view = runner_.state_view(id);
+      TensorView view = runner_.memory_view(id);
       view.shape = evaluate(value.type.shape, shared_.limits);
       return view;
     }
@@ -116,8 +157,8 @@ class Executor::Impl {
     if (shared_.device.host_visible()) return view;
     memory.resize(static_cast<size_t>(std::max<int64_t>(1, view.extent())));
     shared_.device.copy_out(memory.data(), view.data, static_cast<size_t>(view.extent()),
-                            *shared_.stream);
-    shared_.stream->synchronize();
+                            shared_.stream);
+    shared_.stream.synchronize();
     TensorView host = view;
     host.data = memory.data();
     return host;
@@ -151,7 +192,10 @@ class Executor::Impl {
     int id;
     const PlanValue& value;
     std::vector<std::string> symbols;  // that its shape depends on
-    Buffer buffer;
+    Buffer buffer;                     // empty while it is shared
+    // On their way to a device apart: they take turns, so that the next step's value can be written
+    // while this one's is copied.
+    std::array<HostBuffer, 2> staging;
     bool given = false;          // by set_input or input_storage
     std::optional<Shape> shape;  // of the last set_input; nullopt: the caller fills the storage
     SymbolValues matched;        // what that shape says of symbols
@@ -174,6 +218,16 @@ class Executor::Impl {
     input.buffer = Buffer(shared_.device, size);
     runner_.bind_input(input.id,
                        {DType::kUInt8, {static_cast<int64_t>(size)}, input.buffer.data()});
+  }
+
+  void copy_in(Input& input, const std::byte* source, size_t bytes) {
+    if (!shared_.device.host_visible()) {
+      HostBuffer& buffer = input.staging[turn_];
+      if (buffer.size() < bytes) buffer = HostBuffer(shared_.device, input.buffer.size());
+      std::memcpy(buffer.data(), source, bytes);
+      source = buffer.data();
+    }
+    shared_.device.copy_in(input.buffer.data(), source, bytes, shared_.stream);
   }
 
   // What the host can read is shown where it lies; a copy is kept of the rest.
@@ -221,7 +275,9 @@ class Executor::Impl {
   std::shared_ptr<const Engine> engine_;
   RunnerShared shared_;
   PlanRunner runner_;
-  std::vector<Input> inputs_;  // in the plan's order
+  std::vector<Input> inputs_;                     // in the plan's order
+  std::array<std::unique_ptr<Event>, 2> passed_;  // after the runs that read staging[turn]
+  size_t turn_ = 0;
   SymbolValues symbols_;
   SymbolValues run_symbols_;  // symbols_ and limits, during a run
 };
@@ -237,8 +293,18 @@ void Executor::set_input(std::string_view name, const TensorView& host) {
 }
 TensorView Executor::input_storage(std::string_view name) { return impl_->input_storage(name); }
 void Executor::set_symbol(std::string_view name, int64_t value) { impl_->set_symbol(name, value); }
+void Executor::share_input(std::string_view name, const TensorView& device) {
+  impl_->share_input(name, device);
+}
 void Executor::run() { impl_->run(); }
-TensorView Executor::output(std::string_view name) const { return impl_->output(name); }
+void Executor::submit(bool capture) { impl_->submit(capture); }
+Stream& Executor::stream() { return impl_->shared().stream; }
+TensorView Executor::output(std::string_view name) const {
+  return impl_->value_view(impl_->output_id(name));
+}
+TensorView Executor::output_storage(std::string_view name) const {
+  return impl_->output_storage(name);
+}
 TensorView Executor::output(size_t index) const {
   return impl_->value_view(impl_->plan().outputs.at(index));
 }
@@ -248,7 +314,7 @@ TensorView Executor::fetch(const TensorView& view, std::vector<std::byte>& memor
 TensorView Executor::state(std::string_view name) const { return impl_->state(name); }
 void Executor::copy_within(std::byte* target, const std::byte* source, size_t bytes) {
   RunnerShared& shared = impl_->shared();
-  shared.device.copy(target, source, bytes, *shared.stream);
+  shared.device.copy(target, source, bytes, shared.stream);
 }
 std::vector<std::string> Executor::kernels_used() const {
   const auto& used = impl_->shared().kernels_used;

@@ -43,6 +43,9 @@ struct ExecutorOptions {
   // far as the next step needs the room, hinted one step ahead, and never packed.
   int64_t weight_memory_limit = 0;
   Comm* comm = nullptr;
+  // Where work is queued; nullptr: a stream of the executor's own. Executors on one stream see each
+  // other's results in order, without waiting. It outlives the executor.
+  Stream* stream = nullptr;
   // Called after each step of the outermost plan, control flow and views left out (comparisons).
   // Nothing is captured while it is set.
   std::function<void(const StepSeen&)> on_step;
@@ -70,14 +73,26 @@ class Executor {
   void set_input(std::string_view name, const TensorView& host);
   // Device memory of an input at its limits, to be filled without a copy; then set_symbol.
   TensorView input_storage(std::string_view name);
+  // Reads the input from device memory of the caller's (another executor's output), which has room
+  // for the type at its limits and outlives the executor; then set_symbol. Error{kInvalidArgument}
+  // when the element type differs.
+  void share_input(std::string_view name, const TensorView& device);
   void set_symbol(std::string_view name, int64_t value);  // Error{kInvalidArgument} above the limit
 
   // Runs every step. Error{kInvalidArgument} when a symbol has no value.
   void run();
+  // As run(), but returns when everything is queued: inputs may be set and the next run submitted
+  // while the device still works. Waits only where a host copy of an input is still being read, two
+  // runs back. `capture` in place of ExecutorOptions::capture: sizes that hardly come again are not
+  // worth a graph.
+  void submit(bool capture);
+  Stream& stream();
 
   // Views of device memory, valid until the next run().
   TensorView output(std::string_view name) const;
   TensorView output(size_t index) const;
+  // Memory of an output at the limits, the same in every run: another executor's share_input.
+  TensorView output_storage(std::string_view name) const;
   // The view itself where the host can read it, else a copy of it in `memory`.
   TensorView fetch(const TensorView& view, std::vector<std::byte>& memory);
   // Persistent memory of a state, zero when the executor is made.

@@ -42,7 +42,8 @@ RunnerShared::RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o)
       limits(merged_limits(e.plan, o.limits)),
       weights(e, d),
       section(find_section(e, d)),
-      stream(d.make_stream()),
+      own_stream(o.stream ? nullptr : d.make_stream()),
+      stream(o.stream ? *o.stream : *own_stream),
       most_iterations(knob_int("loop_iterations")),
       most_size(knob_int("loop_sizes")) {}
 
@@ -97,7 +98,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
     }
     const size_t size = std::max(kMinimumBytes, static_cast<size_t>(*bytes));
     Buffer& buffer = owned_[id] = Buffer(shared.device, size);
-    shared.device.fill_zero(buffer.data(), buffer.size(), *shared.stream);
+    shared.device.fill_zero(buffer.data(), buffer.size(), shared.stream);
     bases_[static_cast<size_t>(id)] = buffer.data();
     state_bytes_ += *bytes;
   }
@@ -267,6 +268,7 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
   }
   bound.instances[bucket] = selection.kernel->prepare(desc, selection.tactic);
   bound.kernels[bucket] = std::string(selection.kernel->name);
+  shared_.kernels_used.insert(bound.kernels[bucket]);
   bound.capturable = bound.capturable && selection.kernel->capturable;
   bound.bucket_weights[bucket] = bound.weight_views;
   shared_.workspace(bound.instances[bucket]->workspace_bytes());
@@ -302,7 +304,7 @@ void PlanRunner::launch(size_t index, size_t bucket) {
   KernelInstance& instance = *bound.instances[bucket];
   const size_t bytes = instance.workspace_bytes();
   ExecContext context{shared_.device,
-                      *shared_.stream,
+                      shared_.stream,
                       shared_.device.team(),
                       {shared_.workspace(bytes), bytes},
                       shared_.options.comm};
@@ -338,55 +340,85 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
     } else {
       launch(s, bucket);
       if (shared_.options.on_step && &plan_ == &shared_.engine.plan) {
-        shared_.stream->synchronize();
+        shared_.stream.synchronize();
         shared_.options.on_step({s, steps_[s].kernels[bucket], steps_[s].outputs});
       }
     }
     if (profiling_) {
-      shared_.stream->synchronize();
+      shared_.stream.synchronize();
       steps_[s].microseconds += static_cast<double>(clock.now_ns() - begin) * 1e-3;
     }
   }
 }
 
-bool PlanRunner::try_replay(size_t bucket, const SymbolValues& symbols) {
+bool PlanRunner::can_capture() const {
   const ExecutorOptions& options = shared_.options;
-  if (!options.capture || options.on_step || !bodies_.empty()) return false;
-  if (options.weight_memory_limit > 0) return false;  // pages move between the launches
-  const bool capturable = std::all_of(steps_.begin(), steps_.end(),
-                                      [](const BoundStep& step) { return step.capturable; });
-  if (!capturable) return false;
+  if (options.on_step || profiling_ || !bodies_.empty()) return false;
+  return options.weight_memory_limit <= 0;  // under a limit pages move between the launches
+}
+
+// What was captured for these sizes, if nothing moved since.
+bool PlanRunner::replay(size_t bucket, const SymbolValues& symbols) {
   if (captured_generation_ != shared_.workspace_generation) {
     captures_.clear();
     captured_generation_ = shared_.workspace_generation;
   }
   auto it = captures_.find(symbols);
-  if (it == captures_.end()) {
-    if (!shared_.device.begin_capture(*shared_.stream)) return false;
-    for (size_t s = 0; s < steps_.size(); ++s) {
-      if (plan_.steps[s].kind != StepKind::kView) launch(s, bucket);
-    }
-    it = captures_.emplace(symbols, shared_.device.end_capture(*shared_.stream)).first;
+  if (it == captures_.end() || !it->second) return false;
+  plan_steps(bucket, symbols);
+  it->second->replay(shared_.stream);
+  if (symbols != symbols_) fresh_ = false;
+  for (int id : plan_.outputs) {
+    const PlanValue& value = plan_.values[static_cast<size_t>(id)];
+    if (value.kind == PlanValue::Kind::kWeight) continue;
+    if (value.storage != kNoValue) refresh_value(value.storage, symbols);
+    refresh_value(id, symbols);
   }
-  it->second->replay(*shared_.stream);
   return true;
 }
 
-void PlanRunner::run(SymbolValues& symbols) {
-  if (!fresh_ || symbols != symbols_) refresh(symbols);
-  const size_t bucket = bucket_for(symbols);
-  prepare_bucket(bucket);
+// Records the steps instead of running them, the second time that these sizes come.
+bool PlanRunner::capture(size_t bucket, const SymbolValues& symbols) {
+  const bool capturable = std::all_of(steps_.begin(), steps_.end(),
+                                      [](const BoundStep& step) { return step.capturable; });
+  if (!capturable || captures_.try_emplace(symbols).second) return false;
+  if (!shared_.device.begin_capture(shared_.stream)) return false;
+  try {
+    for (size_t s = 0; s < steps_.size(); ++s) {
+      if (plan_.steps[s].kind != StepKind::kView) launch(s, bucket);
+    }
+  } catch (...) {
+    try {
+      shared_.device.end_capture(shared_.stream);  // the stream must not stay in capture
+    } catch (const Error&) {
+      // The first error says what happened.
+    }
+    throw;
+  }
+  std::unique_ptr<CapturedGraph> graph = shared_.device.end_capture(shared_.stream);
+  graph->replay(shared_.stream);
+  captures_[symbols] = std::move(graph);
+  return true;
+}
+
+void PlanRunner::plan_steps(size_t bucket, const SymbolValues& symbols) {
   const StepInfo info{symbols, [&](std::string_view name) -> const TensorView* {
                         auto it = shared_.host_inputs.find(name);
                         return it == shared_.host_inputs.end() ? nullptr : &it->second.view;
                       }};
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    if (!steps_[s].instances[bucket]) continue;
-    steps_[s].instances[bucket]->step(info);
-    shared_.kernels_used.insert(steps_[s].kernels[bucket]);
+  for (BoundStep& step : steps_) {
+    if (step.instances[bucket]) step.instances[bucket]->step(info);
   }
-  if (!try_replay(bucket, symbols)) run_steps(bucket, symbols);
-  shared_.stream->synchronize();
+}
+
+void PlanRunner::submit(SymbolValues& symbols, bool want_capture) {
+  const size_t bucket = bucket_for(symbols);
+  const bool capturing = want_capture && can_capture();
+  if (capturing && replay(bucket, symbols)) return;
+  if (!fresh_ || symbols != symbols_) refresh(symbols);
+  prepare_bucket(bucket);
+  plan_steps(bucket, symbols);
+  if (!capturing || !capture(bucket, symbols)) run_steps(bucket, symbols);
 }
 
 void PlanRunner::enable_profile(bool on) {

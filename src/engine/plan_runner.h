@@ -27,7 +27,8 @@ struct RunnerShared {
   SymbolValues limits;
   WeightStore weights;
   const DeviceSection* section;
-  std::unique_ptr<Stream> stream;
+  std::unique_ptr<Stream> own_stream;  // nullptr: options.stream
+  Stream& stream;
   Buffer workspace_buffer;
   uint64_t workspace_generation = 0;
   std::set<std::string> kernels_used;
@@ -55,12 +56,13 @@ class PlanRunner {
 
   // An input's memory from outside (bodies) or its own at the limits (outermost plan).
   void bind_input(int value, const TensorView& view);
-  // Inputs must be bound; symbols of inputs known. Adds symbols that control flow determines.
-  void run(SymbolValues& symbols);
+  // Queues every step, as a captured graph where asked and possible. Inputs must be bound; symbols
+  // of inputs known. Adds symbols that control flow determines.
+  void submit(SymbolValues& symbols, bool capture);
 
   TensorView view(int value) const { return views_[static_cast<size_t>(value)]; }
-  // Memory of a state; the shape is the caller's business.
-  TensorView state_view(int value) const {
+  // Memory of a state or of an intermediate that owns some; the shape is the caller's business.
+  TensorView memory_view(int value) const {
     return {plan_.values[static_cast<size_t>(value)].type.element,
             {},
             bases_[static_cast<size_t>(value)]};
@@ -101,7 +103,10 @@ class PlanRunner {
   Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
   void launch(size_t index, size_t bucket);
   void stream_weights(size_t index);
-  bool try_replay(size_t bucket, const SymbolValues& symbols);
+  bool can_capture() const;
+  bool replay(size_t bucket, const SymbolValues& symbols);
+  bool capture(size_t bucket, const SymbolValues& symbols);
+  void plan_steps(size_t bucket, const SymbolValues& symbols);
   void run_steps(size_t bucket, SymbolValues& symbols);
   // control_flow.cc
   void run_control(size_t index, SymbolValues& symbols);
@@ -131,6 +136,8 @@ class PlanRunner {
   SymbolValues symbols_;             // of the last refresh
   bool fresh_ = false;               // views_ match symbols_
   std::vector<std::unique_ptr<PlanRunner>> bodies_;
+  // By the symbols' values; nullptr: seen once. The first run of a size is not captured: kernels
+  // may load code and ask for memory then.
   std::map<SymbolValues, std::unique_ptr<CapturedGraph>> captures_;
   uint64_t captured_generation_ = 0;
   bool profiling_ = false;

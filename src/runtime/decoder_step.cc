@@ -255,9 +255,13 @@ void DecoderStep::add_pages(size_t table, std::span<const PageId> pages) {
   entries.resize(context_lengths_.size() * static_cast<size_t>(columns_), 0);
 }
 
-void DecoderStep::set(Executor& executor) {
+void DecoderStep::set(Executor& executor, Executor* feed) {
   if (logit_rows_.empty()) logit_rows_.push_back(0);
-  executor.set_input("token_ids", packed_ints(token_ids_));
+  if (feed) {
+    feed->set_input("ids", packed_ints(token_ids_));
+  } else {
+    executor.set_input("token_ids", packed_ints(token_ids_));
+  }
   executor.set_input("positions", packed_ints(positions_));
   executor.set_input("token_rows", packed_ints(token_rows_));
   executor.set_input("query_offsets", packed_ints(query_offsets_));

@@ -77,8 +77,9 @@ class DecoderStep {
   void want_logits(int32_t token) { logit_rows_.push_back(token); }
 
   int32_t tokens() const { return static_cast<int32_t>(token_ids_.size()); }
-  // Hands everything to the executor. Errors as Executor::set_input.
-  void set(Executor& executor);
+  // Hands everything to the executor; the token ids to input "ids" of `feed` where there is one,
+  // which makes those that the executor reads. Errors as Executor::set_input.
+  void set(Executor& executor, Executor* feed = nullptr);
 
  private:
   std::vector<std::string> table_inputs_;

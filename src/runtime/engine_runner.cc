@@ -1,15 +1,18 @@
 #include "runtime/engine_runner.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 #include "base/error.h"
+#include "base/knobs.h"
 #include "base/log.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "runtime/engine_runner";
+constexpr TokenId kPadding[] = {0};
 
 int64_t or_limit(int64_t wanted, const Plan& plan, std::string_view symbol) {
   if (wanted > 0) return wanted;
@@ -25,12 +28,20 @@ int64_t or_limit(int64_t wanted, const Plan& plan, std::string_view symbol) {
 EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
                            EngineRunnerOptions options)
     : decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
+  asynchronous_ = !device.host_visible();
+  capture_ = asynchronous_ && knob_bool("graphs");
   set_limits(engine->plan, options);
   executor_ = std::make_unique<Executor>(engine, device, options.executor);
-  if (!device.host_visible()) sampling_device_ = make_cpu_device(1);
-  sampler_ = std::make_unique<Sampler>(sampling_device_ ? *sampling_device_ : device,
-                                       limits_.vocab_size, limits_.max_seq_len + 1);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
+  Sampler::Options sampling;
+  sampling.max_tokens = limits_.max_seq_len + 1;
+  sampling.max_rows = options.executor.limits.at("logit_rows") + limits_.max_batch_rows;
+  sampling.stream = &executor_->stream();
+  if (asynchronous_) {
+    make_feed(device);
+    sampling.kept = {DType::kInt32, {limits_.max_batch_rows}, kept_.data()};
+  }
+  sampler_ = std::make_unique<Sampler>(device, limits_.vocab_size, sampling);
   for (const DecoderPlan::Table& table : decoder_.tables) {
     auto& views = states_.emplace_back();
     for (const std::string& state : table.states) views.push_back(executor_->state(state));
@@ -65,30 +76,69 @@ void EngineRunner::set_limits(const Plan& plan, EngineRunnerOptions& options) {
       // pages leave. The prefix cache gets no more than that.
       own = std::min(own, sizes.rows * (kv_blocks(table.window) + 2) + kv_blocks(sizes.tokens));
     }
-    sizes.pages.push_back(own);
+    // One page more than the scheduler knows, for rows that only fill a step up.
+    if (asynchronous_) scratch_.push_back(static_cast<PageId>(own));
+    sizes.pages.push_back(own + (asynchronous_ ? 1 : 0));
     limits_.state_groups.push_back({table.name, table.kind, own, table.window});
   }
   set_decoder_limits(decoder_, sizes, options.executor.limits);
 }
 
-void EngineRunner::submit(const Batch& batch) { queue_.push_back(&batch); }
+// What the forward plan reads in place of the batch's ids: a token that was drawn but not read back
+// is taken from where the sample plan keeps it.
+void EngineRunner::make_feed(Device& device) {
+  kept_ = Buffer(device, static_cast<size_t>(limits_.max_batch_rows) * sizeof(int32_t));
+  device.fill_zero(kept_.data(), kept_.size(), executor_->stream());
+  PlanBuilder b("feed");
+  const int ids = b.input("ids", DType::kInt32, {Dim::symbol("tokens")});
+  const int kept = b.input("kept", DType::kInt32, {limits_.max_batch_rows});
+  b.output(b.step("feed_tokens", {}, {ids, kept})[0], "token_ids");
+  const SymbolValues limits = {{"tokens", limits_.max_batch_tokens}};
+  auto engine = std::make_shared<Engine>();
+  engine->plan = b.finish(limits, {limits});
+  ExecutorOptions options;
+  options.stream = &executor_->stream();
+  feed_ = std::make_unique<Executor>(std::move(engine), device, std::move(options));
+  feed_->share_input("kept", {DType::kInt32, {limits_.max_batch_rows}, kept_.data()});
+  executor_->share_input("token_ids", feed_->output_storage("token_ids"));
+}
+
+void EngineRunner::submit(const Batch& batch) {
+  start_slots(batch);
+  InFlight step;
+  step.batch = &batch;
+  step.turn = next_turn_;
+  step.result.step = batch.step;
+  step.result.rows.assign(batch.rows.size(), {});
+  for (const BatchRow& row : batch.rows) {
+    step.starts.push_back(slots_[static_cast<size_t>(row.slot)].start);
+  }
+  CHECK_LT(in_flight_.size(), Sampler::kTurns);
+  copy_pages(batch);
+  forward(batch);
+  sample(batch, step);
+  next_turn_ = (next_turn_ + 1) % Sampler::kTurns;
+  in_flight_.push_back(std::move(step));
+}
 
 void EngineRunner::collect(StepResult& result) {
-  CHECK(!queue_.empty());
-  const Batch& batch = *queue_.front();
-  queue_.pop_front();
-  result.step = batch.step;
-  result.rows.assign(batch.rows.size(), {});
+  CHECK(!in_flight_.empty());
+  InFlight step = std::move(in_flight_.front());
+  in_flight_.pop_front();
+  settle(step);
+  result = std::move(step.result);
+}
+
+void EngineRunner::start_slots(const Batch& batch) {
   for (const SlotStart& start : batch.slot_starts) {
     Slot& slot = slots_.at(static_cast<size_t>(start.slot));
     slot.request = start.request;
     slot.choice = start.choice;
     slot.tokens = start.tokens;
     slot.tokens.reserve(static_cast<size_t>(limits_.max_seq_len + kMaxStepTokens));
+    slot.unread = 0;
+    ++slot.start;
   }
-  copy_pages(batch);
-  forward(batch);
-  sample(batch, result);
 }
 
 void EngineRunner::copy_pages(const Batch& batch) {
@@ -101,32 +151,76 @@ void EngineRunner::copy_pages(const Batch& batch) {
   }
 }
 
+// Sizes that decode steps are padded to: few enough to keep a graph of each, near enough to waste
+// little (at most a half below 16 rows, an eighth above).
+int64_t padded_rows(int64_t rows, int64_t most) {
+  if (rows <= 16) return std::min<int64_t>(most, std::bit_ceil(static_cast<uint64_t>(rows)));
+  const int64_t step = rows <= 128 ? 8 : rows <= 256 ? 32 : 64;
+  return std::min(most, (rows + step - 1) / step * step);
+}
+
 void EngineRunner::forward(const Batch& batch) {
-  step_.begin(*std::max_element(batch.table_stride.begin(), batch.table_stride.end()));
+  const int64_t columns = *std::max_element(batch.table_stride.begin(), batch.table_stride.end());
+  const bool decode =
+      capture_ && std::all_of(batch.rows.begin(), batch.rows.end(), [](const BatchRow& row) {
+        return row.query_len == 1 && row.logit_count == 1;
+      });
+  constexpr uint64_t kLeastColumns = 8;
+  const int64_t most = executor_->limits().find(decoder_.tables[0].columns_symbol)->second;
+  step_.begin(decode ? std::min<int64_t>(most, static_cast<int64_t>(std::bit_ceil(std::max(
+                                                   kLeastColumns, static_cast<uint64_t>(columns)))))
+                     : columns);
+  add_rows(batch);
+  if (decode) pad_rows(batch);
+  for (int32_t token : batch.logit_rows) step_.want_logits(token);
+  if (decode) {
+    for (auto i = static_cast<int32_t>(batch.rows.size()); i < step_.tokens(); ++i) {
+      step_.want_logits(i);
+    }
+  }
+  step_.set(*executor_, feed_.get());
+  if (feed_) {
+    feed_->submit(false);
+    executor_->set_symbol("tokens", step_.tokens());
+  }
+  executor_->submit(decode);
+}
+
+void EngineRunner::add_rows(const Batch& batch) {
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     const BatchRow& row = batch.rows[r];
     if (row.query_len == 0) continue;  // samples from its parent's logits
     CHECK_EQ(row.token_begin, step_.tokens());
     const auto begin = batch.token_ids.begin() + row.token_begin;
     row_tokens_.assign(begin, begin + row.query_len);
+    const Slot& slot = slots_[static_cast<size_t>(row.slot)];
     for (TokenId& token : row_tokens_) {
-      if (token == kLastSampled) token = slots_[static_cast<size_t>(row.slot)].tokens.back();
+      if (token != kLastSampled) continue;
+      token = slot.unread > 0 ? -1 - row.slot : slot.tokens.back();  // ops/feed_tokens.cc
     }
     step_.add_row(row_tokens_, row.first_position);
     for (size_t g = 0; g < states_.size(); ++g) step_.add_pages(g, batch.table(g, r));
   }
   CHECK_EQ(static_cast<size_t>(step_.tokens()), batch.token_ids.size());
-  for (int32_t token : batch.logit_rows) step_.want_logits(token);
-  step_.set(*executor_);
-  executor_->run();
+}
+
+// Rows of one token that see themselves alone and write where nobody reads.
+void EngineRunner::pad_rows(const Batch& batch) {
+  const auto rows = static_cast<int64_t>(batch.rows.size());
+  const int64_t most = std::min(limits_.max_batch_rows, limits_.max_batch_tokens);
+  for (int64_t r = rows; r < padded_rows(rows, most); ++r) {
+    step_.add_row(kPadding, 0);
+    for (size_t g = 0; g < states_.size(); ++g) step_.add_pages(g, {&scratch_[g], 1});
+  }
 }
 
 void EngineRunner::add_sample_rows(const Batch& batch, const BatchRow& row) {
   Slot& slot = slots_[static_cast<size_t>(row.slot)];
-  CHECK_EQ(static_cast<int64_t>(slot.tokens.size()), row.context_len() - row.draft_len);
+  CHECK_EQ(static_cast<int64_t>(slot.tokens.size()) + slot.unread,
+           row.context_len() - row.draft_len);
   const size_t known = slot.tokens.size();
   const auto guesses = batch.token_ids.begin() + row.token_begin + row.query_len - row.draft_len;
-  // Guesses lie behind the known tokens while the rows are drawn; sample() cuts them off again.
+  // Guesses lie behind the known tokens while the rows are drawn; settle() cuts them off again.
   slot.tokens.insert(slot.tokens.end(), guesses, guesses + row.draft_len);
   for (int32_t i = 0; i <= row.draft_len; ++i) {
     SampleRow out;
@@ -134,46 +228,76 @@ void EngineRunner::add_sample_rows(const Batch& batch, const BatchRow& row) {
     out.choice = slot.choice;
     out.prompt_len = static_cast<int64_t>(slot.request->prompt.size());
     out.history = std::span(slot.tokens).first(known + static_cast<size_t>(i));
+    out.unread = slot.unread;
     out.logit_row = row.logit_begin + i;
+    out.slot = row.draft_len == 0 ? row.slot : -1;  // which guesses hold is known on the host
     sample_rows_.push_back(out);
   }
 }
 
-void EngineRunner::sample(const Batch& batch, StepResult& result) {
-  sample_rows_.clear();
-  for (const BatchRow& row : batch.rows) {
-    if (row.logit_count > 0) add_sample_rows(batch, row);
-  }
-  if (sample_rows_.empty()) return;
-  const TensorView logits = executor_->fetch(executor_->output("logits"), host_logits_);
-  sampler_->run(logits, sample_rows_, drawn_);
-  size_t next = 0;
-  for (size_t r = 0; r < batch.rows.size(); ++r) {
-    const BatchRow& row = batch.rows[r];
-    if (row.logit_count == 0) continue;
-    Slot& slot = slots_[static_cast<size_t>(row.slot)];
-    RowResult& out = result.rows[r];
-    const size_t known = slot.tokens.size() - static_cast<size_t>(row.draft_len);
-    for (int32_t i = 0; i <= row.draft_len; ++i) {
-      Sampler::Drawn& drawn = drawn_[next + static_cast<size_t>(i)];
-      if (drawn.token < 0) {
-        out = {};
-        out.failure = FinishReason::kBadLogits;
-        spdlog::warn("request {}: logits are not finite after {} tokens", slot.request->id,
-                     known + static_cast<size_t>(i));
-        break;
-      }
-      out.tokens[out.count++] = drawn.token;
-      if (wanted_logprobs(slot.request->sampling) >= 0) {
-        out.logprobs.push_back(std::move(drawn.logprobs));
-      }
-      const size_t guess = known + static_cast<size_t>(i);
-      if (i < row.draft_len && slot.tokens[guess] != drawn.token) break;
+void EngineRunner::sample(const Batch& batch, InFlight& step) {
+  auto add_all = [&] {
+    sample_rows_.clear();
+    for (const BatchRow& row : batch.rows) {
+      if (row.logit_count > 0) add_sample_rows(batch, row);
     }
-    next += static_cast<size_t>(row.draft_len) + 1;
-    slot.tokens.resize(known);
-    slot.tokens.insert(slot.tokens.end(), out.tokens.begin(), out.tokens.begin() + out.count);
+  };
+  add_all();
+  if (sample_rows_.empty()) {
+    step.settled = true;
+    return;
   }
+  const bool behind = std::any_of(sample_rows_.begin(), sample_rows_.end(),
+                                  [](const SampleRow& row) { return row.unread > 0; });
+  if (behind && sampler_->reads_history(sample_rows_)) {
+    for (InFlight& earlier : in_flight_) settle(earlier);
+    add_all();  // steps with guesses do not overlap: none was added twice
+  }
+  sampler_->submit(executor_->output("logits"), sample_rows_, step.turn);
+  for (const BatchRow& row : batch.rows) {
+    if (row.logit_count > 0 && row.draft_len == 0) ++slots_[static_cast<size_t>(row.slot)].unread;
+  }
+}
+
+// Waits for the step's tokens and gives them to its result and to the slots.
+void EngineRunner::settle(InFlight& step) {
+  if (step.settled) return;
+  step.settled = true;
+  sampler_->collect(step.turn, drawn_);
+  size_t next = 0;
+  for (size_t r = 0; r < step.batch->rows.size(); ++r) {
+    const BatchRow& row = step.batch->rows[r];
+    if (row.logit_count == 0) continue;
+    const auto count = static_cast<size_t>(row.draft_len) + 1;
+    Slot& slot = slots_[static_cast<size_t>(row.slot)];
+    const bool current = slot.start == step.starts[r];
+    const auto drawn = std::span(drawn_).subspan(next, count);
+    settle_row(row, slot, current, drawn, step.result.rows[r]);
+    next += count;
+  }
+}
+
+// `current`: the slot still holds the row's sequence; if not, the scheduler has dropped the row.
+void EngineRunner::settle_row(const BatchRow& row, Slot& slot, bool current,
+                              std::span<Sampler::Drawn> drawn, RowResult& out) {
+  const size_t known = slot.tokens.size() - static_cast<size_t>(current ? row.draft_len : 0);
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    if (drawn[i].token < 0) {
+      out = {};
+      out.failure = FinishReason::kBadLogits;
+      spdlog::warn("request {}: logits are not finite after {} tokens", slot.request->id,
+                   known + i);
+      break;
+    }
+    out.tokens[out.count++] = drawn[i].token;
+    if (drawn[i].has_logprobs) out.logprobs.push_back(std::move(drawn[i].logprobs));
+    const bool last = i + 1 == drawn.size();
+    if (!last && (!current || slot.tokens[known + i] != drawn[i].token)) break;
+  }
+  if (!current) return;
+  slot.tokens.resize(known);
+  slot.tokens.insert(slot.tokens.end(), out.tokens.begin(), out.tokens.begin() + out.count);
+  if (row.draft_len == 0) --slot.unread;
 }
 
 }  // namespace ingot

@@ -1,6 +1,8 @@
-// A text model's engine as a ModelRunner: forward plan (decoder_step.h), then sample plan. Where
-// the host cannot read the device's memory, logits are copied to it and sampled there. The
-// scheduler's state groups are the plan's block tables: groups that share a table share its pages.
+// A text model's engine as a ModelRunner: forward plan (decoder_step.h), then sample plan, on one
+// stream. On a device that works beside the host a step may be submitted before the one before it
+// was collected: the tokens that it starts from are then filled in on the device, and decode steps
+// are padded to a few sizes, whose launches are captured and replayed. The scheduler's state groups
+// are the plan's block tables: groups that share a table share its pages.
 #pragma once
 
 #include <deque>
@@ -11,6 +13,7 @@
 #include "runtime/decoder_step.h"
 #include "runtime/model_runner.h"
 #include "runtime/sample_plan.h"
+#include "tensor/buffer.h"
 
 namespace ingot {
 
@@ -34,8 +37,7 @@ class EngineRunner final : public ModelRunner {
   ~EngineRunner() override;
 
   const ModelLimits& limits() const override { return limits_; }
-  // The device runs on the calling thread: a step runs when it is collected.
-  bool asynchronous() const override { return false; }
+  bool asynchronous() const override { return asynchronous_; }
   void submit(const Batch& batch) override;
   void collect(StepResult& result) override;
   Executor& executor() { return *executor_; }
@@ -45,22 +47,44 @@ class EngineRunner final : public ModelRunner {
     std::shared_ptr<const Request> request;
     int32_t choice = 0;
     std::vector<TokenId> tokens;  // prompt, outputs, and what was sampled since
+    int32_t unread = 0;           // tokens behind those that were drawn but not read back
+    uint64_t start = 0;           // counts what the slot has held
+  };
+  // A step that was submitted and not collected.
+  struct InFlight {
+    const Batch* batch = nullptr;
+    size_t turn = 0;               // of the sampler
+    std::vector<uint64_t> starts;  // of each row's slot
+    bool settled = false;          // result and slots hold what was drawn
+    StepResult result;
   };
   void set_limits(const Plan& plan, EngineRunnerOptions& options);
+  void make_feed(Device& device);
+  void start_slots(const Batch& batch);
   void copy_pages(const Batch& batch);
   void forward(const Batch& batch);
-  void sample(const Batch& batch, StepResult& result);
+  void add_rows(const Batch& batch);
+  void pad_rows(const Batch& batch);
   void add_sample_rows(const Batch& batch, const BatchRow& row);
+  void sample(const Batch& batch, InFlight& step);
+  void settle(InFlight& step);
+  void settle_row(const BatchRow& row, Slot& slot, bool current, std::span<Sampler::Drawn> drawn,
+                  RowResult& out);
 
+  bool asynchronous_ = false;
+  bool capture_ = false;  // decode steps
   DecoderPlan decoder_;
   ModelLimits limits_;
   std::unique_ptr<Executor> executor_;
-  std::unique_ptr<Device> sampling_device_;  // nullptr: the device itself samples
+  // Token ids with references to drawn tokens -> token ids. nullptr where steps never overlap.
+  std::unique_ptr<Executor> feed_;
+  Buffer kept_;  // int32 [slots]: the last token drawn for each
   std::unique_ptr<Sampler> sampler_;
-  std::vector<std::byte> host_logits_;
   std::vector<std::vector<TensorView>> states_;  // of each block table
   std::vector<Slot> slots_;
-  std::deque<const Batch*> queue_;
+  std::deque<InFlight> in_flight_;
+  size_t next_turn_ = 0;
+  std::vector<PageId> scratch_;  // by table: a page that padding writes to
   // Reused from step to step.
   DecoderStep step_;
   std::vector<TokenId> row_tokens_;

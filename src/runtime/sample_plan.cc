@@ -6,12 +6,15 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "tensor/buffer.h"
 
 namespace ingot {
 namespace {
 
-// Rows of one run of the plan: bounds its memory at a few vocabularies.
-constexpr size_t kGroupRows = 8;
+// Rows of one run of the plan: bounds its memory at a few vocabularies on the host, and keeps a
+// GPU's launches few.
+constexpr size_t kHostGroupRows = 8;
+constexpr size_t kDeviceGroupRows = 256;
 // Plans kept; a server sees a handful of combinations.
 constexpr size_t kMaxVariants = 32;
 
@@ -65,11 +68,40 @@ struct Sampler::Variant {
   bool history = false, prompt_lengths = false, banned = false;
   int32_t top = -1;  // logprobs, rounded up
   std::unique_ptr<Executor> executor;
+  Buffer gathered;  // logits of rows that do not follow each other; made when first needed
 };
 
-Sampler::Sampler(Device& device, int64_t vocab_size, int64_t max_tokens)
-    : device_(device), vocab_size_(vocab_size), max_tokens_(max_tokens) {
-  CHECK(device.host_visible());
+// Results on their way to the host.
+struct Sampler::Turn {
+  struct Group {
+    size_t first = 0, rows = 0;
+    int32_t top = -1;
+  };
+  // One for each row of the step; `top` ids and values follow each other by group.
+  HostBuffer tokens, chosen, top_ids, top_values;
+  size_t top_used = 0;  // elements of top_ids
+  std::vector<Group> groups;
+  std::vector<int32_t> wanted;  // logprobs of each row
+  std::unique_ptr<Event> done;
+};
+
+Sampler::Sampler(Device& device, int64_t vocab_size, Options options)
+    : device_(device),
+      vocab_size_(vocab_size),
+      options_(options),
+      own_stream_(options.stream ? nullptr : device.make_stream()),
+      group_rows_(device.host_visible() ? kHostGroupRows : kDeviceGroupRows) {
+  CHECK_GT(options.max_rows, 0);
+  CHECK_GT(options.max_tokens, 0);
+  group_rows_ = std::min(group_rows_, static_cast<size_t>(options.max_rows));
+  if (own_stream_) options_.stream = own_stream_.get();
+  for (auto& turn : turns_) {
+    turn = std::make_unique<Turn>();
+    const auto bytes = static_cast<size_t>(options.max_rows) * sizeof(int32_t);
+    turn->tokens = HostBuffer(device, bytes);
+    turn->chosen = HostBuffer(device, bytes);
+    turn->done = device.make_event();
+  }
 }
 
 Sampler::~Sampler() = default;
@@ -101,6 +133,10 @@ Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
   const int positions = b.named("positions", DType::kInt64, {samples()});
   const int tokens = b.step("sample", {}, {b.logits(), temperature, seeds, positions})[0];
   b.plan_.output(tokens, "tokens");
+  if (options_.kept.present()) {
+    const int kept = b.plan_.input("kept", DType::kInt32, {options_.kept.elements()});
+    b.step("keep_tokens", {}, {kept, b.named("slots", DType::kInt32, {samples()}), tokens});
+  }
   if (top >= 0) {
     const auto out = b.step("logprobs", {{"top", int64_t{top}}}, {b.raw_logits_, tokens}, 3);
     b.plan_.output(out[0], "chosen");
@@ -113,13 +149,16 @@ Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
   variant->prompt_lengths = b.inputs_.count("prompt_lengths") != 0;
   variant->banned = b.inputs_.count("banned_ids") != 0;
   variant->top = top;
-  const auto most = static_cast<int64_t>(kGroupRows);
+  const auto most = static_cast<int64_t>(group_rows_);
   SymbolValues limits = {{"samples", most}};
-  if (variant->history) limits["history"] = most * max_tokens_;
+  if (variant->history) limits["history"] = most * options_.max_tokens;
   if (variant->banned) limits["banned"] = most * 2 * kMaxStopIds + 1;
   auto engine = std::make_shared<Engine>();
   engine->plan = b.plan_.finish(limits, {limits});
-  variant->executor = std::make_unique<Executor>(std::move(engine), device_, ExecutorOptions{});
+  ExecutorOptions options;
+  options.stream = options_.stream;
+  variant->executor = std::make_unique<Executor>(std::move(engine), device_, std::move(options));
+  if (options_.kept.present()) variant->executor->share_input("kept", options_.kept);
   return *(variants_[signature] = std::move(variant));
 }
 
@@ -127,15 +166,39 @@ std::string Sampler::plan_text_for(std::span<const SampleRow> rows) {
   return plan_text(variant_for(rows).executor->plan());
 }
 
+bool Sampler::reads_history(std::span<const SampleRow> rows) {
+  return !rows.empty() && variant_for(rows).history;
+}
+
 void Sampler::run(const TensorView& logits, std::span<const SampleRow> rows,
                   std::vector<Drawn>& out) {
+  submit(logits, rows, 0);
+  collect(0, out);
+}
+
+void Sampler::submit(const TensorView& logits, std::span<const SampleRow> rows, size_t index) {
   CHECK_EQ(logits.columns(), vocab_size_);
   CHECK(logits.type == ElementType(DType::kFloat32));
-  out.assign(rows.size(), {});
-  for (size_t begin = 0; begin < rows.size(); begin += kGroupRows) {
-    const size_t count = std::min(kGroupRows, rows.size() - begin);
-    run_group(logits, rows.subspan(begin, count), out.data() + begin);
+  CHECK_LE(rows.size(), static_cast<size_t>(options_.max_rows));
+  Turn& turn = *turns_.at(index);
+  turn.groups.clear();
+  turn.wanted.clear();
+  turn.top_used = 0;
+  size_t top = 0;  // elements at most
+  for (const SampleRow& row : rows) {
+    turn.wanted.push_back(wanted_logprobs(*row.params));
+    top = std::max(top, static_cast<size_t>(std::max(0, turn.wanted.back())));
   }
+  top = std::bit_ceil(top) * rows.size();
+  if (turn.top_ids.size() < top * sizeof(int32_t)) {
+    turn.top_ids = HostBuffer(device_, top * sizeof(int32_t));
+    turn.top_values = HostBuffer(device_, top * sizeof(float));
+  }
+  for (size_t begin = 0; begin < rows.size(); begin += group_rows_) {
+    const size_t count = std::min(group_rows_, rows.size() - begin);
+    submit_group(logits, rows.subspan(begin, count), begin, turn);
+  }
+  turn.done->record(*options_.stream);
 }
 
 namespace {
@@ -165,7 +228,7 @@ void Sampler::fill_lists(Variant& v, std::span<const SampleRow> rows) {
   std::vector<int32_t> ids, offsets = {0};
   if (v.history) {
     for (const SampleRow& row : rows) {
-      CHECK_LE(static_cast<int64_t>(row.history.size()), max_tokens_);
+      CHECK_LE(static_cast<int64_t>(row.history.size()), options_.max_tokens);
       ids.insert(ids.end(), row.history.begin(), row.history.end());
       offsets.push_back(static_cast<int32_t>(ids.size()));
     }
@@ -193,38 +256,84 @@ void Sampler::fill_lists(Variant& v, std::span<const SampleRow> rows) {
   set_vector(*v.executor, "banned_offsets", DType::kInt32, offsets);
 }
 
-void Sampler::run_group(const TensorView& logits, std::span<const SampleRow> rows, Drawn* out) {
-  Variant& v = variant_for(rows);
-  const TensorView input = v.executor->input_storage("logits");
-  v.executor->set_symbol("samples", static_cast<int64_t>(rows.size()));
-  std::vector<int64_t> seeds, positions;
+// Rows that follow each other are read where they are; others are gathered.
+void Sampler::take_logits(Variant& v, const TensorView& logits, std::span<const SampleRow> rows) {
+  bool in_order = logits.is_packed();
   for (size_t i = 0; i < rows.size(); ++i) {
-    CHECK(!rows[i].history.empty());
     CHECK_LT(rows[i].logit_row, logits.rows());
-    std::memcpy(input.row(static_cast<int64_t>(i)), logits.row(rows[i].logit_row),
-                static_cast<size_t>(vocab_size_) * sizeof(float));
-    seeds.push_back(stream_seed(rows[i]));
-    positions.push_back(static_cast<int64_t>(rows[i].history.size()));
+    in_order = in_order && rows[i].logit_row == rows[0].logit_row + static_cast<int32_t>(i);
+  }
+  if (in_order) {
+    TensorView view = logits;
+    view.data = logits.row(rows[0].logit_row);
+    v.executor->share_input("logits", view);
+  } else {
+    const auto bytes = static_cast<size_t>(vocab_size_) * sizeof(float);
+    if (v.gathered.size() == 0) v.gathered = Buffer(device_, group_rows_ * bytes);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      v.executor->copy_within(v.gathered.data() + i * bytes, logits.row(rows[i].logit_row), bytes);
+    }
+    v.executor->share_input(
+        "logits",
+        {DType::kFloat32, {static_cast<int64_t>(group_rows_), vocab_size_}, v.gathered.data()});
+  }
+  v.executor->set_symbol("samples", static_cast<int64_t>(rows.size()));
+}
+
+void Sampler::submit_group(const TensorView& logits, std::span<const SampleRow> rows, size_t first,
+                           Turn& turn) {
+  Variant& v = variant_for(rows);
+  take_logits(v, logits, rows);
+  std::vector<int64_t> seeds, positions;
+  std::vector<int32_t> slots;
+  for (const SampleRow& row : rows) {
+    CHECK(!row.history.empty());
+    CHECK(row.unread == 0 || !v.history);
+    seeds.push_back(stream_seed(row));
+    positions.push_back(row.length());
+    slots.push_back(row.slot);
   }
   set_vector(*v.executor, "seeds", DType::kInt64, seeds);
   set_vector(*v.executor, "positions", DType::kInt64, positions);
+  if (options_.kept.present()) set_vector(*v.executor, "slots", DType::kInt32, slots);
   for (const RowParam& param : v.params) set_param(*v.executor, param, rows);
   fill_lists(v, rows);
-  v.executor->run();
-  const TensorView tokens = v.executor->output("tokens");
-  for (size_t i = 0; i < rows.size(); ++i) out[i].token = tokens.as<int32_t>()[i];
+  v.executor->submit(false);
+  auto fetch = [&](std::string_view name, std::byte* target) {
+    const TensorView view = v.executor->output(name);
+    device_.copy_out(target, view.data, static_cast<size_t>(view.bytes()), *options_.stream);
+  };
+  turn.groups.push_back({first, rows.size(), v.top});
+  fetch("tokens", turn.tokens.data() + first * sizeof(int32_t));
   if (v.top < 0) return;
-  const TensorView chosen = v.executor->output("chosen");
-  const TensorView ids = v.executor->output("top_ids");
-  const TensorView values = v.executor->output("top_values");
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (wanted_logprobs(*rows[i].params) < 0) continue;
-    const auto want = static_cast<size_t>(wanted_logprobs(*rows[i].params));
-    out[i].logprobs.chosen = chosen.as<float>()[i];
-    for (size_t k = 0; k < std::min(want, static_cast<size_t>(v.top)); ++k) {
-      const size_t at = i * static_cast<size_t>(v.top) + k;
-      if (ids.as<int32_t>()[at] < 0) break;
-      out[i].logprobs.top.emplace_back(ids.as<int32_t>()[at], values.as<float>()[at]);
+  fetch("chosen", turn.chosen.data() + first * sizeof(float));
+  if (v.top == 0) return;
+  fetch("top_ids", turn.top_ids.data() + turn.top_used * sizeof(int32_t));
+  fetch("top_values", turn.top_values.data() + turn.top_used * sizeof(float));
+  turn.top_used += rows.size() * static_cast<size_t>(v.top);
+}
+
+void Sampler::collect(size_t index, std::vector<Drawn>& out) {
+  Turn& turn = *turns_.at(index);
+  turn.done->synchronize();
+  out.assign(turn.wanted.size(), {});
+  const auto* tokens = reinterpret_cast<const int32_t*>(turn.tokens.data());
+  const auto* chosen = reinterpret_cast<const float*>(turn.chosen.data());
+  const auto* ids = reinterpret_cast<const int32_t*>(turn.top_ids.data());
+  const auto* values = reinterpret_cast<const float*>(turn.top_values.data());
+  size_t at = 0;
+  for (const Turn::Group& group : turn.groups) {
+    const auto top = static_cast<size_t>(std::max(0, group.top));
+    for (size_t i = group.first; i < group.first + group.rows; ++i, at += top) {
+      Drawn& drawn = out[i];
+      drawn.token = tokens[i];
+      if (turn.wanted[i] < 0) continue;
+      drawn.has_logprobs = true;
+      drawn.logprobs.chosen = chosen[i];
+      for (size_t k = 0; k < std::min(static_cast<size_t>(turn.wanted[i]), top); ++k) {
+        if (ids[at + k] < 0) break;
+        drawn.logprobs.top.emplace_back(ids[at + k], values[at + k]);
+      }
     }
   }
 }

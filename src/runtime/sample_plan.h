@@ -1,6 +1,7 @@
 // The second half of a step: logits to tokens, as a plan of operators run by the executor.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <span>
@@ -22,7 +23,11 @@ struct SampleRow {
   int64_t prompt_len = 0;
   std::span<const TokenId> history;  // prompt and output before the token to draw, never empty
   int32_t logit_row = 0;             // row of the logits given to Sampler::run
-  int64_t output_len() const { return static_cast<int64_t>(history.size()) - prompt_len; }
+  // Tokens behind the history that only the device knows yet. 0 where Sampler::reads_history().
+  int32_t unread = 0;
+  int32_t slot = -1;  // of the kept tokens; negative: not kept
+  int64_t length() const { return static_cast<int64_t>(history.size()) + unread; }
+  int64_t output_len() const { return length() - prompt_len; }
 };
 
 // A per-row input of the plan and where its value comes from.
@@ -70,32 +75,57 @@ class SampleBuilder {
 // Runs sample plans, one for each combination of active rules. One thread at a time.
 class Sampler {
  public:
-  // `device` outlives the sampler and is host visible. `max_tokens`: longest history of a row.
-  Sampler(Device& device, int64_t vocab_size, int64_t max_tokens);
+  // Draws that may be on their way at a time.
+  static constexpr size_t kTurns = 2;
+
+  struct Options {
+    int64_t max_tokens = 0;    // longest history of a row
+    int64_t max_rows = 0;      // rows of a run at most
+    Stream* stream = nullptr;  // nullptr: one of its own; see ExecutorOptions
+    // int32 [slots] on the device: where drawn tokens are kept for the next step. Absent: nowhere.
+    TensorView kept = {};
+  };
+  // `device` outlives the sampler.
+  Sampler(Device& device, int64_t vocab_size, Options options);
   ~Sampler();
 
-  // Draws a token for each row from `logits`, float32 [n, vocab_size]. out[i] gets token and
-  // logprobs; token -1: the row's logits were not finite. The result of a row does not depend on
-  // the other rows.
+  // Draws a token for each row from `logits`, float32 [n, vocab_size] on the device. out[i] gets
+  // token and logprobs; token -1: the row's logits were not finite. The result of a row does not
+  // depend on the other rows.
   struct Drawn {
     TokenId token = -1;
-    TokenLogprobs logprobs;  // filled if the request asked, or for beam rows
+    bool has_logprobs = false;  // the request asked, or it is a beam row
+    TokenLogprobs logprobs;
   };
   void run(const TensorView& logits, std::span<const SampleRow> rows, std::vector<Drawn>& out);
+
+  // The same in two halves: submit() queues the work, and collect() of the same turn waits for it.
+  // Turns below kTurns are independent of each other.
+  void submit(const TensorView& logits, std::span<const SampleRow> rows, size_t turn);
+  void collect(size_t turn, std::vector<Drawn>& out);
+
+  // Whether drawing for these rows reads the ids of their history.
+  bool reads_history(std::span<const SampleRow> rows);
 
   // The plan for these requests, as text (golden tests).
   std::string plan_text_for(std::span<const SampleRow> rows);
 
  private:
   struct Variant;
+  struct Turn;
   Variant& variant_for(std::span<const SampleRow> rows);
-  void run_group(const TensorView& logits, std::span<const SampleRow> rows, Drawn* out);
+  void submit_group(const TensorView& logits, std::span<const SampleRow> rows, size_t first,
+                    Turn& turn);
+  void take_logits(Variant& variant, const TensorView& logits, std::span<const SampleRow> rows);
   void fill_lists(Variant& variant, std::span<const SampleRow> rows);
 
   Device& device_;
   int64_t vocab_size_;
-  int64_t max_tokens_;
+  Options options_;
+  std::unique_ptr<Stream> own_stream_;
+  size_t group_rows_;                                         // of one run of the plan
   std::map<std::string, std::unique_ptr<Variant>> variants_;  // by signature
+  std::array<std::unique_ptr<Turn>, kTurns> turns_;
 };
 
 // How many best tokens the row's logprobs list: -1 none.

@@ -27,4 +27,22 @@ class Buffer {
   size_t size_ = 0;
 };
 
+// Owns host memory of Device::allocate_host, else like Buffer.
+class HostBuffer {
+ public:
+  HostBuffer() = default;
+  HostBuffer(Device& device, size_t size);
+  ~HostBuffer();
+  HostBuffer(HostBuffer&& other) noexcept;
+  HostBuffer& operator=(HostBuffer&& other) noexcept;
+
+  std::byte* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  Device* device_ = nullptr;
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
 }  // namespace ingot

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -34,7 +35,31 @@ std::pair<const DeviceDef*, int> parse_device(std::string_view name) {
   fail(ErrorCode::kUnsupported, kWhere, "device '{}': this build has {}", name, kinds);
 }
 
+// The whole stream stands for the place in it.
+class StreamEvent final : public Event {
+ public:
+  void record(Stream& stream) override { stream_ = &stream; }
+  void synchronize() override {
+    if (stream_) stream_->synchronize();
+    stream_ = nullptr;
+  }
+
+ private:
+  Stream* stream_ = nullptr;  // borrowed since record()
+};
+
 }  // namespace
+
+std::byte* Device::allocate_host(size_t size) {
+  constexpr size_t kAlignment = 64;
+  void* data = std::aligned_alloc(kAlignment, (size + kAlignment - 1) / kAlignment * kAlignment);
+  if (!data) fail(ErrorCode::kOutOfMemory, kWhere, "allocating {} bytes failed", size);
+  return static_cast<std::byte*>(data);
+}
+
+void Device::release_host(std::byte* data, size_t) noexcept { std::free(data); }
+
+std::unique_ptr<Event> Device::make_event() { return std::make_unique<StreamEvent>(); }
 
 void Device::copy(std::byte* dst, const std::byte* src, size_t size, Stream& stream) {
   if (host_visible()) {

@@ -20,6 +20,15 @@ class Stream {
   virtual void synchronize() = 0;
 };
 
+// A place in a stream that the host can wait for. One thread at a time.
+class Event {
+ public:
+  virtual ~Event() = default;
+  virtual void record(Stream& stream) = 0;
+  // Until everything before the last record() is done; at once if nothing was recorded.
+  virtual void synchronize() = 0;
+};
+
 // A recorded sequence of launches that can be replayed with the same arguments (CUDA graph).
 class CapturedGraph {
  public:
@@ -38,8 +47,14 @@ class Device {
   virtual void release(std::byte* data, size_t size) noexcept = 0;
   // 10 x the compute capability of an NVIDIA GPU (90 for sm_90); 0 where there is no such thing.
   virtual int capability() const { return 0; }
-  // Copies are ordered on `stream`. copy_in: host_src may be reused as soon as the call returns.
-  // copy_out: host_dst holds the data after the stream is synchronized.
+  // Host memory that the device reaches without a detour (page-locked for a GPU), aligned as
+  // allocate(). Error{kOutOfMemory}; never null.
+  virtual std::byte* allocate_host(size_t size);
+  virtual void release_host(std::byte* data, size_t size) noexcept;
+  // Copies are ordered on `stream`. copy_in: host_src may be reused as soon as the call returns;
+  // memory of allocate_host() only when the stream has passed the copy. copy_out: host_dst holds
+  // the data after the stream is synchronized; the host waits in the call unless host_dst is memory
+  // of allocate_host().
   virtual void copy_in(std::byte* device_dst, const std::byte* host_src, size_t size,
                        Stream& stream) = 0;
   virtual void copy_out(std::byte* host_dst, const std::byte* device_src, size_t size,
@@ -49,6 +64,8 @@ class Device {
                     Stream& stream);
   virtual void fill_zero(std::byte* device_dst, size_t size, Stream& stream);
   virtual std::unique_ptr<Stream> make_stream() = 0;
+  // The default waits for the whole stream: right wherever work runs at once.
+  virtual std::unique_ptr<Event> make_event();
   // True where the host may read and write device memory directly.
   virtual bool host_visible() const = 0;
   // Compute threads of a CPU device; nullptr elsewhere.

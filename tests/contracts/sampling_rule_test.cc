@@ -53,7 +53,7 @@ TEST(SamplingRule, ChangesWhatIsDrawnForItsRows) {
   EXPECT_THROW(register_rule(even_rule()), Error);  // the name is taken
 
   const auto device = make_cpu_device(1);
-  Sampler sampler(*device, kVocab, 16);
+  Sampler sampler(*device, kVocab, {.max_tokens = 16, .max_rows = 8});
   std::vector<float> logits;
   for (int row = 0; row < 2; ++row) {
     for (int id = 0; id < kVocab; ++id) logits.push_back(id == 7 ? 9 : id == 4 ? 8 : 0.1f * id);

@@ -18,7 +18,7 @@ constexpr int64_t kSampleVocab = 50;
 class SamplerTest : public ::testing::Test {
  protected:
   std::unique_ptr<Device> device_ = make_cpu_device(1);
-  Sampler sampler_{*device_, kSampleVocab, 64};
+  Sampler sampler_{*device_, kSampleVocab, {.max_tokens = 64, .max_rows = 64}};
   std::vector<float> logits_;
 
   TensorView logits(int64_t rows) {

@@ -37,6 +37,23 @@ class CudaStream final : public Stream {
   cudaStream_t stream_ = nullptr;
 };
 
+class CudaEvent final : public Event {
+ public:
+  CudaEvent() {
+    check(cudaEventCreateWithFlags(&event_, cudaEventDisableTiming), "cudaEventCreate");
+  }
+  ~CudaEvent() override { cudaEventDestroy(event_); }
+  CudaEvent(const CudaEvent&) = delete;
+  CudaEvent& operator=(const CudaEvent&) = delete;
+  void record(Stream& stream) override {
+    check(cudaEventRecord(event_, cuda_stream(stream)), "cudaEventRecord");
+  }
+  void synchronize() override { check(cudaEventSynchronize(event_), "waiting for the GPU"); }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 class CudaGraph final : public CapturedGraph {
  public:
   explicit CudaGraph(cudaGraph_t graph) : graph_(graph) {
@@ -92,6 +109,13 @@ class CudaDevice final : public Device {
     cudaSetDevice(index_);
     cudaFree(data);
   }
+  std::byte* allocate_host(size_t size) override {
+    activate();
+    void* data = nullptr;
+    check(cudaMallocHost(&data, size), fmt::format("locking {} bytes of host memory", size));
+    return static_cast<std::byte*>(data);
+  }
+  void release_host(std::byte* data, size_t) noexcept override { cudaFreeHost(data); }
   // The runtime stages pageable memory before it returns.
   void copy_in(std::byte* dst, const std::byte* src, size_t size, Stream& stream) override {
     copy(dst, src, size, cudaMemcpyHostToDevice, stream);
@@ -106,6 +130,10 @@ class CudaDevice final : public Device {
     check(cudaMemsetAsync(dst, 0, size, cuda_stream(stream)), "cudaMemsetAsync");
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(index_); }
+  std::unique_ptr<Event> make_event() override {
+    activate();
+    return std::make_unique<CudaEvent>();
+  }
 
   bool begin_capture(Stream& stream) override {
     check(cudaStreamBeginCapture(cuda_stream(stream), cudaStreamCaptureModeThreadLocal),
