@@ -2,7 +2,7 @@
 
 namespace ingot {
 namespace model_llama {
-constexpr LlamaVariant kVariant = {.gguf_prefix = "llama", .has_window = false};
+constexpr LlamaVariant kVariant = {.has_window = false};
 }  // namespace model_llama
 
 // Llama 1 to 3 (Touvron et al., 2023; grouped queries and llama3 rope scaling), SmolLM2.
@@ -11,7 +11,9 @@ const ModelDef& llama_model() {
   static const ModelDef model = {
       .name = "llama",
       .architectures = {"LlamaForCausalLM"},
-      .parse_config = [](const ModelSource& s) { return parse_llama_config(s, kVariant); },
+      .keys = llama_keys(),
+      .parse_config = [](const ModelSource& s,
+                         const Json& raw) { return parse_llama_config(s, raw, kVariant); },
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama};
   return model;

@@ -2,7 +2,7 @@
 
 namespace ingot {
 namespace model_mistral {
-constexpr LlamaVariant kVariant = {.gguf_prefix = "llama"};
+constexpr LlamaVariant kVariant = {};
 }  // namespace model_mistral
 
 // Mistral 7B (Jiang et al., 2023): Llama with a sliding window on every layer.
@@ -11,7 +11,9 @@ const ModelDef& mistral_model() {
   static const ModelDef model = {
       .name = "mistral",
       .architectures = {"MistralForCausalLM"},
-      .parse_config = [](const ModelSource& s) { return parse_llama_config(s, kVariant); },
+      .keys = llama_keys(),
+      .parse_config = [](const ModelSource& s,
+                         const Json& raw) { return parse_llama_config(s, raw, kVariant); },
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama};
   return model;

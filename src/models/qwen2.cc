@@ -3,7 +3,7 @@
 namespace ingot {
 namespace model_qwen2 {
 constexpr LlamaVariant kVariant = {
-    .gguf_prefix = "qwen2", .qkv_bias = true, .gguf_permuted = false, .window_needs_flag = true};
+    .qkv_bias = true, .gguf_permuted = false, .window_needs_flag = true};
 }  // namespace model_qwen2
 
 // Qwen2 and Qwen2.5 (Yang et al., 2024): Llama with biases on query, key and value.
@@ -12,7 +12,9 @@ const ModelDef& qwen2_model() {
   static const ModelDef model = {
       .name = "qwen2",
       .architectures = {"Qwen2ForCausalLM"},
-      .parse_config = [](const ModelSource& s) { return parse_llama_config(s, kVariant); },
+      .keys = llama_keys(),
+      .parse_config = [](const ModelSource& s,
+                         const Json& raw) { return parse_llama_config(s, raw, kVariant); },
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama};
   return model;

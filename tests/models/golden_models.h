@@ -94,8 +94,8 @@ inline void write_golden_gguf(const std::string& directory, const std::string& p
 // Every weight of the model, by its Hugging Face name, is the same bytes in both sources.
 inline void expect_same_weights(const ModelSource& a, const ModelSource& b) {
   const ModelDef& model = find_model(a.architecture);
-  const Json config_a = model.parse_config(a);
-  const Json config_b = find_model(b.architecture).parse_config(b);
+  const Json config_a = model_config(a, model);
+  const Json config_b = model_config(b, find_model(b.architecture));
   const auto weights_a = canonical_weights(a, model, config_a);
   const auto weights_b = canonical_weights(b, find_model(b.architecture), config_b);
   ASSERT_FALSE(weights_a->names().empty());

@@ -65,8 +65,8 @@ TEST(LlamaTest, ConfigFaultsAreNamed) {
 TEST(LlamaTest, SlidingWindowIsMistralsAlone) {
   ModelSource source = open_model_source(golden_path("llama-mha"));
   source.config["sliding_window"] = 16;
-  EXPECT_EQ(find_model("llama").parse_config(source)["sliding_window"], 0);
-  EXPECT_EQ(find_model("mistral").parse_config(source)["sliding_window"], 16);
+  EXPECT_EQ(model_config(source, find_model("llama"))["sliding_window"], 0);
+  EXPECT_EQ(model_config(source, find_model("mistral"))["sliding_window"], 16);
 }
 
 // A checkpoint names its position embedding and its quantization; others are refused by name.
@@ -80,7 +80,7 @@ TEST(LlamaTest, CheckpointsAskForNoMoreThanIsThere) {
   source.kind = ModelSourceKind::kCheckpoint;
   const auto parse = [&](const Json& config) {
     source.config = config;
-    return find_model("llama").parse_config(source);
+    return model_config(source, find_model("llama"));
   };
   EXPECT_GT(parse(checkpoint)["max_position_embeddings"].get<int64_t>(), 0);
   Json learned = checkpoint;

@@ -5,32 +5,6 @@
 #include "tensor/tensor_view.h"
 
 namespace ingot {
-namespace {
-
-// Checkpoint keys and the Hugging Face keys they carry.
-constexpr std::pair<std::string_view, std::string_view> kKeys[] = {
-    {"vocab_size", "vocab_size"},
-    {"max_position_embeddings", "max_position_embeddings"},
-    {"hidden_size", "hidden_size"},
-    {"num_hidden_layers", "num_hidden_layers"},
-    {"num_attention_heads", "num_attention_heads"},
-    {"num_key_value_heads", "num_key_value_heads"},
-    {"hidden_act", "hidden_act"},
-    {"intermediate_size", "intermediate_size"},
-    {"norm_epsilon", "rms_norm_eps"},
-    {"share_embedding_table", "tie_word_embeddings"},
-    {"head_size", "head_dim"},
-    {"attention_bias", "attention_bias"},
-    {"mlp_bias", "mlp_bias"},
-    {"sliding_window", "sliding_window"},
-    {"rotary_base", "rope_theta"},
-    {"rotary_scaling", "rope_scaling"},
-    {"eos_token_id", "eos_token_id"},
-    {"bos_token_id", "bos_token_id"},
-    {"pad_token_id", "pad_token_id"}};
-
-}  // namespace
-
 std::shared_ptr<const WeightSource> convert_weights(std::shared_ptr<const WeightSource> source,
                                                     DType dtype) {
   auto table = std::make_shared<WeightTable>(source->origin());
@@ -76,21 +50,9 @@ Json checkpoint_config(const ModelDef& model, const Json& config, const WeightSo
   }
   out["dtype"] = std::string(dtype_name(dtype));
   out["logits_dtype"] = "float32";
-  out["position_embedding_type"] = "rope_gpt_neox";
-  for (const auto& [ours, theirs] : kKeys) {
-    auto it = config.find(std::string(theirs));
-    if (it != config.end() && !it->is_null()) out[std::string(ours)] = *it;
-  }
+  out["position_embedding_type"] = std::string(model.position_embedding);
+  out.update(checkpoint_fields(config, all_keys(model.keys)));
   out["mapping"] = {{"world_size", 1}, {"tp_size", 1}, {"pp_size", 1}};
-  return out;
-}
-
-Json hf_config_from_checkpoint(const Json& checkpoint) {
-  Json out = Json::object();
-  for (const auto& [ours, theirs] : kKeys) {
-    auto it = checkpoint.find(std::string(ours));
-    if (it != checkpoint.end() && !it->is_null()) out[std::string(theirs)] = *it;
-  }
   return out;
 }
 

@@ -16,7 +16,4 @@ std::shared_ptr<const WeightSource> convert_weights(std::shared_ptr<const Weight
 // config.json of a checkpoint (DESIGN section 5) from a parsed Hugging Face config.
 Json checkpoint_config(const ModelDef& model, const Json& config, const WeightSource& weights);
 
-// The reverse: a checkpoint's config in Hugging Face terms, for ModelDef::parse_config.
-Json hf_config_from_checkpoint(const Json& checkpoint);
-
 }  // namespace ingot

@@ -1,9 +1,11 @@
 #include "models/contract/decoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "base/check.h"
+#include "ops/shared/onnx_import.h"
 
 namespace ingot {
 namespace {
@@ -44,14 +46,29 @@ std::vector<float> llama3_frequencies(const RopeConfig& rope, std::vector<float>
   return base;
 }
 
+std::string block_tables_input(const std::string& group) {
+  return group == "kv" ? "block_tables" : "block_tables." + group;
+}
+
+std::string pages_symbol(const std::string& group) { return group + "_pages"; }
+
+// A number beside x, in its element type.
+int number_like(Graph& graph, double number, int x) {
+  const ElementType& type = graph.type(x).element;
+  if (!type.is_block()) return ops::add_scalar_as(graph, number, x);
+  fail(ErrorCode::kUnsupported, kWhere, "'{}': expected floats to compute with, found {}",
+       graph.at(x).name, type.name());
+}
+
 }  // namespace
 
 DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& options,
-                               int64_t max_positions, Graph& graph)
+                               int64_t max_positions, Graph& graph, std::vector<CacheGroup> groups)
     : weights_(weights),
       graph_(graph),
       activation_(choose_activation(weights, options)),
-      kv_(options.kv_dtype.value_or(activation_)) {
+      kv_(options.kv_dtype.value_or(activation_)),
+      groups_(std::move(groups)) {
   const Dim tokens = Dim::symbol("tokens");
   const Dim batch = Dim::symbol("batch");
   auto vector_input = [&](std::string_view name, Dim size) {
@@ -62,15 +79,17 @@ DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& 
   inputs_.token_rows = vector_input("token_rows", tokens);
   inputs_.query_offsets = vector_input("query_offsets", batch + 1);
   inputs_.context_lengths = vector_input("context_lengths", batch);
-  inputs_.block_tables =
-      graph_.add_input("block_tables", {DType::kInt32, {batch, Dim::symbol("max_blocks")}});
+  for (const CacheGroup& group : groups_) {
+    inputs_.block_tables[group.name] = graph_.add_input(
+        block_tables_input(group.name), {DType::kInt32, {batch, Dim::symbol("max_blocks")}});
+  }
   inputs_.logit_rows = vector_input("logit_rows", Dim::symbol("logit_rows"));
   const int64_t blocks = (max_positions + kPageTokens - 1) / kPageTokens;
   graph_.limits() = {{"tokens", kDefaultTokens},
                      {"batch", kDefaultBatch},
                      {"max_blocks", blocks},
-                     {"logit_rows", kDefaultBatch},
-                     {"kv_pages", blocks}};
+                     {"logit_rows", kDefaultBatch}};
+  for (const CacheGroup& group : groups_) graph_.limits()[pages_symbol(group.name)] = blocks;
   graph_.metadata()["max_position_embeddings"] = std::to_string(max_positions);
   graph_.metadata()["activation_dtype"] = std::string(dtype_name(activation_));
 }
@@ -96,7 +115,23 @@ int DecoderBuilder::linear(int x, const std::string& name, int shard_axis, std::
 }
 
 int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon) {
-  return graph_.emit("rms_norm", {{"epsilon", epsilon}}, {x, weight(weight_name)});
+  return rms_norm(x, weight(weight_name), epsilon);
+}
+
+int DecoderBuilder::rms_norm(int x, int weight, double epsilon) {
+  return graph_.emit("rms_norm", {{"epsilon", epsilon}}, {x, weight});
+}
+
+int DecoderBuilder::scale(int x, double factor) {
+  return graph_.emit("mul", {}, {x, number_like(graph_, factor, x)});
+}
+
+int DecoderBuilder::shift(int x, double offset) {
+  return graph_.emit("add", {}, {x, number_like(graph_, offset, x)});
+}
+
+int DecoderBuilder::softcap(int x, double cap) {
+  return scale(graph_.emit("tanh", {}, {scale(x, 1 / cap)}), cap);
 }
 
 int DecoderBuilder::embedding(const std::string& weight_name) {
@@ -105,10 +140,18 @@ int DecoderBuilder::embedding(const std::string& weight_name) {
 }
 
 int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attention& shape) {
+  const auto group = std::find_if(groups_.begin(), groups_.end(),
+                                  [&](const CacheGroup& g) { return g.name == shape.group; });
+  CHECK_MSG(group != groups_.end(), "cache group '{}' was not declared", shape.group);
+  // Freed pages hold other sequences' keys.
+  const bool windowed = group->window > 0;
+  CHECK(!windowed || (shape.window > 0 && shape.window <= group->window));
+  const int block_tables = inputs_.block_tables.at(group->name);
   auto cache = [&](std::string_view which) {
-    return graph_.add_state(fmt::format("{}_cache.{}", which, layer), kv_,
-                            {Dim::symbol("kv_pages"), shape.kv_heads, kPageTokens, shape.head_dim},
-                            {"kv", StateKind::kPaged, 0});
+    return graph_.add_state(
+        fmt::format("{}_cache.{}", which, layer), kv_,
+        {Dim::symbol(pages_symbol(group->name)), shape.kv_heads, kPageTokens, shape.head_dim},
+        {group->name, windowed ? StateKind::kWindowed : StateKind::kPaged, group->window});
   };
   const int k_cache = cache("k");
   const int v_cache = cache("v");
@@ -121,7 +164,7 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   }
   const std::vector<int> caches = graph_.emit_many(
       "kv_append", {},
-      {k, v, k_cache, v_cache, inputs_.positions, inputs_.token_rows, inputs_.block_tables}, 2);
+      {k, v, k_cache, v_cache, inputs_.positions, inputs_.token_rows, block_tables}, 2);
   state_tokens_.insert(state_tokens_.end(), caches.begin(), caches.end());
   const double scale =
       shape.scale != 0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
@@ -130,7 +173,7 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
   return graph_.emit("paged_attention", std::move(attrs),
                      {q, caches[0], caches[1], inputs_.positions, inputs_.token_rows,
-                      inputs_.query_offsets, inputs_.context_lengths, inputs_.block_tables});
+                      inputs_.query_offsets, inputs_.context_lengths, block_tables});
 }
 
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim) {
@@ -155,13 +198,23 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
 
 void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
                             const std::string& head) {
-  x = graph_.emit("gather", {}, {x, inputs_.logit_rows});
-  x = rms_norm(x, norm, epsilon);
-  const int logits =
-      graph_.emit("linear", {{"dtype", std::string("float32")}}, {x, weight(head, 0)});
-  graph_.rename(logits, "logits");
-  graph_.add_output(logits);
+  finish(
+      x, [&](int rows) { return rms_norm(rows, norm, epsilon); }, head,
+      [](int logits) { return logits; });
+}
+
+void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage logits) {
+  x = norm(graph_.emit("gather", {}, {x, inputs_.logit_rows}));
+  x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, {x, weight(head, 0)}));
+  graph_.rename(x, "logits");
+  graph_.add_output(x);
   for (int token : state_tokens_) graph_.add_output(token);
+  for (const CacheGroup& group : groups_) {
+    const auto& states = graph_.states();
+    CHECK_MSG(std::any_of(states.begin(), states.end(),
+                          [&](int id) { return graph_.at(id).state.group == group.name; }),
+              "no layer keeps its cache in group '{}'", group.name);
+  }
 }
 
 }  // namespace ingot

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/function_ref.h"
 #include "models/contract/model_def.h"
 #include "tensor/kv_page.h"
 
@@ -11,22 +12,35 @@ namespace ingot {
 constexpr int64_t kPageTokens = kKvBlockTokens;
 
 // The inputs every decoder graph has, as value ids. Symbols: tokens (packed, padding removed),
-// batch (sequences in the step), max_blocks (columns of the block table), logit_rows, kv_pages.
+// batch (sequences in the step), max_blocks (columns of a block table), logit_rows, and for each
+// cache group <group>_pages.
 struct DecoderInputs {
   int token_ids;        // int32[tokens]
   int positions;        // int32[tokens]
   int token_rows;       // int32[tokens]: batch row of each token
   int query_offsets;    // int32[batch_plus_one]: first token of each row
   int context_lengths;  // int32[batch]: tokens in the cache after this step
-  int block_tables;     // int32[batch, max_blocks]
-  int logit_rows;       // int32[logit_rows]: tokens whose logits are wanted
+  // int32[batch, max_blocks] by cache group: input "block_tables" for "kv", "block_tables.<group>"
+  // for others.
+  std::map<std::string, int> block_tables;
+  int logit_rows;  // int32[logit_rows]: tokens whose logits are wanted
 };
 
-// One decoder graph under construction: inputs, activations' type, weight look-up.
+// Layers whose caches are allocated alike. A model that mixes full and sliding-window layers has a
+// group of each kind.
+struct CacheGroup {
+  std::string name = "kv";
+  int64_t window = 0;  // tokens; > 0: pages that all lie further back are freed
+};
+
+// One decoder graph under construction: inputs, activations' type, weight look-up, and the parts
+// that decoders are made of. A model puts them together in its own order, with graph().emit() for
+// what is its alone.
 class DecoderBuilder {
  public:
+  // Every group must be used by a layer (CHECK in finish).
   DecoderBuilder(const WeightSource& weights, const BuildOptions& options, int64_t max_positions,
-                 Graph& graph);
+                 Graph& graph, std::vector<CacheGroup> groups = {CacheGroup{}});
 
   Graph& graph() { return graph_; }
   const DecoderInputs& inputs() const { return inputs_; }
@@ -39,13 +53,22 @@ class DecoderBuilder {
   // x * W^T (+ bias when the source has `name`.bias). dtype "" keeps the activations' type.
   int linear(int x, const std::string& name, int shard_axis, std::string dtype = {});
   int rms_norm(int x, const std::string& weight_name, double epsilon);
+  // With a weight that was computed, such as shift(weight(name), 1).
+  int rms_norm(int x, int weight, double epsilon);
+  // x * factor, x + offset; the number is rounded to x's element type.
+  int scale(int x, double factor);
+  int shift(int x, double offset);
+  // cap * tanh(x / cap).
+  int softcap(int x, double cap);
   int embedding(const std::string& weight_name);
 
+  // Of one layer; layers of a model may differ in all of it.
   struct Attention {
+    std::string group = "kv";
     int64_t heads = 0;
     int64_t kv_heads = 0;
     int64_t head_dim = 0;
-    int64_t window = 0;  // 0 = all keys
+    int64_t window = 0;  // 0 = all keys; a windowed group asks for 1 to its own
     double softcap = 0;
     double scale = 0;  // 0: 1 / sqrt(head_dim)
     int inv_freq = kNoValue;
@@ -53,7 +76,7 @@ class DecoderBuilder {
     double rope_scale = 1.0;
   };
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
-  // here; the final tokens become graph outputs in finish().
+  // here, in the named group; the final tokens become graph outputs in finish().
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
@@ -62,12 +85,16 @@ class DecoderBuilder {
 
   // Final norm on the wanted rows, LM head in float32, graph outputs.
   void finish(int x, const std::string& norm, double epsilon, const std::string& head);
+  // The same with a norm of the model's own, and `logits` between the LM head and the output.
+  using Stage = FunctionRef<int(int)>;  // a value to the value that takes its place
+  void finish(int x, Stage norm, const std::string& head, Stage logits);
 
  private:
   const WeightSource& weights_;
   Graph& graph_;
   DType activation_;
   DType kv_;
+  std::vector<CacheGroup> groups_;
   DecoderInputs inputs_{};
   std::map<std::string, int> values_;
   std::vector<int> state_tokens_;

@@ -4,50 +4,17 @@
 #include <array>
 
 #include "base/log.h"
-#include "models/contract/convert_dtype.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "models/llama";
 
-// GGUF metadata in Hugging Face terms.
-Json config_from_gguf(const GgufFile& file, const LlamaVariant& variant) {
-  const std::string p(variant.gguf_prefix);
-  Json config;
-  config["hidden_size"] = file.require_int(p + ".embedding_length");
-  config["num_hidden_layers"] = file.require_int(p + ".block_count");
-  config["num_attention_heads"] = file.require_int(p + ".attention.head_count");
-  config["num_key_value_heads"] =
-      file.get_int(p + ".attention.head_count_kv", config["num_attention_heads"].get<int64_t>());
-  config["intermediate_size"] = file.require_int(p + ".feed_forward_length");
-  config["max_position_embeddings"] = file.require_int(p + ".context_length");
-  config["rms_norm_eps"] = file.require_float(p + ".attention.layer_norm_rms_epsilon");
-  config["rope_theta"] = file.get_float(p + ".rope.freq_base", 10000.0);
-  if (file.has(p + ".attention.key_length")) {
-    config["head_dim"] = file.require_int(p + ".attention.key_length");
-  }
-  const std::string_view scaling = file.get_string(p + ".rope.scaling.type", "none");
-  if (scaling == "linear") {
-    config["rope_scaling"] = {{"rope_type", "linear"},
-                              {"factor", file.require_float(p + ".rope.scaling.factor")}};
-  } else if (scaling != "none") {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: rope scaling '{}' is not supported", file.origin(),
-         scaling);
-  }
-  if (file.has("rope_freqs.weight")) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: per-dimension rope factors (rope_freqs.weight) are not supported", file.origin());
-  }
-  const WeightInfo& embedding = file.require("token_embd.weight");
-  config["vocab_size"] = embedding.shape.empty() ? 0 : embedding.shape[0];
-  config["tie_word_embeddings"] = !file.contains("output.weight");
-  if (file.has(p + ".attention.sliding_window")) {
-    config["sliding_window"] = file.require_int(p + ".attention.sliding_window");
-    config["use_sliding_window"] = true;
-  }
+// What a GGUF file says by its tensors, or in other words than Hugging Face.
+void add_gguf_facts(const GgufFile& file, Json& config) {
+  add_gguf_rope_scaling(file, config);
+  if (config.contains("sliding_window")) config["use_sliding_window"] = true;
   config["attention_bias"] = file.contains("blk.0.attn_q.bias");
-  return config;
 }
 
 int64_t positive(const Json& config, std::string_view key, const std::string& file,
@@ -75,24 +42,6 @@ int64_t sliding_window(const Json& config, const LlamaVariant& variant, const st
   return used && first == 0 ? window : 0;
 }
 
-// What a checkpoint may ask for and this family cannot do.
-void check_checkpoint(const Json& config, const std::string& file) {
-  const auto positions = json_get<std::string>(config, "position_embedding_type", "", kWhere, file);
-  if (positions != "rope_gpt_neox") {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: 'position_embedding_type': expected rope_gpt_neox, found '{}'", file, positions);
-  }
-  const auto quantization = config.find("quantization");
-  if (quantization == config.end()) return;
-  for (const char* key : {"quant_algo", "kv_cache_quant_algo"}) {
-    const auto algorithm = json_get<std::string>(*quantization, key, "", kWhere, file);
-    if (algorithm.empty()) continue;
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: 'quantization': '{}': expected null, found '{}', which is not supported yet", file,
-         key, algorithm);
-  }
-}
-
 // Layers that the weights hold and the config does not count are legal, and most often a mistake.
 void warn_of_unused_layers(const ModelSource& source, int64_t layers, const std::string& file) {
   if (source.kind != ModelSourceKind::kHuggingFace || !source.weights) return;
@@ -105,15 +54,19 @@ void warn_of_unused_layers(const ModelSource& source, int64_t layers, const std:
 
 }  // namespace
 
-Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) {
+std::vector<ConfigKey> llama_keys() {
+  return with_rotary_keys(
+      {{"attention_bias", "attention_bias"},
+       {"mlp_bias", "mlp_bias"},
+       {"sliding_window", "sliding_window", "attention.sliding_window", ConfigKey::Type::kInt}});
+}
+
+Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant) {
   const std::string& file = source.config_file.empty() ? source.path : source.config_file;
-  Json raw = source.config;
-  if (source.gguf) raw = config_from_gguf(*source.gguf, variant);
-  if (source.kind == ModelSourceKind::kCheckpoint) {
-    check_checkpoint(source.config, file);
-    raw = hf_config_from_checkpoint(source.config);
-    // Null in a checkpoint means no limit of its own: what Hugging Face's configs fall back to.
-    if (!raw.contains("max_position_embeddings")) raw["max_position_embeddings"] = 2048;
+  if (source.kind == ModelSourceKind::kGguf) add_gguf_facts(*source.gguf, raw);
+  // Null in a checkpoint means no limit of its own: what Hugging Face's configs fall back to.
+  if (source.kind == ModelSourceKind::kCheckpoint && !raw.contains("max_position_embeddings")) {
+    raw["max_position_embeddings"] = 2048;
   }
 
   Json config;
@@ -196,7 +149,7 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
                    ours + ".weight",
                    {rows, columns},
                    false,
-                   variant.gguf_permuted ? permuted : 0});
+                   unpermute_heads(variant.gguf_permuted ? permuted : 0)});
   };
   auto bias = [&](std::string hf, std::string gguf, std::string ours, int64_t rows,
                   int64_t permuted = 0) {
@@ -205,7 +158,7 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
                    ours + ".bias",
                    {rows},
                    false,
-                   variant.gguf_permuted ? permuted : 0});
+                   unpermute_heads(variant.gguf_permuted ? permuted : 0)});
   };
   auto norm = [&](std::string hf, std::string gguf, std::string ours) {
     out.push_back({hf + ".weight", gguf + ".weight", ours + ".weight", {hidden}});

@@ -7,7 +7,6 @@ namespace ingot {
 
 // How a member differs from plain Llama.
 struct LlamaVariant {
-  std::string_view gguf_prefix;    // metadata prefix: "llama", "qwen2"
   bool qkv_bias = false;           // biases on q, k and v unless the config says otherwise
   bool gguf_permuted = true;       // GGUF reorders q and k rows
   bool has_window = true;          // knows sliding_window; Hugging Face's Llama ignores it
@@ -15,7 +14,8 @@ struct LlamaVariant {
 };
 
 // ModelDef members, in terms of a variant.
-Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant);
+std::vector<ConfigKey> llama_keys();
+Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant);
 std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant);
 void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
                  Graph& graph);

@@ -1,6 +1,6 @@
 #include "models/contract/model_def.h"
 
-#include <cstring>
+#include <mutex>
 
 #include "base/check.h"
 #include "loaders/checkpoint.h"
@@ -11,29 +11,24 @@ namespace {
 
 constexpr std::string_view kWhere = "models";
 
-// GGUF stores query and key rows of Llama models pairwise: row 2i + j of a head is Hugging Face row
-// j * dim / 2 + i. Whole rows move, so blocks stay encoded.
-std::span<const std::byte> unpermute(WeightTable& table, const WeightInfo& info, int64_t heads) {
-  const int64_t rows = info.shape[0];
-  const int64_t head_rows = rows / heads;
-  const auto row_bytes = static_cast<size_t>(info.type.bytes(element_count(info.shape) / rows));
-  std::vector<std::byte> out(info.bytes.size());
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t head = row / head_rows;
-    const int64_t j = row % head_rows / (head_rows / 2);
-    const int64_t i = row % (head_rows / 2);
-    const int64_t from = head * head_rows + 2 * i + j;
-    std::memcpy(out.data() + static_cast<size_t>(row) * row_bytes,
-                info.bytes.data() + static_cast<size_t>(from) * row_bytes, row_bytes);
-  }
-  return table.keep_aligned(out);
+// Integers and truth values are how quantized models of other programs are kept: computed on as
+// they are they would give nonsense.
+void check_weight_type(const WeightInfo& info, const std::string& origin) {
+  if (info.type.is_block() || is_float(info.type.dtype)) return;
+  fail(ErrorCode::kUnsupported, kWhere,
+       "{}: tensor '{}': expected floating-point or block-quantized weights, found {}", origin,
+       info.name, info.type.name());
 }
 
 void add_gguf(WeightTable& table, const WeightSource& source, const WeightName& name) {
   if (name.optional && !source.contains(name.gguf)) return;
-  WeightInfo info = source.require(name.gguf, name.shape);
+  const GgufTransform& transform = name.from_gguf;
+  WeightInfo info =
+      source.require(name.gguf, transform.shape.empty() ? name.shape : transform.shape);
+  check_weight_type(info, source.origin());
+  if (transform.apply) info = transform.apply(info, table);
+  CHECK_MSG(info.shape == name.shape, "'{}' became {}", name.gguf, shape_text(info.shape));
   info.name = name.hf;
-  if (name.gguf_permuted > 0) info.bytes = unpermute(table, info, name.gguf_permuted);
   table.add(std::move(info));
 }
 
@@ -66,16 +61,8 @@ void add_checkpoint(WeightTable& table, const WeightSource& source, const Weight
        shape_text(name.shape));
 }
 
-// Integers and truth values are how quantized models of other programs are kept: computed on as
-// they are they would give nonsense.
-void check_weight_types(const WeightTable& table) {
-  for (const auto& entry : table.entries()) {
-    const ElementType& type = entry->type;
-    if (type.is_block() || is_float(type.dtype)) continue;
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: tensor '{}': expected floating-point or block-quantized weights, found {}",
-         table.origin(), entry->name, type.name());
-  }
+const std::string& config_name(const ModelSource& source) {
+  return source.config_file.empty() ? source.path : source.config_file;
 }
 
 // find_model() that names the file.
@@ -83,24 +70,81 @@ const ModelDef& model_of(const ModelSource& source) {
   try {
     return find_model(source.architecture);
   } catch (const Error& error) {
-    fail(error.code(), kWhere, "{}: {}",
-         source.config_file.empty() ? source.path : source.config_file, error.what());
+    fail(error.code(), kWhere, "{}: {}", config_name(source), error.what());
   }
+}
+
+// What a checkpoint may ask for beside its weights, and nothing here does yet.
+void check_checkpoint(const ModelSource& source, const ModelDef& model) {
+  const std::string& file = config_name(source);
+  const Json& config = source.config;
+  const auto positions = json_get<std::string>(config, "position_embedding_type", "", kWhere, file);
+  if (positions != model.position_embedding) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: 'position_embedding_type': expected {}, found '{}'",
+         file, model.position_embedding, positions);
+  }
+  const auto quantization = config.find("quantization");
+  if (quantization == config.end()) return;
+  for (const char* key : {"quant_algo", "kv_cache_quant_algo"}) {
+    const auto algorithm = json_get<std::string>(*quantization, key, "", kWhere, file);
+    if (algorithm.empty()) continue;
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: 'quantization': '{}': expected null, found '{}', which is not supported yet", file,
+         key, algorithm);
+  }
+}
+
+struct Models {
+  std::mutex mutex;
+  std::vector<const ModelDef*> list = models_model_list();
+
+  // Under the mutex. `known`, where given, gets the names that were looked at.
+  const ModelDef* find(std::string_view architecture, std::string* known) const {
+    for (const ModelDef* model : list) {
+      if (model->name == architecture) return model;
+      for (std::string_view alias : model->architectures) {
+        if (alias == architecture) return model;
+        if (known) *known += (known->empty() ? "" : ", ") + std::string(alias);
+      }
+    }
+    return nullptr;
+  }
+};
+
+Models& all_models() {
+  static Models models;
+  return models;
 }
 
 }  // namespace
 
-const ModelDef& find_model(std::string_view architecture) {
-  std::string known;
-  for (const ModelDef* model : models_model_list()) {
-    if (model->name == architecture) return *model;
-    for (std::string_view alias : model->architectures) {
-      if (alias == architecture) return *model;
-      known += (known.empty() ? "" : ", ") + std::string(alias);
+void register_model(const ModelDef& model) {
+  Models& models = all_models();
+  std::lock_guard lock(models.mutex);
+  std::vector<std::string_view> names = model.architectures;
+  names.push_back(model.name);
+  for (std::string_view name : names) {
+    const ModelDef* taken = models.find(name, nullptr);
+    if (taken == &model) return;
+    if (taken) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "architecture '{}' exists already", name);
     }
   }
+  models.list.push_back(&model);
+}
+
+const ModelDef& find_model(std::string_view architecture) {
+  Models& models = all_models();
+  std::lock_guard lock(models.mutex);
+  std::string known;
+  if (const ModelDef* model = models.find(architecture, &known)) return *model;
   fail(ErrorCode::kUnsupported, kWhere, "unknown architecture '{}'; known: {}", architecture,
        known);
+}
+
+Json model_config(const ModelSource& source, const ModelDef& model) {
+  if (source.kind == ModelSourceKind::kCheckpoint) check_checkpoint(source, model);
+  return model.parse_config(source, source_config(source, all_keys(model.keys)));
 }
 
 std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
@@ -128,7 +172,7 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
     }
     row += name.shape.empty() ? 0 : name.shape[0];
   }
-  check_weight_types(*table);
+  for (const auto& entry : table->entries()) check_weight_type(*entry, table->origin());
   // Sources hold what they map or copied; keep all of it alive with the table.
   return std::shared_ptr<const WeightSource>(
       table.get(), [table, keep = source.weights](const WeightSource*) mutable {
@@ -139,7 +183,7 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
 
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options) {
   const ModelDef& model = model_of(source);
-  const Json config = model.parse_config(source);
+  const Json config = model_config(source, model);
   std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
   if (options.dtype) weights = convert_weights(weights, *options.dtype);
   auto graph = std::make_unique<Graph>(std::string(model.name));
@@ -153,7 +197,7 @@ std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions
 void convert_model(const ModelSource& source, const BuildOptions& options,
                    const std::string& directory) {
   const ModelDef& model = model_of(source);
-  const Json config = model.parse_config(source);
+  const Json config = model_config(source, model);
   std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
   if (options.dtype) weights = convert_weights(weights, *options.dtype);
   std::vector<CheckpointTensor> tensors;

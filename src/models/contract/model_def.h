@@ -9,6 +9,8 @@
 
 #include "graph/graph.h"
 #include "loaders/model_source.h"
+#include "models/contract/config_keys.h"
+#include "models/contract/gguf_transform.h"
 
 namespace ingot {
 
@@ -18,9 +20,9 @@ struct WeightName {
   std::string hf;
   std::string gguf;
   std::string checkpoint;
-  Shape shape;                // [out, in]
-  bool optional = false;      // a bias that some checkpoints have
-  int64_t gguf_permuted = 0;  // heads whose rows GGUF reorders for interleaved rotation; 0 = none
+  Shape shape;                   // [out, in]
+  bool optional = false;         // a bias that some checkpoints have
+  GgufTransform from_gguf = {};  // from the GGUF tensor to Hugging Face's
 };
 
 struct BuildOptions {
@@ -34,9 +36,13 @@ struct ModelDef {
   std::string_view name;  // checkpoint "architecture", equal to the file's stem
   // Other names: Hugging Face classes ("LlamaForCausalLM") and GGUF architectures ("llama").
   std::vector<std::string_view> architectures;
-  // The config in Hugging Face terms with every default filled in, whatever the source. Throws
+  std::vector<ConfigKey> keys = {};  // its own beside common_keys()
+  // The "position_embedding_type" its checkpoints have; another one is refused.
+  std::string_view position_embedding = "rope_gpt_neox";
+  // The config in Hugging Face terms, checked, with every default filled in. `raw` is what
+  // source_config() gives; `source` serves for what no key states, and for messages. Throws
   // Error{kCorrupt, kUnsupported} naming file, key, expected and found.
-  Json (*parse_config)(const ModelSource& source);
+  Json (*parse_config)(const ModelSource& source, const Json& raw);
   std::vector<WeightName> (*weights)(const Json& config);
   // `weights` answers to the hf names of the table above, in Hugging Face layout.
   void (*build)(const Json& config, const WeightSource& weights, const BuildOptions& options,
@@ -45,14 +51,21 @@ struct ModelDef {
 
 // Generated from models/*.cc.
 const std::vector<const ModelDef*>& models_model_list();
-// By any of its names. Error{kUnsupported} lists what is known.
+// Adds a model that lives elsewhere (tests); it must have static lifetime. Thread safe.
+// Error{kInvalidArgument} when one of its names is taken.
+void register_model(const ModelDef& model);
+// By any of its names. Error{kUnsupported} lists what is known. Thread safe.
 const ModelDef& find_model(std::string_view architecture);
+
+// The config of a source as `model` reads it: source_config, parse_config. Error{kUnsupported} for
+// what a checkpoint asks for and no model here computes (quantization, other positions).
+Json model_config(const ModelSource& source, const ModelDef& model);
 
 // A model source seen through its architecture's table: hf names and layout for every kind.
 std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
                                                       const ModelDef& model, const Json& config);
 
-// Builds the graph of a source: find_model, parse_config, canonical_weights, build.
+// Builds the graph of a source: find_model, model_config, canonical_weights, build.
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options);
 
 // Writes a checkpoint directory (loaders/checkpoint.h) from any source.
