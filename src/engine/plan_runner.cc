@@ -104,6 +104,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
   for (const Plan& sub : plan.subplans)
     bodies_.push_back(std::make_unique<PlanRunner>(shared, sub));
   steps_.resize(plan.steps.size());
+  find_told();
   bind_weights();
 }
 

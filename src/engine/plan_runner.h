@@ -112,6 +112,9 @@ class PlanRunner {
   void check_size(const PlanStep& step, const std::string& symbol, int64_t size) const;
   void check_scan(const PlanStep& step, size_t output, int64_t count) const;
   void check_sizes(const PlanStep& step, const ValueType& type, const SymbolValues& symbols) const;
+  void find_told();
+  void check_declared(const PlanStep& step, const PlanValue& value, const TensorView& view,
+                      size_t until, const SymbolValues& symbols) const;
   void count_iteration(const PlanStep& step);
   void set_dynamic(const PlanStep& step, int value, const TensorView& source,
                    SymbolValues& symbols);
@@ -126,6 +129,9 @@ class PlanRunner {
   std::vector<TensorView> views_;                  // by value
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
   std::vector<BoundStep> steps_;
+  // Symbols whose sizes inputs (0) or a step of control flow (its index + 1) tell first; others may
+  // stand for a limit.
+  std::map<std::string, size_t> told_at_;
   std::set<size_t> ready_buckets_;
   size_t active_bucket_ = SIZE_MAX;  // whose weight layouts the steps hold
   SymbolValues symbols_;             // of the last refresh
