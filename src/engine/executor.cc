@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/check.h"
+#include "base/knobs.h"
 #include "engine/adapters.h"
 #include "engine/plan_runner.h"
 
@@ -19,6 +20,9 @@ class Executor::Impl {
         engine_(adapted(std::move(engine), options_.adapters)),
         shared_(*engine_, device, options_),
         runner_(shared_, engine_->plan) {
+    LayoutVotes votes;
+    runner_.vote_layouts(votes);
+    shared_.layouts = votes.settle(knob_int("pack_budget_mb") << 20);
     for (int id : plan().inputs) {
       const PlanValue& value = plan().values[static_cast<size_t>(id)];
       if (const auto bytes = bytes_at(value.type, shared_.limits)) reserve(id, *bytes);

@@ -32,6 +32,7 @@ struct RunnerShared {
   uint64_t workspace_generation = 0;
   std::set<std::string> kernels_used;
   std::map<std::string, Selection> selections;  // by descriptor text
+  LayoutVotes::Allowed layouts;                 // by WeightStore::key()
   // Loops come from files: they end, and what they collect has a bound (knobs loop_iterations,
   // loop_sizes).
   int64_t most_iterations = 0;  // of all loops in one run
@@ -65,6 +66,8 @@ class PlanRunner {
             {},
             bases_[static_cast<size_t>(value)]};
   }
+  // Votes of all steps, bodies included, over all buckets; before anything is prepared.
+  void vote_layouts(LayoutVotes& votes);
   const MemoryPlan& memory() const { return memory_; }
   int64_t state_bytes() const { return state_bytes_; }
   const Plan& plan() const { return plan_; }
@@ -99,6 +102,7 @@ class PlanRunner {
   void prepare_bucket(size_t bucket);
   void prepare_step(size_t index, size_t bucket);
   Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
+  KernelDesc describe_step(const PlanStep& step, const BoundStep& bound, size_t bucket) const;
   void launch(size_t index, size_t bucket);
   void stream_weights(size_t index);
   bool try_replay(size_t bucket, const SymbolValues& symbols);

@@ -202,6 +202,35 @@ TEST_F(ExecutorTest, IfRunsOneBranch) {
   }
 }
 
+// Names of weights are unique within one graph only.
+TEST_F(ExecutorTest, BranchesMayNameTheirWeightsAlike) {
+  EngineMaker outer;
+  for (int branch : {0, 1}) {
+    const int held = outer.weight("held" + std::to_string(branch), {3});
+    EngineMaker body("branch");
+    const int x = body.input("b", DType::kFloat32, {3});
+    const int w = body.value(PlanValue::Kind::kWeight, "w", {DType::kFloat32, {3}});
+    body.plan().values[static_cast<size_t>(w)].segments =
+        outer.plan().values[static_cast<size_t>(held)].segments;
+    body.output(body.step("add", {}, {x, w})[0], "r");
+    outer.plan().subplans.push_back(body.plan());
+  }
+  const int condition = outer.input("condition", DType::kBool, {});
+  const int x = outer.input("x", DType::kFloat32, {3});
+  const auto out = outer.step("if", {{"then_graph", int64_t{0}}, {"else_graph", int64_t{1}}},
+                              {condition, x}, 1, StepKind::kIf);
+  outer.output(out[0], "y");
+  Executor executor(outer.finish({}), *device_);
+  std::vector<float> values = {0, 0, 0};
+  for (uint8_t yes : {1, 0, 1}) {
+    std::vector<uint8_t> flag = {yes};
+    executor.set_input("condition", host_view(flag, {}));
+    executor.set_input("x", host_view(values, {3}));
+    executor.run();
+    EXPECT_EQ(floats_of(executor.output("y")), ramp(3, yes ? 0.1f : 0.2f, 0.03f));
+  }
+}
+
 // A result's size may be an expression of sizes that are known by then.
 TEST_F(ExecutorTest, ResultsOfControlFlowKeepTheirDeclaredSizes) {
   const Dim n = Dim::symbol("n"), m = Dim::symbol("m");
