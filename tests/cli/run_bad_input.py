@@ -346,6 +346,27 @@ def check_own_source(bad):
         ingot_json("build", folder, "--output", engine, env=bad.env)
 
 
+def check_full_target(bad):
+    """A checkpoint goes into a new or empty folder; anything else is refused before any work, so
+    before the model (which does not even exist here) is looked at."""
+    full = bad.path("full")
+    os.mkdir(full)
+    kept = os.path.join(full, "notes.txt")
+    with open(kept, "w", encoding="utf-8") as file:
+        file.write("mine")
+    for target in (full, full + "/", kept):
+        bad.refused(f"convert into {target}", "convert", bad.path("none.gguf"), "--output", target,
+                    names=[target, "expected a new or empty directory"])
+    bad.checks.equal(os.listdir(full), ["notes.txt"], "the full folder is as it was")
+    empty = bad.path("empty")
+    os.mkdir(empty)
+    for target in (empty, bad.path("new")):
+        ingot_json("convert", CASE, "--output", target, env=bad.env)
+        bad.checks.check(os.path.exists(os.path.join(target, "config.json")),
+                         f"convert into {target} writes it")
+    bad.refused("convert twice", "convert", CASE, "--output", empty, names=[empty])
+
+
 def check_lost_output(bad):
     """What cannot be printed fails: a full disk, a pipe without reader, a closed stream."""
     for what, command in {"run": ["run", CASE, *IDS], "run --json": ["run", CASE, *IDS, "--json"],
@@ -468,6 +489,7 @@ def main():
         check_dtypes(bad)
         check_weight_types(bad)
         check_own_source(bad)
+        check_full_target(bad)
         check_lost_output(bad)
         check_flag_values(bad)
         check_tokenizers(bad)
