@@ -99,12 +99,16 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
   }
   const std::string spec = tokenizer_spec(*texts);
   if (spec.empty() && texts == &other) {
-    fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none",
-         options.tokenizer_dir);
+    const std::string why = unsupported_tokenizer(other);
+    fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none{}",
+         options.tokenizer_dir, why.empty() ? "" : ": " + why);
   }
   auto graph = build_model(source, options.build);
   auto engine = compile(*graph, compile_options(options, device, timings));
   if (!spec.empty()) engine->extras["tokenizer"] = spec;
+  if (const std::string why = unsupported_tokenizer(source); spec.empty() && !why.empty()) {
+    engine->extras["no_tokenizer"] = why;
+  }
   if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
   engine->extras["generation"] = generation_json(*texts).dump();
   engine->extras["source"] = source.identity;
@@ -170,6 +174,18 @@ std::string tokenizer_spec(const ModelSource& source) {
                                     source.path + ": tokenizer_config.json");
   }
   return make_tokenizer_spec(material.tokenizer_json, config);
+}
+
+std::string unsupported_tokenizer(const ModelSource& source) {
+  const TokenizerMaterial& material = source.tokenizer;
+  if (material.gguf || !material.tokenizer_json.empty() || material.tokenizer_model.empty()) {
+    return {};
+  }
+  const auto file = std::filesystem::path(source.config_file).parent_path() / "tokenizer.model";
+  return fmt::format(
+      "{} is a SentencePiece file, which is not supported yet; expected a "
+      "tokenizer.json beside it",
+      file.string());
 }
 
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }

@@ -44,6 +44,10 @@ std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions
 // Self-contained tokenizer bytes (text/tokenizer.h) of a source; empty when it has none.
 std::string tokenizer_spec(const ModelSource& source);
 
+// Why a source that brings a tokenizer has none here: names the file and what is supported. Empty
+// when it brings none, or one that can be read.
+std::string unsupported_tokenizer(const ModelSource& source);
+
 // The file that keeps measured kernel times, below the knob cache_dir.
 std::string timing_cache_path();
 

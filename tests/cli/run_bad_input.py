@@ -424,6 +424,19 @@ def check_tokenizers(bad):
         bad.refused(f"{flag} with an engine", "run", engine, *IDS, flag, value, names=[flag])
     bad.refused("a --tokenizer-dir without tokenizer", "build", CASE, "--output", engine,
                 "--tokenizer-dir", CASE, names=["--tokenizer-dir"])
+    folder = bad.model_with("sentencepiece")  # tokenizer.model alone
+    model = os.path.join(folder, "tokenizer.model")
+    with open(model, "wb") as file:
+        file.write(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02")
+    says = [model, "SentencePiece", "not supported yet", "tokenizer.json"]
+    bad.refused("run with tokenizer.model alone", "run", folder, "Hi", names=says)
+    bad.refused("the same from the cache", "run", folder, "Hi", names=says)
+    bad.refused("tokenize with tokenizer.model alone", "tokenize", folder, "Hi", names=says)
+    bad.refused("a --tokenizer-dir with tokenizer.model alone", "build", CASE, "--output", engine,
+                "--tokenizer-dir", folder, names=["--tokenizer-dir", *says])
+    ingot_json("build", folder, "--output", engine, env=bad.env)
+    bad.refused("an engine of it", "run", engine, "Hi", names=says)
+    bad.checks.equal(ingot("run", folder, *IDS, env=bad.env).returncode, 0, "ids do not need it")
     for ending, name in ((".model", "SentencePiece"), (".tiktoken", "tiktoken")):
         path = bad.path("vocab" + ending)
         with open(path, "wb") as file:
