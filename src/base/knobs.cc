@@ -19,6 +19,7 @@ constexpr Knob kKnobs[] = {
     {"verify", "0", "verify the graph after every pass (always on in tests)"},
     {"tune_seconds", "10", "time budget of the autotuner for one build"},
     {"cache_dir", "", "engines and timing cache; empty means ~/.cache/ingot"},
+    {"cache_limit_gb", "50", "most GiB of cached engines; those unused longest go; 0: no limit"},
     {"invariant", "0", "results of a sequence do not depend on what it is batched with"},
     {"overlap", "1", "submit step N before the tokens of step N-1 are read"},
     {"prefix_cache", "1", "reuse KV blocks of equal prompt prefixes"},

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "capi/engine_cache.h"
 #include "loaders/hub.h"
 #include "text/tokenizer.h"
 
@@ -150,11 +151,18 @@ void try_save(const TimingCache& timings) {
   }
 }
 
-// Writing the cache is a convenience: a read-only home must not stop a run.
+// Writing the cache is a convenience: a read-only home must not stop a run. Older engines make
+// room.
 std::string try_save(const Engine& engine, const std::string& path) {
   try {
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    std::filesystem::create_directories(folder);
     save_engine(engine, path);
+    const int64_t limit = knob_int("cache_limit_gb");
+    for (const std::string& gone : evict_engines(folder, path, limit << 30)) {
+      spdlog::warn("cached engine {} deleted: the cache may hold {} GiB (INGOT_CACHE_LIMIT_GB)",
+                   gone, limit);
+    }
     return path;
   } catch (const std::exception& error) {
     spdlog::warn("engine not cached: {}", error.what());
@@ -230,6 +238,7 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
   if (options.use_cache && is_regular_file(cached)) {
     try {
       out.engine = load_engine(cached);
+      touch_engine(cached);
       out.engine_path = cached;
       out.milliseconds = watch.ms();
       return out;

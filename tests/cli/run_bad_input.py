@@ -406,7 +406,8 @@ def check_flag_values(bad):
                 bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
                             names=[f"--{flag}", value])
     for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
-                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2")):
+                        ("SPIN_US", "-1"), ("CACHE_LIMIT_GB", "-1"), ("LOOP_SIZES", "many"),
+                        ("OVERLAP", "2")):
         bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
                     names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
     bad.refused("compare beyond the context", "compare", CASE, "--tokens", "1000000",

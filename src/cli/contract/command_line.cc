@@ -116,11 +116,9 @@ Parsed declare(CLI::App& app, const CommandDef& def, GlobalFlags& global) {
 constexpr struct {
   std::string_view name;
   int64_t least, most;
-} kNumbers[] = {{"threads", 0, 1024},
-                {"tune_seconds", 0, 86400},
-                {"spin_us", 0, 1'000'000},
-                {"pack_budget_mb", 0, 1 << 30},
-                {"loop_iterations", 0, 1LL << 40},
+} kNumbers[] = {{"threads", 0, 1024},           {"tune_seconds", 0, 86400},
+                {"cache_limit_gb", 0, 1 << 30}, {"spin_us", 0, 1'000'000},
+                {"pack_budget_mb", 0, 1 << 30}, {"loop_iterations", 0, 1LL << 40},
                 {"loop_sizes", 0, 1LL << 31}};
 
 // Before any work: a knob that is found wrong only where it is read may be found late or never.
