@@ -241,6 +241,16 @@ def check_prompts(bad):
         bad.refused(f"invalid UTF-8 in the prompt {flags}", "run", model, *flags,
                     stdin=b"caf\xe9 au lait", names=["byte 3", "UTF-8"])
     bad.refused("empty prompt", "run", model, "--raw", stdin=b"", names=["prompt"])
+    def ids(*arguments):
+        return ingot_json("run", model, *arguments, "--max-tokens", "1",
+                          env=bad.env)["prompt_token_ids"]
+
+    ended = ids("--raw", "Hi<|im_end|>")
+    bad.checks.equal(ended[:-1], ids("--raw", "Hi"), "raw: a control token is one token")
+    bad.checks.equal(ids("Hi<|im_end|>").count(ended[-1]), ids("Hi").count(ended[-1]),
+                     "behind the chat template it is text")
+    said = " ".join(ingot("run", "--help").stdout.decode().split())
+    bad.checks.check("control tokens" in said, "run --help says what --raw does with them")
     bad.refused("prompt id outside the vocabulary", "run", CASE, "--prompt-ids", "1,99999999",
                 names=["99999999"])
     bad.refused("a text for a model without tokenizer", "run", CASE, "Hi", names=["tokenizer"])
