@@ -186,6 +186,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
                                                   : std::numeric_limits<int64_t>::max();
   bool go_on = !bound.inputs[1].present() || scalar(bound.inputs[1], step) != 0;
   std::vector<HostTensor> state;
+  state.reserve(carried);
   for (size_t i = 0; i < carried; ++i) state.emplace_back(bound.inputs[2 + i]);
   const size_t scans = step.outputs.size() - carried;
   std::vector<std::vector<std::byte>> stacked(scans);
@@ -205,6 +206,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
     CHECK_EQ(results.size(), 1 + carried + scans);
     go_on = scalar(results[0], step) != 0;
     std::vector<HostTensor> next;
+    next.reserve(carried);
     for (size_t i = 0; i < carried; ++i) next.emplace_back(results[1 + i]);
     for (size_t i = 0; i < scans; ++i) {
       const HostTensor scan(results[1 + carried + i]);

@@ -160,6 +160,7 @@ std::vector<ValueType> Graph::infer(std::string_view op, const Attrs& attrs,
                                     const std::vector<int>& inputs, size_t outputs) const {
   const OpDef& def = get_op(op);
   std::vector<const ValueType*> types;
+  types.reserve(inputs.size());
   for (int input : inputs) types.push_back(input == kNoValue ? nullptr : &at(input).type);
   const InferArgs args{op,
                        types,

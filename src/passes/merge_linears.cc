@@ -52,6 +52,7 @@ void merge(Graph& graph, const std::vector<Node*>& nodes) {
     inputs.push_back(merged_weight(graph, nodes, 2));
   }
   std::vector<int64_t> widths;
+  widths.reserve(nodes.size());
   for (const Node* node : nodes) {
     widths.push_back(graph.type(node->outputs[0]).shape.back().constant());
   }
