@@ -28,6 +28,8 @@ constexpr Knob kKnobs[] = {
     {"verify", "0", "verify the graph after every pass (always on in tests)", kSwitch},
     {"tune_seconds", "10", "time budget of the autotuner for one build", kNumber, 0, 86400},
     {"cache_dir", "", "engines and timing cache; empty means ~/.cache/ingot"},
+    {"cache_limit_gb", "50", "most GiB of cached engines; those unused longest go; 0: no limit",
+     kNumber, 0, 1 << 30},
     {"invariant", "0", "results of a sequence do not depend on what it is batched with", kSwitch},
     {"overlap", "1", "submit step N before the tokens of step N-1 are read", kSwitch},
     {"graphs", "1", "replay captured graphs of decode steps on devices that can", kSwitch},

@@ -37,6 +37,7 @@ std::vector<int32_t> integers(const WeightInfo& info) {
   const TensorView view{
       info.type, {element_count(info.shape)}, const_cast<std::byte*>(info.bytes.data())};
   std::vector<int32_t> out;
+  out.reserve(static_cast<size_t>(view.elements()));
   for (int64_t i = 0; i < view.elements(); ++i) {
     out.push_back(static_cast<int32_t>(load_index(view, i)));
   }

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "capi/engine_cache.h"
 #include "loaders/hub.h"
 #include "text/tokenizer.h"
 
@@ -81,12 +82,16 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
   }
   const std::string spec = tokenizer_spec(*texts);
   if (spec.empty() && texts == &other) {
-    fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none",
-         options.tokenizer_dir);
+    const std::string why = unsupported_tokenizer(other);
+    fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none{}",
+         options.tokenizer_dir, why.empty() ? "" : ": " + why);
   }
   auto graph = build_model(source, options.build);
   auto engine = compile(*graph, compile_options(options, device, timings));
   if (!spec.empty()) engine->extras["tokenizer"] = spec;
+  if (const std::string why = unsupported_tokenizer(source); spec.empty() && !why.empty()) {
+    engine->extras["no_tokenizer"] = why;
+  }
   if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
   engine->extras["generation"] = generation_defaults_to_json(texts->generation).dump();
   engine->extras["source"] = source.identity;
@@ -128,11 +133,18 @@ void try_save(const TimingCache& timings) {
   }
 }
 
-// Writing the cache is a convenience: a read-only home must not stop a run.
+// Writing the cache is a convenience: a read-only home must not stop a run. Older engines make
+// room.
 std::string try_save(const Engine& engine, const std::string& path) {
   try {
-    std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    std::filesystem::create_directories(folder);
     save_engine(engine, path);
+    const int64_t limit = knob_int("cache_limit_gb");
+    for (const std::string& gone : evict_engines(folder, path, limit << 30)) {
+      spdlog::warn("cached engine {} deleted: the cache may hold {} GiB (INGOT_CACHE_LIMIT_GB)",
+                   gone, limit);
+    }
     return path;
   } catch (const std::exception& error) {
     spdlog::warn("engine not cached: {}", error.what());
@@ -152,6 +164,18 @@ std::string tokenizer_spec(const ModelSource& source) {
                                     source.path + ": tokenizer_config.json");
   }
   return make_tokenizer_spec(material.tokenizer_json, config);
+}
+
+std::string unsupported_tokenizer(const ModelSource& source) {
+  const TokenizerMaterial& material = source.tokenizer;
+  if (material.gguf || !material.tokenizer_json.empty() || material.tokenizer_model.empty()) {
+    return {};
+  }
+  const auto file = std::filesystem::path(source.config_file).parent_path() / "tokenizer.model";
+  return fmt::format(
+      "{} is a SentencePiece file, which is not supported yet; expected a "
+      "tokenizer.json beside it",
+      file.string());
 }
 
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }
@@ -196,6 +220,7 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
   if (options.use_cache && is_regular_file(cached)) {
     try {
       out.engine = load_engine(cached);
+      touch_engine(cached);
       out.engine_path = cached;
       out.milliseconds = watch.ms();
       return out;

@@ -32,9 +32,10 @@ struct LoadedModel {
 // `model` is an engine, a checkpoint, a Hugging Face directory, a .gguf or .onnx file, or a hub
 // name (loaders/hub.h). A missing engine is built, with progress, and kept in the cache under a
 // name that depends on the source's identity, the options and Ingot's version, so that a replaced
-// model is built anew; an .onnx file is built in memory each time, since its weights may lie in
-// other files. Errors as in the rooms below, and kInvalidArgument for options of the other kind of
-// model (dtypes, limits and tokenizers of language models; profiles of networks).
+// model is built anew. Past the knob cache_limit_gb the engines used longest ago are deleted, with
+// a line in the log. An .onnx file is built in memory each time, since its weights may lie in other
+// files. Errors as in the rooms below, and kInvalidArgument for options of the other kind of model
+// (dtypes, limits and tokenizers of language models; profiles of networks).
 LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device);
 
 // Builds without looking at the cache. `model` is a local path to anything but an engine.
@@ -43,6 +44,10 @@ std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions
 
 // Self-contained tokenizer bytes (text/tokenizer.h) of a source; empty when it has none.
 std::string tokenizer_spec(const ModelSource& source);
+
+// Why a source that brings a tokenizer has none here: names the file and what is supported. Empty
+// when it brings none, or one that can be read.
+std::string unsupported_tokenizer(const ModelSource& source);
 
 // The file that keeps measured kernel times, below the knob cache_dir.
 std::string timing_cache_path();

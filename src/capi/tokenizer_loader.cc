@@ -30,9 +30,12 @@ std::string directory_spec(const std::string& directory) {
 }
 
 std::string source_spec(const std::string& path) {
-  const std::string spec = tokenizer_spec(open_model_source(path));
+  const ModelSource source = open_model_source(path);
+  const std::string spec = tokenizer_spec(source);
   if (spec.empty()) {
-    fail(ErrorCode::kNotFound, kWhere, "{}: expected a tokenizer, found none", path);
+    const std::string why = unsupported_tokenizer(source);
+    fail(ErrorCode::kNotFound, kWhere, "{}: expected a tokenizer, found none{}", path,
+         why.empty() ? "" : ": " + why);
   }
   return spec;
 }

@@ -5,6 +5,7 @@
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
+#include "loaders/checkpoint.h"
 #include "loaders/hub.h"
 
 namespace ingot {
@@ -22,9 +23,11 @@ class Convert final : public Command {
     const Stopwatch watch;
     BuildOptions options;
     options.dtype = parse_float_dtype("dtype", dtype_);
+    if (!output_.empty()) check_checkpoint_target(output_);  // before a download
     const std::string path = resolve_model(model_);
     if (output_.empty()) {
       output_ = std::filesystem::path(path).lexically_normal().stem().string() + ".checkpoint";
+      check_checkpoint_target(output_);
     }
     convert_model(open_model_source(path), options, output_);
     const auto bytes = std::filesystem::file_size(output_ + "/rank0.safetensors");

@@ -11,7 +11,9 @@ class Run final : public Command {
   void declare(Flags& flags) override {
     model_.declare(flags);
     flags.argument("prompt", &prompt_, "what to answer; without it standard input is read", false);
-    flags.flag("raw", &raw_, "no chat template: continue the text as it is");
+    flags.flag(
+        "raw", &raw_,
+        "no chat template: continue the text, in which control tokens (<|im_end|>) count as such");
     flags.flag("prompt-ids", &prompt_ids_, "prompt as token ids: 1,2,3");
     flags.flag("system", &system_, "system message, where the model has a chat template");
     sampling_.declare(flags);

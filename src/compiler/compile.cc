@@ -24,21 +24,24 @@ void collect_bytes(const Graph& graph, std::map<std::string, std::span<const std
   }
 }
 
-// Names of tensors must tell them apart; importers may use one name in several subgraphs.
-void make_names_unique(Graph& graph, std::map<std::string, const TensorData*>& seen) {
+// Names of tensors must tell them apart; importers may use one name in several subgraphs, and many
+// times: `suffixes` holds the last one tried for each.
+void make_names_unique(Graph& graph, std::map<std::string, const TensorData*>& seen,
+                       std::map<std::string, int>& suffixes) {
   for (int id = 0; id < graph.value_count(); ++id) {
     for (auto& segment : graph.at(id).weight.segments) {
       auto [it, fresh] = seen.try_emplace(segment->name, segment.get());
       if (fresh || it->second == segment.get()) continue;
       auto renamed = std::make_shared<TensorData>(*segment);
-      for (int n = 1; !seen.try_emplace(renamed->name, renamed.get()).second; ++n) {
-        renamed->name = fmt::format("{}.{}", segment->name, n);
-      }
+      int& suffix = suffixes[segment->name];
+      do {
+        renamed->name = fmt::format("{}.{}", segment->name, ++suffix);
+      } while (!seen.try_emplace(renamed->name, renamed.get()).second);
       segment = std::move(renamed);
     }
   }
   for (size_t i = 0; i < graph.subgraph_count(); ++i) {
-    make_names_unique(graph.subgraph(static_cast<int64_t>(i)), seen);
+    make_names_unique(graph.subgraph(static_cast<int64_t>(i)), seen, suffixes);
   }
 }
 
@@ -52,7 +55,8 @@ std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options) {
         {{"name", pass.name}, {"changes", pass.changes}, {"ms", pass.milliseconds}});
   }
   std::map<std::string, const TensorData*> names;
-  make_names_unique(graph, names);
+  std::map<std::string, int> suffixes;
+  make_names_unique(graph, names, suffixes);
   auto engine = std::make_shared<Engine>();
   engine->plan = lower(graph);
   Plan& plan = engine->plan;

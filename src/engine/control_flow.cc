@@ -84,6 +84,41 @@ void PlanRunner::check_scan(const PlanStep& step, size_t output, int64_t count) 
   if (!names.empty()) check_size(step, names[0], count);
 }
 
+void PlanRunner::find_told() {
+  auto tell = [&](int id, size_t at) {
+    for (const Dim& dim : plan_.values[static_cast<size_t>(id)].type.shape) {
+      if (dim.is_constant()) continue;
+      const std::string name = dim.symbols()[0];
+      if (dim == Dim::symbol(name)) told_at_.try_emplace(name, at);
+    }
+  };
+  for (int id : plan_.inputs) tell(id, 0);
+  for (size_t s = 0; s < plan_.steps.size(); ++s) {
+    const StepKind kind = plan_.steps[s].kind;
+    if (kind != StepKind::kIf && kind != StepKind::kLoop) continue;
+    for (int id : plan_.steps[s].outputs) tell(id, s + 1);
+  }
+}
+
+// Every size that follows from symbols told up to `until`: what is computed from it later (memory,
+// shapes of other values) trusts the declaration.
+void PlanRunner::check_declared(const PlanStep& step, const PlanValue& value,
+                                const TensorView& view, size_t until,
+                                const SymbolValues& symbols) const {
+  for (size_t d = 0; d < value.type.shape.size(); ++d) {
+    const Dim& dim = value.type.shape[d];
+    const std::vector<std::string> names = dim.symbols();
+    const bool known = std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+      const auto at = told_at_.find(name);
+      return at != told_at_.end() && at->second <= until && symbols.count(name);
+    });
+    if (!known || dim.evaluate(symbols) == view.shape[d]) continue;
+    fail(ErrorCode::kInvalidArgument, "engine/executor",
+         "step '{}' {}: '{}' is declared {}: expected size {} along axis {}, found {}", step.op,
+         step.origin, value.name, type_text(value.type), dim.evaluate(symbols), d, view.shape[d]);
+  }
+}
+
 void PlanRunner::count_iteration(const PlanStep& step) {
   if (++shared_.iterations <= shared_.most_iterations) return;
   fail(ErrorCode::kInvalidArgument, "engine/executor",
@@ -102,6 +137,10 @@ std::vector<TensorView> PlanRunner::call(const PlanStep& step, int64_t subplan,
     match_symbols(value.name, value.type, inputs[i], inner);
     check_sizes(step, value.type, inner);
     body.bind_input(body.plan_.inputs[i], inputs[i]);
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const PlanValue& value = body.plan_.values[static_cast<size_t>(body.plan_.inputs[i])];
+    body.check_declared(step, value, inputs[i], 0, inner);
   }
   body.submit(inner, false);
   shared_.stream.synchronize();
@@ -148,6 +187,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
                                                   : std::numeric_limits<int64_t>::max();
   bool go_on = !bound.inputs[1].present() || scalar(bound.inputs[1], step) != 0;
   std::vector<HostTensor> state;
+  state.reserve(carried);
   for (size_t i = 0; i < carried; ++i) state.emplace_back(bound.inputs[2 + i]);
   const size_t scans = step.outputs.size() - carried;
   std::vector<std::vector<std::byte>> stacked(scans);
@@ -167,6 +207,7 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
     CHECK_EQ(results.size(), 1 + carried + scans);
     go_on = scalar(results[0], step) != 0;
     std::vector<HostTensor> next;
+    next.reserve(carried);
     for (size_t i = 0; i < carried; ++i) next.emplace_back(results[1 + i]);
     for (size_t i = 0; i < scans; ++i) {
       const HostTensor scan(results[1 + carried + i]);
@@ -190,11 +231,17 @@ void PlanRunner::run_loop(const PlanStep& step, SymbolValues& symbols) {
 
 void PlanRunner::run_control(size_t index, SymbolValues& symbols) {
   const PlanStep& step = plan_.steps[index];
+  const SymbolValues before = symbols;  // results set those that stand alone in their shapes
   fill_step(index);
   if (step.kind == StepKind::kIf) {
     run_if(step, symbols);
   } else {
     run_loop(step, symbols);
+  }
+  for (int id : step.outputs) {
+    const PlanValue& value = plan_.values[static_cast<size_t>(id)];
+    check_declared(step, value, views_[static_cast<size_t>(id)], 0, before);
+    check_declared(step, value, views_[static_cast<size_t>(id)], index + 1, symbols);
   }
   // Later steps see the sizes that this one found.
   refresh(symbols);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/knobs.h"
 #include "base/log.h"
 #include "engine/adapters.h"
 #include "engine/plan_runner.h"
@@ -22,6 +23,9 @@ class Executor::Impl {
         engine_(adapted(std::move(engine), options_.adapters)),
         shared_(*engine_, device, options_),
         runner_(shared_, engine_->plan) {
+    LayoutVotes votes;
+    runner_.vote_layouts(votes);
+    shared_.layouts = votes.settle(knob_int("pack_budget_mb") << 20);
     for (auto& event : passed_) event = device.make_event();
     for (int id : plan().inputs) {
       Input& input = inputs_.emplace_back(id, plan().values[static_cast<size_t>(id)]);

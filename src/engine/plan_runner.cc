@@ -105,6 +105,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
   for (const Plan& sub : plan.subplans)
     bodies_.push_back(std::make_unique<PlanRunner>(shared, sub));
   steps_.resize(plan.steps.size());
+  find_told();
   bind_weights();
 }
 
@@ -232,20 +233,61 @@ size_t PlanRunner::bucket_for(const SymbolValues& symbols) const {
   return buckets_.size() - 1;
 }
 
+KernelDesc PlanRunner::describe_step(const PlanStep& step, const BoundStep& bound,
+                                     size_t bucket) const {
+  KernelDesc desc = describe(plan_, step, buckets_[bucket], shared_.limits, bound.segment_counts,
+                             shared_.options.selection.invariant);
+  desc.capability = shared_.device.capability();
+  return desc;
+}
+
 Selection PlanRunner::select(const PlanStep& step, const BoundStep& bound, size_t bucket) {
   SelectionOptions options = shared_.options.selection;
   options.canonical |= shared_.options.weight_memory_limit > 0;
   // In invariant mode one tactic serves every bucket, or results would change with the batch.
   if (options.invariant && !plan_.buckets.empty()) bucket = plan_.buckets.size() - 1;
-  const Bucket& sizes = buckets_[bucket];
-  KernelDesc desc =
-      describe(plan_, step, sizes, shared_.limits, bound.segment_counts, options.invariant);
-  desc.capability = shared_.device.capability();
+  const KernelDesc desc = describe_step(step, bound, bucket);
   auto [it, fresh] = shared_.selections.try_emplace(desc.text());
   if (fresh) {
     it->second = select_kernel(desc, shared_.device.kind(), shared_.section, options);
   }
-  return it->second;
+  if (shared_.layouts.empty()) return it->second;
+  const LayoutFilter allowed = [&](size_t input, std::string_view layout) {
+    const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[input])];
+    const auto settled = shared_.layouts.find(WeightStore::key(value));
+    return settled == shared_.layouts.end() || settled->second.count(layout) > 0;
+  };
+  if (keeps_layouts(it->second, desc, options, allowed)) return it->second;
+  return select_kernel(desc, shared_.device.kind(), shared_.section, options, allowed);
+}
+
+void PlanRunner::vote_layouts(LayoutVotes& votes) {
+  for (const auto& body : bodies_) body->vote_layouts(votes);
+  std::map<std::string, bool> packing;  // by operator: most have no kernel that packs
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const PlanStep& step = plan_.steps[s];
+    if (step.kind == StepKind::kView || is_control(step)) continue;
+    auto [op, fresh] = packing.try_emplace(step.op);
+    if (fresh) {
+      const auto kernels = kernels_for(shared_.device.kind(), step.op);
+      op->second = std::any_of(kernels.begin(), kernels.end(),
+                               [](const KernelDef* kernel) { return kernel->layout != nullptr; });
+    }
+    if (!op->second) continue;
+    for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+      const Selection selection = select(step, steps_[s], bucket);
+      if (!selection.kernel->layout) continue;
+      const KernelDesc desc = describe_step(step, steps_[s], bucket);
+      for (size_t i = 0; i < step.inputs.size(); ++i) {
+        if (!desc.inputs[i].present || !desc.inputs[i].constant) continue;
+        const WeightLayout layout = selection.kernel->layout(desc, selection.tactic, i);
+        if (layout.name.empty()) continue;
+        const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
+        votes.add(WeightStore::key(value), layout.name, layout.packed_bytes(desc.inputs[i]),
+                  bucket);
+      }
+    }
+  }
 }
 
 void PlanRunner::prepare_step(size_t index, size_t bucket) {
@@ -253,10 +295,7 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
   BoundStep& bound = steps_[index];
   if (step.kind == StepKind::kView || is_control(step)) return;
   const Selection selection = select(step, bound, bucket);
-  const Bucket& sizes = buckets_[bucket];
-  KernelDesc desc = describe(plan_, step, sizes, shared_.limits, bound.segment_counts,
-                             shared_.options.selection.invariant);
-  desc.capability = shared_.device.capability();
+  const KernelDesc desc = describe_step(step, bound, bucket);
   for (size_t i = 0; i < step.inputs.size(); ++i) {
     if (step.inputs[i] == kNoValue) continue;
     const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];

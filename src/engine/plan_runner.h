@@ -33,6 +33,7 @@ struct RunnerShared {
   uint64_t workspace_generation = 0;
   std::set<std::string> kernels_used;
   std::map<std::string, Selection> selections;  // by descriptor text
+  LayoutVotes::Allowed layouts;                 // by WeightStore::key()
   // Loops come from files: they end, and what they collect has a bound (knobs loop_iterations,
   // loop_sizes).
   int64_t most_iterations = 0;  // of all loops in one run
@@ -67,6 +68,8 @@ class PlanRunner {
             {},
             bases_[static_cast<size_t>(value)]};
   }
+  // Votes of all steps, bodies included, over all buckets; before anything is prepared.
+  void vote_layouts(LayoutVotes& votes);
   const MemoryPlan& memory() const { return memory_; }
   int64_t state_bytes() const { return state_bytes_; }
   const Plan& plan() const { return plan_; }
@@ -101,6 +104,7 @@ class PlanRunner {
   void prepare_bucket(size_t bucket);
   void prepare_step(size_t index, size_t bucket);
   Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
+  KernelDesc describe_step(const PlanStep& step, const BoundStep& bound, size_t bucket) const;
   void launch(size_t index, size_t bucket);
   void stream_weights(size_t index);
   bool can_capture() const;
@@ -117,6 +121,9 @@ class PlanRunner {
   void check_size(const PlanStep& step, const std::string& symbol, int64_t size) const;
   void check_scan(const PlanStep& step, size_t output, int64_t count) const;
   void check_sizes(const PlanStep& step, const ValueType& type, const SymbolValues& symbols) const;
+  void find_told();
+  void check_declared(const PlanStep& step, const PlanValue& value, const TensorView& view,
+                      size_t until, const SymbolValues& symbols) const;
   void count_iteration(const PlanStep& step);
   void set_dynamic(const PlanStep& step, int value, const TensorView& source,
                    SymbolValues& symbols);
@@ -131,6 +138,9 @@ class PlanRunner {
   std::vector<TensorView> views_;                  // by value
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
   std::vector<BoundStep> steps_;
+  // Symbols whose sizes inputs (0) or a step of control flow (its index + 1) tell first; others may
+  // stand for a limit.
+  std::map<std::string, size_t> told_at_;
   std::set<size_t> ready_buckets_;
   size_t active_bucket_ = SIZE_MAX;  // whose weight layouts the steps hold
   SymbolValues symbols_;             // of the last refresh

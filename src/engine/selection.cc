@@ -37,16 +37,6 @@ bool usable(const KernelDef& kernel, const KernelDesc& desc, std::vector<std::st
   return reason.empty();
 }
 
-// True when a tactic wants a weight in another form than the engine file's.
-bool packs(const Selection& choice, const KernelDesc& desc) {
-  if (!choice.kernel->layout) return false;
-  for (size_t i = 0; i < desc.inputs.size(); ++i) {
-    if (!desc.inputs[i].present || !desc.inputs[i].constant) continue;
-    if (!choice.kernel->layout(desc, choice.tactic, i).name.empty()) return true;
-  }
-  return false;
-}
-
 std::vector<std::string> tactics_of(const KernelDef& kernel, const KernelDesc& desc) {
   if (!kernel.tactics) return {""};
   std::vector<std::string> out = kernel.tactics(desc);
@@ -105,8 +95,20 @@ std::vector<Selection> candidates(const KernelDesc& desc, std::string_view devic
   return out;
 }
 
+bool keeps_layouts(const Selection& choice, const KernelDesc& desc, const SelectionOptions& options,
+                   const LayoutFilter& allowed) {
+  if (!choice.kernel->layout || (!options.canonical && !allowed)) return true;
+  for (size_t i = 0; i < desc.inputs.size(); ++i) {
+    if (!desc.inputs[i].present || !desc.inputs[i].constant) continue;
+    const std::string name = choice.kernel->layout(desc, choice.tactic, i).name;
+    if (!name.empty() && (options.canonical || !allowed(i, name))) return false;
+  }
+  return true;
+}
+
 Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
-                        const DeviceSection* section, const SelectionOptions& options) {
+                        const DeviceSection* section, const SelectionOptions& options,
+                        const LayoutFilter& allowed) {
   if (options.reference) return {find_kernel(device_kind, "reference"), "", false};
   if (section) {
     auto it = section->choices.find(desc.text());
@@ -117,20 +119,51 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
         const bool known =
             std::find(tactics.begin(), tactics.end(), it->second.tactic) != tactics.end();
         const Selection tuned = {kernel, it->second.tactic, true};
-        if (known && (!options.canonical || !packs(tuned, desc))) return tuned;
+        if (known && keeps_layouts(tuned, desc, options, allowed)) return tuned;
       }
     }
   }
   const std::vector<Selection> all = candidates(desc, device_kind);
   CHECK(!all.empty());
   for (const Selection& choice : all) {
-    if (!options.canonical || !packs(choice, desc)) return choice;
+    if (keeps_layouts(choice, desc, options, allowed)) return choice;
   }
   return {find_kernel(device_kind, "reference"), "", false};
 }
 
 bool may_run(const KernelDef& kernel, const KernelDesc& desc) {
   return usable(kernel, desc, nullptr);
+}
+
+void LayoutVotes::add(const std::string& weight, const std::string& layout, size_t bytes,
+                      size_t bucket) {
+  if (layout.empty()) return;
+  auto [it, fresh] = weights_[weight].try_emplace(layout);
+  Layout& found = it->second;
+  found.bucket = fresh ? bucket : std::min(found.bucket, bucket);
+  found.bytes = bytes;
+  ++found.votes;
+}
+
+LayoutVotes::Allowed LayoutVotes::settle(int64_t budget) const {
+  Allowed out;
+  for (const auto& [weight, layouts] : weights_) {
+    if (layouts.size() < 2) continue;
+    std::vector<std::pair<std::string, Layout>> ranked(layouts.begin(), layouts.end());
+    std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+      if (a.second.votes != b.second.votes) return a.second.votes > b.second.votes;
+      return a.second.bucket < b.second.bucket;
+    });
+    std::set<std::string, std::less<>> allowed = {ranked.front().first};
+    for (size_t i = 1; i < ranked.size(); ++i) {
+      const auto bytes = static_cast<int64_t>(ranked[i].second.bytes);
+      if (bytes > budget) continue;
+      budget -= bytes;
+      allowed.insert(ranked[i].first);
+    }
+    if (allowed.size() < layouts.size()) out.emplace(weight, std::move(allowed));
+  }
+  return out;
 }
 
 const DeviceSection* find_section(const Engine& engine, const Device& device) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <unordered_set>
 #include <utility>
 
 #include "base/check.h"
@@ -17,6 +18,18 @@ std::string clean_name(std::string_view name) {
     out += keep && c != 0 ? c : '_';
   }
   return out.empty() ? "v" : out;
+}
+
+// "x.12" -> {"x", 12}; {name, 0} for names that no suffix ends.
+std::pair<std::string, int> split_suffix(const std::string& name) {
+  constexpr size_t kMaxDigits = 9;  // fits an int
+  const size_t dot = name.rfind('.');
+  if (dot == std::string::npos) return {name, 0};
+  const std::string digits = name.substr(dot + 1);
+  const bool number = !digits.empty() && digits.size() <= kMaxDigits && digits[0] != '0' &&
+                      digits.find_first_not_of("0123456789") == std::string::npos;
+  if (!number) return {name, 0};
+  return {name.substr(0, dot), std::stoi(digits)};
 }
 
 }  // namespace
@@ -37,22 +50,37 @@ int Graph::find(std::string_view name) const {
   return it == names_.end() ? kNoValue : it->second;
 }
 
+std::string Graph::free_name(std::string_view name) {
+  const std::string base = clean_name(name);
+  if (!names_.count(base)) return base;
+  int& suffix = suffixes_.try_emplace(base, 1).first->second;
+  std::string out;
+  do {
+    out = fmt::format("{}.{}", base, suffix++);
+  } while (names_.count(out));
+  return out;
+}
+
+void Graph::release_name(const std::string& name) {
+  names_.erase(name);
+  const auto [base, suffix] = split_suffix(name);
+  const auto it = suffixes_.find(base);
+  if (suffix > 0 && it != suffixes_.end()) it->second = std::min(it->second, suffix);
+}
+
 int Graph::add_value(Value value) {
-  const std::string base = clean_name(value.name);
-  value.name = base;
-  for (int n = 1; names_.count(value.name); ++n) value.name = fmt::format("{}.{}", base, n);
+  value.name = free_name(value.name);
   const int id = value_count();
   names_[value.name] = id;
   values_.push_back(std::make_unique<Value>(std::move(value)));
+  uses_.emplace_back();
   return id;
 }
 
 void Graph::rename(int value, std::string_view name) {
   Value& v = at(value);
-  names_.erase(v.name);
-  const std::string base = clean_name(name);
-  v.name = base;
-  for (int n = 1; names_.count(v.name); ++n) v.name = fmt::format("{}.{}", base, n);
+  release_name(v.name);
+  v.name = free_name(name);
   names_[v.name] = value;
 }
 
@@ -132,6 +160,7 @@ std::vector<ValueType> Graph::infer(std::string_view op, const Attrs& attrs,
                                     const std::vector<int>& inputs, size_t outputs) const {
   const OpDef& def = get_op(op);
   std::vector<const ValueType*> types;
+  types.reserve(inputs.size());
   for (int input : inputs) types.push_back(input == kNoValue ? nullptr : &at(input).type);
   const InferArgs args{op,
                        types,
@@ -163,28 +192,103 @@ std::vector<int> Graph::emit_many(std::string_view op, Attrs attrs, std::vector<
     value.output_index = static_cast<int>(i);
     it->outputs.push_back(add_value(std::move(value)));
   }
+  link(it);
   return it->outputs;
 }
 
-bool Graph::is_output(int value) const {
-  return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
+void Graph::link(NodeList::iterator node) {
+  Links links{node, {}};
+  for (size_t slot = 0; slot < node->inputs.size(); ++slot) {
+    const int value = node->inputs[slot];
+    if (value == kNoValue) {
+      links.uses.emplace_back();
+      continue;
+    }
+    std::list<Use>& uses = uses_[static_cast<size_t>(value)];
+    links.uses.push_back(uses.insert(uses.end(), Use{&*node, slot}));
+  }
+  links_.emplace(&*node, std::move(links));
 }
 
-std::vector<Node*> Graph::consumers(int value) {
+Graph::NodeList::iterator Graph::erase(NodeList::iterator node) {
+  const auto found = links_.find(&*node);
+  CHECK_MSG(found != links_.end(), "node '{}' is not of graph '{}'", node->op, name_);
+  for (size_t slot = 0; slot < node->inputs.size(); ++slot) {
+    if (node->inputs[slot] == kNoValue) continue;
+    uses_[static_cast<size_t>(node->inputs[slot])].erase(found->second.uses[slot]);
+  }
+  for (int output : node->outputs) {
+    if (at(output).producer == &*node) at(output).producer = nullptr;
+  }
+  links_.erase(found);
+  return nodes_.erase(node);
+}
+
+void Graph::add_output(int value) {
+  output_slots_[value].push_back(outputs_.size());
+  outputs_.push_back(value);
+}
+
+void Graph::set_outputs(std::vector<int> values) {
+  outputs_.clear();
+  output_slots_.clear();
+  for (int value : values) add_output(value);
+}
+
+const std::list<Use>& Graph::uses(int value) const {
+  at(value);  // checks the id
+  return uses_[static_cast<size_t>(value)];
+}
+
+std::vector<Node*> Graph::consumers(int value) const {
   std::vector<Node*> out;
-  for (Node& node : nodes_) {
-    if (std::find(node.inputs.begin(), node.inputs.end(), value) != node.inputs.end()) {
-      out.push_back(&node);
-    }
+  std::unordered_set<const Node*> seen;
+  for (const Use& use : uses(value)) {
+    if (seen.insert(use.node).second) out.push_back(use.node);
   }
   return out;
 }
 
-void Graph::replace_uses(int old_value, int new_value) {
-  for (Node& node : nodes_) {
-    std::replace(node.inputs.begin(), node.inputs.end(), old_value, new_value);
+Node* Graph::sole_consumer(int value) const {
+  Node* out = nullptr;
+  for (const Use& use : uses(value)) {
+    if (out && out != use.node) return nullptr;
+    out = use.node;
   }
-  std::replace(outputs_.begin(), outputs_.end(), old_value, new_value);
+  return out;
+}
+
+void Graph::set_input(Node& node, size_t slot, int value) {
+  const auto found = links_.find(&node);
+  CHECK_MSG(found != links_.end(), "node '{}' is not of graph '{}'", node.op, name_);
+  CHECK_LT(slot, node.inputs.size());
+  std::list<Use>::iterator& entry = found->second.uses[slot];
+  if (node.inputs[slot] != kNoValue) {
+    uses_[static_cast<size_t>(node.inputs[slot])].erase(entry);
+    entry = {};
+  }
+  node.inputs[slot] = value;
+  if (value == kNoValue) return;
+  at(value);  // checks the id
+  std::list<Use>& uses = uses_[static_cast<size_t>(value)];
+  entry = uses.insert(uses.end(), Use{&node, slot});
+}
+
+void Graph::replace_uses(int old_value, int new_value) {
+  at(old_value);
+  at(new_value);
+  if (old_value == new_value) return;
+  std::list<Use>& from = uses_[static_cast<size_t>(old_value)];
+  std::list<Use>& to = uses_[static_cast<size_t>(new_value)];
+  for (const Use& use : from) use.node->inputs[use.slot] = new_value;
+  to.splice(to.end(), from);  // entries stay where Links points
+  const auto outputs = output_slots_.find(old_value);
+  if (outputs == output_slots_.end()) return;
+  const std::vector<size_t> slots = std::move(outputs->second);
+  output_slots_.erase(outputs);
+  for (size_t slot : slots) outputs_[slot] = new_value;
+  std::vector<size_t>& kept = output_slots_[new_value];
+  kept.insert(kept.end(), slots.begin(), slots.end());
 }
 
 void Graph::supersede(int old_value, int new_value) {
@@ -195,7 +299,9 @@ void Graph::supersede(int old_value, int new_value) {
 }
 
 Graph::NodeList::iterator Graph::position(const Node* node) {
-  return std::find_if(nodes_.begin(), nodes_.end(), [&](const Node& n) { return &n == node; });
+  const auto found = links_.find(node);
+  CHECK_MSG(found != links_.end(), "no such node in graph '{}'", name_);
+  return found->second.position;
 }
 
 void Graph::infer_types() {

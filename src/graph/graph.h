@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "ops/contract/op_def.h"
@@ -58,13 +59,21 @@ struct Value {
 struct Node {
   std::string op;
   Attrs attrs;
-  std::vector<int> inputs;  // value ids, kNoValue where left out
+  std::vector<int> inputs;  // value ids, kNoValue where left out; changed by Graph::set_input only
   std::vector<int> outputs;
   std::string origin;  // where it came from ("layer 3", an ONNX node's name), for messages
 };
 
+// One place that reads a value.
+struct Use {
+  Node* node;
+  size_t slot;  // node->inputs[slot] is the value
+};
+
 // Nodes stand in program order, which is a topological order and also the order of state accesses.
-// Values are never removed, only unused. Not thread safe.
+// Values are never removed, only unused. The graph keeps a list of uses per value, so that
+// rewriting one value costs as much as it has readers, whatever the size of the graph. Not thread
+// safe.
 class Graph final : public OpEmitter {
  public:
   using NodeList = std::list<Node>;
@@ -95,8 +104,8 @@ class Graph final : public OpEmitter {
   void set_insertion_point(NodeList::iterator before) { insertion_ = before; }
   void clear_insertion_point() { insertion_ = nodes_.end(); }
 
-  void add_output(int value) { outputs_.push_back(value); }
-  void set_outputs(std::vector<int> values) { outputs_ = std::move(values); }
+  void add_output(int value);
+  void set_outputs(std::vector<int> values);
   void rename(int value, std::string_view name);
 
   const Value& at(int value) const;
@@ -109,15 +118,21 @@ class Graph final : public OpEmitter {
   const std::vector<int>& states() const { return states_; }
   const std::vector<int>& outputs() const { return outputs_; }
 
-  // Nodes that read `value`, in program order, and whether it is a graph output.
-  std::vector<Node*> consumers(int value);
-  bool is_output(int value) const;
+  // Places that read `value`, in the order in which they began to.
+  const std::list<Use>& uses(int value) const;
+  // Nodes that read `value`, each once, in the order of uses().
+  std::vector<Node*> consumers(int value) const;
+  // The one node that reads `value` (in any number of places); nullptr for none or several.
+  Node* sole_consumer(int value) const;
+  bool is_output(int value) const { return output_slots_.count(value) > 0; }
+  // Makes the node read `value` (kNoValue: nothing) at an input that it has (CHECK).
+  void set_input(Node& node, size_t slot, int value);
   void replace_uses(int old_value, int new_value);  // in nodes and graph outputs
   // replace_uses, and `new_value` takes the name: a rewrite keeps the names of graph outputs.
   void supersede(int old_value, int new_value);
-  // The node's outputs must be unused (CHECK in the verifier, not here).
-  NodeList::iterator erase(NodeList::iterator node) { return nodes_.erase(node); }
-  NodeList::iterator position(const Node* node);
+  // The node's outputs must be unused (CHECK in the verifier, not here). They lose their producer.
+  NodeList::iterator erase(NodeList::iterator node);
+  NodeList::iterator position(const Node* node);  // CHECK: a node of this graph
   // Runs infer again over all nodes after a rewrite that changed types.
   void infer_types();
 
@@ -137,7 +152,18 @@ class Graph final : public OpEmitter {
   const SymbolValues& limits() const { return limits_; }
 
  private:
+  // Where a node stands, and its entry in the list of uses of each input (none for kNoValue).
+  struct Links {
+    NodeList::iterator position;
+    std::vector<std::list<Use>::iterator> uses;
+  };
+
   int add_value(Value value);
+  // The free name nearest to `name`: itself, else with the smallest suffix ".1", ".2", ... not
+  // taken.
+  std::string free_name(std::string_view name);
+  void release_name(const std::string& name);
+  void link(NodeList::iterator node);
   std::vector<ValueType> infer(std::string_view op, const Attrs& attrs,
                                const std::vector<int>& inputs, size_t outputs) const;
 
@@ -145,7 +171,12 @@ class Graph final : public OpEmitter {
   std::string origin_;
   std::vector<std::unique_ptr<Value>> values_;
   std::map<std::string, int, std::less<>> names_;
+  // By base name: every suffix below this one is taken. Without it, n values of one name cost n².
+  std::unordered_map<std::string, int> suffixes_;
   NodeList nodes_;
+  std::unordered_map<const Node*, Links> links_;
+  std::vector<std::list<Use>> uses_;                           // by value
+  std::unordered_map<int, std::vector<size_t>> output_slots_;  // value -> its places in outputs_
   NodeList::iterator insertion_ = nodes_.end();
   std::vector<int> inputs_;
   std::vector<int> states_;

@@ -1,6 +1,8 @@
 #include "graph/verify.h"
 
 #include <set>
+#include <unordered_map>
+#include <vector>
 
 namespace ingot {
 namespace {
@@ -22,6 +24,7 @@ class Verifier {
         bad(graph_.at(token).name, "the last token of a written state is not a graph output");
       }
     }
+    check_uses();
   }
 
  private:
@@ -58,6 +61,34 @@ class Verifier {
         bad(label, fmt::format("output %{} names another producer", value.name));
       }
       defined_.insert(node.outputs[i]);
+    }
+  }
+
+  // The graph's lists of uses against what the nodes read: nothing more, nothing less.
+  void check_uses() {
+    std::unordered_map<const Node*, std::vector<bool>> listed;
+    size_t reads = 0;
+    for (const Node& node : graph_.nodes()) {
+      listed[&node].resize(node.inputs.size());
+      for (int input : node.inputs) reads += input != kNoValue ? 1 : 0;
+    }
+    size_t uses = 0;
+    for (int id = 0; id < graph_.value_count(); ++id) {
+      for (const Use& use : graph_.uses(id)) {
+        const auto it = listed.find(use.node);
+        if (it == listed.end()) bad(graph_.at(id).name, "a listed reader is gone");
+        const bool reads_it = use.slot < it->second.size() && use.node->inputs[use.slot] == id;
+        if (!reads_it || it->second[use.slot]) {
+          bad(graph_.at(id).name, fmt::format("is listed as input {} of {}, which does not read it "
+                                              "there (inputs change by set_input only)",
+                                              use.slot, use.node->op));
+        }
+        it->second[use.slot] = true;
+        ++uses;
+      }
+    }
+    if (uses != reads) {
+      bad("uses", fmt::format("{} inputs read a value, {} are listed", reads, uses));
     }
   }
 

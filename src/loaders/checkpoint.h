@@ -45,8 +45,12 @@ struct CheckpointSizes {
   uint64_t tensors = 0;       // in it
 };
 
+// Error{kInvalidArgument} unless `directory` is an empty folder or does not exist: asked first by
+// who has long work to do before write_checkpoint().
+void check_checkpoint_target(const std::string& directory);
+
 // Writes `directory` as a whole or not at all: the files go to a sibling folder that is renamed at
-// the end. Error{kInvalidArgument} when `directory` exists and is not empty, {kNotFound} for a
+// the end. Error{kInvalidArgument} as check_checkpoint_target(), {kNotFound} for a
 // missing source tensor, {kCorrupt} for sources that do not fit together, {kIo} from the system.
 // `model` gives the tokenizer files, chat template and generation defaults; `weights` may be
 // another view of its tensors (dequantized, permuted).

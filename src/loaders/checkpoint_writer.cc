@@ -168,14 +168,20 @@ class TemporaryDirectory {
 
 }  // namespace
 
+void check_checkpoint_target(const std::string& directory) {
+  std::error_code error;
+  const fs::file_status status = fs::status(directory, error);
+  if (status.type() == fs::file_type::not_found) return;
+  if (!error && fs::is_directory(status) && fs::is_empty(directory, error) && !error) return;
+  fail(ErrorCode::kInvalidArgument, kWhere, "{}: expected a new or empty directory{}", directory,
+       error ? ": " + error.message() : "");
+}
+
 CheckpointSizes write_checkpoint(const std::string& directory, const Json& config,
                                  const WeightSource& weights,
                                  std::span<const CheckpointTensor> tensors,
                                  const ModelSource& model) {
-  std::error_code error;
-  if (fs::exists(directory, error) && !fs::is_empty(directory, error)) {
-    fail(ErrorCode::kInvalidArgument, kWhere, "{}: expected a new or empty directory", directory);
-  }
+  check_checkpoint_target(directory);
   fs::path target(directory);
   if (target.filename().empty()) target = target.parent_path();  // "dir/"
   const Json complete = complete_checkpoint_config(config, "config of " + directory);

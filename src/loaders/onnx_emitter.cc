@@ -37,6 +37,7 @@ std::optional<std::vector<Dim>> OnnxEmitter::known(int value) const {
   const TensorView* view = constant(value);
   if (!view || !is_index_vector(type(value))) return std::nullopt;
   std::vector<Dim> out;
+  out.reserve(static_cast<size_t>(view->elements()));
   for (int64_t i = 0; i < view->elements(); ++i) out.emplace_back(load_index(*view, i));
   return out;
 }
@@ -85,6 +86,7 @@ std::optional<std::vector<int>> OnnxEmitter::fold(const OpDef& def, const Attrs&
   if (largest > kFoldBytes && !def.keeps_elements) return std::nullopt;
   def.reference({in, out, attrs});
   std::vector<int> ids;
+  ids.reserve(out.size());
   for (const TensorView& view : out) {
     ids.push_back(
         add_constant(view.type, view.shape, {view.data, static_cast<size_t>(view.bytes())}));

@@ -52,7 +52,7 @@ int OnnxImporter::find_or_import(const std::string& name, Names& names) {
     const Value& value = at->emitter_.graph().at(it->second);
     if (value.kind != Value::Kind::kWeight) return kNoValue;
     const int copy = emitter_.graph().add_weight(value.name, value.weight);
-    names[name] = copy;
+    bind(name, copy, names);
     return copy;
   }
   return kNoValue;
@@ -71,6 +71,7 @@ void OnnxImporter::bind(const std::string& name, int value, Names& names) {
   if (!names.emplace(name, value).second) {
     corrupt(fmt::format("value '{}' is defined twice", onnx_printable(name)));
   }
+  if (bound_) bound_->push_back(name);
 }
 
 int OnnxImporter::add_initializers(const onnx::GraphProto& graph, Names& names) {
@@ -192,15 +193,22 @@ bool OnnxImporter::inline_if(const onnx::NodeProto& proto, const OnnxNode& node,
     if (attribute.name() != wanted || attribute.type() != onnx::AttributeProto::GRAPH) continue;
     const onnx::GraphProto& body = attribute.g();
     if (body.output_size() < proto.output_size()) node.unsupported("a branch with too few results");
-    Names inner = names;  // a branch may define names again that its sibling also defines
-    Names* const saved = scope_;
-    scope_ = &inner;
-    add_initializers(body, inner);
-    import_nodes(body.node(), inner, opsets, nullptr);
-    scope_ = saved;
+    // The branch's own names end with it: a sibling may define them again. (A copy of all names
+    // per branch would make n branches cost n².)
+    std::vector<std::string> bound;
+    std::vector<std::string>* const saved = bound_;
+    bound_ = &bound;
+    add_initializers(body, names);
+    import_nodes(body.node(), names, opsets, nullptr);
+    std::vector<int> results;
     for (int i = 0; i < proto.output_size(); ++i) {
-      if (proto.output(i).empty()) continue;
-      bind(proto.output(i), resolve(body.output(i).name(), inner, node.name), names);
+      const bool wants = !proto.output(i).empty();
+      results.push_back(wants ? resolve(body.output(i).name(), names, node.name) : kNoValue);
+    }
+    bound_ = saved;
+    for (const std::string& name : bound) names.erase(name);
+    for (int i = 0; i < proto.output_size(); ++i) {
+      if (!proto.output(i).empty()) bind(proto.output(i), results[static_cast<size_t>(i)], names);
     }
     return true;
   }
@@ -229,8 +237,10 @@ std::vector<int> OnnxImporter::call_function(const onnx::NodeProto& proto,
   }
   Names* const saved = scope_;
   OnnxImporter* const outer = outer_;
+  std::vector<std::string>* const bound = bound_;
   scope_ = &names;
   outer_ = nullptr;  // a function sees its own names only
+  bound_ = nullptr;  // and an inlined branch around the call does not see the function's
   ++depth_;
   import_nodes(function.node(), names, onnx_opsets(function.opset_import(), context_.file),
                &attributes);
@@ -241,6 +251,7 @@ std::vector<int> OnnxImporter::call_function(const onnx::NodeProto& proto,
   }
   outer_ = outer;
   scope_ = saved;
+  bound_ = bound;
   return out;
 }
 

@@ -89,6 +89,7 @@ class OnnxImporter {
   std::map<int, std::string> model_inputs_;  // of the model's graph: value -> its name in the file
   std::map<int, int> captures_;              // of a body: value -> the parent's value it stands for
   Names* scope_ = nullptr;                   // names of this graph while its nodes are imported
+  std::vector<std::string>* bound_ = nullptr;  // inside an inlined branch: names bound there
 };
 
 }  // namespace ingot

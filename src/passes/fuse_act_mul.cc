@@ -39,7 +39,7 @@ int run(Graph& graph) {
       }
       const std::string name = activation(*from);
       // An activation that is read elsewhere too is computed anyway.
-      if (name.empty() || graph.is_output(a) || graph.consumers(a).size() != 1) continue;
+      if (name.empty() || graph.is_output(a) || !graph.sole_consumer(a)) continue;
       const int gate = from->inputs[0];
       it = replace(graph, it, "act_mul", {{"activation", name}}, {gate, b});
       ++changes;

@@ -1,4 +1,4 @@
-#include <iterator>
+#include <unordered_map>
 
 #include "passes/contract/pass_def.h"
 
@@ -9,7 +9,7 @@ namespace pass_fuse_rope_kv_append {
 Node* sole_rope(Graph& graph, int value) {
   Node* node = graph.at(value).producer;
   if (!node || node->op != "rope" || graph.is_output(value)) return nullptr;
-  return graph.consumers(value).size() == 1 ? node : nullptr;
+  return graph.sole_consumer(value) ? node : nullptr;
 }
 
 // A rope of the queries that attend to the cache written by `append`.
@@ -27,12 +27,14 @@ Node* query_rope(Graph& graph, const Node& append, const Node& key_rope) {
 
 int run(Graph& graph) {
   int changes = 0;
+  // Fused nodes are new and are no ropes, so the places found now stay true.
+  std::unordered_map<const Node*, size_t> place;
+  for (const Node& node : graph.nodes()) place.emplace(&node, place.size());
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     Node* k = it->op == "kv_append" ? sole_rope(graph, it->inputs[0]) : nullptr;
     Node* q = k ? query_rope(graph, *it, *k) : nullptr;
     // The queries must be rotated before the append, where the fused node will stand.
-    bool before = false;
-    for (auto at = graph.nodes().begin(); q && at != it; ++at) before |= &*at == q;
+    const bool before = q && place.at(q) < place.at(&*it);
     if (!before || k->inputs[1] != it->inputs[4]) {
       ++it;
       continue;

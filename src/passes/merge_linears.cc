@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <map>
-#include <unordered_map>
 
 #include "passes/contract/pass_def.h"
 
@@ -17,24 +16,12 @@ std::string group_key(const Graph& graph, const Node& node) {
                      weight.weight.shard_axis);
 }
 
-using ReaderCounts = std::unordered_map<int, int>;  // nodes that read a value
-
-ReaderCounts count_readers(const Graph& graph) {
-  ReaderCounts counts;
-  for (const Node& node : graph.nodes()) {
-    for (auto it = node.inputs.begin(); it != node.inputs.end(); ++it) {
-      if (std::find(node.inputs.begin(), it, *it) == it) ++counts[*it];
-    }
-  }
-  return counts;
-}
-
-bool mergeable(const Graph& graph, const Node& node, const ReaderCounts& readers) {
+bool mergeable(const Graph& graph, const Node& node) {
   if (node.op != "linear" || graph.at(node.inputs[1]).kind != Value::Kind::kWeight) return false;
   const bool bias = node.inputs.size() > 2 && node.inputs[2] != kNoValue;
   if (bias && graph.at(node.inputs[2]).kind != Value::Kind::kWeight) return false;
   // A weight with another reader (a tied embedding) keeps its own layout.
-  return readers.at(node.inputs[1]) == 1;
+  return graph.sole_consumer(node.inputs[1]) != nullptr;
 }
 
 int merged_weight(Graph& graph, const std::vector<Node*>& nodes, size_t input) {
@@ -65,6 +52,7 @@ void merge(Graph& graph, const std::vector<Node*>& nodes) {
     inputs.push_back(merged_weight(graph, nodes, 2));
   }
   std::vector<int64_t> widths;
+  widths.reserve(nodes.size());
   for (const Node* node : nodes) {
     widths.push_back(graph.type(node->outputs[0]).shape.back().constant());
   }
@@ -82,9 +70,8 @@ void merge(Graph& graph, const std::vector<Node*>& nodes) {
 
 int run(Graph& graph) {
   std::map<std::string, std::vector<Node*>> groups;
-  const ReaderCounts readers = count_readers(graph);
   for (Node& node : graph.nodes()) {
-    if (mergeable(graph, node, readers)) groups[group_key(graph, node)].push_back(&node);
+    if (mergeable(graph, node)) groups[group_key(graph, node)].push_back(&node);
   }
   int changes = 0;
   for (const auto& [key, nodes] : groups) {

@@ -20,8 +20,8 @@ std::string token_or_empty(const Tokenizer& tokenizer, int32_t id) {
 const Tokenizer& TextAssets::require_tokenizer() const {
   if (!tokenizer) {
     fail(ErrorCode::kUnsupported, kWhere,
-         "{}: expected a tokenizer, found none; give --prompt-ids, or build with --tokenizer-dir",
-         name);
+         "{}: expected a tokenizer, found none{}; give --prompt-ids, or build with --tokenizer-dir",
+         name, no_tokenizer.empty() ? "" : " (" + no_tokenizer + ")");
   }
   return *tokenizer;
 }
@@ -67,6 +67,7 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
   }
   TextAssets out;
   out.name = name;
+  if (const std::string* why = engine.extra("no_tokenizer")) out.no_tokenizer = *why;
   if (const std::string* spec = engine.extra("tokenizer")) {
     out.tokenizer = Tokenizer::load(std::string_view(*spec), name + ": section 'tokenizer'");
     if (const std::string* source = engine.extra("chat_template")) {

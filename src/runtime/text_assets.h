@@ -21,7 +21,8 @@ struct TextAssets {
   std::unique_ptr<const Tokenizer> tokenizer;         // null: the model brought none
   std::unique_ptr<const ChatTemplate> chat_template;  // null: none, or no tokenizer to use it with
   GenerationDefaults generation;
-  std::string name;  // of the source, for messages
+  std::string name;          // of the source, for messages
+  std::string no_tokenizer;  // why the tokenizer that the model brought is not here
 
   // Error{kUnsupported} naming the source when there is no tokenizer or template.
   const Tokenizer& require_tokenizer() const;

@@ -241,6 +241,16 @@ def check_prompts(bad):
         bad.refused(f"invalid UTF-8 in the prompt {flags}", "run", model, *flags,
                     stdin=b"caf\xe9 au lait", names=["byte 3", "UTF-8"])
     bad.refused("empty prompt", "run", model, "--raw", stdin=b"", names=["prompt"])
+    def ids(*arguments):
+        return ingot_json("run", model, *arguments, "--max-tokens", "1",
+                          env=bad.env)["prompt_token_ids"]
+
+    ended = ids("--raw", "Hi<|im_end|>")
+    bad.checks.equal(ended[:-1], ids("--raw", "Hi"), "raw: a control token is one token")
+    bad.checks.equal(ids("Hi<|im_end|>").count(ended[-1]), ids("Hi").count(ended[-1]),
+                     "behind the chat template it is text")
+    said = " ".join(ingot("run", "--help").stdout.decode().split())
+    bad.checks.check("control tokens" in said, "run --help says what --raw does with them")
     bad.refused("prompt id outside the vocabulary", "run", CASE, "--prompt-ids", "1,99999999",
                 names=["99999999"])
     bad.refused("a text for a model without tokenizer", "run", CASE, "Hi", names=["tokenizer"])
@@ -346,6 +356,27 @@ def check_own_source(bad):
         ingot_json("build", folder, "--output", engine, env=bad.env)
 
 
+def check_full_target(bad):
+    """A checkpoint goes into a new or empty folder; anything else is refused before any work, so
+    before the model (which does not even exist here) is looked at."""
+    full = bad.path("full")
+    os.mkdir(full)
+    kept = os.path.join(full, "notes.txt")
+    with open(kept, "w", encoding="utf-8") as file:
+        file.write("mine")
+    for target in (full, full + "/", kept):
+        bad.refused(f"convert into {target}", "convert", bad.path("none.gguf"), "--output", target,
+                    names=[target, "expected a new or empty directory"])
+    bad.checks.equal(os.listdir(full), ["notes.txt"], "the full folder is as it was")
+    empty = bad.path("empty")
+    os.mkdir(empty)
+    for target in (empty, bad.path("new")):
+        ingot_json("convert", CASE, "--output", target, env=bad.env)
+        bad.checks.check(os.path.exists(os.path.join(target, "config.json")),
+                         f"convert into {target} writes it")
+    bad.refused("convert twice", "convert", CASE, "--output", empty, names=[empty])
+
+
 def check_lost_output(bad):
     """What cannot be printed fails: a full disk, a pipe without reader, a closed stream."""
     for what, command in {"run": ["run", CASE, *IDS], "run --json": ["run", CASE, *IDS, "--json"],
@@ -385,7 +416,7 @@ def check_flag_values(bad):
                 bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
                             names=[f"--{flag}", value])
     for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
-                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"),
+                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"), ("CACHE_LIMIT_GB", "-1"),
                         ("THREADS", "1025"), ("THREADS", "many"), ("CPU_ISA", "avx3")):
         bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
                     names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
@@ -404,6 +435,19 @@ def check_tokenizers(bad):
         bad.refused(f"{flag} with an engine", "run", engine, *IDS, flag, value, names=[flag])
     bad.refused("a --tokenizer-dir without tokenizer", "build", CASE, "--output", engine,
                 "--tokenizer-dir", CASE, names=["--tokenizer-dir"])
+    folder = bad.model_with("sentencepiece")  # tokenizer.model alone
+    model = os.path.join(folder, "tokenizer.model")
+    with open(model, "wb") as file:
+        file.write(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02")
+    says = [model, "SentencePiece", "not supported yet", "tokenizer.json"]
+    bad.refused("run with tokenizer.model alone", "run", folder, "Hi", names=says)
+    bad.refused("the same from the cache", "run", folder, "Hi", names=says)
+    bad.refused("tokenize with tokenizer.model alone", "tokenize", folder, "Hi", names=says)
+    bad.refused("a --tokenizer-dir with tokenizer.model alone", "build", CASE, "--output", engine,
+                "--tokenizer-dir", folder, names=["--tokenizer-dir", *says])
+    ingot_json("build", folder, "--output", engine, env=bad.env)
+    bad.refused("an engine of it", "run", engine, "Hi", names=says)
+    bad.checks.equal(ingot("run", folder, *IDS, env=bad.env).returncode, 0, "ids do not need it")
     for ending, name in ((".model", "SentencePiece"), (".tiktoken", "tiktoken")):
         path = bad.path("vocab" + ending)
         with open(path, "wb") as file:
@@ -469,6 +513,7 @@ def main():
         check_dtypes(bad)
         check_weight_types(bad)
         check_own_source(bad)
+        check_full_target(bad)
         check_lost_output(bad)
         check_flag_values(bad)
         check_tokenizers(bad)

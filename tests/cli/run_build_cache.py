@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 
 from cli_harness import DATA, Checks, ingot, ingot_json, real_model
 
@@ -75,6 +76,54 @@ def check_replaced(checks, folder, env):
     checks.check(json.loads(replaced.stdout)["token_ids"] != first, "and answers otherwise")
 
 
+def check_bound(checks, folder, env):
+    """The cache keeps to its bound: what was used longest ago goes when an engine is stored."""
+    env = dict(env, INGOT_CACHE_DIR=os.path.join(folder, "bounded"), INGOT_CACHE_LIMIT_GB="1")
+    engines = os.path.join(env["INGOT_CACHE_DIR"], "engines")
+    prompt = ["--prompt-ids", "1,2,3", "--max-tokens", "2"]
+
+    def run(case, **more):
+        done = ingot("run", os.path.join(DATA, "goldens", case), *prompt, env={**env, **more})
+        checks.equal(done.returncode, 0, f"run of {case}: exit code")
+        return done.stderr.decode()
+
+    def stale(name, hours, size=600 << 20):
+        """Something of that size in the cache (a hole takes no disk), last used hours ago."""
+        path = os.path.join(engines, name)
+        with open(path, "wb") as file:
+            file.truncate(size)
+        used = time.time() - 3600 * hours
+        os.utime(path, (used, used))
+
+    run("llama-mha")
+    (first,) = os.listdir(engines)
+    long_ago = time.time() - 3600 * 50
+    os.utime(os.path.join(engines, first), (long_ago, long_ago))
+    run("llama-mha")
+    checks.check(os.path.getmtime(os.path.join(engines, first)) > time.time() - 3600,
+                 "a run marks its cached engine as used")
+    stale("oldest.engine", 30)
+    stale("older.engine", 20)
+    stale("other.file", 90)
+    said = run("qwen2-tied", INGOT_CACHE_LIMIT_GB="0")
+    checks.check("oldest.engine" in os.listdir(engines) and "deleted" not in said,
+                 "0 is no limit")
+    said = run("mistral-swa")
+    left = os.listdir(engines)
+    checks.check("oldest.engine" not in left and "oldest.engine" in said and
+                 "INGOT_CACHE_LIMIT_GB" in said, f"the oldest goes, and it is said: {said!r}")
+    checks.check("older.engine" in left and "older.engine" not in said and first in left,
+                 "what fits stays")
+    checks.check("other.file" in left, "files that are no engines stay")
+    stale("huge.engine", -1, size=3 << 30)  # newer than all: everything else would go before it
+    before = set(os.listdir(engines))
+    said = run("llama3-gqa-rope")
+    left = set(os.listdir(engines))
+    checks.equal(len(left - before), 1, "the engine just stored, and running, stays")
+    checks.equal(len([name for name in left if name.endswith(".engine")]), 1, "all others go")
+    checks.check("huge.engine" in said, "each with a line")
+
+
 def winners(engine, env):
     choices = {}
     for section in ingot_json("inspect", engine, env=env)["devices"]:
@@ -112,6 +161,7 @@ def main():
         for case in CASES:
             check_golden(checks, case, env)
         check_replaced(checks, folder, env)
+        check_bound(checks, folder, env)
         check_tuning(checks, folder, {"INGOT_CACHE_DIR": os.path.join(folder, "tuning"),
                                       "INGOT_PROGRESS": "none"})
     checks.finish()

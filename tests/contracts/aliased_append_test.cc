@@ -109,7 +109,7 @@ TEST(AliasedAppend, VerifierCatchesViolations) {
   }
   {  // merged: both appends start from the same token
     const Built b = build();
-    b.graph->at(b.second).producer->inputs[0] = b.state;
+    b.graph->set_input(*b.graph->at(b.second).producer, 0, b.state);
     EXPECT_NE(verdict(*b.graph).find("used after it was written"), std::string::npos);
   }
   {  // dropped: the node is gone, its token still wanted

@@ -202,6 +202,117 @@ TEST_F(ExecutorTest, IfRunsOneBranch) {
   }
 }
 
+// Names of weights are unique within one graph only.
+TEST_F(ExecutorTest, BranchesMayNameTheirWeightsAlike) {
+  EngineMaker outer;
+  for (int branch : {0, 1}) {
+    const int held = outer.weight("held" + std::to_string(branch), {3});
+    EngineMaker body("branch");
+    const int x = body.input("b", DType::kFloat32, {3});
+    const int w = body.value(PlanValue::Kind::kWeight, "w", {DType::kFloat32, {3}});
+    body.plan().values[static_cast<size_t>(w)].segments =
+        outer.plan().values[static_cast<size_t>(held)].segments;
+    body.output(body.step("add", {}, {x, w})[0], "r");
+    outer.plan().subplans.push_back(body.plan());
+  }
+  const int condition = outer.input("condition", DType::kBool, {});
+  const int x = outer.input("x", DType::kFloat32, {3});
+  const auto out = outer.step("if", {{"then_graph", int64_t{0}}, {"else_graph", int64_t{1}}},
+                              {condition, x}, 1, StepKind::kIf);
+  outer.output(out[0], "y");
+  Executor executor(outer.finish({}), *device_);
+  std::vector<float> values = {0, 0, 0};
+  for (uint8_t yes : {1, 0, 1}) {
+    std::vector<uint8_t> flag = {yes};
+    executor.set_input("condition", host_view(flag, {}));
+    executor.set_input("x", host_view(values, {3}));
+    executor.run();
+    EXPECT_EQ(floats_of(executor.output("y")), ramp(3, yes ? 0.1f : 0.2f, 0.03f));
+  }
+}
+
+// A result's size may be an expression of sizes that are known by then.
+TEST_F(ExecutorTest, ResultsOfControlFlowKeepTheirDeclaredSizes) {
+  const Dim n = Dim::symbol("n"), m = Dim::symbol("m");
+  // Declares the results of `if (condition) {x + x, x} else {x, x}` as given, runs it for 3
+  // elements.
+  auto run = [&](std::vector<Dim> declared) {
+    EngineMaker outer;
+    for (int branch : {0, 1}) {
+      EngineMaker body("branch");
+      const int x = body.input("b", DType::kFloat32, {n});
+      body.output(branch == 0 ? body.step("add", {}, {x, x})[0] : x, "r");
+      body.plan().outputs.push_back(x);
+      outer.plan().subplans.push_back(body.plan());
+    }
+    const int condition = outer.input("condition", DType::kBool, {});
+    const int x = outer.input("x", DType::kFloat32, {n});
+    const auto out = outer.step("if", {{"then_graph", int64_t{0}}, {"else_graph", int64_t{1}}},
+                                {condition, x}, 2, StepKind::kIf);
+    for (size_t i = 0; i < 2; ++i) {
+      outer.plan().values[static_cast<size_t>(out[i])].type.shape = {declared[i]};
+      outer.output(out[i], i == 0 ? "y" : "z");
+    }
+    Executor executor(outer.finish({}), *device_);
+    std::vector<float> values = {1, 2, 3};
+    std::vector<uint8_t> flag = {1};
+    executor.set_input("condition", host_view(flag, {}));
+    executor.set_input("x", host_view(values, {3}));
+    try {
+      executor.run();
+      return std::string("ran");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      return std::string(error.what());
+    }
+  };
+  EXPECT_EQ(run({n, n}), "ran");
+  EXPECT_EQ(run({m, n}), "ran") << "a size that only running tells";
+  EXPECT_EQ(run({m, m * 2 - 3}), "ran");
+  EXPECT_EQ(run({n * 2 - 3, n}), "ran");
+  EXPECT_THAT(run({n * 2, n}), testing::HasSubstr("expected size 6 along axis 0, found 3"));
+  EXPECT_THAT(run({m * 2, m}), testing::HasSubstr("expected size 6 along axis 0, found 3"))
+      << "the size is told by the result behind it";
+  EXPECT_THAT(run({m, m + 1}), testing::HasSubstr("expected size 4 along axis 0, found 3"));
+}
+
+// A carried value whose size an iteration changes against its declaration.
+TEST_F(ExecutorTest, CarriedValuesKeepTheirDeclaredSizes) {
+  const Dim n = Dim::symbol("n");
+  EngineMaker body("body"), outer;
+  body.input("i", DType::kInt64, {});
+  const int go_on = body.input("go_on", DType::kBool, {});
+  body.input("whole", DType::kFloat32, {n * 2});
+  const int half = body.input("half", DType::kFloat32, {n});
+  body.plan().outputs = {go_on, half};  // the next "whole" is a half
+  outer.plan().subplans.push_back(body.plan());
+  const int trips = outer.input("trips", DType::kInt64, {});
+  const int x = outer.input("x", DType::kFloat32, {n});
+  const int twice = outer.input("twice", DType::kFloat32, {n * 2});
+  const Attrs attrs = {
+      {"body_graph", int64_t{0}}, {"carried", int64_t{1}}, {"prefix", std::string("loop0")}};
+  const auto out = outer.step("loop", attrs, {trips, kNoValue, twice, x}, 1, StepKind::kLoop);
+  outer.plan().values[static_cast<size_t>(out[0])].type.shape = {Dim::symbol("loop0_0_0")};
+  outer.output(out[0], "final");
+  Executor executor(outer.finish({}), *device_);
+  std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  executor.set_input("x", host_view(values, {3}));
+  executor.set_input("twice", host_view(values, {6}));
+  std::vector<int64_t> count = {1};
+  executor.set_input("trips", host_view(count, {}));
+  executor.run();
+  EXPECT_EQ(executor.output("final").shape, (Shape{3}));
+  count = {2};
+  executor.set_input("trips", host_view(count, {}));
+  try {
+    executor.run();
+    FAIL() << "the second iteration took a half for a whole";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("'whole' is declared float32"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("expected size 6 along axis 0, found 3"));
+  }
+}
+
 // carried = carried + carried; the condition goes on; scans the carried value.
 TEST_F(ExecutorTest, LoopCarriesAndStacks) {
   EngineMaker body("body"), outer;

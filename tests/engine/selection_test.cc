@@ -115,6 +115,27 @@ TEST_F(SelectionTest, HeuristicsKeepMatrixTilesForManyRows) {
   }
 }
 
+TEST_F(SelectionTest, LayoutsAreSettledByVotesAndBudget) {
+  using Names = std::set<std::string, std::less<>>;
+  LayoutVotes votes;
+  votes.add("alone", "a", 100, 3);
+  votes.add("alone", "a", 100, 0);
+  votes.add("alone", "", 0, 1);  // as the file holds it: no layout to settle
+  EXPECT_TRUE(votes.settle(0).empty()) << "one packed layout needs no choice";
+  for (size_t bucket : {1, 2}) votes.add("majority", "b", 100, bucket);
+  votes.add("majority", "a", 100, 0);
+  votes.add("tie", "z", 100, 0);
+  votes.add("tie", "a", 100, 1);
+  const LayoutVotes::Allowed none = votes.settle(0);
+  EXPECT_EQ(none.size(), 2u);
+  EXPECT_EQ(none.at("majority"), Names{"b"});
+  EXPECT_EQ(none.at("tie"), Names{"z"}) << "the smaller bucket";
+  const LayoutVotes::Allowed some = votes.settle(199);  // one more copy, not two
+  EXPECT_EQ(some.count("majority"), 0u) << "both may be made";
+  EXPECT_EQ(some.at("tie"), Names{"z"});
+  EXPECT_TRUE(votes.settle(200).empty());
+}
+
 TEST_F(SelectionTest, SectionsOfOtherDevicesAreNotUsed) {
   auto device = make_cpu_device(1);
   auto engine = gated_engine();

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "base/error.h"
+#include "graph/verify.h"
 
 namespace ingot {
 namespace {
@@ -95,6 +96,73 @@ TEST(GraphTest, UsesAreReplacedInNodesAndOutputs) {
   EXPECT_EQ(graph.at(x).name, "sum");
   EXPECT_FALSE(graph.is_output(a));
   EXPECT_TRUE(graph.consumers(a).empty());
+}
+
+TEST(GraphTest, ListsOfUsesFollowEveryChange) {
+  Graph graph;
+  const int x = graph.add_input("x", {DType::kFloat32, {2}});
+  const int y = graph.add_input("y", {DType::kFloat32, {2}});
+  const int a = graph.emit("add", {}, {x, x});
+  const int b = graph.emit("add", {}, {x, a});
+  Node& first = *graph.at(a).producer;
+  Node& second = *graph.at(b).producer;
+  EXPECT_EQ(graph.uses(x).size(), 3u);
+  EXPECT_THAT(graph.consumers(x), ElementsAre(&first, &second));
+  EXPECT_EQ(graph.sole_consumer(x), nullptr) << "two nodes";
+  EXPECT_EQ(graph.sole_consumer(a), &second);
+  EXPECT_EQ(graph.sole_consumer(b), nullptr) << "none";
+
+  graph.set_input(second, 0, y);
+  EXPECT_THAT(second.inputs, ElementsAre(y, a));
+  EXPECT_EQ(graph.sole_consumer(x), &first) << "one node that reads it twice";
+  EXPECT_EQ(graph.sole_consumer(y), &second);
+  graph.set_input(second, 0, kNoValue);
+  EXPECT_TRUE(graph.uses(y).empty());
+  graph.set_input(second, 0, y);
+  verify(graph, "set_input");
+
+  graph.replace_uses(x, y);
+  EXPECT_THAT(first.inputs, ElementsAre(y, y));
+  EXPECT_TRUE(graph.uses(x).empty());
+  EXPECT_EQ(graph.uses(y).size(), 3u);
+  graph.set_input(first, 1, x);  // a use that was moved can be changed and taken away
+  graph.replace_uses(x, x);
+  EXPECT_EQ(graph.uses(x).size(), 1u);
+  verify(graph, "replace_uses");
+
+  graph.erase(graph.position(&second));
+  EXPECT_EQ(graph.at(b).producer, nullptr);
+  EXPECT_TRUE(graph.uses(a).empty());
+  EXPECT_EQ(graph.uses(y).size(), 1u);
+  verify(graph, "erase");
+}
+
+TEST(GraphTest, AnOutputMayStandInSeveralPlaces) {
+  Graph graph;
+  const int x = graph.add_input("x", {DType::kFloat32, {2}});
+  const int a = graph.emit("neg", {}, {x});
+  const int b = graph.emit("neg", {}, {a});
+  graph.set_outputs({a, b, a});
+  graph.replace_uses(a, b);
+  EXPECT_THAT(graph.outputs(), ElementsAre(b, b, b));
+  EXPECT_FALSE(graph.is_output(a));
+  graph.replace_uses(b, x);
+  EXPECT_THAT(graph.outputs(), ElementsAre(x, x, x));
+  graph.set_outputs({b});
+  EXPECT_FALSE(graph.is_output(x));
+}
+
+TEST(GraphTest, ANameThatIsFreeAgainIsTheNextOneTaken) {
+  Graph graph;
+  const ValueType type = {DType::kFloat32, {2}};
+  std::vector<int> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(graph.add_input("x", type));  // x, x.1, x.2, x.3
+  graph.rename(ids[1], "other");
+  EXPECT_EQ(graph.at(graph.add_input("x", type)).name, "x.1");
+  EXPECT_EQ(graph.at(graph.add_input("x", type)).name, "x.4");
+  graph.add_input("x.6", type);
+  EXPECT_EQ(graph.at(graph.add_input("x", type)).name, "x.5");
+  EXPECT_EQ(graph.at(graph.add_input("x", type)).name, "x.7");
 }
 
 TEST(GraphTest, TypesFollowARewrite) {

@@ -110,6 +110,18 @@ TEST_F(VerifyTest, WriteThatNothingKeeps) {
   expect_broken("v2", "the last token of a written state is not a graph output");
 }
 
+TEST_F(VerifyTest, InputChangedBehindTheListsOfUses) {
+  graph_->add_input("k_other", graph_->type(id("k")));
+  node("add").inputs[1] = id("k_other");
+  expect_broken("k", "is listed as input 1 of add, which does not read it there");
+}
+
+TEST_F(VerifyTest, InputThatNoListHolds) {
+  graph_->set_input(node("add"), 1, kNoValue);
+  node("add").inputs[1] = id("k");
+  expect_broken("uses", "11 inputs read a value, 10 are listed");
+}
+
 TEST_F(VerifyTest, SubgraphsAreVerified) {
   auto body = parse_graph(
       "graph body\n  input %b : float32[4]\n  %y = add(%b, %b) : float32[4]\n"
