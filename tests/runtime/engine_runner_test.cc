@@ -6,8 +6,10 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/knobs.h"
 #include "runtime/loop.h"
 #include "tensor/device.h"
+#include "tests/contracts/fake_device.h"
 #include "tests/loaders/test_files.h"
 #include "tests/runtime/tiny_engine.h"
 
@@ -51,11 +53,11 @@ class Repeats final : public DraftSource {
   }
 };
 
-Outcome run(const std::vector<int>& which, EngineRunnerOptions options, SchedulerOptions scheduler,
-            const std::shared_ptr<const Engine>& engine = tiny_engine()) {
-  const auto device = make_cpu_device(1);
-  options.executor.selection.reference = true;
-  EngineRunner runner(engine, *device, options);
+Outcome run_on(Device& device, const std::vector<int>& which, EngineRunnerOptions options,
+               SchedulerOptions scheduler,
+               const std::shared_ptr<const Engine>& engine = tiny_engine()) {
+  options.executor.selection.reference = device.host_visible();
+  EngineRunner runner(engine, device, options);
   SteadyClock clock;
   Loop loop(runner, {scheduler, true}, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
@@ -78,6 +80,12 @@ Outcome run(const std::vector<int>& which, EngineRunnerOptions options, Schedule
   out.kv = loop.scheduler().kv().stats();
   out.groups = loop.scheduler().kv().groups();
   return out;
+}
+
+Outcome run(const std::vector<int>& which, EngineRunnerOptions options, SchedulerOptions scheduler,
+            const std::shared_ptr<const Engine>& engine = tiny_engine()) {
+  const auto device = make_cpu_device(1);
+  return run_on(*device, which, std::move(options), scheduler, engine);
 }
 
 const std::vector<int> kAll = {0, 1, 2, 3, 4, 5};
@@ -224,6 +232,35 @@ TEST(EngineRunner, RefusesGroupsThatItCannotRun) {
   }
   expect_error([&] { EngineRunner(engine, *device, {}); }, ErrorCode::kUnsupported,
                {"state group 'kv'", "pages of 32 tokens, found 16"});
+}
+
+// Submitted before the step ahead was read back, padded and replayed: with penalties, which read
+// tokens that are still on the device, forks, preemption and guesses.
+TEST(EngineRunner, OverlapOnADeviceApartChangesNothing) {
+  const Streams alone = each_alone();
+  FakeDevice device;
+  EXPECT_EQ(run_on(device, kAll, {.kv_pages = 24}, {}).streams, alone);
+  EXPECT_GT(device.captures, 0);
+  EXPECT_GT(device.replays, 20);
+  const std::vector<int> without_history = {0, 1, 2, 4, 5};  // nothing waits for the host
+  Streams expected = alone;
+  expected.erase(30);
+  EXPECT_EQ(run_on(device, without_history, {.kv_pages = 24}, {}).streams, expected);
+  const Outcome tight = run_on(device, kAll, {.kv_pages = 8}, {});
+  EXPECT_EQ(tight.streams, alone);
+  EXPECT_GT(tight.stats.preemptions, 0);
+  Repeats repeats;
+  SchedulerOptions guessing;
+  guessing.drafts = &repeats;
+  EXPECT_EQ(run_on(device, kAll, {.kv_pages = 24, .max_draft = 7}, guessing).streams, alone);
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
+
+  // The plain order is the same steps one at a time.
+  const int replays = device.replays;
+  set_knob("graphs", "0");
+  EXPECT_EQ(run_on(device, kAll, {.kv_pages = 24}, {}).streams, alone);
+  set_knob("graphs", "1");
+  EXPECT_EQ(device.replays, replays);
 }
 
 TEST(EngineRunner, RefusesAPlanThatIsNotATextModels) {
