@@ -246,7 +246,9 @@ TEST(EngineRunner, OverlapOnADeviceApartChangesNothing) {
   Streams expected = alone;
   expected.erase(30);
   EXPECT_EQ(run_on(device, without_history, {.kv_pages = 24}, {}).streams, expected);
-  const Outcome tight = run_on(device, kAll, {.kv_pages = 8}, {});
+  SchedulerOptions chunked;
+  chunked.max_chunk = 7;
+  const Outcome tight = run_on(device, kAll, {.kv_pages = 8}, chunked);
   EXPECT_EQ(tight.streams, alone);
   EXPECT_GT(tight.stats.preemptions, 0);
   Repeats repeats;
