@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace ingot {
@@ -12,7 +13,26 @@ namespace {
 constexpr std::string_view kWhere = "tensor/device";
 constexpr size_t kStagingBytes = size_t{16} << 20;
 
+class HostTimer final : public DeviceTimer {
+ public:
+  void start(Stream& stream) override {
+    stream.synchronize();
+    watch_.restart();
+  }
+  void stop(Stream& stream) override {
+    stream.synchronize();
+    microseconds_ = watch_.ms() * 1e3;
+  }
+  double microseconds() override { return microseconds_; }
+
+ private:
+  Stopwatch watch_;
+  double microseconds_ = 0;
+};
+
 }  // namespace
+
+std::unique_ptr<DeviceTimer> Device::make_timer() { return std::make_unique<HostTimer>(); }
 
 void Device::copy(std::byte* dst, const std::byte* src, size_t size, Stream& stream) {
   if (host_visible()) {
