@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/knobs.h"
+#include "base/log.h"
 
 namespace ingot {
 namespace {
@@ -44,7 +45,12 @@ RunnerShared::RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o)
       section(find_section(e, d)),
       stream(d.make_stream()),
       most_iterations(knob_int("loop_iterations")),
-      most_size(knob_int("loop_sizes")) {}
+      most_size(knob_int("loop_sizes")) {
+  if (o.selection.reference) return;
+  if (const std::string notice = section_notice(e, d); !notice.empty()) {
+    spdlog::warn("engine '{}': {}", e.plan.name, notice);
+  }
+}
 
 std::byte* RunnerShared::workspace(size_t bytes) {
   if (bytes > workspace_buffer.size()) {
