@@ -237,7 +237,15 @@ class Tuner {
     for (const Measured& m : measured) {
       all_known = all_known && timings_->find(key(job, m.candidate)).has_value();
     }
-    if (!all_known) return false;
+    if (!all_known) {
+      // One that failed is not tried again: it may take the device with it.
+      for (Measured& m : measured) {
+        if (timings_ && timings_->find(key(job, m.candidate)) == TimingCache::kRefused) {
+          drop(m, rejected, "it failed when it was timed (timing cache)");
+        }
+      }
+      return false;
+    }
     for (Measured& m : measured) {
       const double known = *timings_->find(key(job, m.candidate));
       ++report_.cached;
@@ -364,7 +372,7 @@ class Tuner {
     // All are prepared before one is captured: a graph holds the workspace's address.
     size_t workspace = 0;
     for (Measured& m : measured) {
-      if (m.hopeless) continue;
+      if (m.hopeless || m.dropped) continue;
       ++report_.timed;
       attempt(job, m, rejected, [&] {
         m.instance = m.candidate.kernel->prepare(job.desc, m.candidate.tactic);
