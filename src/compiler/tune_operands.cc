@@ -17,6 +17,8 @@ constexpr size_t kFewestSets = 3;
 constexpr size_t kMostSets = 64;
 constexpr int64_t kSmallWeights = int64_t{64} << 10;
 constexpr int64_t kMostCopiedBytes = int64_t{256} << 20;
+constexpr int64_t kMostCopiedHostBytes = int64_t{64}
+                                         << 20;  // a second's tuning has no time for more
 
 }  // namespace
 
@@ -93,8 +95,8 @@ size_t TuneOperands::copies_wanted() const {
   const size_t steps = job_.steps.size();
   const size_t cache = 2 * device_.cache_bytes() / static_cast<size_t>(bytes) + 1;
   const size_t sets = std::clamp(cache, kFewestSets, kMostSets);
-  const size_t affordable =
-      static_cast<size_t>(kMostCopiedBytes / bytes) / steps + 1;  // the first is the engine's own
+  const int64_t most = device_.host_visible() ? kMostCopiedHostBytes : kMostCopiedBytes;
+  const size_t affordable = static_cast<size_t>(most / bytes) / steps + 1;  // 1: the engine's own
   return std::max<size_t>(1, std::min((sets + steps - 1) / steps, affordable));
 }
 
