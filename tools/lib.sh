@@ -93,6 +93,33 @@ pypi_file() {
 
 # What the build takes from wheels, laid out below build/third_party.
 unpack_third_party() {
+  unpack_onnx
+  if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then unpack_flashinfer; fi
+}
+
+# FlashInfer's attention headers and the CCCL they need, which is newer than the toolkit's.
+unpack_flashinfer() {
+  local wheel target=build/third_party/flashinfer
+  wheel=$(pypi_file flashinfer-python)
+  if [ "$(cat "$target/wheel" 2>/dev/null)" = "$(basename "$(dirname "$wheel")")" ]; then return; fi
+  rm -rf "$target" "$target.part"
+  "$python" - "$wheel" "$target.part" <<'PY'
+import pathlib, re, sys, zipfile
+keep = re.compile(r"flashinfer/data/(include/flashinfer/(attention/)?[^/]+\.(cuh|h)"
+                  r"|cccl/libcudacxx/include/.*[^/])$")
+archive, target = zipfile.ZipFile(sys.argv[1]), pathlib.Path(sys.argv[2])
+names = [name for name in archive.namelist() if keep.match(name)]
+for name in names:
+    path = target / name.removeprefix("flashinfer/data/")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(archive.read(name))
+print(f"{target}: {len(names)} headers")
+PY
+  basename "$(dirname "$wheel")" >"$target.part/wheel"
+  mv "$target.part" "$target"
+}
+
+unpack_onnx() {
   local wheel target=build/third_party/onnx
   wheel=$(pypi_file onnx)
   mkdir -p "$target"

@@ -76,6 +76,7 @@ std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options) {
                         {"cached", tuning.cached},
                         {"ms", tuning.milliseconds},
                         {"details", std::move(tuning.details)}};
+    if (!tuning.stopped.empty()) report["tuning"]["stopped"] = tuning.stopped;
   }
   const MemoryPlan memory = plan_memory(plan, plan.limits);
   report["arena_bytes"] = memory.layout.total;

@@ -31,8 +31,10 @@ std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options);
 // Lowering alone: nodes to steps, values to memory, no passes. Error{kInternal} on a bad graph.
 Plan lower(const Graph& graph);
 
-// The table of sizes that drives tuning, padding and captured graphs: powers of eight of the symbol
-// "tokens" up to its limit, other symbols beside it; one bucket at the limits for other plans.
+// The table of sizes that drives tuning, padding and captured graphs, rows x longest context:
+// powers of eight of the symbol "tokens" up to its limit, each with contexts ("max_blocks") of 16,
+// 256, ... blocks up to the limit, other symbols beside them; one bucket at the limits for other
+// plans.
 std::vector<Bucket> default_buckets(const SymbolValues& limits);
 
 }  // namespace ingot

@@ -136,18 +136,41 @@ Plan lower(const Graph& graph) {
   return plan;
 }
 
+namespace {
+
+// Longest contexts in KV blocks: 512 positions, then sixteen times as many, and the limit. Only
+// attention and KV appends have a descriptor for each.
+std::vector<int64_t> context_steps(const SymbolValues& limits) {
+  constexpr int64_t kFirst = 16, kStep = 16;
+  auto blocks = limits.find("max_blocks");
+  if (blocks == limits.end()) return {};
+  std::vector<int64_t> out;
+  for (int64_t size = kFirst; size <= blocks->second / 2; size *= kStep) out.push_back(size);
+  out.push_back(blocks->second);
+  return out;
+}
+
+}  // namespace
+
 std::vector<Bucket> default_buckets(const SymbolValues& limits) {
   auto tokens = limits.find("tokens");
   if (tokens == limits.end()) return {limits};
-  constexpr int64_t kStep = 8;  // GEMV, small batch, prefill chunk: a bucket for each regime
+  constexpr int64_t kStep = 8;  // GEMV, small batch, prefill chunk: a regime each
+  SymbolValues base = limits;
+  base.erase("kv_pages");  // what an executor sets aside: no step is larger for it
+  const std::vector<int64_t> contexts = context_steps(limits);
   std::vector<Bucket> out;
   for (int64_t size = 1;; size *= kStep) {
-    Bucket bucket = limits;
+    Bucket bucket = base;
     bucket["tokens"] = std::min(size, tokens->second);
     for (const char* rows : {"batch", "logit_rows"}) {
       if (bucket.count(rows)) bucket[rows] = std::min(bucket[rows], bucket["tokens"]);
     }
-    out.push_back(std::move(bucket));
+    if (contexts.empty()) out.push_back(bucket);
+    for (int64_t context : contexts) {
+      bucket["max_blocks"] = context;
+      out.push_back(bucket);
+    }
     if (size >= tokens->second) return out;
   }
 }

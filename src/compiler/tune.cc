@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
+#include <stdexcept>
 #include <utility>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
-#include "base/random.h"
+#include "compiler/tune_operands.h"
 #include "engine/selection.h"
 #include "engine/weights.h"
 
@@ -33,128 +33,16 @@ constexpr double kLongMicroseconds = 20e3;  // several time slices of a busy mac
 // bucket of the same step.
 constexpr int64_t kSteadyRows = 32;
 constexpr double kHopelessFactor = 2;
-// Rows of random numbers; further ones repeat them.
-constexpr int64_t kRandomRows = 16;
-constexpr int64_t kPageBytes = 4096;
 // Candidates compute the same thing in other orders: 2 % of the largest value covers 16-bit
 // activations; a wrong kernel is off by far more.
 constexpr double kMaxDisagreement = 0.02;
-
-// A descriptor and the steps that have it: they share tactics, and their different weights keep
-// timings cold.
-struct Job {
-  KernelDesc desc;
-  std::vector<const PlanStep*> steps;
-};
-
-// Buffers that descriptors use one after the other: fresh pages cost more than many a kernel.
-struct Memory {
-  std::vector<Buffer> buffers;
-  size_t used = 0;
-  std::set<const std::byte*> touched;  // weight pieces whose pages are mapped
-  std::byte* take(Device& device, size_t bytes) {
-    if (used == buffers.size()) buffers.emplace_back();
-    Buffer& buffer = buffers[used++];
-    if (bytes > buffer.size()) buffer = Buffer(device, bytes);
-    return buffer.data();
-  }
-  // No candidate should pay for reading the file because it is the first one.
-  void touch(const TensorView& piece) {
-    if (!touched.insert(piece.data).second) return;
-    const int64_t bytes = piece.row_bytes() * piece.rows();
-    for (int64_t at = 0; at < bytes; at += kPageBytes) {
-      *static_cast<const volatile std::byte*>(piece.data + at);
-    }
-  }
-};
-
-// Operands of one descriptor, alone in `memory` while it lives. Weights come from the engine,
-// activations are random; integer inputs are zero, which is a valid token, position, row and page.
-class Operands {
- public:
-  Operands(const Job& job, const Engine& engine, Device& device, WeightStore& weights,
-           Memory& memory)
-      : job_(job), engine_(engine), device_(device), weights_(weights), memory_(memory) {
-    memory.used = 0;
-    for (const OperandDesc& operand : job.desc.inputs) {
-      inputs_.push_back(make(operand, device, memory));
-      fill(operand, inputs_.back());
-    }
-    for (const OperandDesc& operand : job.desc.outputs) {
-      outputs_.push_back(make(operand, device, memory));
-    }
-    for (const Effects::Alias& alias : get_op(job.desc.op).effects.aliases) {
-      outputs_[static_cast<size_t>(alias.output)] = inputs_[static_cast<size_t>(alias.input)];
-    }
-  }
-
-  // Views with the weights of the round's step in the layouts of the tactic.
-  LaunchArgs args(const Selection& candidate, size_t round) {
-    const PlanStep& step = *job_.steps[round % job_.steps.size()];
-    segments_.assign(inputs_.size(), {});
-    pieces_.resize(inputs_.size());
-    for (size_t i = 0; i < inputs_.size(); ++i) {
-      if (!job_.desc.inputs[i].constant) continue;
-      const PlanValue& value = engine_.plan.values[static_cast<size_t>(step.inputs[i])];
-      const WeightLayout layout = candidate.kernel->layout
-                                      ? candidate.kernel->layout(job_.desc, candidate.tactic, i)
-                                      : WeightLayout{};
-      pieces_[i] = weights_.view(value, layout);
-      if (device_.host_visible()) {
-        for (const TensorView& piece : pieces_[i]) memory_.touch(piece);
-      }
-      inputs_[i] = pieces_[i][0];
-      inputs_[i].shape = evaluate(value.type.shape, {});
-      if (pieces_[i].size() > 1) segments_[i] = pieces_[i];
-    }
-    return {inputs_, outputs_, segments_};
-  }
-
-  std::vector<float> first_output() const {
-    const TensorView& out = outputs_[0];
-    std::vector<float> values;
-    if (out.type.is_block() || !is_float(out.type.dtype)) return values;
-    values.resize(static_cast<size_t>(out.columns() * std::min<int64_t>(out.rows(), 4)));
-    for (int64_t r = 0; r < std::min<int64_t>(out.rows(), 4); ++r) {
-      load_row(out, r, 0, out.columns(), values.data() + r * out.columns());
-    }
-    return values;
-  }
-
- private:
-  static TensorView make(const OperandDesc& operand, Device& device, Memory& memory) {
-    TensorView view{operand.type, operand.shape};
-    if (!operand.present || operand.constant) return view;
-    view.data = memory.take(device, static_cast<size_t>(std::max<int64_t>(64, view.bytes())));
-    std::fill_n(view.data, view.bytes(), std::byte{0});
-    return view;
-  }
-
-  static void fill(const OperandDesc& operand, const TensorView& view) {
-    if (!view.present() || !is_float(operand.type.dtype) || operand.state) return;
-    std::vector<float> row(static_cast<size_t>(view.columns()));
-    for (int64_t r = 0; r < view.rows(); ++r) {
-      if (r >= kRandomRows) {
-        std::copy_n(view.row(r % kRandomRows), view.row_bytes(), view.row(r));
-        continue;
-      }
-      for (size_t c = 0; c < row.size(); ++c) {
-        row[c] = static_cast<float>(random_unit(static_cast<uint64_t>(r), c) * 2 - 1);
-      }
-      store_row(view, r, 0, view.columns(), row.data());
-    }
-  }
-
-  const Job& job_;
-  const Engine& engine_;
-  Device& device_;
-  WeightStore& weights_;
-  Memory& memory_;
-  std::vector<TensorView> inputs_;
-  std::vector<TensorView> outputs_;
-  std::vector<std::vector<TensorView>> pieces_;
-  std::vector<std::span<const TensorView>> segments_;
-};
+// Launches that one device graph holds: enough to drown its start, over different weights.
+constexpr double kGraphMicroseconds = 1500;
+constexpr size_t kFewestLaunches = 3;
+constexpr size_t kManyLaunches = 16;  // of short kernels without weights
+constexpr size_t kMostLaunches = 64;
+// A step that would take longer with its next longer context alone keeps the choice of this one.
+constexpr double kTooLongMicroseconds = 8e3;
 
 bool agree(const std::vector<float>& a, const std::vector<float>& b) {
   double largest = 0;
@@ -167,9 +55,9 @@ bool agree(const std::vector<float>& a, const std::vector<float>& b) {
   return difference <= kMaxDisagreement * largest + 1e-6;
 }
 
-std::vector<Job> collect(const Plan& plan, WeightStore& weights) {
+std::vector<TuneJob> collect(const Plan& plan, WeightStore& weights, int capability) {
   std::map<std::string, size_t> index;
-  std::vector<Job> jobs;
+  std::vector<TuneJob> jobs;
   const std::vector<Bucket> none = {{}};
   for (const Bucket& bucket : plan.buckets.empty() ? none : plan.buckets) {
     for (const PlanStep& step : plan.steps) {
@@ -182,12 +70,15 @@ std::vector<Job> collect(const Plan& plan, WeightStore& weights) {
                                         weights.pieces(plan.values[static_cast<size_t>(id)]).size())
                                   : 1);
       }
-      Job job{describe(plan, step, bucket, plan.limits, segments, false), {&step}};
+      TuneJob job{describe(plan, step, bucket, plan.limits, segments, false), {&step}};
+      job.desc.capability = capability;
       auto [it, fresh] = index.try_emplace(job.desc.text(), jobs.size());
       if (fresh) {
         jobs.push_back(std::move(job));
       } else {
-        jobs[it->second].steps.push_back(&step);
+        // Another bucket may say the same of the same step.
+        std::vector<const PlanStep*>& steps = jobs[it->second].steps;
+        if (std::find(steps.begin(), steps.end(), &step) == steps.end()) steps.push_back(&step);
       }
     }
   }
@@ -198,8 +89,10 @@ struct Measured {
   Selection candidate;
   std::unique_ptr<KernelInstance> instance;
   std::vector<double> microseconds;
-  bool dropped = false;   // takes no further runs
-  bool hopeless = false;  // not run at all: see kHopelessFactor
+  bool dropped = false;                  // takes no further runs
+  bool hopeless = false;                 // not run at all: see kHopelessFactor
+  std::unique_ptr<CapturedGraph> graph;  // `launches` of them, over as many sets of weights
+  size_t launches = 1;
   double best() const {
     std::vector<double> sorted = microseconds;
     std::sort(sorted.begin(), sorted.end());
@@ -219,41 +112,108 @@ class Tuner {
         budget_ms_(seconds * 1e3),
         report_(report),
         weights_(engine, device),
-        stream_(device.make_stream()) {}
+        stream_(device.make_stream()),
+        timer_(device.make_timer()),
+        memory_(device, *stream_) {}
 
   DeviceSection run() {
     DeviceSection section;
     section.device = device_.identity();
-    std::vector<Job> jobs = collect(engine_.plan, weights_);
+    std::vector<TuneJob> jobs = collect(engine_.plan, weights_, device_.capability());
     Progress progress("tuning kernels", static_cast<int64_t>(jobs.size()), "descriptors");
     report_.descriptors = static_cast<int>(jobs.size());
     report_.details = Json::array();
-    for (const Job& job : jobs) {
-      progress.add(1);
-      std::vector<std::string> rejected;
-      std::vector<Measured> measured;
-      for (Selection& candidate : candidates(job.desc, device_.kind(), &rejected)) {
-        measured.push_back({std::move(candidate), nullptr, {}});
+    try {
+      for (const TuneJob& job : jobs) {
+        progress.add(1);
+        tune_job(job, section);
       }
-      if (measured.size() > 1) measure(job, measured, rejected);
-      record(job, measured, rejected, section);
+    } catch (const DeviceLost& lost) {
+      report_.stopped = lost.what();
+      spdlog::warn("tuning stops, heuristics choose the remaining kernels: {}", lost.what());
     }
     report_.milliseconds = watch_.ms();
     return section;
   }
 
  private:
-  std::string key(const Job& job, const Selection& candidate) const {
-    return TimingCache::key(device_.identity(), candidate.kernel->name, candidate.kernel->version,
-                            candidate.tactic, job.desc.text());
+  // After an illegal access every call to a CUDA context fails until the process ends.
+  struct DeviceLost : std::runtime_error {
+    using std::runtime_error::runtime_error;
+  };
+  // What a step of so many rows took with a shorter context.
+  struct Shorter {
+    const TuneJob* job;
+    double microseconds;
+  };
+
+  void tune_job(const TuneJob& job, DeviceSection& section) {
+    std::vector<std::string> rejected;
+    std::vector<Measured> measured;
+    for (Selection& candidate : candidates(job.desc, device_.kind(), &rejected)) {
+      measured.emplace_back();
+      measured.back().candidate = std::move(candidate);
+    }
+    if (measured.size() > 1) {
+      if (take_over(job, section)) return;
+      measure(job, measured, rejected);
+    }
+    record(job, measured, rejected, section);
   }
 
-  void measure(const Job& job, std::vector<Measured>& measured,
+  // Long contexts of many rows cost seconds to run and change no ranking.
+  bool take_over(const TuneJob& job, DeviceSection& section) {
+    const auto last = shorter_.find(job.steps.front());
+    if (last == shorter_.end()) return false;
+    const KernelDesc& from = last->second.job->desc;
+    if (from.inputs[0].shape != job.desc.inputs[0].shape) return false;
+    double growth = 1;
+    for (size_t i = 0; i < from.inputs.size(); ++i) {
+      const double before = static_cast<double>(element_count(from.inputs[i].shape));
+      const double now = static_cast<double>(element_count(job.desc.inputs[i].shape));
+      if (before > 0) growth = std::max(growth, now / before);
+    }
+    const double expected = last->second.microseconds * growth;
+    if (expected <= kTooLongMicroseconds) return false;
+    KernelDesc source = from;
+    KernelDesc target = job.desc;
+    for (bool invariant : {false, true}) {
+      source.invariant = target.invariant = invariant;
+      const auto known = section.choices.find(source.text());
+      if (known == section.choices.end()) continue;
+      KernelChoice choice = known->second;
+      choice.microseconds = 0;
+      section.choices[target.text()] = std::move(choice);
+    }
+    shorter_[job.steps.front()] = {&job, expected};
+    report_.details.push_back(
+        {{"desc", job.desc.text()},
+         {"taken_over", fmt::format("a run would take {:.0f} ms: the choice is that of {}",
+                                    expected * 1e-3, from.text())}});
+    return true;
+  }
+
+  std::string key(const TuneJob& job, const Selection& candidate) const {
+    const KernelDef& kernel = *candidate.kernel;
+    std::string name(kernel.name);
+    if (kernel.library) name += fmt::format(" ({})", kernel.library_text());
+    return TimingCache::key(device_.identity(), name, kernel.version, candidate.tactic,
+                            job.desc.text());
+  }
+
+  void measure(const TuneJob& job, std::vector<Measured>& measured,
                std::vector<std::string>& rejected) {
     if (!recall(job, measured, rejected)) {
       if (watch_.ms() > budget_ms_) return;
       for (Measured& m : measured) m.hopeless = beaten(job, m.candidate) > kHopelessFactor;
-      time_all(job, measured, rejected);
+      try {
+        time_all(job, measured, rejected);
+      } catch (const Error& error) {  // operands of large limits may not fit beside the weights
+        if (error.code() != ErrorCode::kOutOfMemory) throw;
+        rejected.push_back(fmt::format("not timed: {}", error.what()));
+        for (Measured& m : measured) m.microseconds.clear();
+        return;
+      }
       for (Measured& m : measured) {
         if (m.hopeless) {
           rejected.push_back(fmt::format("{}: {:.1f} times the fastest with fewer rows",
@@ -271,12 +231,21 @@ class Tuner {
   }
 
   // True when the timing cache knows all candidates.
-  bool recall(const Job& job, std::vector<Measured>& measured, std::vector<std::string>& rejected) {
+  bool recall(const TuneJob& job, std::vector<Measured>& measured,
+              std::vector<std::string>& rejected) {
     bool all_known = timings_ != nullptr;
     for (const Measured& m : measured) {
       all_known = all_known && timings_->find(key(job, m.candidate)).has_value();
     }
-    if (!all_known) return false;
+    if (!all_known) {
+      // One that failed is not tried again: it may take the device with it.
+      for (Measured& m : measured) {
+        if (timings_ && timings_->find(key(job, m.candidate)) == TimingCache::kRefused) {
+          drop(m, rejected, "it failed when it was timed (timing cache)");
+        }
+      }
+      return false;
+    }
     for (Measured& m : measured) {
       const double known = *timings_->find(key(job, m.candidate));
       ++report_.cached;
@@ -292,14 +261,17 @@ class Tuner {
   }
 
   // Keeps how many times the fastest each candidate took, for the next bucket of the same steps.
-  void remember(const Job& job, const std::vector<Measured>& measured) {
-    const Shape& shape = job.desc.inputs.empty() ? Shape{} : job.desc.inputs[0].shape;
-    if (shape.empty() || shape[0] < kSteadyRows) return;
-    std::map<std::string, double>& ratios = ratios_[job.steps.front()];
+  void remember(const TuneJob& job, const std::vector<Measured>& measured) {
     double fastest = 1e30;
     for (const Measured& m : measured) {
       if (!m.microseconds.empty()) fastest = std::min(fastest, m.best());
     }
+    const Shape shape = job.desc.inputs.empty() ? Shape{} : job.desc.inputs[0].shape;
+    if (fastest < kReferenceMicroseconds && !shape.empty()) {
+      shorter_[job.steps.front()] = {&job, fastest};
+    }
+    if (shape.empty() || shape[0] < kSteadyRows) return;
+    std::map<std::string, double>& ratios = ratios_[job.steps.front()];
     const Measured* invariant = nullptr;  // the fastest that invariant mode may use has a race too
     for (const Measured& m : measured) {
       if (m.microseconds.empty() || !m.candidate.kernel->invariant) continue;
@@ -312,7 +284,7 @@ class Tuner {
       behind |= m.best() == fastest;
     }
   }
-  double beaten(const Job& job, const Selection& candidate) const {
+  double beaten(const TuneJob& job, const Selection& candidate) const {
     auto known = ratios_.find(job.steps.front());
     if (known == ratios_.end()) return 0;
     auto ratio = known->second.find(name(candidate));
@@ -324,19 +296,22 @@ class Tuner {
 
   // Where every fast candidate failed, the reference runs the step: left to heuristics, binding
   // would take one of the failed ones.
-  static void settle(const Job& job, std::vector<Measured>& measured) {
+  static void settle(const TuneJob& job, std::vector<Measured>& measured) {
     for (const Measured& m : measured) {
       if (!m.microseconds.empty()) return;
     }
     const KernelDef* reference = find_kernel("cpu", "reference");
     if (get_op(job.desc.op).control_flow || !reference) return;
-    measured.push_back({{reference, "", false}, nullptr, {kReferenceMicroseconds}});
+    measured.emplace_back();
+    measured.back().candidate = {reference, "", false};
+    measured.back().microseconds = {kReferenceMicroseconds};
   }
 
   // Candidates that disagree are judged by the operator's definition, which is slow: it runs only
   // then.
-  void judge(const Job& job, Operands& operands, const std::vector<std::vector<float>>& results,
-             std::vector<Measured>& measured, std::vector<std::string>& rejected) {
+  void judge(const TuneJob& job, TuneOperands& operands,
+             const std::vector<std::vector<float>>& results, std::vector<Measured>& measured,
+             std::vector<std::string>& rejected) {
     const std::vector<float>* first = nullptr;
     bool unanimous = true;
     for (size_t i = 0; i < measured.size(); ++i) {
@@ -345,10 +320,13 @@ class Tuner {
       unanimous = unanimous && agree(*first, results[i]);
     }
     if (unanimous) return;
-    Measured oracle{{find_kernel("cpu", "reference"), "", false}, nullptr, {}};
+    Measured oracle;
+    oracle.candidate = {find_kernel(device_.kind(), "reference"), "", false};
     oracle.instance = oracle.candidate.kernel->prepare(job.desc, "");
-    launch(oracle, operands, 0);
-    const std::vector<float> expected = operands.first_output();
+    operands.clear_outputs();
+    enqueue(oracle, operands.args(oracle.candidate, 0));
+    stream_->synchronize();
+    const std::vector<float> expected = operands.sample_output();
     for (size_t i = 0; i < measured.size(); ++i) {
       if (results[i].empty() || agree(expected, results[i])) continue;
       measured[i].microseconds.clear();
@@ -356,38 +334,122 @@ class Tuner {
     }
   }
 
-  void time_all(const Job& job, std::vector<Measured>& measured,
+  void time_all(const TuneJob& job, std::vector<Measured>& measured,
                 std::vector<std::string>& rejected) {
-    Operands operands(job, engine_, device_, weights_, memory_);
+    TuneOperands operands(job, engine_, device_, *stream_, weights_, memory_);
     std::vector<std::vector<float>> results(measured.size());
-    bool any = false;
-    auto first_run = [&](size_t i) {
-      Measured& m = measured[i];
-      try {
-        m.instance = m.candidate.kernel->prepare(job.desc, m.candidate.tactic);
-        m.microseconds.push_back(launch(m, operands, 0));
-        results[i] = operands.first_output();
-        any = true;
-      } catch (const std::exception& error) {
-        drop(m, rejected, error.what());
+    const bool some = first_runs(job, operands, measured, results, rejected);
+    if (!some && std::any_of(measured.begin(), measured.end(),
+                             [](const Measured& m) { return m.hopeless; })) {
+      for (Measured& m : measured) {  // better than none
+        m.hopeless = !m.hopeless;
       }
-      ++report_.timed;
-    };
-    for (size_t i = 0; i < measured.size(); ++i) {
-      if (!measured[i].hopeless) first_run(i);
-    }
-    for (size_t i = 0; i < measured.size() && !any; ++i) {  // better than none
-      if (!std::exchange(measured[i].hopeless, false)) continue;
-      first_run(i);
+      first_runs(job, operands, measured, results, rejected);
+      for (Measured& m : measured) m.hopeless = false;
     }
     judge(job, operands, results, measured, rejected);
     drop_slow(measured, kGiveUpAtOnceFactor, kLongMicroseconds);
-    race(operands, measured);
+    race(job, operands, measured, rejected);
+    for (Measured& m : measured) m.graph.reset();  // it names this descriptor's operands
+  }
+
+  // Drops the candidate where `work` throws.
+  template <class F>
+  void attempt(const TuneJob& job, Measured& m, std::vector<std::string>& rejected, F&& work) {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      m.microseconds.clear();
+      drop(m, rejected, error.what());
+      check_alive(job, m);
+    }
+  }
+
+  // One run each of the candidates that are not hopeless, for its result; the first timing. True
+  // when one worked.
+  bool first_runs(const TuneJob& job, TuneOperands& operands, std::vector<Measured>& measured,
+                  std::vector<std::vector<float>>& results, std::vector<std::string>& rejected) {
+    // All are prepared before one is captured: a graph holds the workspace's address.
+    size_t workspace = 0;
+    for (Measured& m : measured) {
+      if (m.hopeless || m.dropped) continue;
+      ++report_.timed;
+      attempt(job, m, rejected, [&] {
+        m.instance = m.candidate.kernel->prepare(job.desc, m.candidate.tactic);
+        workspace = std::max(workspace, m.instance->workspace_bytes());
+      });
+    }
+    if (workspace > workspace_.size()) {
+      workspace_ = Buffer();
+      workspace_ = Buffer(device_, workspace);
+    }
+    bool some = false;
+    for (size_t i = 0; i < measured.size(); ++i) {
+      Measured& m = measured[i];
+      if (m.hopeless || m.dropped) continue;
+      attempt(job, m, rejected, [&] {
+        operands.clear_outputs();
+        m.microseconds.push_back(run_once(m, operands, 0));
+        results[i] = operands.sample_output();
+        if (capture(m, operands)) m.microseconds = {run_once(m, operands, 0)};
+        some = true;
+      });
+      if (m.dropped) results[i].clear();
+    }
+    return some;
+  }
+
+  // Records launches over several sets of weights as a graph, so that gaps between launches are not
+  // timed as kernels. False where the device or the kernel cannot.
+  bool capture(Measured& m, TuneOperands& operands) {
+    if (device_.host_visible() || !m.candidate.kernel->capturable) return false;
+    const double once = std::max(1.0, run_once(m, operands, 1));  // the first made library plans
+    const auto most = std::clamp(operands.rounds(), kManyLaunches, kMostLaunches);
+    const auto count = static_cast<size_t>(std::clamp(kGraphMicroseconds / once,
+                                                      static_cast<double>(kFewestLaunches),
+                                                      static_cast<double>(most)));
+    // What kernels make on their first launch with an operand (library plans) is made now.
+    for (size_t i = 0; i < count; ++i) enqueue(m, operands.args(m.candidate, i));
+    stream_->synchronize();
+    if (!device_.begin_capture(*stream_)) return false;
+    try {
+      for (size_t i = 0; i < count; ++i) enqueue(m, operands.args(m.candidate, i));
+    } catch (...) {
+      try {
+        device_.end_capture(*stream_);
+      } catch (const std::exception& error) {
+        spdlog::debug("an unfinished capture: {}", error.what());
+      }
+      throw;
+    }
+    m.graph = device_.end_capture(*stream_);
+    m.launches = count;
+    m.graph->replay(*stream_);  // its upload is not timed
+    stream_->synchronize();
+    return true;
+  }
+
+  // A candidate has failed. Throws DeviceLost where it took the device with it; the timing cache
+  // then keeps the next build from trying it.
+  void check_alive(const TuneJob& job, const Measured& m) {
+    try {
+      stream_->synchronize();
+      TensorView probe{DType::kUInt8, {1}, memory_.take(64)};
+      std::byte back{};
+      device_.fill_zero(probe.data, 1, *stream_);
+      device_.copy_out(&back, probe.data, 1, *stream_);
+      stream_->synchronize();
+    } catch (const std::exception& error) {
+      if (timings_) timings_->put(key(job, m.candidate), TimingCache::kRefused);
+      throw DeviceLost(
+          fmt::format("the device stopped working after {}: {}", name(m.candidate), error.what()));
+    }
   }
 
   // Further runs of the candidates that are not dropped. Each run has its turn at another step's
   // weights, and another candidate is the one that finds them cold.
-  void race(Operands& operands, std::vector<Measured>& measured) {
+  void race(const TuneJob& job, TuneOperands& operands, std::vector<Measured>& measured,
+            std::vector<std::string>& rejected) {
     const Stopwatch watch;
     for (size_t run = 1; run < kRuns; ++run) {
       std::vector<Measured*> racing;
@@ -398,7 +460,7 @@ class Tuner {
       if (run > 1 && watch.ms() * 1e3 > kEnoughMicroseconds) return;
       for (size_t i = 0; i < racing.size(); ++i) {
         Measured& m = *racing[(run + i) % racing.size()];
-        m.microseconds.push_back(launch(m, operands, run));
+        attempt(job, m, rejected, [&] { m.microseconds.push_back(run_once(m, operands, run)); });
       }
       drop_slow(measured, kGiveUpFactor, kShortMicroseconds);
     }
@@ -421,26 +483,35 @@ class Tuner {
     spdlog::warn("tuner skips {} {}: {}", m.candidate.kernel->name, m.candidate.tactic, reason);
   }
 
-  // Microseconds of one launch.
-  double launch(Measured& m, Operands& operands, size_t run) {
+  void enqueue(Measured& m, const LaunchArgs& args) {
     const size_t bytes = m.instance->workspace_bytes();
-    if (bytes > workspace_.size()) workspace_ = Buffer(device_, bytes);
+    CHECK_LE(bytes, workspace_.size());
     ExecContext context{device_, *stream_, device_.team(), {workspace_.data(), bytes}, nullptr};
-    const LaunchArgs args = operands.args(m.candidate, run);
-    const Stopwatch watch;
     m.instance->launch(args, context);
-    stream_->synchronize();
-    return watch.ms() * 1e3;
+  }
+
+  // Microseconds of one launch: of the round's weights, or the mean over the captured ones.
+  double run_once(Measured& m, TuneOperands& operands, size_t round) {
+    if (m.graph) {
+      timer_->start(*stream_);
+      m.graph->replay(*stream_);
+    } else {
+      const LaunchArgs args = operands.args(m.candidate, round);  // may pack or copy weights
+      timer_->start(*stream_);
+      enqueue(m, args);
+    }
+    timer_->stop(*stream_);
+    return timer_->microseconds() / static_cast<double>(m.launches);
   }
 
   static KernelChoice choice_of(const Measured& m) {
     return {std::string(m.candidate.kernel->name), m.candidate.kernel->version, m.candidate.tactic,
-            m.best()};
+            m.best(), m.candidate.kernel->library_text()};
   }
 
   // The fastest of all, and under the descriptor that invariant mode looks up the fastest of those
   // it may use: the same measurements serve both.
-  void record(const Job& job, const std::vector<Measured>& measured,
+  void record(const TuneJob& job, const std::vector<Measured>& measured,
               const std::vector<std::string>& rejected, DeviceSection& section) {
     Json item = {{"desc", job.desc.text()}, {"rejected", rejected}};
     KernelDesc invariant = job.desc;
@@ -471,10 +542,12 @@ class Tuner {
   TuneReport& report_;
   WeightStore weights_;
   std::unique_ptr<Stream> stream_;
+  std::unique_ptr<DeviceTimer> timer_;
   Buffer workspace_;
-  Memory memory_;
+  TuneMemory memory_;
   // By the step of a descriptor, by candidate: times the fastest, see kHopelessFactor.
   std::map<const PlanStep*, std::map<std::string, double>> ratios_;
+  std::map<const PlanStep*, Shorter> shorter_;  // jobs of run()
   Stopwatch watch_;
 };
 

@@ -57,6 +57,7 @@ Json device_to_json(const DeviceSection& section) {
                     {"version", choice.version},
                     {"tactic", choice.tactic},
                     {"us", choice.microseconds}};
+    if (!choice.library.empty()) choices[key]["library"] = choice.library;
   }
   return {{"device", section.device}, {"choices", std::move(choices)}};
 }
@@ -73,6 +74,7 @@ DeviceSection device_from_json(const Json& json, const std::string& file) {
     choice.version = static_cast<int>(json_require<int64_t>(item, "version", kWhere, file));
     choice.tactic = json_require<std::string>(item, "tactic", kWhere, file);
     choice.microseconds = json_get<double>(item, "us", 0.0, kWhere, file);
+    choice.library = json_get<std::string>(item, "library", "", kWhere, file);
     out.choices[key] = std::move(choice);
   }
   return out;

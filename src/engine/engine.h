@@ -18,12 +18,14 @@ struct KernelChoice {
   std::string kernel;
   int version = 0;
   std::string tactic;
-  double microseconds = 0;
+  double microseconds = 0;  // 0: taken over from a smaller bucket, not measured
+  std::string library;      // KernelDef::library_text() when it was measured
   bool operator==(const KernelChoice&) const = default;
 };
 
-// Choices for one device, keyed by KernelDesc::text(). Used only where Device::identity() equals
-// `device` and the kernels' versions match; otherwise the binder chooses by heuristics.
+// Choices for one device, keyed by KernelDesc::text(), which holds layouts and the bucket. Used
+// only where Device::identity() equals `device` and the versions of kernels and their libraries
+// match; otherwise the binder chooses by heuristics.
 struct DeviceSection {
   std::string device;
   std::map<std::string, KernelChoice> choices;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/knobs.h"
+#include "base/log.h"
 
 namespace ingot {
 namespace {
@@ -45,7 +46,12 @@ RunnerShared::RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o)
       own_stream(o.stream ? nullptr : d.make_stream()),
       stream(o.stream ? *o.stream : *own_stream),
       most_iterations(knob_int("loop_iterations")),
-      most_size(knob_int("loop_sizes")) {}
+      most_size(knob_int("loop_sizes")) {
+  if (o.selection.reference) return;
+  if (const std::string notice = section_notice(e, d); !notice.empty()) {
+    spdlog::warn("engine '{}': {}", e.plan.name, notice);
+  }
+}
 
 std::byte* RunnerShared::workspace(size_t bytes) {
   if (bytes > workspace_buffer.size()) {

@@ -37,6 +37,13 @@ bool usable(const KernelDef& kernel, const KernelDesc& desc, std::vector<std::st
   return reason.empty();
 }
 
+// The kernel that a tuned choice means, if it is still the one that was measured.
+const KernelDef* kernel_of(const KernelChoice& choice, std::string_view device_kind) {
+  const KernelDef* kernel = find_kernel(device_kind, choice.kernel);
+  if (!kernel || kernel->version != choice.version) return nullptr;
+  return kernel->library_text() == choice.library ? kernel : nullptr;
+}
+
 std::vector<std::string> tactics_of(const KernelDef& kernel, const KernelDesc& desc) {
   if (!kernel.tactics) return {""};
   std::vector<std::string> out = kernel.tactics(desc);
@@ -113,8 +120,8 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
   if (section) {
     auto it = section->choices.find(desc.text());
     if (it != section->choices.end()) {
-      const KernelDef* kernel = find_kernel(device_kind, it->second.kernel);
-      if (kernel && kernel->version == it->second.version && usable(*kernel, desc, nullptr)) {
+      const KernelDef* kernel = kernel_of(it->second, device_kind);
+      if (kernel && usable(*kernel, desc, nullptr)) {
         const std::vector<std::string> tactics = tactics_of(*kernel, desc);
         const bool known =
             std::find(tactics.begin(), tactics.end(), it->second.tactic) != tactics.end();
@@ -172,6 +179,27 @@ const DeviceSection* find_section(const Engine& engine, const Device& device) {
     if (section.device == identity) return &section;
   }
   return nullptr;
+}
+
+std::string section_notice(const Engine& engine, const Device& device) {
+  if (engine.devices.empty()) return "";
+  const DeviceSection* section = find_section(engine, device);
+  if (!section) {
+    return fmt::format("tuned for '{}', not for this device '{}': heuristics choose its kernels",
+                       engine.devices[0].device, device.identity());
+  }
+  size_t stale = 0;
+  std::string example;
+  for (const auto& [desc, choice] : section->choices) {
+    if (kernel_of(choice, device.kind())) continue;
+    if (stale++ == 0) {
+      example = fmt::format("{} version {} {}", choice.kernel, choice.version, choice.library);
+    }
+  }
+  if (stale == 0) return "";
+  return fmt::format(
+      "{} of {} tuned choices are of other kernels than here (first: {}): heuristics", stale,
+      section->choices.size(), example);
 }
 
 }  // namespace ingot

@@ -39,9 +39,10 @@ bool keeps_layouts(const Selection& choice, const KernelDesc& desc, const Select
                    const LayoutFilter& allowed);
 
 // The tuned choice if `section` has one under the descriptor's text that still fits (kernel
-// present, version equal, supports), else the supported kernel of highest priority with its first
-// tactic. Never fails: the reference adapter accepts everything. The tuner records two choices: the
-// fastest, and under the invariant descriptor the fastest among invariant kernels.
+// present, its and its library's version equal, supports), else the supported kernel of highest
+// priority with its first tactic. Never fails: the reference adapter accepts everything. The tuner
+// records two choices: the fastest, and under the invariant descriptor the fastest among invariant
+// kernels.
 Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
                         const DeviceSection* section, const SelectionOptions& options,
                         const LayoutFilter& allowed = {});
@@ -81,5 +82,9 @@ class LayoutVotes {
 
 // The section tuned for exactly this device; nullptr if the engine has none.
 const DeviceSection* find_section(const Engine& engine, const Device& device);
+
+// Why heuristics choose kernels here although the engine was tuned: no section for this device, or
+// kernels that changed since. One line; empty where all choices hold or the engine has no section.
+std::string section_notice(const Engine& engine, const Device& device);
 
 }  // namespace ingot

@@ -14,6 +14,10 @@ std::string operand_text(const OperandDesc& operand) {
   if (!operand.present) return "-";
   std::string text = operand.type.name() + shape_text(operand.shape);
   if (operand.constant) text += "w";
+  if (operand.state && operand.shape.size() > 1) {
+    const Shape one(operand.shape.begin() + 1, operand.shape.end());
+    text = operand.type.name() + "[*]" + shape_text(one);
+  }
   // Pieces are left out: a weight that is scattered while an engine is built lies in one piece in
   // its file, and the measured choice must be found again.
   return text;

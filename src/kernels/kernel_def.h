@@ -35,7 +35,9 @@ struct OperandDesc {
   bool operator==(const OperandDesc&) const = default;
 };
 
-// Everything a tactic may depend on. text() is the tuner's key: op, attributes, types, shapes.
+// Everything a tactic may depend on. text() is the tuner's key: op, attributes, types, shapes. The
+// bucket's rows and longest context are in the shapes (tokens; columns of the block table); how
+// many pages a state has is not in the key: it is how much an executor set aside, not work.
 struct KernelDesc {
   std::string op;
   Attrs attrs;
@@ -127,6 +129,10 @@ struct KernelDef {
   // Runs once per process before first use on a small case; false or a fault drops the kernel with
   // a log line. nullptr: nothing to test.
   bool (*self_test)() = nullptr;
+  // "cuBLASLt 130100" where a library does the work: timings and choices hold for that version
+  // alone. nullptr: no library.
+  std::string (*library)() = nullptr;
+  std::string library_text() const { return library ? library() : std::string(); }
 };
 
 // The simplest instance: a function of its arguments.

@@ -38,7 +38,10 @@ const OpDef& embedding_op() {
               load_row(table, id, 0, table.columns(), row.data());
               store_row(out, t, 0, table.columns(), row.data());
             }
-          }};
+          },
+      .representative = [](const RepresentativeArgs& args) -> IndexInputs {
+        return {{0, spread_indices(args.inputs[0][0], args.inputs[1][0])}};
+      }};
   return op;
 }
 

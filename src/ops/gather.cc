@@ -74,6 +74,12 @@ std::optional<std::vector<Dim>> gather_dims(const DimsArgs& args) {
   return out;
 }
 
+IndexInputs representative(const RepresentativeArgs& args) {
+  const Shape& x = args.inputs[0];
+  const int64_t axis = normalized(attr_or<int64_t>(args.attrs, "axis", 0), x.size());
+  return {{1, spread_indices(element_count(args.inputs[1]), x.at(static_cast<size_t>(axis)))}};
+}
+
 }  // namespace
 
 // Slices of x along an axis: out[.., indices.., ..] (ONNX Gather, packed input).
@@ -86,7 +92,8 @@ const OpDef& gather_op() {
                                      }}},
                            .infer = infer,
                            .reference = reference,
-                           .dims = gather_dims};
+                           .dims = gather_dims,
+                           .representative = representative};
   return op;
 }
 

@@ -52,7 +52,14 @@ const OpDef& kv_append_op() {
                            .infer = infer,
                            .effects = {.aliases = {{0, 2}, {1, 3}}},
                            .reference = reference,
-                           .row_strided = true};
+                           .row_strided = true,
+                           .representative = [](const RepresentativeArgs& args) -> IndexInputs {
+                             PackedTokens packed = representative_tokens(
+                                 args.inputs[0][0], args.inputs[6], args.inputs[2]);
+                             return {{4, std::move(packed.positions)},
+                                     {5, std::move(packed.token_rows)},
+                                     {6, std::move(packed.block_tables)}};
+                           }};
   return op;
 }
 

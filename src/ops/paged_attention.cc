@@ -112,6 +112,15 @@ void reference(const OpArgs& args) {
   }
 }
 
+IndexInputs representative(const RepresentativeArgs& args) {
+  PackedTokens packed = representative_tokens(args.inputs[0][0], args.inputs[7], args.inputs[1]);
+  return {{3, std::move(packed.positions)},
+          {4, std::move(packed.token_rows)},
+          {5, std::move(packed.query_offsets)},
+          {6, std::move(packed.context_lengths)},
+          {7, std::move(packed.block_tables)}};
+}
+
 }  // namespace
 
 // Scaled dot-product attention of packed tokens over a paged KV cache. Inputs: q[tokens, heads *
@@ -119,8 +128,11 @@ void reference(const OpArgs& args) {
 // token_rows[tokens] (batch row of each token), query_offsets[batch + 1], context_lengths[batch],
 // block_tables[batch, max_blocks]. Query head h reads KV head h / (heads / kv_heads).
 const OpDef& paged_attention_op() {
-  static const OpDef op = {
-      .name = "paged_attention", .infer = infer, .reference = reference, .row_strided = true};
+  static const OpDef op = {.name = "paged_attention",
+                           .infer = infer,
+                           .reference = reference,
+                           .row_strided = true,
+                           .representative = representative};
   return op;
 }
 

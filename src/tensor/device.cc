@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace ingot {
@@ -48,6 +49,23 @@ class StreamEvent final : public Event {
   Stream* stream_ = nullptr;  // borrowed since record()
 };
 
+class HostTimer final : public DeviceTimer {
+ public:
+  void start(Stream& stream) override {
+    stream.synchronize();
+    watch_.restart();
+  }
+  void stop(Stream& stream) override {
+    stream.synchronize();
+    microseconds_ = watch_.ms() * 1e3;
+  }
+  double microseconds() override { return microseconds_; }
+
+ private:
+  Stopwatch watch_;
+  double microseconds_ = 0;
+};
+
 }  // namespace
 
 std::byte* Device::allocate_host(size_t size) {
@@ -60,6 +78,7 @@ std::byte* Device::allocate_host(size_t size) {
 void Device::release_host(std::byte* data, size_t) noexcept { std::free(data); }
 
 std::unique_ptr<Event> Device::make_event() { return std::make_unique<StreamEvent>(); }
+std::unique_ptr<DeviceTimer> Device::make_timer() { return std::make_unique<HostTimer>(); }
 
 void Device::copy(std::byte* dst, const std::byte* src, size_t size, Stream& stream) {
   if (host_visible()) {

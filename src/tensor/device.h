@@ -36,6 +36,15 @@ class CapturedGraph {
   virtual void replay(Stream& stream) = 0;
 };
 
+// Time that work on a stream takes. One thread; one start and one stop before each microseconds().
+class DeviceTimer {
+ public:
+  virtual ~DeviceTimer() = default;
+  virtual void start(Stream& stream) = 0;  // after the work that is queued
+  virtual void stop(Stream& stream) = 0;
+  virtual double microseconds() = 0;  // waits for the work between the two
+};
+
 // One instance a device, owned by whoever runs an executor on it; outlives its buffers. allocate
 // and release may be called from any thread; a stream belongs to one thread at a time.
 class Device {
@@ -75,6 +84,11 @@ class Device {
   // without capture returns false and the executor launches eagerly.
   virtual bool begin_capture(Stream&) { return false; }
   virtual std::unique_ptr<CapturedGraph> end_capture(Stream&) { return nullptr; }
+
+  // The device's own clock where it has one; by default the host's, which waits for the stream.
+  virtual std::unique_ptr<DeviceTimer> make_timer();
+  // Bytes that the last cache before memory holds; 0: not known, or shared with other programs.
+  virtual size_t cache_bytes() const { return 0; }
 };
 
 // What `ingot devices` prints of one device.

@@ -146,8 +146,20 @@ TEST(LowerTest, BucketsCoverTheLimits) {
   EXPECT_EQ(buckets[1].at("tokens"), 8);
   EXPECT_EQ(buckets[3].at("tokens"), 100);
   EXPECT_EQ(buckets[3].at("batch"), 8);
-  EXPECT_EQ(buckets[3].at("kv_pages"), 50);
+  EXPECT_EQ(buckets[3].count("kv_pages"), 0u) << "a pool's size is no step's";
   EXPECT_EQ(default_buckets({{"n", 5}}).size(), 1u);
+}
+
+TEST(LowerTest, BucketsAreRowsTimesLongestContext) {
+  const auto buckets = default_buckets({{"tokens", 8}, {"batch", 8}, {"max_blocks", 300}});
+  std::vector<std::pair<int64_t, int64_t>> sizes;
+  for (const Bucket& bucket : buckets) {
+    sizes.emplace_back(bucket.at("tokens"), bucket.at("max_blocks"));
+  }
+  EXPECT_EQ(sizes,
+            (std::vector<std::pair<int64_t, int64_t>>{{1, 16}, {1, 300}, {8, 16}, {8, 300}}));
+  EXPECT_EQ(buckets.back().at("batch"), 8);
+  EXPECT_EQ(default_buckets({{"tokens", 1}, {"max_blocks", 16}}).size(), 1u);
 }
 
 }  // namespace

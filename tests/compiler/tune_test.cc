@@ -190,6 +190,61 @@ TEST_F(TuneTest, HopelessKernelsAreNotTriedWithMoreRows) {
   }
 }
 
+// y = x beside a table, in 1 ms or 4 ms.
+const OpDef& context_op() {
+  static const OpDef op = {
+      .name = "test_context",
+      .infer = [](const InferArgs& args) -> std::vector<ValueType> { return {args.input(0)}; },
+      .reference =
+          [](const OpArgs& args) {
+            std::copy_n(args.inputs[0].data, args.inputs[0].bytes(), args.outputs[0].data);
+          }};
+  return op;
+}
+
+template <int kMilliseconds>
+KernelDef context_kernel(std::string_view name) {
+  return {.name = name,
+          .op = "test_context",
+          .device = "cpu",
+          .invariant = true,
+          .prepare = [](const KernelDesc&, std::string_view) -> std::unique_ptr<KernelInstance> {
+            return make_instance([](const LaunchArgs& args, ExecContext&) {
+              std::this_thread::sleep_for(std::chrono::milliseconds(kMilliseconds));
+              context_op().reference({args.inputs, args.outputs, {}});
+            });
+          }};
+}
+
+// The same rows with sixteen times the context are not run where that takes long: the choice stays.
+TEST_F(TuneTest, LongContextsTakeOverTheChoiceOfShorterOnes) {
+  register_op(context_op());
+  static const KernelDef slower = context_kernel<4>("test_context_slower");
+  static const KernelDef faster = context_kernel<1>("test_context_faster");
+  register_kernel(slower);
+  register_kernel(faster);
+  auto graph = parse_graph(
+      "graph main\n  limit keys = 64\n  input %x : float32[2, 4]\n  input %t : int32[keys]\n"
+      "  %y = test_context(%x, %t) : float32[2, 4]\n  return %y\n");
+  CompileOptions options;
+  options.buckets = {{{"keys", 2}}, {{"keys", 4}}, {{"keys", 64}}};
+  const auto e = compile(*graph, options);
+  TimingCache cache;
+  TuneReport cold, warm;
+  const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
+  EXPECT_EQ(cold.descriptors, 3);
+  EXPECT_EQ(cold.timed, 4) << "two tables of a length that is soon walked";
+  EXPECT_THAT(cold.details[2].dump(), HasSubstr("taken_over"));
+  ASSERT_EQ(first.choices.size(), 6u);
+  for (const auto& [desc, choice] : first.choices) {
+    EXPECT_EQ(choice.kernel, "test_context_faster") << desc;
+    EXPECT_EQ(choice.microseconds > 0, desc.find("[64]") == std::string::npos) << desc;
+  }
+  const DeviceSection second = tune(*e, *device_, &cache, 10, warm);
+  EXPECT_EQ(warm.timed, 0);
+  EXPECT_EQ(second.choices, first.choices);
+}
+
 TEST_F(TuneTest, WithoutBudgetNothingIsTimed) {
   TuneReport report;
   const DeviceSection section = tune(*engine(), *device_, nullptr, 0, report);

@@ -144,6 +144,27 @@ TEST_F(SelectionTest, SectionsOfOtherDevicesAreNotUsed) {
   EXPECT_EQ(find_section(*engine, *device), &engine->devices[1]);
 }
 
+TEST_F(SelectionTest, EnginesSayWhyHeuristicsChoose) {
+  auto device = make_cpu_device(1);
+  Engine engine;
+  EXPECT_EQ(section_notice(engine, *device), "") << "never tuned";
+  engine.devices.push_back({"cpu:other", {}});
+  EXPECT_THAT(
+      section_notice(engine, *device),
+      testing::AllOf(testing::HasSubstr("cpu:other"), testing::HasSubstr(device->identity())));
+  engine.devices.push_back({device->identity(), {{"x", {"test_selection_linear", 3, "a", 1}}}});
+  EXPECT_EQ(section_notice(engine, *device), "");
+  engine.devices[1].choices["y"] = {"test_selection_linear", 2, "a", 1};
+  EXPECT_THAT(section_notice(engine, *device), testing::HasSubstr("1 of 2 tuned choices"));
+  engine.devices[1].choices["y"] = {"test_selection_linear", 3, "a", 1, "some library 7"};
+  EXPECT_THAT(section_notice(engine, *device), testing::HasSubstr("some library 7"));
+}
+
+TEST_F(SelectionTest, AChoiceHoldsForItsLibraryVersionAlone) {
+  const DeviceSection tuned = section({"test_selection_linear", 3, "b", 1, "some library 7"});
+  EXPECT_FALSE(select_kernel(desc(), "cpu", &tuned, {}).tuned);
+}
+
 // The same through an executor: a tuned choice of a kernel that gives zeros shows.
 TEST_F(SelectionTest, TheExecutorUsesTheSectionOfItsDeviceAlone) {
   auto device = make_cpu_device(1);

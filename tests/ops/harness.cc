@@ -298,10 +298,13 @@ class CaseRun {
   }
 
   // First difference beyond the table's tolerance, or "".
-  std::string difference(const std::vector<TensorView>& got) const {
+  std::string difference(const KernelDef& kernel, const std::vector<TensorView>& got) const {
+    const auto own = case_.kernel_tolerance.find(kernel.name);
     for (size_t o = 0; o < got.size(); ++o) {
       const TensorView& want = expected_[o];
-      const Tolerance allowed = tolerance(case_.rounds_to.value_or(want.type.dtype));
+      const Tolerance allowed = own != case_.kernel_tolerance.end()
+                                    ? own->second
+                                    : tolerance(case_.rounds_to.value_or(want.type.dtype));
       double squares = 0;
       for (int64_t i = 0; i < want.elements(); ++i) {
         squares += load_element(want, i) * load_element(want, i);
@@ -459,8 +462,9 @@ void check_kernel(CaseRun& run, const KernelDef& kernel, const OpCase& c) {
     std::vector<TensorView> base;
     for (const Variant& variant : variants) {
       const auto out = run.launch(kernel, tactic, *instance, variant, memory);
-      EXPECT_EQ(run.difference(out), "") << variant.threads << " threads, strided "
-                                         << variant.strided << ", segments " << variant.segments;
+      EXPECT_EQ(run.difference(kernel, out), "")
+          << variant.threads << " threads, strided " << variant.strided << ", segments "
+          << variant.segments;
       if (base.empty()) base = out;
       if (!kernel.invariant) continue;
       EXPECT_EQ(run.bit_difference(base, out, -1), "")

@@ -12,7 +12,64 @@ struct AttentionShape {
   std::string cache = "float32";
   Attrs more = {};
   std::vector<PagedSequence> sequences = {{0, 37}, {31, 1}, {32, 1}, {70, 3}};
+  int64_t poison_from = -1;  // slots of every page that hold NaN
 };
+
+// FlashInfer's tensor core kernels round the softmax's weights to the type of the values, by up to
+// 2^-8 (bfloat16) or 2^-11 (float16) of each. A row with few keys, whose values are about 2 in sum
+// of magnitudes, is off by at most that times 2 where the root mean square of a case's output is
+// about 0.4: 2 %, and an eighth of it. One key too many or too few still shows: the longest
+// contexts here, 501 keys, have no row of few keys beside them, so their 2 % is 0.003, and a key is
+// 0.006.
+void allow_rounded_weights(OpCase& c) {
+  const DType type = c.inputs[0].type.dtype;
+  if (type != DType::kBFloat16 && type != DType::kFloat16) return;
+  const Tolerance allowed =
+      type == DType::kBFloat16 ? Tolerance{0x1p-7, 0.02} : Tolerance{0x1p-10, 0.0025};
+  for (const char* kernel :
+       {"paged_attention_flashinfer_group", "paged_attention_flashinfer_prefill"}) {
+    c.kernel_tolerance.emplace(kernel, allowed);
+  }
+}
+
+// What only kernels for 16-bit types take: decoding with keys in many parts, prefill with keys in
+// many tiles, with and without windows and caps.
+void add_16bit_shapes(std::vector<AttentionShape>& shapes) {
+  const auto add = [&](const std::string& name, int64_t group, int64_t kv_heads, int64_t dim,
+                       const std::string& type, const Attrs& more,
+                       const std::vector<PagedSequence>& sequences) {
+    shapes.push_back({name, group, kv_heads, dim, type, type, more, sequences});
+  };
+  const std::vector<PagedSequence> mixed = {{0, 37}, {31, 1}, {32, 1}, {70, 3}};
+  const std::vector<PagedSequence> decode = {{500, 1}, {15, 1}, {31, 1}, {255, 1}};
+  const std::vector<PagedSequence> chunks = {{150, 40}, {0, 70}, {31, 1}, {65, 33}};
+  for (int64_t group : {1, 2, 3, 4, 5, 6, 7, 8, 16}) {
+    for (int64_t dim : {64, 128, 256}) {
+      const std::string shape = fmt::format("group{}_dim{}", group, dim);
+      add("bf16_" + shape, group, 1, dim, "bfloat16", {}, mixed);
+      add("bf16_decode_" + shape, group, 1, dim, "bfloat16", {}, decode);
+    }
+  }
+  for (const char* type : {"bfloat16", "float16"}) {
+    for (int64_t dim : {64, 128}) {
+      const std::string shape = fmt::format("{}_dim{}", type, dim);
+      add("decode_" + shape, 4, 2, dim, type, {}, decode);
+      add("decode_capped_" + shape, 4, 2, dim, type, {{"softcap", 2.0}}, decode);
+      add("decode_bidirectional_" + shape, 2, 2, dim, type, {{"causal", false}}, decode);
+      add("chunks_" + shape, 4, 1, dim, type, {}, chunks);
+      add("chunks_group7_" + shape, 7, 1, dim, type, {}, chunks);
+      // What lies past the keys in their last page must not matter.
+      add("poisoned_" + shape, 4, 1, dim, type, {}, {{0, 9}, {0, 9}, {0, 9}, {0, 9}});
+      shapes.back().poison_from = 9;
+      for (int64_t window : {1, 33, 100}) {
+        add(fmt::format("decode_window{}_{}", window, shape), 4, 2, dim, type, {{"window", window}},
+            decode);
+        add(fmt::format("chunks_window{}_{}", window, shape), 4, 1, dim, type, {{"window", window}},
+            chunks);
+      }
+    }
+  }
+}
 
 std::vector<OpCase> paged_attention_cases() {
   std::vector<AttentionShape> shapes;
@@ -37,10 +94,13 @@ std::vector<OpCase> paged_attention_cases() {
   shapes.push_back({"softcap_large", 2, 1, 64, "float32", "float32", {{"softcap", 50.0}}});
   shapes.push_back({"bidirectional", 2, 2, 64, "float32", "float32", {{"causal", false}}});
 
+  add_16bit_shapes(shapes);
+
   std::vector<OpCase> cases;
   for (const AttentionShape& s : shapes) {
     const PagedBatch batch(s.sequences);
-    const CaseInput cache = batch.cache(parse_element_type(s.cache), s.kv_heads, s.dim);
+    CaseInput cache = batch.cache(parse_element_type(s.cache), s.kv_heads, s.dim);
+    cache.poison_from = s.poison_from;
     OpCase c = {.name = s.name,
                 .op = "paged_attention",
                 .attrs = {{"head_dim", s.dim}, {"scale", 1.0 / std::sqrt(double(s.dim))}},
@@ -57,6 +117,7 @@ std::vector<OpCase> paged_attention_cases() {
                 .symbols = batch.symbols(),
                 .strided_outputs = true};
     for (const auto& [name, value] : s.more) c.attrs[name] = value;
+    allow_rounded_weights(c);
     cases.push_back(std::move(c));
   }
   return cases;

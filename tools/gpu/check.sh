@@ -23,5 +23,30 @@ for dtype in float32 bfloat16 float16; do
   report "conformance $dtype" $?
   tail -n 6 "$logs/conformance_$dtype.log"
 done
+# A build tunes on the GPU, a second one asks the cache, and the engine runs on what was tuned.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export INGOT_CACHE_DIR=$work/cache
+engine=$work/tuned.engine
+model=tests/data/goldens/llama3-gqa-rope
+build() { bin/ingot build $model --device cuda --output "$engine" --json 2>>"$logs/tune.log"; }
+build >"$logs/tune_cold.json" && build >"$logs/tune_warm.json" &&
+  grep -Eq '"timed": ?[1-9]' "$logs/tune_cold.json" &&
+  grep -Eq '"timed": ?0[,}]' "$logs/tune_warm.json"
+report "tuning, and a second build that times nothing" $?
+cat "$logs/tune_cold.json" "$logs/tune_warm.json"
+run() { bin/ingot run "$engine" --prompt-ids 1,2,3,4,5 --max-tokens 8 --temperature 0 --json "$@"; }
+run --device cuda >"$logs/tuned_cuda.json" 2>"$logs/tuned_cuda.log" &&
+  bin/ingot inspect "$engine" --json >"$logs/tuned_inspect.json" &&
+  grep -q '"cuda:' "$logs/tuned_inspect.json" && grep -q '"linear_' "$logs/tuned_inspect.json" &&
+  ! grep -q heuristics "$logs/tuned_cuda.log"
+report "an engine runs on its device section" $?
+run --device cpu >"$logs/tuned_cpu.json" 2>"$logs/tuned_cpu.log" &&
+  grep -q heuristics "$logs/tuned_cpu.log"
+report "the same engine on the CPU says that it was not tuned there" $?
+ids() { grep -o '"token_ids": *\[[^]]*\]' "$1" | tail -n 1; }
+[ -n "$(ids "$logs/tuned_cuda.json")" ]
+report "tokens on the GPU: $(ids "$logs/tuned_cuda.json")" $?
+ids "$logs/tuned_cpu.json"
 [ "$failed" -eq 0 ] && echo "gpu check: all passed" || echo "gpu check: $failed failed"
 exit $((failed > 0))

@@ -195,7 +195,8 @@ const KernelDef& conv_onednn_kernel() {
       .supports = &supports,
       .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
         return std::make_unique<Instance>(desc);
-      }};
+      },
+      .library = onednn_version};
   return kernel;
 }
 

@@ -176,7 +176,8 @@ const KernelDef& linear_onednn_kernel() {
               spdlog::warn("oneDNN: {}", e.what());
               return false;
             }
-          }};
+          },
+      .library = onednn_version};
   return kernel;
 }
 

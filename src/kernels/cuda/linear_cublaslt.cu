@@ -1,5 +1,9 @@
 #include "kernels/cuda/contract/cublaslt.h"
 #include "kernels/cuda/contract/views.h"
+// check.h, in the two above, comes first.
+
+#include <charconv>
+#include <cstdio>
 
 namespace ingot::cuda {
 namespace kernel_linear_cublaslt {
@@ -49,14 +53,135 @@ struct Plan {
   cublasLtMatmulAlgo_t algo;
 };
 
+// What all problems of a descriptor share.
+struct Form {
+  cudaDataType_t in, out;
+  bool bias;
+  explicit Form(const KernelDesc& desc)
+      : in(data_type(desc.inputs[0].type)),
+        out(data_type(desc.outputs[0].type)),
+        bias(desc.inputs.size() > 2 && desc.inputs[2].present) {}
+};
+
+template <class T>
+void set(const Desc& desc, cublasLtMatmulDescAttributes_t attribute, const T& value) {
+  cublaslt_check(cublaslt().desc_set(desc.get(), attribute, &value, sizeof value),
+                 "cublasLtMatmulDescSetAttribute");
+}
+
+Layout layout(cudaDataType_t type, int64_t rows, int64_t columns, int64_t step) {
+  cublasLtMatrixLayout_t raw = nullptr;
+  cublaslt_check(cublaslt().layout_create(&raw, type, static_cast<uint64_t>(rows),
+                                          static_cast<uint64_t>(columns), step),
+                 "cublasLtMatrixLayoutCreate");
+  return Layout(raw);
+}
+
+// All but the algorithm.
+Plan describe(const Form& form, const Problem& p) {
+  Plan plan;
+  cublasLtMatmulDesc_t raw = nullptr;
+  cublaslt_check(cublaslt().desc_create(&raw, CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                 "cublasLtMatmulDescCreate");
+  plan.desc.reset(raw);
+  set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
+  if (form.bias) {
+    set(plan.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, form.out);
+  }
+  plan.w = layout(form.in, p.k, p.n, p.w_step);
+  plan.x = layout(form.in, p.k, p.m, p.x_step);
+  plan.y = layout(form.out, p.n, p.m, p.y_step);
+  return plan;
+}
+
+// nvcc 13.0 aborts on a container of the library's unnamed struct.
+struct Offer {
+  cublasLtMatmulAlgo_t algo;
+};
+
+// The library's algorithms for a problem, its favourite first; may be empty.
+std::vector<Offer> heuristics(const Problem& p, const Plan& plan) {
+  cublasLtMatmulPreference_t raw = nullptr;
+  cublaslt_check(cublaslt().preference_create(&raw), "cublasLtMatmulPreferenceCreate");
+  const Preference preference(raw);
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+    cublaslt_check(cublaslt().preference_set(raw, attribute, &value, sizeof value),
+                   "cublasLtMatmulPreferenceSetAttribute");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
+  // Split sums are added in float32, never in a 16-bit output.
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+         static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, p.w_align);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, p.x_align);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p.y_align);
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, p.y_align);
+  cublasLtMatmulHeuristicResult_t results[kCandidates] = {};
+  int count = 0;
+  const cublasStatus_t status =
+      cublaslt().heuristic(cublaslt_handle(), plan.desc.get(), plan.w.get(), plan.x.get(),
+                           plan.y.get(), plan.y.get(), raw, kCandidates, results, &count);
+  std::vector<Offer> out;
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return out;
+  cublaslt_check(status, "cublasLtMatmulAlgoGetHeuristic");
+  for (int i = 0; i < count; ++i) {
+    if (results[i].state == CUBLAS_STATUS_SUCCESS) out.push_back({results[i].algo});
+  }
+  return out;
+}
+
+cublasLtMatmulAlgo_t favourite(const Problem& p, const Plan& plan) {
+  const auto offered = heuristics(p, plan);
+  if (offered.empty()) {
+    fail(ErrorCode::kUnsupported, "kernels/cuda", "cuBLASLt has no algorithm for {} x {} x {}", p.m,
+         p.n, p.k);
+  }
+  return offered[0].algo;
+}
+
+// "algo2:42-1f-0": its place among those offered, then the algorithm itself as the library's opaque
+// words in hexadecimal, zeros at the end left out. It can be rebuilt without asking again; the
+// words hold for one version of the library, which KernelDef::library tells apart.
+constexpr size_t kWords = sizeof(cublasLtMatmulAlgo_t::data) / sizeof(uint64_t);
+
+std::string tactic_name(size_t index, const cublasLtMatmulAlgo_t& algo) {
+  size_t words = kWords;
+  while (words > 1 && algo.data[words - 1] == 0) --words;
+  std::string name = "algo" + std::to_string(index);
+  for (size_t i = 0; i < words; ++i) {
+    char text[20];
+    std::snprintf(text, sizeof text, "%c%llx", i == 0 ? ':' : '-',
+                  static_cast<unsigned long long>(algo.data[i]));
+    name += text;
+  }
+  return name;
+}
+
+// False where the name holds no algorithm (the empty tactic).
+bool parse_tactic(std::string_view tactic, cublasLtMatmulAlgo_t& algo) {
+  algo = {};
+  const size_t colon = tactic.find(':');
+  if (colon == std::string_view::npos) return false;
+  tactic.remove_prefix(colon + 1);
+  for (size_t i = 0; i < kWords; ++i) {
+    uint64_t word = 0;
+    const std::from_chars_result read =
+        std::from_chars(tactic.data(), tactic.data() + tactic.size(), word, 16);
+    if (read.ec != std::errc()) return false;
+    algo.data[i] = word;
+    tactic.remove_prefix(static_cast<size_t>(read.ptr - tactic.data()));
+    if (tactic.empty()) return true;
+    if (tactic[0] != '-') return false;
+    tactic.remove_prefix(1);
+  }
+  return false;
+}
+
 class CublasLtLinear final : public KernelInstance {
  public:
-  CublasLtLinear(const KernelDesc& desc, int candidate) : candidate_(candidate) {
-    in_ = data_type(desc.inputs[0].type);
-    out_ = data_type(desc.outputs[0].type);
-    bias_ = desc.inputs.size() > 2 && desc.inputs[2].present;
-    rows_ = rows_of(desc.inputs[0].shape);
-  }
+  CublasLtLinear(const KernelDesc& desc, std::string_view tactic)
+      : form_(desc), tuned_(parse_tactic(tactic, algo_)) {}
   size_t workspace_bytes() const override { return kWorkspace; }
 
   void launch(const LaunchArgs& args, ExecContext& context) override {
@@ -75,7 +200,7 @@ class CublasLtLinear final : public KernelInstance {
                                alignment(w.data, w.row_bytes()),
                                alignment(y_data, y.row_bytes())};
       Plan& plan = plan_for(problem);
-      if (bias_) {
+      if (form_.bias) {
         const void* bias = args.inputs[2].data + y.type.bytes(first);
         set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
       }
@@ -88,7 +213,7 @@ class CublasLtLinear final : public KernelInstance {
       };
       cublasStatus_t status = multiply();
       if (status == CUBLAS_STATUS_NOT_SUPPORTED) {  // the check of an algorithm sees no addresses
-        plan.algo = heuristic(problem, plan, 0);
+        plan.algo = favourite(problem, plan);
         status = multiply();
       }
       cublaslt_check(status, "cublasLtMatmul");
@@ -96,94 +221,30 @@ class CublasLtLinear final : public KernelInstance {
   }
 
  private:
-  template <class T>
-  static void set(const Desc& desc, cublasLtMatmulDescAttributes_t attribute, const T& value) {
-    cublaslt_check(cublaslt().desc_set(desc.get(), attribute, &value, sizeof value),
-                   "cublasLtMatmulDescSetAttribute");
-  }
-  static Layout layout(cudaDataType_t type, int64_t rows, int64_t columns, int64_t step) {
-    cublasLtMatrixLayout_t raw = nullptr;
-    cublaslt_check(cublaslt().layout_create(&raw, type, static_cast<uint64_t>(rows),
-                                            static_cast<uint64_t>(columns), step),
-                   "cublasLtMatrixLayoutCreate");
-    return Layout(raw);
-  }
-
   // Made on the first launch of a problem; later launches only look it up.
   Plan& plan_for(const Problem& problem) {
     const auto found = plans_.find(problem);
     if (found != plans_.end()) return found->second;
-    Plan plan = describe(problem);
+    Plan plan = describe(form_, problem);
     plan.algo = choose(problem, plan);
     return plans_.emplace(problem, std::move(plan)).first->second;
   }
 
-  Plan describe(const Problem& p) const {
-    Plan plan;
-    cublasLtMatmulDesc_t raw = nullptr;
-    cublaslt_check(cublaslt().desc_create(&raw, CUBLAS_COMPUTE_32F, CUDA_R_32F),
-                   "cublasLtMatmulDescCreate");
-    plan.desc.reset(raw);
-    set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T);
-    if (bias_) {
-      set(plan.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
-      set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, out_);
-    }
-    plan.w = layout(in_, p.k, p.n, p.w_step);
-    plan.x = layout(in_, p.k, p.m, p.x_step);
-    plan.y = layout(out_, p.n, p.m, p.y_step);
-    return plan;
-  }
-
-  // A tactic is a candidate for the bucket's largest number of rows; fewer rows keep it where the
-  // library says it works and take the library's first choice where it does not.
-  cublasLtMatmulAlgo_t choose(const Problem& problem, const Plan& plan) {
-    if (problem.m >= rows_) return heuristic(problem, plan, candidate_);
-    Problem largest = problem;
-    largest.m = rows_;
-    const cublasLtMatmulAlgo_t algo = plan_for(largest).algo;
+  // The tactic's algorithm where the library says that it works for these rows, columns and
+  // addresses, else the library's favourite.
+  cublasLtMatmulAlgo_t choose(const Problem& problem, const Plan& plan) const {
+    if (!tuned_) return favourite(problem, plan);
     cublasLtMatmulHeuristicResult_t result = {};
     const cublasStatus_t status =
         cublaslt().algo_check(cublaslt_handle(), plan.desc.get(), plan.w.get(), plan.x.get(),
-                              plan.y.get(), plan.y.get(), &algo, &result);
-    if (status == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= kWorkspace) return algo;
-    return heuristic(problem, plan, 0);
+                              plan.y.get(), plan.y.get(), &algo_, &result);
+    const bool works = status == CUBLAS_STATUS_SUCCESS && result.workspaceSize <= kWorkspace;
+    return works ? algo_ : favourite(problem, plan);
   }
 
-  static cublasLtMatmulAlgo_t heuristic(const Problem& p, const Plan& plan, int candidate) {
-    cublasLtMatmulPreference_t raw = nullptr;
-    cublaslt_check(cublaslt().preference_create(&raw), "cublasLtMatmulPreferenceCreate");
-    const Preference preference(raw);
-    const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
-      cublaslt_check(cublaslt().preference_set(raw, attribute, &value, sizeof value),
-                     "cublasLtMatmulPreferenceSetAttribute");
-    };
-    prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kWorkspace);
-    // Split sums are added in float32, never in a 16-bit output.
-    prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-           static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, p.w_align);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, p.x_align);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, p.y_align);
-    prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, p.y_align);
-    cublasLtMatmulHeuristicResult_t results[kCandidates];
-    int count = 0;
-    cublaslt_check(
-        cublaslt().heuristic(cublaslt_handle(), plan.desc.get(), plan.w.get(), plan.x.get(),
-                             plan.y.get(), plan.y.get(), raw, kCandidates, results, &count),
-        "cublasLtMatmulAlgoGetHeuristic");
-    if (count == 0) {
-      fail(ErrorCode::kUnsupported, "kernels/cuda", "cuBLASLt has no algorithm for {} x {} x {}",
-           p.m, p.n, p.k);
-    }
-    return results[std::min(candidate, count - 1)].algo;
-  }
-
-  int candidate_;
-  cudaDataType_t in_;
-  cudaDataType_t out_;
-  bool bias_;
-  int64_t rows_;  // the bucket's largest
+  Form form_;
+  cublasLtMatmulAlgo_t algo_ = {};
+  bool tuned_;  // algo_ is set
   std::map<Problem, Plan> plans_;
 };
 
@@ -204,9 +265,26 @@ std::string supports(const KernelDesc& desc) {
   return cublaslt().missing;
 }
 
-std::vector<std::string> tactics(const KernelDesc&) {
+// What the library offers for the bucket's largest number of rows and packed operands.
+std::vector<std::string> tactics(const KernelDesc& desc) {
+  const Shape& weight = desc.inputs[1].shape;
+  const int64_t m = std::max<int64_t>(1, rows_of(desc.inputs[0].shape));
+  const int64_t k = desc.inputs[0].shape.back();
+  const int64_t n = weight[0];
+  const Problem problem = {m,
+                           n,
+                           k,
+                           k,
+                           k,
+                           n,
+                           alignment(nullptr, desc.inputs[0].type.bytes(k)),
+                           alignment(nullptr, desc.inputs[1].type.bytes(k)),
+                           alignment(nullptr, desc.outputs[0].type.bytes(n))};
   std::vector<std::string> names;
-  for (int i = 0; i < kCandidates; ++i) names.push_back("algo" + std::to_string(i));
+  for (const Offer& offer : heuristics(problem, describe(Form(desc), problem))) {
+    names.push_back(tactic_name(names.size(), offer.algo));
+  }
+  if (names.empty()) names.push_back("");
   return names;
 }
 
@@ -219,13 +297,15 @@ const KernelDef& linear_cublaslt_kernel() {
       .name = "linear_cublaslt",
       .op = "linear",
       .device = "cuda",
+      .version = 2,
       .priority = 20,
       .supports = supports,
       .tactics = tactics,
       .prepare = [](const KernelDesc& desc,
                     std::string_view tactic) -> std::unique_ptr<KernelInstance> {
-        return std::make_unique<CublasLtLinear>(desc, tactic.empty() ? 0 : tactic.back() - '0');
-      }};
+        return std::make_unique<CublasLtLinear>(desc, tactic);
+      },
+      .library = cublaslt_version};
   return kernel;
 }
 

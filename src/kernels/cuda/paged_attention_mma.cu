@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/arch/attention.cuh"
 #include "kernels/cuda/arch/mma.cuh"
+#include "kernels/cuda/arch/query_tiles.cuh"
 
 namespace ingot::cuda {
 namespace kernel_paged_attention_mma {
@@ -13,42 +14,6 @@ constexpr int kRows = 64;  // 16 a warp
 constexpr int kKeys = 64;
 constexpr int kThreads = 2 * kRows;
 constexpr float kLog2E = 1.44269504f;
-
-// Query rows [first, first + kRows) of a sequence, counted as token * group + head of the group.
-struct RowTile {
-  int sequence, first, rows, token;  // rows of the sequence; its first token; sequence -1: none
-};
-
-// The grid is sized by shapes alone, with a spare tile a sequence. Every warp finds its block's
-// tile, the last ones, which see the most keys, first.
-__device__ RowTile find_tile(const AttentionArgs& a) {
-  int left = static_cast<int>(gridDim.x - 1 - blockIdx.x);
-  const int lane = threadIdx.x % 32;
-  for (int base = 0; base < a.keys.batch; base += 32) {
-    const int sequence = base + lane;
-    int first = 0, rows = 0;
-    if (sequence < a.keys.batch) {
-      first = a.query_offsets[sequence];
-      rows = max(min(a.query_offsets[sequence + 1], a.tokens) - first, 0) * a.group;
-    }
-    const int tiles = (rows + kRows - 1) / kRows;
-    int up_to = tiles;  // tiles of this and the earlier lanes
-#pragma unroll
-    for (int offset = 1; offset < 32; offset *= 2) {
-      const int before = __shfl_up_sync(~0u, up_to, offset);
-      if (lane >= offset) up_to += before;
-    }
-    const unsigned past = __ballot_sync(~0u, left < up_to);
-    if (past != 0) {
-      const int owner = __ffs(static_cast<int>(past)) - 1;
-      const int index = left - (__shfl_sync(~0u, up_to, owner) - __shfl_sync(~0u, tiles, owner));
-      return {base + owner, index * kRows, __shfl_sync(~0u, rows, owner),
-              __shfl_sync(~0u, first, owner)};
-    }
-    left -= __shfl_sync(~0u, up_to, 31);
-  }
-  return {-1, 0, 0, 0};
-}
 
 // Keys [base, base + kKeys) into shared memory; zeros outside [low, high), which may hold anything.
 template <class T, int kDim>
@@ -218,7 +183,7 @@ __global__ void __launch_bounds__(kThreads) attend(AttentionArgs a) {
   T* q = reinterpret_cast<T*>(shared);
   T* k = q + kRows * kPitch;
   T* v = k + kKeys * kPitch;
-  const RowTile tile = find_tile(a);
+  const RowTile tile = find_row_tile(a, kRows, threadIdx.x % 32);
   if (tile.sequence < 0) return;
   const int kv_head = blockIdx.y;
 
@@ -306,8 +271,7 @@ void run(const AttentionArgs& a, cudaStream_t stream) {
   const auto kernel = attend<T, kDim>;
   cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
              "paged_attention_mma");
-  const int64_t rows = int64_t{a.tokens} * a.group;
-  const int64_t tiles = ceil_div(rows, kRows) + std::min(a.keys.batch, a.tokens);
+  const int64_t tiles = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows);
   const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(a.keys.heads));
   kernel<<<grid, kThreads, kShared, stream>>>(a);
 }

@@ -1,5 +1,7 @@
 #include "ops/contract/llm_args.h"
 
+#include <algorithm>
+
 namespace ingot {
 
 const ValueType& token_matrix(const InferArgs& args, size_t index) {
@@ -79,6 +81,27 @@ TensorView kv_row(const TensorView& cache, const TensorView& block_tables, int64
   }
   const int64_t at = ((page * heads + head) * page_tokens + position % page_tokens) * dim;
   return {cache.type, {dim}, cache.data + cache.type.bytes(at)};
+}
+
+PackedTokens representative_tokens(int64_t tokens, const Shape& block_tables, const Shape& cache) {
+  const int64_t batch = block_tables[0];
+  const int64_t context = block_tables[1] * cache[2];
+  PackedTokens out;
+  out.query_offsets.push_back(0);
+  for (int64_t row = 0; row < batch; ++row) {
+    const int64_t begin = out.query_offsets.back();
+    const int64_t end = tokens * (row + 1) / batch;
+    for (int64_t i = begin; i < end; ++i) {
+      // More tokens than positions cannot be in one step; they stay inside.
+      const int64_t back = context > 0 ? (end - 1 - i) % context : 0;
+      out.positions.push_back(std::max<int64_t>(0, context - 1 - back));
+      out.token_rows.push_back(row);
+    }
+    out.query_offsets.push_back(end);
+    out.context_lengths.push_back(context);
+  }
+  out.block_tables = spread_indices(batch * block_tables[1], cache[0]);
+  return out;
 }
 
 }  // namespace ingot

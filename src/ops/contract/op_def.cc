@@ -1,6 +1,8 @@
 #include "ops/contract/op_def.h"
 
+#include <algorithm>
 #include <mutex>
+#include <numeric>
 
 namespace ingot {
 namespace {
@@ -44,6 +46,20 @@ void OnnxNode::needs_contents(size_t index, std::string_view what) const {
           "known when the model is built",
           name, op, opset, index, what),
       inputs.at(index));
+}
+
+std::vector<int64_t> spread_indices(int64_t count, int64_t range) {
+  std::vector<int64_t> out(static_cast<size_t>(std::max<int64_t>(0, count)), 0);
+  if (range < 1) return out;
+  // Multiples of a step near the golden section, made prime to the range, visit all of it.
+  int64_t step = std::max<int64_t>(1, range / 1000 * 618 + range % 1000 * 618 / 1000);
+  while (std::gcd(step, range) != 1) ++step;
+  int64_t at = 0;
+  for (int64_t& value : out) {
+    value = at;
+    at = (at + step) % range;
+  }
+  return out;
 }
 
 const OpDef* find_op(std::string_view name) {

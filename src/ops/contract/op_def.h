@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -136,6 +137,16 @@ struct DimsArgs {
   std::function<const std::vector<Dim>*(size_t input)> known;
 };
 
+// What representative() sees: the sizes of one bucket.
+struct RepresentativeArgs {
+  const Attrs& attrs;
+  std::span<const Shape> inputs;  // empty where absent
+};
+// Contents of integer inputs, row-major, by input index.
+using IndexInputs = std::map<size_t, std::vector<int64_t>>;
+// `count` valid indices below `range`, distinct while they can be and far apart. All 0 for range 0.
+std::vector<int64_t> spread_indices(int64_t count, int64_t range);
+
 // import() emits our ops and returns one value per ONNX output. `since` is the first opset whose
 // meaning the importer implements; the loader takes the highest `since` <= the model's opset.
 struct OnnxImport {
@@ -178,6 +189,9 @@ struct OpDef {
   // Shape arithmetic: contents of the one output, an integer vector or scalar, as dimensions, from
   // those of the inputs; nullopt when unknown. nullptr: the op computes no shapes.
   std::optional<std::vector<Dim>> (*dims)(const DimsArgs& args) = nullptr;
+  // Integer inputs as a run of these sizes brings them, for tuners: positions at the end of the
+  // longest context, pages apart. Inputs left out, and all of an op without the hook, are zeros.
+  IndexInputs (*representative)(const RepresentativeArgs& args) = nullptr;
 };
 
 // Generated from ops/*.cc.

@@ -1,6 +1,7 @@
 // NVIDIA GPUs through the CUDA runtime, which is linked statically: the program starts where there
 // is no driver, and then lists no device.
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 
 #include "base/error.h"
 #include "tensor/devices/cuda_stream.h"
@@ -76,17 +77,76 @@ class CudaGraph final : public CapturedGraph {
   cudaGraphExec_t executable_ = nullptr;
 };
 
+// Events on the stream: the GPU's own clock, 0.5 us fine.
+class CudaTimer final : public DeviceTimer {
+ public:
+  CudaTimer() {
+    check(cudaEventCreate(&start_), "cudaEventCreate");
+    check(cudaEventCreate(&stop_), "cudaEventCreate");
+  }
+  ~CudaTimer() override {
+    cudaEventDestroy(start_);
+    cudaEventDestroy(stop_);
+  }
+  CudaTimer(const CudaTimer&) = delete;
+  CudaTimer& operator=(const CudaTimer&) = delete;
+  void start(Stream& stream) override {
+    check(cudaEventRecord(start_, cuda_stream(stream)), "cudaEventRecord");
+  }
+  void stop(Stream& stream) override {
+    check(cudaEventRecord(stop_, cuda_stream(stream)), "cudaEventRecord");
+  }
+  double microseconds() override {
+    check(cudaEventSynchronize(stop_), "waiting for the GPU");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, start_, stop_), "cudaEventElapsedTime");
+    return static_cast<double>(milliseconds) * 1e3;
+  }
+
+ private:
+  cudaEvent_t start_ = nullptr;
+  cudaEvent_t stop_ = nullptr;
+};
+
+// Watts that the driver lets the GPU draw; 0 where its management library does not say. Its header
+// is not part of the toolkit, hence the declarations.
+unsigned power_limit(int index) {
+  char bus[32] = {};
+  if (cudaDeviceGetPCIBusId(bus, sizeof bus, index) != cudaSuccess) {
+    cudaGetLastError();
+    return 0;
+  }
+  void* library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+  if (!library) return 0;
+  const auto init = reinterpret_cast<int (*)()>(dlsym(library, "nvmlInit_v2"));
+  const auto shut_down = reinterpret_cast<int (*)()>(dlsym(library, "nvmlShutdown"));
+  const auto find = reinterpret_cast<int (*)(const char*, void**)>(
+      dlsym(library, "nvmlDeviceGetHandleByPciBusId_v2"));
+  const auto limit = reinterpret_cast<int (*)(void*, unsigned*)>(
+      dlsym(library, "nvmlDeviceGetEnforcedPowerLimit"));
+  unsigned milliwatts = 0;
+  if (init && shut_down && find && limit && init() == 0) {
+    void* device = nullptr;
+    if (find(bus, &device) != 0 || limit(device, &milliwatts) != 0) milliwatts = 0;
+    shut_down();
+  }
+  dlclose(library);
+  return milliwatts / 1000;
+}
+
 class CudaDevice final : public Device {
  public:
   CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
     activate();
     check(cudaDriverGetVersion(&driver_), "cudaDriverGetVersion");
+    watts_ = power_limit(index);
   }
 
   std::string_view kind() const override { return "cuda"; }
   std::string identity() const override {
-    return fmt::format("cuda:{}:sm_{}:sms={}:driver={}:runtime={}", properties_.name, capability(),
-                       properties_.multiProcessorCount, driver_, CUDART_VERSION);
+    return fmt::format("cuda:{}:sm_{}:sms={}:watts={}:driver={}:runtime={}", properties_.name,
+                       capability(), properties_.multiProcessorCount, watts_, driver_,
+                       CUDART_VERSION);
   }
   int capability() const override { return properties_.major * 10 + properties_.minor; }
   bool host_visible() const override { return false; }
@@ -145,6 +205,11 @@ class CudaDevice final : public Device {
     check(cudaStreamEndCapture(cuda_stream(stream), &graph), "cudaStreamEndCapture");
     return std::make_unique<CudaGraph>(graph);
   }
+  std::unique_ptr<DeviceTimer> make_timer() override {
+    activate();
+    return std::make_unique<CudaTimer>();
+  }
+  size_t cache_bytes() const override { return static_cast<size_t>(properties_.l2CacheSize); }
 
  private:
   void activate() const { check(cudaSetDevice(index_), "cudaSetDevice"); }
@@ -157,6 +222,7 @@ class CudaDevice final : public Device {
   int index_;
   cudaDeviceProp properties_;
   int driver_ = 0;
+  unsigned watts_ = 0;
 };
 
 int device_count() {

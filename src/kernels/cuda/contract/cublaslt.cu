@@ -27,6 +27,7 @@ CublasLt open_cublaslt() {
   }
   bind_function(library, "cublasLtCreate", t.create, t.missing);
   bind_function(library, "cublasLtGetStatusString", t.status_string, t.missing);
+  bind_function(library, "cublasLtGetVersion", t.version, t.missing);
   bind_function(library, "cublasLtMatmul", t.matmul, t.missing);
   bind_function(library, "cublasLtMatmulDescCreate", t.desc_create, t.missing);
   bind_function(library, "cublasLtMatmulDescDestroy", t.desc_destroy, t.missing);
@@ -46,6 +47,11 @@ CublasLt open_cublaslt() {
 const CublasLt& cublaslt() {
   static const CublasLt table = open_cublaslt();
   return table;
+}
+
+std::string cublaslt_version() {
+  if (!cublaslt().missing.empty()) return "cuBLASLt";
+  return "cuBLASLt " + std::to_string(cublaslt().version());
 }
 
 void cublaslt_check(cublasStatus_t status, std::string_view call) {

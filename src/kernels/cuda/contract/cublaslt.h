@@ -12,6 +12,7 @@ namespace ingot::cuda {
 struct CublasLt {
   decltype(&cublasLtCreate) create = nullptr;
   decltype(&cublasLtGetStatusString) status_string = nullptr;
+  decltype(&cublasLtGetVersion) version = nullptr;
   decltype(&cublasLtMatmul) matmul = nullptr;
   decltype(&cublasLtMatmulDescCreate) desc_create = nullptr;
   decltype(&cublasLtMatmulDescDestroy) desc_destroy = nullptr;
@@ -30,6 +31,8 @@ struct CublasLt {
 const CublasLt& cublaslt();
 // The handle of the current device, made on first use and kept. Error{kInternal}. Thread safe.
 cublasLtHandle_t cublaslt_handle();
+// "cuBLASLt 130100"; "cuBLASLt" where it cannot be used.
+std::string cublaslt_version();
 // Error{kInternal} naming the call when it failed.
 void cublaslt_check(cublasStatus_t status, std::string_view call);
 

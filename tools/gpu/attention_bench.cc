@@ -1,0 +1,259 @@
+// Times every paged attention kernel with every tactic on a GPU, at the shapes of Llama 3.1 8B (32
+// query heads, 8 KV heads of 128, bfloat16, pages of 32 tokens in scattered order). Launches are
+// recorded into CUDA graphs; one graph walks page sets that together exceed the L2 cache, so keys
+// and values come from memory. Every result is compared with the first kernel's.
+//   attention_bench [decode|prefill|all] [kernel name part]
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <numeric>
+
+#include "base/random.h"
+#include "kernels/kernel_def.h"
+#include "kernels/reference.h"
+#include "tensor/buffer.h"
+#include "tensor/devices/cuda_stream.h"
+
+namespace ingot {
+namespace {
+
+constexpr int64_t kHeads = 32, kKvHeads = 8, kDim = 128, kPage = 32;
+constexpr int64_t kColdBytes = int64_t{256} << 20;  // several times the L2 cache
+constexpr int kReplays = 10;
+
+void check(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  std::fprintf(stderr, "attention_bench: %s: %s\n", what, cudaGetErrorString(status));
+  std::exit(1);
+}
+
+struct Work {
+  int64_t batch, fresh, context;  // sequences, tokens each in this step, keys of the last token
+  int64_t tokens() const { return batch * fresh; }
+  int64_t blocks() const { return (context + kPage - 1) / kPage; }
+  int64_t cache_bytes() const { return 2 * batch * blocks() * kPage * kKvHeads * kDim * 2; }
+  // What must be moved once, and the arithmetic over the keys that are seen.
+  double bytes() const {
+    return 2.0 * batch * context * kKvHeads * kDim * 2 + 2.0 * tokens() * kHeads * kDim * 2;
+  }
+  double flops() const {
+    const double seen = fresh * (context - fresh) + fresh * (fresh + 1) / 2.0;
+    return 4.0 * kHeads * kDim * seen * batch;
+  }
+};
+
+class Bench {
+ public:
+  Bench() : device_(open_device("cuda:0")), stream_(device_->make_stream()) {
+    check(cudaEventCreate(&begin_), "cudaEventCreate");
+    check(cudaEventCreate(&end_), "cudaEventCreate");
+    std::vector<uint16_t> values(kPatternBytes / 2);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto value = static_cast<float>(random_normal(1, i));
+      uint32_t bits;
+      std::memcpy(&bits, &value, 4);
+      values[i] = static_cast<uint16_t>(bits >> 16);
+    }
+    pattern_ = upload(values);
+  }
+  ~Bench() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+
+  void run(const Work& work, std::string_view wanted) {
+    prepare(work);
+    std::printf("\n%s: %ld sequences, %ld tokens each, context %ld (%d page sets)\n",
+                work.fresh == 1 ? "decode" : "prefill", work.batch, work.fresh, work.context,
+                sets_);
+    std::vector<uint16_t> first;
+    for (const KernelDef* kernel : kernels_for("cuda", "paged_attention")) {
+      if (kernel == &reference_kernel()) continue;
+      if (kernel->name.find(wanted) == std::string_view::npos) continue;
+      const std::string reason = kernel->supports ? kernel->supports(desc_) : "";
+      if (!reason.empty()) {
+        std::printf("  %-44s %s\n", std::string(kernel->name).c_str(), reason.c_str());
+        continue;
+      }
+      const auto tactics = kernel->tactics ? kernel->tactics(desc_) : std::vector<std::string>{""};
+      for (const std::string& tactic : tactics) time(work, *kernel, tactic, &first);
+    }
+  }
+
+ private:
+  static constexpr size_t kPatternBytes = size_t{16} << 20;
+
+  template <class T>
+  Buffer upload(const std::vector<T>& values) {
+    Buffer out(*device_, values.size() * sizeof(T));
+    device_->copy_in(out.data(), reinterpret_cast<const std::byte*>(values.data()),
+                     values.size() * sizeof(T), *stream_);
+    stream_->synchronize();
+    return out;
+  }
+  Buffer patterned(int64_t bytes) {
+    Buffer out(*device_, static_cast<size_t>(bytes));
+    for (size_t at = 0; at < static_cast<size_t>(bytes); at += kPatternBytes) {
+      const size_t size = std::min(kPatternBytes, static_cast<size_t>(bytes) - at);
+      device_->copy(out.data() + at, pattern_.data(), size, *stream_);
+    }
+    return out;
+  }
+
+  void prepare(const Work& work) {
+    for (Buffer* old : {&keys_, &values_, &q_, &out_}) *old = Buffer();  // room for larger ones
+    sets_ = static_cast<int>(std::clamp<int64_t>(kColdBytes / work.cache_bytes(), 1, 256));
+    const int64_t pages = sets_ * work.batch * work.blocks();
+    keys_ = patterned(pages * kPage * kKvHeads * kDim * 2);
+    values_ = patterned(pages * kPage * kKvHeads * kDim * 2);
+    q_ = patterned(work.tokens() * kHeads * kDim * 2);
+    out_ = Buffer(*device_, static_cast<size_t>(work.tokens() * kHeads * kDim * 2));
+
+    std::vector<int32_t> order(static_cast<size_t>(pages));
+    std::iota(order.begin(), order.end(), 0);
+    for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random_below(2, i, i)]);
+    std::vector<int32_t> positions, rows, offsets = {0}, lengths;
+    for (int64_t b = 0; b < work.batch; ++b) {
+      for (int64_t i = 0; i < work.fresh; ++i) {
+        positions.push_back(static_cast<int32_t>(work.context - work.fresh + i));
+        rows.push_back(static_cast<int32_t>(b));
+      }
+      offsets.push_back(static_cast<int32_t>(rows.size()));
+      lengths.push_back(static_cast<int32_t>(work.context));
+    }
+    tables_ = upload(order);
+    positions_ = upload(positions);
+    rows_ = upload(rows);
+    offsets_ = upload(offsets);
+    lengths_ = upload(lengths);
+
+    const Shape cache = {pages, kKvHeads, kPage, kDim};
+    inputs_ = {{DType::kBFloat16, {work.tokens(), kHeads * kDim}, q_.data()},
+               {DType::kBFloat16, cache, keys_.data()},
+               {DType::kBFloat16, cache, values_.data()},
+               {DType::kInt32, {work.tokens()}, positions_.data()},
+               {DType::kInt32, {work.tokens()}, rows_.data()},
+               {DType::kInt32, {work.batch + 1}, offsets_.data()},
+               {DType::kInt32, {work.batch}, lengths_.data()},
+               {DType::kInt32, {work.batch, work.blocks()}, tables_.data()}};
+    output_ = {DType::kBFloat16, {work.tokens(), kHeads * kDim}, out_.data()};
+    desc_ = {};
+    desc_.op = "paged_attention";
+    desc_.attrs = {{"head_dim", kDim}, {"scale", 1.0 / std::sqrt(double(kDim))}};
+    for (const TensorView& view : inputs_) {
+      desc_.inputs.push_back({.type = view.type, .shape = view.shape});
+    }
+    desc_.outputs = {{.type = output_.type, .shape = output_.shape}};
+    desc_.capability = device_->capability();
+  }
+
+  // Launches on one page set.
+  void launch(KernelInstance& instance, int set) {
+    std::vector<TensorView> inputs = inputs_;
+    inputs[7].data += set * inputs[7].bytes();
+    ExecContext context{
+        *device_, *stream_, nullptr, {workspace_.data(), workspace_.size()}, nullptr};
+    instance.launch({inputs, {&output_, 1}, {}}, context);
+  }
+
+  void time(const Work& work, const KernelDef& kernel, const std::string& tactic,
+            std::vector<uint16_t>* first) {
+    const auto instance = kernel.prepare(desc_, tactic);
+    if (instance->workspace_bytes() > workspace_.size()) {
+      workspace_ = Buffer();
+      workspace_ = Buffer(*device_, instance->workspace_bytes());
+    }
+    device_->fill_zero(out_.data(), out_.size(), *stream_);
+    launch(*instance, 0);
+    const double difference = compare(first);
+    device_->begin_capture(*stream_);
+    for (int set = 0; set < sets_; ++set) launch(*instance, set);
+    const auto graph = device_->end_capture(*stream_);
+    graph->replay(*stream_);
+    std::vector<float> samples;
+    for (int i = 0; i < kReplays; ++i) {
+      check(cudaEventRecord(begin_, cuda_stream(*stream_)), "cudaEventRecord");
+      graph->replay(*stream_);
+      check(cudaEventRecord(end_, cuda_stream(*stream_)), "cudaEventRecord");
+      check(cudaEventSynchronize(end_), std::string(kernel.name).c_str());
+      samples.push_back(0);
+      check(cudaEventElapsedTime(&samples.back(), begin_, end_), "cudaEventElapsedTime");
+    }
+    std::sort(samples.begin(), samples.end());
+    const double us = 1000.0 * samples[samples.size() / 2] / sets_;
+    std::printf("  %-36s %-8s %9.1f us %6.2f TB/s %7.1f TFLOP/s  max difference %.4f\n",
+                std::string(kernel.name).c_str(), tactic.c_str(), us, work.bytes() / us * 1e-6,
+                work.flops() / us * 1e-6, difference);
+    std::fflush(stdout);
+  }
+
+  // Largest difference from the first kernel's output, in units of its root mean square.
+  double compare(std::vector<uint16_t>* first) {
+    std::vector<uint16_t> got(out_.size() / 2);
+    device_->copy_out(reinterpret_cast<std::byte*>(got.data()), out_.data(), out_.size(), *stream_);
+    stream_->synchronize();
+    if (first->empty()) *first = got;
+    const auto value = [](uint16_t bits) {
+      const uint32_t word = uint32_t{bits} << 16;
+      float out;
+      std::memcpy(&out, &word, 4);
+      return static_cast<double>(out);
+    };
+    double squares = 0;
+    double most = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      const double difference = std::fabs(value(got[i]) - value((*first)[i]));
+      most = std::isnan(difference) ? INFINITY : std::max(most, difference);
+      squares += value((*first)[i]) * value((*first)[i]);
+    }
+    return most / std::sqrt(squares / static_cast<double>(got.size()));
+  }
+
+  std::unique_ptr<Device> device_;
+  std::unique_ptr<Stream> stream_;
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
+  Buffer pattern_, keys_, values_, q_, out_, tables_, positions_, rows_, offsets_, lengths_;
+  Buffer workspace_;
+  std::vector<TensorView> inputs_;
+  TensorView output_;
+  KernelDesc desc_;
+  int sets_ = 1;
+};
+
+int bench_main(int count, char** arguments) {
+  const std::string_view part = count > 1 ? arguments[1] : "all";
+  const std::string_view wanted = count > 2 ? arguments[2] : "";
+  if ((part != "all" && part != "decode" && part != "prefill") || count > 3) {
+    std::fprintf(stderr, "usage: attention_bench [decode|prefill|all] [kernel name part]\n");
+    return 2;
+  }
+  Bench bench;
+  if (part != "prefill") {
+    for (int64_t context : {192, 1024, 2048, 8192}) {
+      for (int64_t batch : {1, 8, 32, 64, 128, 256}) bench.run({batch, 1, context}, wanted);
+    }
+  }
+  if (part != "decode") {
+    bench.run({1, 2048, 2048}, wanted);
+    bench.run({8, 512, 512}, wanted);
+    bench.run({1, 512, 4096}, wanted);  // the last chunk of a long prompt
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace ingot
+
+int main(int count, char** arguments) {
+  try {
+    return ingot::bench_main(count, arguments);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "attention_bench: %s\n", error.what());
+    return 1;
+  }
+}
