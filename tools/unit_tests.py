@@ -8,6 +8,7 @@ A program that runs no test, or skips one, is a failure: a skipped case has not 
 named gpu_* may be skipped, where there is no GPU; they are counted apart.
 """
 
+import concurrent.futures
 import json
 import os
 import re
@@ -35,11 +36,10 @@ def programs(build):
 
 
 def run(build, room):
-    """(passed, failed) of one program; prints its failures and its closing lines."""
+    """(passed, failed, lines to print) of one program: its failures and its closing line."""
     program = os.path.join(repo.ROOT, build, "tests", f"{room}_tests")
     if not os.path.exists(program):
-        print(f"{room}_tests: {program} was not built")
-        return 0, 1
+        return 0, 1, f"{room}_tests: {program} was not built"
     started = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         try:
@@ -48,8 +48,7 @@ def run(build, room):
                 capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS,
                 check=False, cwd=os.path.join(repo.ROOT, build))
         except subprocess.TimeoutExpired:
-            print(f"{room}_tests: still running after {TIMEOUT_SECONDS} s")
-            return 0, 1
+            return 0, 1, f"{room}_tests: still running after {TIMEOUT_SECONDS} s"
         output = result.stdout + result.stderr
         text = report.read()
     cases = [case for suite in (json.loads(text)["testsuites"] if text else [])
@@ -62,15 +61,13 @@ def run(build, room):
     hidden = "DISABLED" in output
     bad = result.returncode != 0 or count == 0 or count != ran_count or skipped or hidden
     if bad:
-        print(output[-8000:])
         reason = f"exit status {result.returncode}, {count} of {ran_count} tests passed"
         reason += ", some are disabled" if hidden else ""
-        print(f"FAIL  {room}_tests: {reason}")
-        return count, max(1, ran_count - count)
+        return (count, max(1, ran_count - count),
+                f"{output[-8000:]}\nFAIL  {room}_tests: {reason}")
     seconds = time.monotonic() - started
     note = f", {gpu_skipped} GPU cases (gpu_*) skipped: no GPU" if gpu_skipped else ""
-    print(f"ok    {room}_tests: {count} tests, {seconds:.1f} s{note}", flush=True)
-    return count, 0
+    return count, 0, f"ok    {room}_tests: {count} tests, {seconds:.1f} s{note}"
 
 
 def main():
@@ -90,9 +87,10 @@ def main():
         repo.finish("unit", problems, f"{len(registered)} test programs registered")
         return
     passed = failed = 0
-    for room in wanted:
-        good, bad = run(build, room)
-        passed, failed = passed + good, failed + bad
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for good, bad, lines in pool.map(lambda room: run(build, room), wanted):
+            print(lines, flush=True)
+            passed, failed = passed + good, failed + bad
     for problem in problems:
         print(problem)
     failed += len(problems)
