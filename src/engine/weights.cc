@@ -1,5 +1,6 @@
 #include "engine/weights.h"
 
+#include <fmt/ranges.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -32,6 +33,10 @@ PageRange units_of(std::span<const std::byte> bytes, std::span<const std::byte> 
 
 }  // namespace
 
+std::string WeightStore::key(const PlanValue& value) {
+  return fmt::format("{}", fmt::join(value.segments, ","));
+}
+
 std::vector<TensorView> WeightStore::pieces(const PlanValue& value) {
   std::vector<TensorView> out;
   for (int id : value.segments) {
@@ -52,7 +57,7 @@ std::vector<TensorView> WeightStore::pieces(const PlanValue& value) {
 }
 
 TensorView WeightStore::gather(const PlanValue& value, const std::vector<TensorView>& pieces) {
-  std::vector<std::byte>& memory = gathered_[value.name];
+  std::vector<std::byte>& memory = gathered_[key(value)];
   if (memory.empty()) {
     for (const TensorView& piece : pieces) {
       memory.insert(memory.end(), piece.data, piece.data + piece.bytes());
@@ -77,10 +82,11 @@ std::vector<TensorView> WeightStore::upload(const PlanValue& value) {
 }
 
 std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLayout& layout) {
-  const std::string key = value.name + "\n" + layout.name;
-  auto it = ready_.find(key);
+  const std::string weight = key(value);
+  const std::string copy = weight + "\n" + layout.name;
+  auto it = ready_.find(copy);
   if (it != ready_.end()) return it->second;
-  if (layout.name.empty()) return ready_[key] = upload(value);
+  if (layout.name.empty()) return ready_[copy] = upload(value);
   const int64_t budget = knob_int("pack_budget_mb") << 20;
   const std::vector<TensorView> source = pieces(value);
   OperandDesc desc;
@@ -88,7 +94,7 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
   desc.shape = evaluate(value.type.shape, {});
   desc.constant = true;
   const size_t bytes = layout.packed_bytes(desc);
-  if (layouts_[value.name]++ > 0 && static_cast<int64_t>(bytes) > budget) {
+  if (layouts_[weight]++ > 0 && static_cast<int64_t>(bytes) > budget) {
     fail(ErrorCode::kOutOfMemory, "engine/weights",
          "weight '{}': a second layout '{}' of {} bytes exceeds INGOT_PACK_BUDGET_MB", value.name,
          layout.name, bytes);
@@ -105,7 +111,7 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
     stream->synchronize();
   }
   drop(value);
-  return ready_[key] = {{value.type.element, desc.shape, buffer.data()}};
+  return ready_[copy] = {{value.type.element, desc.shape, buffer.data()}};
 }
 
 void WeightStore::drop(const PlanValue& value) const {

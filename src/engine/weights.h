@@ -21,6 +21,10 @@ class WeightStore {
  public:
   WeightStore(const Engine& engine, Device& device) : engine_(engine), device_(device) {}
 
+  // What tells weights apart: the tensors they are made of. Names do so within one graph only; the
+  // branches of an If may both have a "w".
+  static std::string key(const PlanValue& value);
+
   // Pieces of a weight value; neighbours in memory are joined, so most merged weights are one
   // piece. Vectors (merged biases) are small: they are always gathered to one piece.
   std::vector<TensorView> pieces(const PlanValue& value);
@@ -50,9 +54,9 @@ class WeightStore {
 
   const Engine& engine_;
   Device& device_;
-  std::map<std::string, std::vector<TensorView>> ready_;    // by value name + layout
-  std::map<std::string, std::vector<std::byte>> gathered_;  // by value name, on the host
-  std::map<std::string, int> layouts_;                      // copies by value name
+  std::map<std::string, std::vector<TensorView>> ready_;    // by key() + layout
+  std::map<std::string, std::vector<std::byte>> gathered_;  // by key(), on the host
+  std::map<std::string, int> layouts_;                      // copies by key()
   std::vector<Buffer> buffers_;
   size_t owned_bytes_ = 0;
   std::vector<int> resident_;  // tensors that make_resident counts, last used at the back
