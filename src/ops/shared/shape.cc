@@ -63,7 +63,11 @@ std::vector<int64_t> broadcast_strides(const Shape& shape, const Shape& out) {
   const size_t skip = out.size() - shape.size();
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == 1) continue;
-    CHECK_EQ(shape[i], out[skip + i]);
+    // Sizes that only a run tells are the user's.
+    if (shape[i] != out[skip + i]) {
+      fail(ErrorCode::kInvalidArgument, "ops/broadcast", "shapes {} and {} do not broadcast",
+           shape_text(shape), shape_text(out));
+    }
     strides[skip + i] = own[i];
   }
   return strides;
