@@ -171,9 +171,15 @@ void run_op_reference(const PluginOp& op, const OpArgs& args) {
 class PluginInstance final : public KernelInstance {
  public:
   PluginInstance(const PluginKernel& kernel, const KernelDesc& desc, size_t workspace)
-      : kernel_(kernel), attrs_(desc.attrs), workspace_(workspace) {}
+      : kernel_(kernel), attrs_(desc.attrs), workspace_(workspace) {
+    if (workspace_ == 0) return;
+    for (const auto* side : {&desc.inputs, &desc.outputs}) {
+      for (const OperandDesc& operand : *side) promised_.push_back(operand.shape);
+    }
+  }
   size_t workspace_bytes() const override { return workspace_; }
   void launch(const LaunchArgs& args, ExecContext& context) override {
+    check_sizes(args);
     LaunchView view(attrs_, context.team);
     for (const TensorView& input : args.inputs) view.add(true, input);
     for (const TensorView& output : args.outputs) view.add(false, output);
@@ -183,9 +189,26 @@ class PluginInstance final : public KernelInstance {
   }
 
  private:
+  // The plugin sized its workspace by "the largest sizes that will come". A size that control flow
+  // tells has no limit to promise.
+  void check_sizes(const LaunchArgs& args) const {
+    for (size_t i = 0; i < promised_.size(); ++i) {
+      const TensorView& view =
+          i < args.inputs.size() ? args.inputs[i] : args.outputs[i - args.inputs.size()];
+      if (!view.present()) continue;
+      for (size_t d = 0; d < view.shape.size(); ++d) {
+        if (view.shape[d] <= promised_[i][d]) continue;
+        fail(ErrorCode::kUnsupported, kWhere,
+             "kernel '{}': operand {} is {}, its workspace is sized for {}", kernel_.name, i,
+             shape_text(view.shape), shape_text(promised_[i]));
+      }
+    }
+  }
+
   const PluginKernel& kernel_;
   Attrs attrs_;
   size_t workspace_;
+  std::vector<Shape> promised_;  // inputs, then outputs; empty without a workspace
 };
 
 void add_operands(LaunchView& view, const KernelDesc& desc) {

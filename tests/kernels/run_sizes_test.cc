@@ -2,6 +2,7 @@
 // broadcast where the largest sizes are equal, and may exceed a size that nobody limits.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -40,12 +41,13 @@ void launch_guarded(KernelInstance& instance, const std::vector<TensorView>& inp
                     const TensorView& output, Device& device) {
   const auto stream = device.make_stream();
   const size_t bytes = instance.workspace_bytes();
-  std::vector<std::byte> workspace(bytes + 65536, kGuard);
+  Buffer workspace(device, bytes + 65536);
+  std::fill_n(workspace.data(), workspace.size(), kGuard);
   ExecContext context{device, *stream, device.team(), {workspace.data(), bytes}};
   const std::vector<TensorView> outputs = {output};
   instance.launch({inputs, outputs, {}}, context);
   for (size_t i = bytes; i < workspace.size(); ++i) {
-    ASSERT_EQ(workspace[i], kGuard) << "wrote " << i - bytes << " bytes past the workspace";
+    ASSERT_EQ(workspace.data()[i], kGuard) << "wrote " << i - bytes << " bytes past the workspace";
   }
 }
 
@@ -88,6 +90,18 @@ TEST(run_sizes, operands_that_are_equal_at_most_broadcast_in_a_run) {
         expect_reference(desc, {&left, &right}, y);
       }
     }
+  }
+}
+
+// Control flow tells sizes that no limit bounds; the descriptor then says 1.
+TEST(run_sizes, linear_takes_more_rows_than_the_descriptor_said) {
+  for (DType type : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    KernelDesc desc = described("linear", type, {{1, 70}, {24, 70}}, {1, 24});
+    desc.inputs[1].constant = true;
+    HostOperand x(type, {37, 70}), w(type, {24, 70});
+    x.fill(-1);
+    w.fill(-0.5);
+    expect_reference(desc, {&x, &w}, {37, 24});
   }
 }
 
