@@ -204,7 +204,7 @@ class ExecCommand final : public Command {
       }
     }
     if (this->json) {
-      fmt::print("{}\n", json.dump());
+      print_json(json);
     } else {
       print(json);
     }
