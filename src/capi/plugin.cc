@@ -274,7 +274,16 @@ int32_t take_op(void* context, const ingot_op_def* c) {
     return pending.refuse("operator: name, infer and reference are required");
   }
   if (find_op(c->name)) return pending.refuse(fmt::format("operator '{}' exists already", c->name));
+  for (const PluginOp& known : pending.ops) {
+    if (known.name == c->name) {
+      return pending.refuse(fmt::format("operator '{}' is given twice", c->name));
+    }
+  }
   if (c->alias_count > 0 && !c->aliases) return pending.refuse("operator: aliases are missing");
+  for (size_t i = 0; i < c->alias_count; ++i) {
+    if (c->aliases[i].output >= 0 && c->aliases[i].input >= 0) continue;
+    return pending.refuse(fmt::format("operator '{}': alias {} has a negative index", c->name, i));
+  }
   PluginOp& op = pending.ops.emplace_back();
   op.name = c->name;
   op.aliases.assign(c->aliases, c->aliases + c->alias_count);
@@ -290,6 +299,11 @@ int32_t take_kernel(void* context, const ingot_kernel_def* c) {
   }
   if (find_kernel(c->device, c->name)) {
     return pending.refuse(fmt::format("kernel '{}' exists already", c->name));
+  }
+  for (const PluginKernel& known : pending.kernels) {
+    if (known.name == c->name && known.device == c->device) {
+      return pending.refuse(fmt::format("kernel '{}' is given twice", c->name));
+    }
   }
   PluginKernel& kernel = pending.kernels.emplace_back();
   kernel.name = c->name;

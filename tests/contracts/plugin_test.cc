@@ -90,6 +90,20 @@ TEST(Plugin, AddsAnOperatorAndItsKernel) {
   EXPECT_NE(refusal(plugin("relu_square_plugin")).find("exists already"), std::string::npos);
 }
 
+// Two operators or kernels of one name, or an alias of no operand: nothing of it is registered.
+TEST(Plugin, RegistersAllOrNothing) {
+  EXPECT_NE(refusal(plugin("twice_plugin")).find("operator 'probe_twice' is given twice"),
+            std::string::npos);
+  EXPECT_EQ(find_op("probe_twice"), nullptr);
+  EXPECT_EQ(find_op("probe_twice_other"), nullptr);
+  EXPECT_NE(refusal(plugin("twice_kernel_plugin")).find("kernel 'probe_add' is given twice"),
+            std::string::npos);
+  EXPECT_EQ(find_kernel("cpu", "probe_add"), nullptr);
+  EXPECT_NE(refusal(plugin("negative_alias_plugin")).find("alias 0 has a negative index"),
+            std::string::npos);
+  EXPECT_EQ(find_op("probe_negative_alias"), nullptr);
+}
+
 TEST(Plugin, RefusesWhatIsNotOne) {
   EXPECT_NE(refusal(plugin("old_version_plugin")).find("ABI version 1, found 2"),
             std::string::npos);
