@@ -125,6 +125,7 @@ class PlanRunner {
   std::map<int, std::vector<std::byte>> dynamic_;  // values sized while running
   std::vector<TensorView> views_;                  // by value
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
+  std::set<int> control_outputs_;                  // no memory before their step has run
   std::vector<BoundStep> steps_;
   std::set<size_t> ready_buckets_;
   size_t active_bucket_ = SIZE_MAX;  // whose weight layouts the steps hold
