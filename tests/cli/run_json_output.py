@@ -91,7 +91,7 @@ def check_sources(checks, model, folder):
 
 
 def check_odd_paths(checks, folder):
-    """A path that is no UTF-8 keeps no result from being printed; a folder without a case is one."""
+    """A path that is no UTF-8 keeps no result from being printed; no case is a row as well."""
     target = os.path.join(folder.encode(), b"\xff.engine")
     done = ingot("build", CASE, "--output", target, "--json")
     checks.equal(done.returncode, 0, f"build to a path that is no UTF-8: {done.stderr[-200:]!r}")
