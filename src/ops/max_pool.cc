@@ -56,8 +56,9 @@ void reference(const OpArgs& args) {
           if (best < 0 || in.get(p * plane + offset) > in.get(p * plane + best)) best = offset;
         });
         if (best < 0) {
-          fail(ErrorCode::kInvalidArgument, "ops/max_pool", "a window of {} lies in the padding",
-               shape_text(x.shape));
+          fail(ErrorCode::kInvalidArgument, "ops/max_pool",
+               "a window of {} over {} lies in the padding alone", shape_text(window.kernel),
+               shape_text(spatial));
         }
         mover.move(p * out_plane + o, p * plane + best);
         if (args.outputs.size() > 1) {
