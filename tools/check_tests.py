@@ -3,7 +3,7 @@
 
 Ops and passes are matched by the file's stem alone. For the other shelves a test program that runs
 over a list may stand in, if it names the stem in quotes or calls the registration function. A
-kernel is tested by its op's cases, so its stem must begin with the stem of an op that has a test.
+kernel is tested by its op's cases, so the op that its source names must have a test.
 """
 
 import os
@@ -65,6 +65,15 @@ def check_shelf(folder, suffix, test_folder, registration, lists, problems):
     return count
 
 
+# How a kernel's source names its op: in a definition, or as an argument of what makes one.
+KERNEL_OP = re.compile(r'\bop = "(\w+)"|\b(\w+)_vec_kernel<'
+                       r'|\bbinary_f32<\w+>\(\s*"\w+",\s*"(\w+)"\)')
+
+
+def ops_of_kernel(text):
+    return {name for match in KERNEL_OP.finditer(text) for name in match.groups() if name}
+
+
 def check_kernels(problems):
     ops = {stem_of(p) for p in shelf_files("ops", ".cc")}
     tested = {op for op in ops if named_after(op, repo.files("tests/ops", suffixes=(".cc",)))}
@@ -77,9 +86,10 @@ def check_kernels(problems):
         stem = stem_of(path)
         if named_after(stem, own):
             continue
-        if not any(stem == op or stem.startswith(op + "_") for op in tested):
-            problems.append(f"{path}: no op with a test in tests/ops/ begins its name, "
-                            f"and there is no tests/kernels/{stem}_test.cc")
+        named = ops_of_kernel(repo.read(path))
+        if not named or not named <= tested:
+            problems.append(f"{path}: expected its op to have a test in tests/ops/, found the ops "
+                            f"{sorted(named)}, and there is no tests/kernels/{stem}_test.cc")
     return count
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs every fuzz target of build/fuzz for some seconds from the seeds of tests/fuzz/corpus/<name>.
+"""Runs every target of build/asan/fuzz for some seconds from the seeds of tests/fuzz/corpus/<name>.
 
 A target fails if it crashes, leaks, hangs (10 s for one input) or needs more than 2 GiB, and also
 if none of its seeds parses completely: a corpus of rejects tests only a parser's first check.

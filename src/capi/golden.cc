@@ -26,6 +26,10 @@ Tolerance tolerance_of(DType dtype) {
 }
 
 std::vector<float> floats(const WeightInfo& info) {
+  if (info.type.is_block() || !is_float(info.type.dtype)) {
+    fail(ErrorCode::kCorrupt, kWhere, "tensor '{}': expected floats, found {}", info.name,
+         info.type.name());
+  }
   std::vector<float> out(static_cast<size_t>(element_count(info.shape)));
   const TensorView view{
       info.type, {element_count(info.shape)}, const_cast<std::byte*>(info.bytes.data())};
@@ -34,6 +38,10 @@ std::vector<float> floats(const WeightInfo& info) {
 }
 
 std::vector<int32_t> integers(const WeightInfo& info) {
+  if (info.type.is_block() || !is_integer(info.type.dtype)) {
+    fail(ErrorCode::kCorrupt, kWhere, "tensor '{}': expected integers, found {}", info.name,
+         info.type.name());
+  }
   const TensorView view{
       info.type, {element_count(info.shape)}, const_cast<std::byte*>(info.bytes.data())};
   std::vector<int32_t> out;
@@ -136,6 +144,8 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
     session.reset();
     const auto prompt = integers(golden->require(fmt::format("input_ids.{}", i)));
     const auto expected = floats(golden->require(fmt::format("logits.{}", i)));
+    if (prompt.empty())
+      fail(ErrorCode::kCorrupt, kWhere, "{}: input_ids.{} is empty", directory, i);
     const auto found = session.forward(prompt, true);
     if (found.size() != expected.size()) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: logits.{} has {} values, the model gives {}",
@@ -144,10 +154,14 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
     errors.add(found, expected);
     const std::string name = fmt::format("greedy.{}", i);
     if (!golden->contains(name)) continue;
+    const auto tokens = integers(golden->require(name));
+    const auto gaps = floats(golden->require(fmt::format("greedy_gap.{}", i)));
+    if (gaps.size() != tokens.size()) {
+      fail(ErrorCode::kCorrupt, kWhere, "{}: {} has {} tokens, greedy_gap.{} {} gaps", directory,
+           name, tokens.size(), i, gaps.size());
+    }
     const std::string greedy =
-        check_greedy(session, found, integers(golden->require(name)),
-                     floats(golden->require(fmt::format("greedy_gap.{}", i))),
-                     2 * tolerance.max * std_dev, result);
+        check_greedy(session, found, tokens, gaps, 2 * tolerance.max * std_dev, result);
     if (problem.empty()) problem = greedy;
   }
   if (errors.count == 0) fail(ErrorCode::kCorrupt, kWhere, "{}: no input_ids.0", directory);
@@ -165,6 +179,9 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
     problem = fmt::format("rms error / std {:.3g} is below {:.3g}: {} arithmetic did not run",
                           result.rms_error, tolerance.least_rms, dtype_name(dtype));
   }
+  if (problem.empty() && !options.reference && only_references_ran(result.kernels, device)) {
+    problem = kOnlyReferences;
+  }
   result.status = problem.empty() ? "pass" : "fail";
   result.reason = problem;
 }
@@ -173,6 +190,10 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
 
 bool is_golden_case(const std::string& directory) {
   return is_regular_file(directory + "/golden.json");
+}
+
+bool only_references_ran(const std::vector<std::string>& kernels, const Device& device) {
+  return device.kind() != "cpu" && kernels == std::vector<std::string>{"reference"};
 }
 
 GoldenResult run_golden(const std::string& directory, const GoldenOptions& options,

@@ -28,8 +28,13 @@ struct GoldenResult {
   std::vector<std::string> kernels;  // distinct kernels that ran
 };
 
-// True when the folder holds golden.json or golden.safetensors.
+// True when the folder holds golden.json.
 bool is_golden_case(const std::string& directory);
+
+// True when a device of its own has run nothing but the host's references: such a run says nothing
+// about the device, and fails unless references were asked for.
+bool only_references_ran(const std::vector<std::string>& kernels, const Device& device);
+constexpr const char* kOnlyReferences = "only reference kernels ran";
 
 // Logits of every prompt and 16 greedy tokens with the reference's tokens fed in. A different token
 // passes only where the reference's own gap is below twice the largest tolerated error. Tolerances

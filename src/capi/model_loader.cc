@@ -39,10 +39,12 @@ VocabSource vocab_source(const GgufVocab& vocab) {
 
 // What decides an engine's bytes beside the source: options, knobs that change graphs, version.
 std::string engine_key(const ModelSource& source, const LoadOptions& options, Device& device) {
-  std::string text = fmt::format("{}|{}|{}|{}|{}|{}", INGOT_VERSION, source.identity,
+  // An engine that was made without tuning must not serve those who want it tuned.
+  const bool tuned = options.tune && knob_int("tune_seconds") > 0;
+  std::string text = fmt::format("{}|{}|{}|{}|{}|{}|{}", INGOT_VERSION, source.identity,
                                  options.build.dtype ? dtype_name(*options.build.dtype) : "",
                                  options.build.kv_dtype ? dtype_name(*options.build.kv_dtype) : "",
-                                 knob_text("disable_passes"), device.identity());
+                                 knob_text("disable_passes"), device.identity(), tuned);
   for (const auto& [name, value] : options.limits) text += fmt::format("|{}={}", name, value);
   if (!options.tokenizer_dir.empty()) {
     text += "|" + open_model_source(options.tokenizer_dir).identity;

@@ -171,9 +171,15 @@ void run_op_reference(const PluginOp& op, const OpArgs& args) {
 class PluginInstance final : public KernelInstance {
  public:
   PluginInstance(const PluginKernel& kernel, const KernelDesc& desc, size_t workspace)
-      : kernel_(kernel), attrs_(desc.attrs), workspace_(workspace) {}
+      : kernel_(kernel), attrs_(desc.attrs), workspace_(workspace) {
+    if (workspace_ == 0) return;
+    for (const auto* side : {&desc.inputs, &desc.outputs}) {
+      for (const OperandDesc& operand : *side) promised_.push_back(operand.shape);
+    }
+  }
   size_t workspace_bytes() const override { return workspace_; }
   void launch(const LaunchArgs& args, ExecContext& context) override {
+    check_sizes(args);
     LaunchView view(attrs_, context.team);
     for (const TensorView& input : args.inputs) view.add(true, input);
     for (const TensorView& output : args.outputs) view.add(false, output);
@@ -183,9 +189,26 @@ class PluginInstance final : public KernelInstance {
   }
 
  private:
+  // The plugin sized its workspace by "the largest sizes that will come". A size that control flow
+  // tells has no limit to promise.
+  void check_sizes(const LaunchArgs& args) const {
+    for (size_t i = 0; i < promised_.size(); ++i) {
+      const TensorView& view =
+          i < args.inputs.size() ? args.inputs[i] : args.outputs[i - args.inputs.size()];
+      if (!view.present()) continue;
+      for (size_t d = 0; d < view.shape.size(); ++d) {
+        if (view.shape[d] <= promised_[i][d]) continue;
+        fail(ErrorCode::kUnsupported, kWhere,
+             "kernel '{}': operand {} is {}, its workspace is sized for {}", kernel_.name, i,
+             shape_text(view.shape), shape_text(promised_[i]));
+      }
+    }
+  }
+
   const PluginKernel& kernel_;
   Attrs attrs_;
   size_t workspace_;
+  std::vector<Shape> promised_;  // inputs, then outputs; empty without a workspace
 };
 
 void add_operands(LaunchView& view, const KernelDesc& desc) {
@@ -251,7 +274,16 @@ int32_t take_op(void* context, const ingot_op_def* c) {
     return pending.refuse("operator: name, infer and reference are required");
   }
   if (find_op(c->name)) return pending.refuse(fmt::format("operator '{}' exists already", c->name));
+  for (const PluginOp& known : pending.ops) {
+    if (known.name == c->name) {
+      return pending.refuse(fmt::format("operator '{}' is given twice", c->name));
+    }
+  }
   if (c->alias_count > 0 && !c->aliases) return pending.refuse("operator: aliases are missing");
+  for (size_t i = 0; i < c->alias_count; ++i) {
+    if (c->aliases[i].output >= 0 && c->aliases[i].input >= 0) continue;
+    return pending.refuse(fmt::format("operator '{}': alias {} has a negative index", c->name, i));
+  }
   PluginOp& op = pending.ops.emplace_back();
   op.name = c->name;
   op.aliases.assign(c->aliases, c->aliases + c->alias_count);
@@ -267,6 +299,11 @@ int32_t take_kernel(void* context, const ingot_kernel_def* c) {
   }
   if (find_kernel(c->device, c->name)) {
     return pending.refuse(fmt::format("kernel '{}' exists already", c->name));
+  }
+  for (const PluginKernel& known : pending.kernels) {
+    if (known.name == c->name && known.device == c->device) {
+      return pending.refuse(fmt::format("kernel '{}' is given twice", c->name));
+    }
   }
   PluginKernel& kernel = pending.kernels.emplace_back();
   kernel.name = c->name;

@@ -121,7 +121,7 @@ class Build final : public Command {
       out["cached"] = details["tuning"]["cached"];
     }
     if (json) {
-      std::printf("%s\n", out.dump().c_str());
+      print_json(out);
     } else {
       std::fprintf(stderr, "%s: %.1f MB, built in %.2f s (%s tactics timed, %s cached)\n",
                    output_.c_str(), out["bytes"].get<double>() * 1e-6, milliseconds * 1e-3,

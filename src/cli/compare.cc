@@ -79,7 +79,7 @@ class Compare final : public Command {
   void declare(Flags& flags) override {
     flags.argument("model", &model_, "engine, .onnx file or any other model source");
     flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
-    flags.flag("device", &device_, "device of both sides");
+    flags.flag("device", &device_, "device of both sides, one whose memory the host reads");
     flags.flag("prompt-ids", &prompt_ids_, "inputs of a text model; default: seeded ids");
     shapes_.declare(flags);
     flags.flag("tokens", &tokens_, "how many seeded ids");
@@ -97,6 +97,11 @@ class Compare final : public Command {
     load.build.dtype = parse_float_dtype("dtype", dtype_);
     load.profile = shapes_.profile();
     device_object_ = open_device_flag(device_);
+    // Each step's results are read here and replaced by the reference's.
+    if (!device_object_->host_visible()) {
+      fail(ErrorCode::kUnsupported, kWhere, "--device {}: expected one whose memory the host reads",
+           device_);
+    }
     const LoadedModel loaded = load_model(model_, load, *device_object_);
     const Plan& plan = loaded.engine->plan;
     if (is_decoder_plan(plan)) check_length(engine_context(*loaded.engine));

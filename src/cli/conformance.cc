@@ -40,6 +40,13 @@ class Conformance final : public Command {
                .kernels = onnx.kernels});
         continue;
       }
+      if (!is_golden_case(directory)) {
+        all = false;
+        print({.name = directory,
+               .status = "fail",
+               .reason = "neither a golden case (golden.json) nor an ONNX case (model.onnx)"});
+        continue;
+      }
       const GoldenResult result = run_golden(directory, options, *device);
       all &= result.status == "pass";
       print(result);
@@ -58,8 +65,7 @@ class Conformance final : public Command {
                          {"greedy_match", r.greedy_match},
                          {"greedy_total", r.greedy_total},
                          {"kernels", r.kernels}};
-      std::printf("%s\n", line.dump().c_str());
-      return;
+      return print_json(line);
     }
     const auto error = [&](double value) {
       return r.measured ? fmt::format("{:.2e}", value) : std::string("-");

@@ -78,6 +78,7 @@ class ExecCommand final : public Command {
     flags.flag("dump-outputs", &folder_, "folder to write every output to, as .npy");
     flags.flag("iterations", &iterations_, "timed runs");
     flags.flag("profile", &profile_, "time of every step");
+    flags.flag("device", &device_, "where it runs: cpu or cuda[:n]");
     flags.flag("reference", &reference_, "reference kernels only");
     flags.flag("print-plan", &print_plan_, "print plan and memory layout as text");
     flags.flag("tune-seconds", &tune_seconds_, "time to spend on choosing kernels of an .onnx file",
@@ -93,7 +94,7 @@ class ExecCommand final : public Command {
       if (entry.find(':') != std::string::npos) continue;
       throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));
     }
-    const auto device = make_cpu_device();
+    const auto device = open_device_flag(device_);
     const NetworkSessionOptions options{reference_, profile_, tune_seconds_};
     const Stopwatch load;
     std::shared_ptr<const Engine> engine;
@@ -181,7 +182,8 @@ class ExecCommand final : public Command {
     const std::vector<std::string>& names = session.signature().outputs;
     const std::vector<std::string> files = file_names(names);
     for (size_t i = 0; i < names.size(); ++i) {
-      const TensorView view = session.output(i);
+      std::vector<std::byte> memory;  // of a copy, where the device's own cannot be read here
+      const TensorView view = session.executor().fetch(session.output(i), memory);
       Json entry = {{"name", names[i]}, {"type", view.type.name()}, {"shape", view.shape}};
       if (!folder_.empty()) {
         const std::string path = folder_ + "/" + files[i];
@@ -207,7 +209,7 @@ class ExecCommand final : public Command {
       }
     }
     if (this->json) {
-      fmt::print("{}\n", json.dump());
+      print_json(json);
     } else {
       print(json);
     }
@@ -233,6 +235,7 @@ class ExecCommand final : public Command {
   }
 
   std::string model_, folder_;
+  std::string device_ = "cpu";
   std::vector<std::string> inputs_;
   int64_t iterations_ = 1;
   double tune_seconds_ = 0, load_ms_ = 0, build_ms_ = 0;

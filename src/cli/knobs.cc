@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "base/json.h"
+#include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 
 namespace ingot {
@@ -25,7 +25,7 @@ class Knobs final : public Command {
                     value.empty() ? "-" : value.c_str(), std::string(knob.help).c_str());
       }
     }
-    if (json) std::printf("%s\n", Json({{"knobs", out}}).dump().c_str());
+    if (json) print_json({{"knobs", out}});
     return 0;
   }
 };

@@ -1,6 +1,6 @@
 #include <cstdio>
 
-#include "base/json.h"
+#include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "tensor/cpu_isa.h"
 
@@ -13,8 +13,7 @@ class Version final : public Command {
   int run() override {
     const std::string isa = cpu_isa_name(cpu_isa());
     if (json) {
-      const Json out = {{"version", INGOT_VERSION}, {"cpu_isa", isa}, {"compiler", __VERSION__}};
-      std::printf("%s\n", out.dump().c_str());
+      print_json({{"version", INGOT_VERSION}, {"cpu_isa", isa}, {"compiler", __VERSION__}});
     } else {
       std::printf("ingot %s (cpu %s, gcc %s)\n", INGOT_VERSION, isa.c_str(), __VERSION__);
     }

@@ -86,6 +86,11 @@ class Lowering {
       PlanValue& out = plan_.values[static_cast<size_t>(value)];
       for (const Effects::Alias& alias : op.effects.aliases) {
         if (alias.output == static_cast<int>(i)) {
+          if (static_cast<size_t>(alias.input) >= step.inputs.size()) {
+            fail(ErrorCode::kInvalidArgument, "compiler/lower",
+                 "operator '{}': output {} shares memory with input {}, node '{}' has {} inputs",
+                 node.op, alias.output, alias.input, node.origin, step.inputs.size());
+          }
           out.storage = step.inputs[static_cast<size_t>(alias.input)];
         }
       }

@@ -27,7 +27,7 @@ struct Adapter {
   double scale = 1.0;
 };
 
-// One step that has just run. The views are valid during the call alone.
+// One step that has just run. The views are of device memory, valid during the call alone.
 struct StepSeen {
   size_t index = 0;  // in the outermost plan's steps
   std::string_view kernel;

@@ -82,6 +82,10 @@ SymbolValues symbols_from_json(const Json& json) {
       corrupt(fmt::format("symbol '{}' has no size", name));
     }
     out[name] = value.get<int64_t>();
+    // Tokens, rows and pages are counted in 31 bits; products of them must not overflow.
+    if (out[name] > int64_t{1} << 31) {
+      corrupt(fmt::format("symbol '{}' is {}, more than 2^31", name, out[name]));
+    }
   }
   return out;
 }
@@ -168,6 +172,44 @@ void check_view(const Plan& plan, const PlanValue& value) {
   }
 }
 
+// A view launches nothing: its results must lie in its input, side by side.
+void check_view_step(const Plan& plan, const PlanStep& step) {
+  int64_t column = 0;
+  for (int id : step.outputs) {
+    const PlanValue& value = plan.values[static_cast<size_t>(id)];
+    const bool placed = !step.inputs.empty() && step.inputs[0] != kNoValue &&
+                        value.storage == step.inputs[0] && value.column_offset == column &&
+                        !value.type.shape.empty() && value.type.shape.back().is_constant();
+    if (!placed) {
+      corrupt(fmt::format("step '{}': '{}' does not lie in its input", step.op, value.name));
+    }
+    column += value.type.shape.back().constant();
+  }
+}
+
+// Memory that is written by others than its owner, and weights that are read whole.
+void check_operands(const Plan& plan, const PlanStep& step, const Effects& effects) {
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    const PlanValue& value = plan.values[static_cast<size_t>(step.outputs[i])];
+    const bool aliased =
+        std::any_of(effects.aliases.begin(), effects.aliases.end(),
+                    [&](const auto& alias) { return alias.output == static_cast<int>(i); });
+    if (value.storage != kNoValue && !aliased) {
+      corrupt(
+          fmt::format("step '{}': '{}' lies in the memory of another value", step.op, value.name));
+    }
+  }
+  // Kernels of these two read a matrix in pieces; vectors are gathered when they are loaded.
+  if (step.op == "linear" || step.op == "embedding") return;
+  for (int id : step.inputs) {
+    if (id == kNoValue) continue;
+    const PlanValue& value = plan.values[static_cast<size_t>(id)];
+    if (value.segments.size() > 1 && value.type.shape.size() > 1) {
+      corrupt(fmt::format("step '{}': weight '{}' is in several pieces", step.op, value.name));
+    }
+  }
+}
+
 // Types must be what the op says, so that no kernel sees operands it was not promised.
 void check_step(const Plan& plan, const PlanStep& step) {
   const OpDef& def = get_op(step.op);
@@ -178,6 +220,11 @@ void check_step(const Plan& plan, const PlanStep& step) {
   }
   if (step.kind == StepKind::kView && !def.column_view) {
     corrupt(fmt::format("step '{}' is no view", step.op));
+  }
+  if (step.kind == StepKind::kView) {
+    check_view_step(plan, step);
+  } else {
+    check_operands(plan, step, def.effects);
   }
   if (is_control) {
     for (const auto& [name, attr] : step.attrs) {

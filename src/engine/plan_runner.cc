@@ -88,6 +88,9 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
       buckets_(covering_buckets(plan, shared.limits)),
       memory_(plan_memory(plan, shared.limits)) {
   check_runs_on(shared.device, plan);
+  for (const PlanStep& step : plan.steps) {
+    if (is_control(step)) control_outputs_.insert(step.outputs.begin(), step.outputs.end());
+  }
   arena_ = Buffer(shared.device,
                   std::max<size_t>(kMinimumBytes, static_cast<size_t>(memory_.layout.total)));
   views_.resize(plan.values.size());
@@ -152,6 +155,10 @@ void PlanRunner::refresh_value(int id, const SymbolValues& symbols) {
       bases_[static_cast<size_t>(id)] == dynamic_[id].data()) {
     return;  // set by control flow, with the shape it found
   }
+  if (control_outputs_.count(id)) {
+    view = {};  // its limits may be far above what it will be
+    return;
+  }
   const auto bytes = bytes_at(value.type, symbols);
   if (!bytes) {
     view = {};
@@ -161,6 +168,10 @@ void PlanRunner::refresh_value(int id, const SymbolValues& symbols) {
   view.shape = evaluate(value.type.shape, symbols);
   if (value.storage != kNoValue) {
     const TensorView& base = views_[static_cast<size_t>(value.storage)];
+    if (!base.present()) {
+      view = {};
+      return;
+    }
     view.data = base.data + view.type.bytes(value.column_offset);
     view.row_stride = view.columns() == base.columns() ? base.row_stride : base.row_bytes();
     return;

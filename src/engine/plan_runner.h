@@ -137,6 +137,7 @@ class PlanRunner {
   std::map<int, std::vector<std::byte>> dynamic_;  // values sized while running
   std::vector<TensorView> views_;                  // by value
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
+  std::set<int> control_outputs_;                  // no memory before their step has run
   std::vector<BoundStep> steps_;
   // Symbols whose sizes inputs (0) or a step of control flow (its index + 1) tell first; others may
   // stand for a limit.

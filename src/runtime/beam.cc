@@ -32,9 +32,16 @@ void Scheduler::beam_commit(Sequence& s, const RowResult& result) {
 std::vector<Scheduler::Candidate> Scheduler::beam_candidates(Group& group, bool& full) {
   const SamplingParams& p = group.request->sampling;
   const auto width = static_cast<size_t>(p.beam_width);
+  const int64_t length = group.members[0]->output_len() + 1;
+  auto in = [](const std::vector<TokenId>& ids, TokenId t) {
+    return std::find(ids.begin(), ids.end(), t) != ids.end();
+  };
   std::vector<Candidate> all;
   for (Sequence* s : group.members) {
     for (const auto& [token, logprob] : s->beam_candidates) {
+      // Candidates are of the raw logits, which the rule min_tokens has not seen.
+      const bool end_token = in(p.stop_token_ids, token) || in(p.eos_token_ids, token);
+      if (end_token && length <= p.min_tokens) continue;
       all.push_back({s->beam_score + logprob, s, token});
     }
   }
@@ -44,17 +51,13 @@ std::vector<Scheduler::Candidate> Scheduler::beam_candidates(Group& group, bool&
     if (a.parent != b.parent) return a.parent->tokens < b.parent->tokens;
     return a.token < b.token;
   });
-  const int64_t length = group.members[0]->output_len() + 1;
   const double norm = std::pow(static_cast<double>(length), p.length_penalty);
-  auto in = [](const std::vector<TokenId>& ids, TokenId t) {
-    return std::find(ids.begin(), ids.end(), t) != ids.end();
-  };
   const bool last = group.members[0]->length() + 1 >= group.max_length;
   std::vector<Candidate> survivors;
   for (size_t rank = 0; rank < all.size() && survivors.size() < width; ++rank) {
     const Candidate& c = all[rank];
-    const bool ends = length > p.min_tokens && (in(p.stop_token_ids, c.token) ||
-                                                (!p.ignore_eos && in(p.eos_token_ids, c.token)));
+    const bool ends =
+        in(p.stop_token_ids, c.token) || (!p.ignore_eos && in(p.eos_token_ids, c.token));
     if (!ends) survivors.push_back(c);
     if ((ends && rank < width) || (!ends && last)) {
       auto& h = group.hypotheses.emplace_back();
@@ -77,8 +80,16 @@ std::vector<Scheduler::Candidate> Scheduler::beam_candidates(Group& group, bool&
 void Scheduler::beam_move(Group& group, Sequence* target, Sequence& parent) {
   const bool share = parent.phase == SequencePhase::kRunning;
   if (target == nullptr) {
-    const auto choice = static_cast<int32_t>(group.members.size());
-    if (share) {
+    // The smallest that no member has: beams that ended have left gaps.
+    int32_t choice = 0;
+    const auto taken = [&](const Sequence* s) { return s->choice == choice; };
+    while (std::any_of(group.members.begin(), group.members.end(), taken)) ++choice;
+    // A search that grows again after beams ended has given its spare slots back.
+    if (share && group.reserved_slots.empty() && !free_slots_.empty()) {
+      group.reserved_slots.push_back(free_slots_.back());
+      free_slots_.pop_back();
+    }
+    if (share && !group.reserved_slots.empty()) {
       Sequence& child = fork(parent, choice);
       child.in_flight = child.pending = 0;
       return;
@@ -86,6 +97,7 @@ void Scheduler::beam_move(Group& group, Sequence* target, Sequence& parent) {
     auto owned = std::make_unique<Sequence>(parent);
     Sequence& child = *owned;
     child.choice = choice;
+    child.phase = SequencePhase::kWaiting;
     child.kv = kv_.make_tables(parent.request->id);
     child.slot = -1;
     child.scheduled = child.computed = 0;

@@ -1,6 +1,7 @@
 #include "runtime/loop.h"
 
 #include <algorithm>
+#include <new>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -50,8 +51,11 @@ std::shared_ptr<Outbox> Loop::submit(Request request) {
   // Each event carries a token or is a choice's last: no more than this can come.
   const SamplingParams& p = shared->sampling;
   const int64_t room =
-      std::max<int64_t>(0, limits().max_seq_len - static_cast<int64_t>(shared->prompt.size()));
-  const int64_t most = std::clamp<int64_t>(p.max_tokens, 0, room) + 1;
+      std::max<int64_t>(0, std::min(limits().max_seq_len, scheduler_.kv().capacity_tokens()) -
+                               static_cast<int64_t>(shared->prompt.size()));
+  // The scheduler refuses these at once, with one event a choice.
+  const bool refused = std::max({1, p.n, p.beam_width}) > limits().max_batch_rows;
+  const int64_t most = refused ? 1 : std::clamp<int64_t>(p.max_tokens, 0, room) + 1;
   const int64_t choices = std::max<int64_t>(1, p.n);
   auto outbox = std::make_shared<Outbox>(shared, static_cast<size_t>(most * choices));
   // The inbox owns what it links; take_inbox() gives ownership back.
@@ -100,9 +104,11 @@ bool Loop::step() {
 
 namespace {
 
-FinishReason reason_of(const Error& error) {
-  return error.code() == ErrorCode::kOutOfMemory ? FinishReason::kOutOfMemory
-                                                 : FinishReason::kInternal;
+FinishReason reason_of(const std::exception& error) {
+  const auto* known = dynamic_cast<const Error*>(&error);
+  const bool memory = known ? known->code() == ErrorCode::kOutOfMemory
+                            : dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
+  return memory ? FinishReason::kOutOfMemory : FinishReason::kInternal;
 }
 
 }  // namespace
@@ -112,7 +118,7 @@ bool Loop::submit_step(const Batch& batch) {
   try {
     runner_.submit(batch);
     return true;
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {  // libraries throw others than Error
     spdlog::error("step {} was not submitted: {}", step, error.what());
     scheduler_.fail_step(step, reason_of(error));
     return false;
@@ -123,7 +129,7 @@ void Loop::commit_oldest() {
   const int64_t step = scheduler_.oldest_step();
   try {
     runner_.collect(result_);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     spdlog::error("step {} failed: {}", step, error.what());
     return scheduler_.fail_step(step, reason_of(error));
   }
@@ -167,7 +173,12 @@ void Loop::generate(Request request, const std::function<bool(const TokenEvent&)
     step();
     while (const TokenEvent* event = outbox->poll()) {
       done = event->request_done;
-      if (!on_event(*event)) outbox->cancel();
+      try {
+        if (!on_event(*event)) outbox->cancel();
+      } catch (...) {
+        outbox->cancel();  // or it would go on behind the next request
+        throw;
+      }
     }
   }
 }

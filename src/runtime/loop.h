@@ -65,7 +65,7 @@ class Loop {
   void run();
   void stop();  // any thread
   // Inline: submits and steps until the request is done, handing each event over. A `false` from
-  // the callback cancels.
+  // the callback cancels, and so does an exception, which goes on to the caller.
   void generate(Request request, const std::function<bool(const TokenEvent&)>& on_event);
 
   const Scheduler& scheduler() const { return scheduler_; }

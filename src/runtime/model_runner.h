@@ -27,7 +27,8 @@ struct RowResult {
   uint8_t count = 0;
   std::array<TokenId, kMaxStepTokens> tokens{};
   std::vector<TokenLogprobs> logprobs;
-  FinishReason failure = FinishReason::kNone;  // kInternal, kOutOfMemory: this row alone failed
+  // kInternal, kOutOfMemory, kBadLogits: this row alone failed
+  FinishReason failure = FinishReason::kNone;
 };
 
 struct StepResult {
@@ -45,9 +46,9 @@ class ModelRunner {
   // loop keeps the plain order.
   virtual bool asynchronous() const { return true; }
   // Starts the step; may return before it is done. `batch` stays unchanged until the step was
-  // collected. Throws Error: nothing was started, the step does not exist.
+  // collected. Throws: nothing was started, the step does not exist.
   virtual void submit(const Batch& batch) = 0;
-  // Waits for the oldest submitted step. `result` is reused storage. Throws Error: that step is
+  // Waits for the oldest submitted step. `result` is reused storage. Throws: that step is
   // consumed and its rows have no result.
   virtual void collect(StepResult& result) = 0;
 };

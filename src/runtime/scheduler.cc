@@ -107,6 +107,15 @@ void Scheduler::expire() {
   }
 }
 
+void Scheduler::forget_deadline(const Request& request) {
+  auto [it, end] = deadlines_.equal_range(request.deadline_ns);
+  for (; it != end; ++it) {
+    if (it->second != request.id) continue;
+    deadlines_.erase(it);
+    return;
+  }
+}
+
 // Positions that the sequence could compute now, counting tokens that steps in flight will sample.
 int64_t Scheduler::work_left(const Sequence& s) const {
   const Group& group = groups_.at(s.request->id);
@@ -309,6 +318,7 @@ void Scheduler::check_invariants() const {
     CHECK_GT(group.live, 0);
     CHECK_EQ(group.live, std::count(group.ended.begin(), group.ended.end(), false));
   }
+  for (const auto& [when, id] : deadlines_) CHECK_EQ(groups_.count(id), 1u);
   for (int users : slot_users) CHECK_EQ(users, 1);
   // No step in flight names a page that somebody else could be given.
   for (const auto& step : steps_) {

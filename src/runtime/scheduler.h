@@ -120,6 +120,7 @@ class Scheduler {
 
   // scheduler.cc: planning
   void expire();
+  void forget_deadline(const Request& request);
   int64_t work_left(const Sequence& s) const;
   void plan_running(bool decodes);
   void plan(Sequence& s);
@@ -172,7 +173,7 @@ class Scheduler {
   std::unordered_map<uint64_t, Group> groups_;  // by request id
   std::unordered_map<const Sequence*, std::unique_ptr<Sequence>> sequences_;
   std::map<Key, Sequence*> waiting_, running_;
-  std::multimap<int64_t, uint64_t> deadlines_;
+  std::multimap<int64_t, uint64_t> deadlines_;  // of live requests: when, id
   std::vector<int32_t> free_slots_;
   std::deque<std::unique_ptr<Step>> steps_;  // in flight, oldest first
   std::vector<std::unique_ptr<Step>> spare_steps_;

@@ -149,6 +149,7 @@ void Scheduler::retire(Sequence& s, SequencePhase phase) {
     if (it->second.members.empty()) {
       CHECK_EQ(it->second.live, 0);
       for (int32_t slot : it->second.reserved_slots) free_slots_.push_back(slot);
+      forget_deadline(*s.request);
       groups_.erase(it);
     }
   }

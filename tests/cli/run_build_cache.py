@@ -60,6 +60,8 @@ def check_replaced(checks, folder, env):
     again = ingot("run", model, *prompt, "--json", env=env)
     checks.check(b"built" not in again.stderr, "an unchanged model is served from the cache")
     checks.equal(json.loads(again.stdout)["token_ids"], first, "and answers the same")
+    untuned = ingot("run", model, *prompt, "--json", env=dict(env, INGOT_TUNE_SECONDS="0"))
+    checks.check(b"built" in untuned.stderr, "an engine without tuning is another one")
     weights = os.path.join(model, "model.safetensors")
     status = os.stat(weights)
     with open(weights, "r+b") as file:

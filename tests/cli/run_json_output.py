@@ -93,6 +93,21 @@ def check_sources(checks, model, folder):
                  f"checkpoint: {answers}")
 
 
+def check_odd_paths(checks, folder):
+    """A path that is no UTF-8 keeps no result from being printed; no case is a row as well."""
+    target = os.path.join(folder.encode(), b"\xff.engine")
+    done = ingot("build", CASE, "--output", target, "--json")
+    checks.equal(done.returncode, 0, f"build to a path that is no UTF-8: {done.stderr[-200:]!r}")
+    checks.check(json_lines(done.stdout), f"and its JSON: {done.stdout[:80]!r}")
+    empty = os.path.join(folder, "empty")
+    os.mkdir(empty)
+    done = ingot("conformance", empty, CASE, "--json")
+    lines = json_lines(done.stdout) or []
+    checks.equal((done.returncode, [line["status"] for line in lines]), (1, ["fail", "pass"]),
+                 "conformance of a folder that holds no case")
+    checks.check("neither a golden case" in lines[0]["reason"], "conformance: says what is missing")
+
+
 def check_sampling(checks, model):
     def sampled(*flags):
         return ingot_json("run", model, "Tell a story.", "--max-tokens", "12", *flags)
@@ -160,6 +175,7 @@ def main():
         check_values(checks, results)
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
         check_sources(checks, model, folder)
+        check_odd_paths(checks, folder)
         check_sampling(checks, model)
         check_interrupt(checks, model)
     checks.finish()

@@ -6,6 +6,7 @@
 
 #include "compiler/compile.h"
 #include "engine/executor.h"
+#include "kernels/kernel_def.h"
 
 namespace ingot {
 namespace {
@@ -66,8 +67,41 @@ TEST(Plugin, AddsAnOperatorAndItsKernel) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("expected one float32 input"), std::string::npos);
   }
+  // Its workspace is sized for what the descriptor says: more rows must not reach it.
+  KernelDesc desc;
+  desc.op = "probe_relu_square";
+  desc.inputs = desc.outputs = {{.type = DType::kFloat32, .shape = {1, kWidth}}};
+  const auto instance = find_kernel("cpu", "probe_relu_square_plugin")->prepare(desc, "");
+  std::vector<float> memory(kTokens * kWidth), space(64);
+  const std::vector<TensorView> views = {
+      {DType::kFloat32, {kTokens, kWidth}, reinterpret_cast<std::byte*>(memory.data())}};
+  const auto device = make_cpu_device(1);
+  const auto stream = device->make_stream();
+  ExecContext context{*device, *stream, device->team(), std::as_writable_bytes(std::span(space))};
+  try {
+    instance->launch({views, views, {}}, context);
+    ADD_FAILURE() << "more rows than the descriptor said were accepted";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("is [5, 7], its workspace is sized for [1, 7]"),
+              std::string::npos)
+        << error.what();
+  }
   // A second time its names are taken, and nothing changes.
   EXPECT_NE(refusal(plugin("relu_square_plugin")).find("exists already"), std::string::npos);
+}
+
+// Two operators or kernels of one name, or an alias of no operand: nothing of it is registered.
+TEST(Plugin, RegistersAllOrNothing) {
+  EXPECT_NE(refusal(plugin("twice_plugin")).find("operator 'probe_twice' is given twice"),
+            std::string::npos);
+  EXPECT_EQ(find_op("probe_twice"), nullptr);
+  EXPECT_EQ(find_op("probe_twice_other"), nullptr);
+  EXPECT_NE(refusal(plugin("twice_kernel_plugin")).find("kernel 'probe_add' is given twice"),
+            std::string::npos);
+  EXPECT_EQ(find_kernel("cpu", "probe_add"), nullptr);
+  EXPECT_NE(refusal(plugin("negative_alias_plugin")).find("alias 0 has a negative index"),
+            std::string::npos);
+  EXPECT_EQ(find_op("probe_negative_alias"), nullptr);
 }
 
 TEST(Plugin, RefusesWhatIsNotOne) {

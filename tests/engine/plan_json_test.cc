@@ -90,6 +90,20 @@ const Forgery kForgeries[] = {
      "not a view"},
     {"a view of another type", [](Json& j) { j["values"][4]["type"]["element"] = "float64"; },
      "not a view"},
+    {"a view that lies nowhere", [](Json& j) { j["values"][3].erase("storage"); },
+     "does not lie in its input"},
+    {"views in another order",
+     [](Json& j) {
+       j["values"][3]["column_offset"] = 4;
+       j["values"][4]["column_offset"] = 0;
+     },
+     "does not lie in its input"},
+    {"a kernel that writes into another value", [](Json& j) { j["values"][5]["storage"] = 2; },
+     "memory of another value"},
+    {"pieces for an operator that reads a whole", [](Json& j) { j["steps"][0]["op"] = "matmul"; },
+     "several pieces"},
+    {"a limit past 2^31", [](Json& j) { j["limits"]["tokens"] = int64_t{1} << 32; }, "2^31"},
+    {"a bucket past 2^31", [](Json& j) { j["buckets"][0]["tokens"] = int64_t{1} << 32; }, "2^31"},
     {"an unknown operator", [](Json& j) { j["steps"][0]["op"] = "linea"; }, "unknown operator"},
     {"an unknown kind", [](Json& j) { j["steps"][0]["kind"] = "kernels"; }, "unknown kind"},
     {"a kernel that claims to be a view", [](Json& j) { j["steps"][2]["kind"] = "view"; },

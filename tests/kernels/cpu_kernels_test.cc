@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <set>
 
@@ -134,6 +135,31 @@ const KernelDef& faulting_kernel() {
                 {{.inputs = {{DType::kFloat32, {2, 8}}, {DType::kFloat32, {3, 8}, true}}}});
           }};
   return kernel;
+}
+
+const KernelDef& stray_kernel() {
+  static const KernelDef kernel = {
+      .name = "linear_stray",
+      .op = "linear",
+      .device = "cpu",
+      .priority = 1000,
+      .supports = [](const KernelDesc&) { return std::string(); },
+      .prepare =
+          [](const KernelDesc&, std::string_view) {
+            return make_instance([](const LaunchArgs&, ExecContext&) { std::raise(SIGSEGV); });
+          },
+      .self_test =
+          [] {
+            return cpu::self_test(
+                stray_kernel(),
+                {{.inputs = {{DType::kFloat32, {2, 8}}, {DType::kFloat32, {3, 8}, true}}}});
+          }};
+  return kernel;
+}
+
+TEST(cpu_kernels, a_stray_access_in_the_self_test_drops_the_kernel) {
+  register_kernel(stray_kernel());
+  EXPECT_EQ(find_kernel("cpu", "linear_stray"), nullptr);
 }
 
 TEST(cpu_kernels, an_illegal_instruction_in_the_self_test_drops_the_kernel) {

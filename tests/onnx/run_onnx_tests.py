@@ -343,6 +343,14 @@ def test_simple_models(name):
     assert line["status"] == "pass", line
 
 
+def test_exec_takes_a_device(tmp_path):
+    model, inputs = models.mlp()
+    execute(str(tmp_path), model, inputs, ["--device", "cpu"])
+    path = str(tmp_path / "model.onnx")
+    result = ingot(["exec", path, "--device", "abacus"], check=False)
+    assert result.returncode == 2 and "abacus" in result.stderr, result.stderr
+
+
 def test_wrong_output_fails_conformance(tmp_path):
     data = tmp_path / "case" / "test_data_set_0"
     os.makedirs(data)

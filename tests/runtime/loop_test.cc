@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <new>
+#include <stdexcept>
 #include <thread>
 
 #include "base/error.h"
@@ -174,6 +176,52 @@ TEST(Loop, AFaultOfTheModelEndsItsRequestsAndTheLoopGoesOn) {
       EXPECT_EQ(read_all(*third).tokens, expected_stream(small_limits(), 256, request, 0).tokens);
     }
   }
+}
+
+TEST(Loop, ExceptionsOfLibrariesEndTheirStepToo) {
+  for (const bool at_submit : {false, true}) {
+    OracleModel model(small_limits());
+    auto fault = [](int64_t step) {
+      if (step == 3) throw std::out_of_range("injected");
+      if (step == 9) throw std::bad_alloc();
+    };
+    (at_submit ? model.on_submit : model.on_collect) = fault;
+    FakeClock clock;
+    Loop loop(model, {}, clock);
+    for (const FinishReason reason : {FinishReason::kInternal, FinishReason::kOutOfMemory}) {
+      const auto box = loop.submit(make_request(10, 50, 1));
+      while (loop.step()) loop.scheduler().check_invariants();
+      EXPECT_EQ(read_all(*box).finish, reason);
+    }
+  }
+}
+
+TEST(Loop, ARequestThatIsRefusedTakesNoMemory) {
+  ModelLimits limits = small_limits();
+  limits.max_seq_len = int64_t{1} << 40;
+  limits.state_groups[0].kind = KvKind::kWindowed;  // no bound of its own
+  limits.state_groups[0].window = 40;
+  OracleModel model(limits);
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  Request wide = make_request(10, int64_t{1} << 40, 1);
+  wide.sampling.n = 5;
+  const auto box = loop.submit(wide);
+  while (loop.step()) {
+  }
+  EXPECT_EQ(read_all(*box).finish, FinishReason::kTooLong);
+}
+
+TEST(Loop, ACallbackThatThrowsCancels) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  EXPECT_THROW(loop.generate(make_request(10, 200, 3),
+                             [](const TokenEvent&) -> bool { throw std::runtime_error("test"); }),
+               std::runtime_error);
+  loop.step();
+  loop.step();
+  EXPECT_EQ(loop.scheduler().live_requests(), 0u);
 }
 
 TEST(Loop, RefusalsComeBackAsFinishEvents) {

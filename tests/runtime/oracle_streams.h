@@ -15,6 +15,11 @@ struct ExpectedStream {
   FinishReason finish = FinishReason::kLength;
 };
 
+inline bool is_end_token(const SamplingParams& p, TokenId token) {
+  return std::count(p.stop_token_ids.begin(), p.stop_token_ids.end(), token) > 0 ||
+         std::count(p.eos_token_ids.begin(), p.eos_token_ids.end(), token) > 0;
+}
+
 inline bool ends_answer(const SamplingParams& p, TokenId token, int64_t output_len) {
   auto in = [&](const std::vector<TokenId>& ids) {
     return std::find(ids.begin(), ids.end(), token) != ids.end();
@@ -57,6 +62,7 @@ inline std::vector<ExpectedStream> expected_beams(const ModelLimits& limits, int
     std::vector<Beam> all;
     for (const Beam& beam : beams) {
       for (const auto& [token, logprob] : oracle_top(limits, beam.tokens, 2 * width)) {
+        if (length <= p.min_tokens && is_end_token(p, token)) continue;
         all.push_back({beam.score + static_cast<double>(logprob), beam.tokens});
         all.back().tokens.push_back(token);
       }

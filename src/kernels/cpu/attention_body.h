@@ -268,6 +268,10 @@ class PagedAttention final : public KernelInstance {
         widen_rows<decltype(io)>(heads, group_, params_.head_dim, dim, s.q + t * group_ * dim);
       });
       const int64_t position = load_index(args.inputs[3], block.first + t);
+      if (position < 0) {
+        fail(ErrorCode::kInvalidArgument, "ops/paged_attention",
+             "token {}: expected position 0 or more, found {}", block.first + t, position);
+      }
       const int64_t end = params_.causal ? position + 1 : load_index(args.inputs[6], block.row);
       const int64_t begin =
           params_.window > 0 ? std::max<int64_t>(0, position - params_.window + 1) : 0;
@@ -311,7 +315,9 @@ class PagedAttention final : public KernelInstance {
     for (int64_t r = 0; r < block.count * group_; ++r) {
       const int64_t column = (kv_head * group_ + r % group_) * params_.head_dim;
       std::byte* dst = out.row(block.first + r / group_) + out.type.bytes(column);
-      const float total = states[static_cast<size_t>(r)].total;
+      // A query that sees no key gets zeros, as the result holds them.
+      const float seen = states[static_cast<size_t>(r)].total;
+      const float total = seen <= 0 ? 1.0f : seen;  // NaN stays
       with_io(out.type, [&](auto io) {
         store_scaled<decltype(io)>(result + r * params_.padded_dim, total, dst, params_.head_dim);
       });

@@ -195,7 +195,8 @@ class AmxLinear final : public KernelInstance {
         job.bias = decoded;
       }
     }
-    pack(job, context);
+    std::vector<std::byte> grown;
+    pack(job, context, grown);
     const int64_t unit = job.m <= kTile ? 4 * kTile : 2 * kTile;
     const WeightBlocks blocks(
         args, 1,
@@ -217,7 +218,8 @@ class AmxLinear final : public KernelInstance {
     Packed tile(int64_t index) const { return {x.data + index * tile_step, x.stride, x.step}; }
   };
 
-  void pack(Job& job, ExecContext& context) const {
+  // Into the workspace, or into `grown` where control flow told a size without a limit.
+  void pack(Job& job, ExecContext& context, std::vector<std::byte>& grown) const {
     const TensorView& x = job.args.inputs[0];
     if (job.m == 1 && x.columns() % kDepth == 0) {
       // A single row is its own B tile of one column.
@@ -226,6 +228,12 @@ class AmxLinear final : public KernelInstance {
     }
     std::byte* dst = context.workspace.data();
     const int64_t step = blocks_ * kTileBytes;
+    const int64_t needed = round_up(job.m, kTile) / kTile * step;
+    if (needed > packed_bytes_) {
+      grown.resize(static_cast<size_t>(needed) + 64);
+      // Tiles are stored by whole, aligned lines.
+      dst = grown.data() + (64 - reinterpret_cast<uintptr_t>(grown.data()) % 64) % 64;
+    }
     context.team->parallel_for((job.m + kTile - 1) / kTile, 1, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) {
         pack_rows(x, t * kTile, std::min(kTile, job.m - t * kTile), blocks_, dst + t * step);

@@ -166,8 +166,13 @@ class DotLinear final : public KernelInstance {
                      x.columns(),   nullptr,           &args.outputs[0]};
     if (job.m == 0) return;
     ThreadTeam& team = *context.team;
+    std::vector<float> grown;
     if (x_bytes_ != 0) {
       auto* rows = reinterpret_cast<float*>(context.workspace.data());
+      if (job.m > rows_) {  // a size without a limit: control flow told it
+        grown.resize(static_cast<size_t>(job.m * x_stride_));
+        rows = grown.data();
+      }
       team.parallel_for(job.m, 16, [&](int64_t begin, int64_t end) {
         for (int64_t m = begin; m < end; ++m) decode_any_row(x, m, rows + m * x_stride_);
       });

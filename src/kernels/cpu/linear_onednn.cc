@@ -1,7 +1,8 @@
 #include <dnnl.hpp>
 #include <map>
+#include <utility>
 
-#include "base/check.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "kernels/cpu/contract/onednn.h"
 #include "kernels/cpu/contract/self_test.h"
@@ -57,12 +58,17 @@ class OneDnnLinear final : public KernelInstance {
         one_thread_onednn();
         const int64_t begin = std::min(worker * share, n);
         run_range(self, args, begin, std::min(begin + share, n));
-      } catch (const dnnl::error& e) {  // a job must not throw
+      } catch (const std::exception& e) {  // a job must not throw
         self.failure = e.what();
       }
     });
-    for (const Worker& worker : workers_) {
-      CHECK_MSG(worker.failure.empty(), "oneDNN: {}", worker.failure);
+    std::string failure;
+    for (Worker& worker : workers_) {
+      std::string found = std::exchange(worker.failure, {});
+      if (failure.empty()) failure = std::move(found);
+    }
+    if (!failure.empty()) {
+      fail(ErrorCode::kInternal, "kernels/linear_onednn", "oneDNN: {}", failure);
     }
   }
 

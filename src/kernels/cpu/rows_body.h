@@ -9,6 +9,7 @@
 #include "kernels/cpu/vec_kernel.h"
 #include "kernels/cpu/vec_math.h"
 #include "kernels/kernel_def.h"
+#include "kernels/reference.h"
 
 namespace ingot::cpu {
 namespace {
@@ -162,13 +163,18 @@ BinaryRow binary_row_for(const ElementType& type) {
   return out;
 }
 
-// Both operands have the output's shape, or the second is one row.
-inline std::unique_ptr<KernelInstance> binary_instance(BinaryRow row) {
-  return make_instance([row](const LaunchArgs& args, ExecContext& context) {
+// Both operands have the output's shape, or the second is one row. The bucket's sizes say so, those
+// of a run may differ: two symbols that meet in the bucket need not be equal.
+inline std::unique_ptr<KernelInstance> binary_instance(const KernelDesc& desc, BinaryRow row) {
+  return make_instance([row, op = desc.op, attrs = desc.attrs](const LaunchArgs& args,
+                                                               ExecContext& context) {
     const TensorView& a = args.inputs[0];
     const TensorView& b = args.inputs[1];
     const TensorView& y = args.outputs[0];
-    const bool one_row = b.rows() == 1;
+    const bool one_row = b.rows() == 1 && b.columns() == y.columns();
+    if (a.shape != y.shape || !(one_row || b.shape == y.shape)) {
+      return run_reference(op, attrs, args.inputs, args.outputs);
+    }
     context.team->parallel_for(y.rows(), row_grain(y.columns()), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         row(a.row(r), b.row(one_row ? 0 : r), y.row(r), y.columns());
@@ -183,10 +189,10 @@ inline std::string act_mul_supports(const KernelDesc& desc) {
 inline std::unique_ptr<KernelInstance> act_mul_prepare(const KernelDesc& desc, std::string_view) {
   const ElementType& type = desc.inputs[0].type;
   const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
-  if (name == "relu") return binary_instance(binary_row_for<ReluMul>(type));
-  if (name == "gelu") return binary_instance(binary_row_for<GeluMul>(type));
-  if (name == "gelu_tanh") return binary_instance(binary_row_for<GeluTanhMul>(type));
-  return binary_instance(binary_row_for<SiluMul>(type));
+  if (name == "relu") return binary_instance(desc, binary_row_for<ReluMul>(type));
+  if (name == "gelu") return binary_instance(desc, binary_row_for<GeluMul>(type));
+  if (name == "gelu_tanh") return binary_instance(desc, binary_row_for<GeluTanhMul>(type));
+  return binary_instance(desc, binary_row_for<SiluMul>(type));
 }
 
 inline std::string add_supports(const KernelDesc& desc) {
@@ -200,7 +206,7 @@ inline std::string add_supports(const KernelDesc& desc) {
   return a.shape == b.shape || one_row ? "" : "broadcast of " + shape_text(b.shape);
 }
 inline std::unique_ptr<KernelInstance> add_prepare(const KernelDesc& desc, std::string_view) {
-  return binary_instance(binary_row_for<Sum>(desc.inputs[0].type));
+  return binary_instance(desc, binary_row_for<Sum>(desc.inputs[0].type));
 }
 
 template <class Io>

@@ -30,12 +30,11 @@ std::string supports(const KernelDesc& desc) {
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
   const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
-  auto* run = &launch_binary<SiluMul>;
+  BinaryLaunch run = &launch_binary<SiluMul>;
   if (name == "relu") run = &launch_binary<ReluMul>;
   if (name == "gelu") run = &launch_binary<GeluMul>;
   if (name == "gelu_tanh") run = &launch_binary<GeluTanhMul>;
-  return make_instance(
-      [run](const LaunchArgs& args, ExecContext& context) { run(args, context, "act_mul"); });
+  return std::make_unique<BinaryInstance>(desc, run, "act_mul");
 }
 
 }  // namespace kernel_act_mul

@@ -19,10 +19,8 @@ const KernelDef& add_kernel() {
       .invariant = true,
       .priority = 20,
       .supports = binary_supports,
-      .prepare = [](const KernelDesc&, std::string_view) {
-        return make_instance([](const LaunchArgs& args, ExecContext& context) {
-          launch_binary<Sum>(args, context, "add");
-        });
+      .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
+        return std::make_unique<BinaryInstance>(desc, &launch_binary<Sum>, "add");
       }};
   return kernel;
 }

@@ -19,10 +19,8 @@ const KernelDef& mul_kernel() {
       .invariant = true,
       .priority = 20,
       .supports = binary_supports,
-      .prepare = [](const KernelDesc&, std::string_view) {
-        return make_instance([](const LaunchArgs& args, ExecContext& context) {
-          launch_binary<Product>(args, context, "mul");
-        });
+      .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
+        return std::make_unique<BinaryInstance>(desc, &launch_binary<Product>, "mul");
       }};
   return kernel;
 }

@@ -1,9 +1,11 @@
 #include "kernels/cpu/contract/self_test.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <csetjmp>
 #include <csignal>
+#include <cstring>
 
 #include "base/log.h"
 #include "base/random.h"
@@ -134,11 +136,15 @@ bool all_agree(const KernelDef& kernel, const std::vector<SelfTestCase>& cases) 
   return true;
 }
 
-// Where this thread resumes when its self-test meets an illegal instruction; null outside of one.
+// Where this thread resumes when its self-test meets a fault; null outside of one.
 thread_local sigjmp_buf* resume_point = nullptr;
 
-void on_illegal_instruction(int signal) {
-  if (resume_point) siglongjmp(*resume_point, 1);
+// What a broken kernel or machine raises: instructions that are not there, stray and misaligned
+// accesses, divisions.
+constexpr std::array<int, 4> kFaults = {SIGILL, SIGSEGV, SIGBUS, SIGFPE};
+
+void on_fault(int signal) {
+  if (resume_point) siglongjmp(*resume_point, signal);
   std::signal(signal, SIG_DFL);  // not ours: die of it on return
 }
 
@@ -148,12 +154,13 @@ void on_illegal_instruction(int signal) {
 // of the test itself; what they own is leaked, once, by a kernel that is then never used.
 bool self_test(const KernelDef& kernel, const std::vector<SelfTestCase>& cases) {
   struct sigaction handler = {};
-  struct sigaction before = {};
-  handler.sa_handler = on_illegal_instruction;
-  sigaction(SIGILL, &handler, &before);
+  std::array<struct sigaction, kFaults.size()> before = {};
+  handler.sa_handler = on_fault;
+  for (size_t i = 0; i < kFaults.size(); ++i) sigaction(kFaults[i], &handler, &before[i]);
   sigjmp_buf here;
   volatile bool passed = false;
-  if (sigsetjmp(here, 1) == 0) {
+  const int fault = sigsetjmp(here, 1);
+  if (fault == 0) {
     resume_point = &here;
     try {
       passed = all_agree(kernel, cases);
@@ -161,10 +168,10 @@ bool self_test(const KernelDef& kernel, const std::vector<SelfTestCase>& cases) 
       spdlog::warn("{} failed: {}", kernel.name, e.what());
     }
   } else {
-    spdlog::warn("{} met an illegal instruction", kernel.name);
+    spdlog::warn("{} met a fault: {}", kernel.name, sigdescr_np(fault));
   }
   resume_point = nullptr;
-  sigaction(SIGILL, &before, nullptr);
+  for (size_t i = 0; i < kFaults.size(); ++i) sigaction(kFaults[i], &before[i], nullptr);
   return passed;
 }
 

@@ -1,4 +1,4 @@
-// A kernel's own small test, run once before its first use; an illegal instruction fails it.
+// A kernel's own small test, run once before its first use; a fault fails it.
 #pragma once
 
 #include <span>

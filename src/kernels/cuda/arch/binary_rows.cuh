@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/arch/numeric.cuh"
+#include "kernels/reference.h"
 
 namespace ingot::cuda {
 
@@ -29,6 +30,15 @@ __global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
   store8(static_cast<T*>(args.y) + row * args.y_stride + at, args.n - at, args.vector, a);
 }
 
+// Whether the kernel may run these operands. binary_supports has seen the bucket's sizes; two
+// symbols that meet there need not be equal in a run.
+inline bool binary_fits(const LaunchArgs& args) {
+  const TensorView& b = args.inputs[1];
+  const TensorView& y = args.outputs[0];
+  const bool one_row = b.rows() == 1 && b.columns() == y.columns();
+  return args.inputs[0].shape == y.shape && (one_row || b.shape == y.shape);
+}
+
 template <class F>
 void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_view name) {
   const TensorView& a = args.inputs[0];
@@ -47,6 +57,24 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
     launch_grid(name, context, binary_rows<decltype(tag), F>, grid, job);
   });
 }
+
+using BinaryLaunch = void (*)(const LaunchArgs&, ExecContext&, std::string_view name);
+
+class BinaryInstance final : public KernelInstance {
+ public:
+  BinaryInstance(const KernelDesc& desc, BinaryLaunch launch, std::string_view name)
+      : launch_(launch), name_(name), other_(reference_kernel().prepare(desc, "")) {}
+  // The reference waits for the stream: within a capture, that is an error.
+  void launch(const LaunchArgs& args, ExecContext& context) override {
+    if (!binary_fits(args)) return other_->launch(args, context);
+    launch_(args, context, name_);
+  }
+
+ private:
+  BinaryLaunch launch_;
+  std::string_view name_;
+  std::unique_ptr<KernelInstance> other_;  // any broadcast
+};
 
 // Equal shapes, or a second operand of one row.
 inline std::string binary_supports(const KernelDesc& desc) {

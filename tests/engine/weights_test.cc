@@ -1,0 +1,51 @@
+#include "tests/engine/small_engine.h"
+
+namespace ingot {
+namespace {
+
+// Adds a weight of one float32 tensor to a body; its bytes go to the engine that holds the body.
+int body_weight(EngineMaker& body, const std::string& name, int tensor) {
+  const int id = body.value(PlanValue::Kind::kWeight, name, {DType::kFloat32, {Dim(3)}});
+  body.plan().values.back().segments = {tensor};
+  return id;
+}
+
+// Value names are unique inside one graph only: both branches call their weight "k".
+TEST(weight_store, weights_of_one_name_in_two_bodies_keep_their_own_bytes) {
+  const auto device = make_cpu_device(1);
+  EngineMaker outer;
+  for (int branch : {0, 1}) {
+    EngineMaker body("branch");
+    const int x = body.input("b", DType::kFloat32, {Dim(3)});
+    body.output(body.step("add", {}, {x, body_weight(body, "k", branch)})[0], "r");
+    outer.plan().subplans.push_back(body.plan());
+  }
+  const int condition = outer.input("condition", DType::kBool, {});
+  const int x = outer.input("x", DType::kFloat32, {Dim(3)});
+  const auto out = outer.step("if", {{"then_graph", int64_t{0}}, {"else_graph", int64_t{1}}},
+                              {condition, x}, 1, StepKind::kIf);
+  outer.output(out[0], "y");
+  const auto engine = outer.finish({});
+  const std::vector<std::vector<float>> weights = {{10, 20, 30}, {100, 200, 300}};
+  for (const std::vector<float>& weight : weights) {
+    const auto data = std::make_shared<std::vector<float>>(weight);
+    engine->plan.tensors.push_back(
+        {"k." + std::to_string(engine->tensors.size()), DType::kFloat32, {3}});
+    engine->tensors.push_back(std::as_bytes(std::span(*data)));
+    engine->owners.push_back(data);
+  }
+  Executor executor(engine, *device);
+  std::vector<float> values = {1, 2, 3};
+  for (uint8_t yes : {1, 0, 1}) {
+    std::vector<uint8_t> flag = {yes};
+    executor.set_input("condition", host_view(flag, {}));
+    executor.set_input("x", host_view(values, {3}));
+    executor.run();
+    const std::vector<float>& k = weights[yes ? 0 : 1];
+    EXPECT_THAT(floats_of(executor.output("y")),
+                testing::ElementsAre(1 + k[0], 2 + k[1], 3 + k[2]));
+  }
+}
+
+}  // namespace
+}  // namespace ingot
