@@ -93,6 +93,26 @@ void check_checkpoint(const Json& config, const std::string& file) {
   }
 }
 
+// Rotations that a GGUF file asks for and this family cannot do.
+void check_gguf_rotation(const GgufFile& file, int64_t head_dim) {
+  const std::string rope = fmt::format("{}.rope.", file.architecture());
+  const int64_t rotated = file.get_int(rope + "dimension_count", head_dim);
+  if (rotated != head_dim) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: '{}dimension_count': expected {}, found {}",
+         file.origin(), rope, head_dim, rotated);
+  }
+  const double scale = file.get_float(rope + "scale_linear", 1.0);
+  if (scale != 1.0) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: '{}scale_linear': expected 1, found {}",
+         file.origin(), rope, scale);
+  }
+  if (file.contains("rope_freqs.weight")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: per-dimension rope factors (tensor 'rope_freqs.weight') are not supported",
+         file.origin());
+  }
+}
+
 // Layers that the weights hold and the config does not count are legal, and most often a mistake.
 void warn_of_unused_layers(const ModelSource& source, int64_t layers, const std::string& file) {
   if (source.kind != ModelSourceKind::kHuggingFace || !source.weights) return;
@@ -136,6 +156,7 @@ Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) 
          file, head_dim);
   }
   config["head_dim"] = head_dim;
+  if (source.gguf) check_gguf_rotation(*source.gguf, head_dim);
   const auto epsilon = json_get<double>(raw, "rms_norm_eps", 1e-6, kWhere, file);
   if (!(epsilon > 0 && epsilon < 1)) {
     fail(ErrorCode::kCorrupt, kWhere,
@@ -145,7 +166,8 @@ Json parse_llama_config(const ModelSource& source, const LlamaVariant& variant) 
   config["tie_word_embeddings"] = json_get<bool>(raw, "tie_word_embeddings", false, kWhere, file);
   config["attention_bias"] =
       variant.qkv_bias || json_get<bool>(raw, "attention_bias", false, kWhere, file);
-  config["mlp_bias"] = json_get<bool>(raw, "mlp_bias", false, kWhere, file);
+  config["mlp_bias"] = (source.gguf && source.gguf->contains("blk.0.ffn_gate.bias")) ||
+                       json_get<bool>(raw, "mlp_bias", false, kWhere, file);
   const auto act = json_get<std::string>(raw, "hidden_act", "silu", kWhere, file);
   if (act != "silu") {
     fail(ErrorCode::kUnsupported, kWhere, "{}: 'hidden_act': expected silu, found '{}'", file, act);
