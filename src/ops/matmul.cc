@@ -49,7 +49,10 @@ void reference(const OpArgs& args) {
   const TensorView &a = args.inputs[0], &b = args.inputs[1], &y = args.outputs[0];
   const size_t ra = a.shape.size(), rb = b.shape.size(), ry = y.shape.size();
   const int64_t m = a.shape[ra - 2], k = a.shape[ra - 1], n = b.shape[rb - 1];
-  CHECK_EQ(k, b.shape[rb - 2]);
+  if (k != b.shape[rb - 2]) {
+    fail(ErrorCode::kInvalidArgument, "ops/matmul", "{} and {} differ in the summed dimension",
+         shape_text(a.shape), shape_text(b.shape));
+  }
   const Shape batch(y.shape.begin(), y.shape.end() - 2);
   const std::array<std::vector<int64_t>, 2> strides = {
       ops::broadcast_strides(Shape(a.shape.begin(), a.shape.end() - 2), batch),

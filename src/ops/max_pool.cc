@@ -55,7 +55,11 @@ void reference(const OpArgs& args) {
         ops::for_each_tap(window, spatial, at, [&](int64_t, int64_t offset) {
           if (best < 0 || in.get(p * plane + offset) > in.get(p * plane + best)) best = offset;
         });
-        CHECK_MSG(best >= 0, "a max_pool window lies in the padding alone");
+        if (best < 0) {
+          fail(ErrorCode::kInvalidArgument, "ops/max_pool",
+               "a window of {} over {} lies in the padding alone", shape_text(window.kernel),
+               shape_text(spatial));
+        }
         mover.move(p * out_plane + o, p * plane + best);
         if (args.outputs.size() > 1) {
           const int64_t index = a.storage_order ? column_major(best, spatial) : best;

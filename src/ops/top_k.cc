@@ -39,7 +39,9 @@ void reference(const OpArgs& args) {
   const auto a = read_attrs<TopKAttrs>(args.attrs, "ops/top_k");
   const ops::AxisSplit s = ops::split_at(x.shape, ops::wrap_axis(a.axis, x.shape.size()));
   const ops::ElementMover mover(x, args.outputs[0]);
-  CHECK_LE(a.k, s.length);
+  if (a.k > s.length) {
+    fail(ErrorCode::kInvalidArgument, "ops/top_k", "k is {}, the axis has {}", a.k, s.length);
+  }
   ops::with_compute_type(x.type.dtype, [&](auto tag) {
     using T = decltype(tag);
     const ops::Elements<T> in(x);
@@ -75,7 +77,7 @@ std::vector<int> import_top_k(const OnnxNode& node, OpEmitter& emitter) {
                                 {"axis", ops::onnx_int(node, "axis", -1)},
                                 {"largest", ops::onnx_int(node, "largest", 1)}},
                                {ops::onnx_required(node, 0)}, 2);
-  out.resize(node.outputs);
+  out.resize(node.outputs, kNoValue);
   return out;
 }
 

@@ -162,6 +162,51 @@ def test_values_that_grow_in_a_loop_are_bounded(tmp_path):
     assert loop_case(models.growing_loop(11), tmp_path).returncode == 0
     refused_loop(loop_case(models.growing_loop(13), tmp_path), "INGOT_LOOP_SIZES")
     refused_loop(loop_case(models.growing_loop(60), tmp_path), "INGOT_LOOP_SIZES")
+def refused_run(folder, model, inputs, *words):
+    """`ingot exec` ends with one error line, not with a signal, on fast and on plain kernels."""
+    path = folder / "model.onnx"
+    onnx.save(model, path)
+    arguments = ["exec", str(path)]
+    for name, array in inputs.items():
+        np.save(folder / f"{name}.npy", array)
+        arguments += ["--load-inputs", f"{name}:{folder / name}.npy"]
+    for extra in ([], ["--reference"]):
+        result = ingot(arguments + extra, check=False)
+        assert result.returncode == 1, result.stderr
+        lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+        assert len(lines) == 1, result.stderr
+        for word in words:
+            assert word in lines[0], lines[0]
+
+
+RUN_TIME_SIZES = {
+    "add": (["N"], [helper.make_node("Add", ["x", "c"], ["y"])], (3,),
+            {"c": np.ones(4, np.float32)}, ["'add'", "[3]", "[4]"]),
+    "reshape": (["N", 3], [helper.make_node("Reshape", ["x", "c"], ["y"])], (3, 3),
+                {"c": np.array([-1, 4])}, ["'reshape'", "9", "8"]),
+    "topk": (["N"], [helper.make_node("TopK", ["x", "c"], ["y", "i"], axis=0)], (3,),
+             {"c": np.array([5])}, ["'top_k'", "5", "3"]),
+    "slice": (["N"], [helper.make_node("Slice", ["x", "c", "d"], ["y"])], (3,),
+              {"c": np.array([-5]), "d": np.array([2**63 - 1])}, ["'slice'", "[3]", "[5]"]),
+}
+
+
+@pytest.mark.parametrize("name", RUN_TIME_SIZES)
+def test_sizes_that_meet_at_run_time_are_checked(name, tmp_path):
+    shape, nodes, fed, weights, words = RUN_TIME_SIZES[name]
+    result = ["M", 4] if name == "reshape" else ["M"]
+    model = models.model(nodes, [models.value("x", shape)], [models.value("y", result)], weights)
+    refused_run(tmp_path, model, {"x": np.ones(fed, np.float32)}, *words)
+
+
+def test_joined_sizes_are_checked(tmp_path):
+    model = models.model([helper.make_node("Concat", ["a", "b"], ["y"], axis=1)],
+                         [models.value("a", ["A", 2]), models.value("b", ["B", 2])],
+                         [models.value("y", ["M", 4])], {})
+    inputs = {"a": np.ones((2, 2), np.float32), "b": np.ones((5, 2), np.float32)}
+    refused_run(tmp_path, model, inputs, "'concat'", "[5, 2]")
+
+
 def build(folder, model, arguments=(), check=True):
     """The path of model's engine, and the finished process."""
     path, engine = os.path.join(folder, "net.onnx"), os.path.join(folder, "net.engine")

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/check.h"
-
 namespace ingot::ops {
 
 int64_t normalize_axis(const InferArgs& args, int64_t axis, size_t rank) {
@@ -57,13 +55,17 @@ std::vector<int64_t> element_strides(const Shape& shape) {
 }
 
 std::vector<int64_t> broadcast_strides(const Shape& shape, const Shape& out) {
-  CHECK_LE(shape.size(), out.size());
+  const auto bad = [&] {
+    fail(ErrorCode::kInvalidArgument, "ops", "a shape {} does not broadcast to {}",
+         shape_text(shape), shape_text(out));
+  };
+  if (shape.size() > out.size()) bad();
   const std::vector<int64_t> own = element_strides(shape);
   std::vector<int64_t> strides(out.size(), 0);
   const size_t skip = out.size() - shape.size();
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == 1) continue;
-    CHECK_EQ(shape[i], out[skip + i]);
+    if (shape[i] != out[skip + i]) bad();
     strides[skip + i] = own[i];
   }
   return strides;
