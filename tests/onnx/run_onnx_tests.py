@@ -207,6 +207,50 @@ def test_joined_sizes_are_checked(tmp_path):
     refused_run(tmp_path, model, inputs, "'concat'", "[5, 2]")
 
 
+def refused_model(folder, nodes, inputs, outputs, weights, *words):
+    """A model whose import ends with one error line; the checker of onnx has no say."""
+    graph = helper.make_graph(nodes, "test", inputs, outputs,
+                              [numpy_helper.from_array(w, n) for n, w in weights.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", models.OPSET)],
+                              ir_version=10)
+    onnx.save(model, folder / "model.onnx")
+    result = ingot(["exec", str(folder / "model.onnx")], check=False)
+    assert result.returncode == 1, result.stderr
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, result.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+CONSTANT_FAULTS = {
+    "slice": (("Slice", ["x", "starts", "ends", "axes"], {}),
+              {"x": np.ones(4, np.float32), "starts": np.array([2, 2]), "ends": np.array([4, 4]),
+               "axes": np.array([0, 0])}, ["axis 0", "twice"]),
+    "gather_nd_few": (("GatherND", ["x", "i"], {"batch_dims": 1}),
+                      {"x": np.ones((3, 3), np.float32), "i": np.zeros((1, 1), np.int64)},
+                      ["ops/gather_nd", "[1, 1]"]),
+    "gather_nd_many": (("GatherND", ["x", "i"], {"batch_dims": 1}),
+                       {"x": np.ones((2, 3), np.float32), "i": np.zeros((5, 1), np.int64)},
+                       ["ops/gather_nd", "[5, 1]"]),
+    "range_without_delta": (("Range", ["a", "b"], {}),
+                            {"a": np.array(0.0), "b": np.array(4.0)}, ["Range"]),
+    "range_below_integers": (("Range", ["a", "b", "c"], {}),
+                             {"a": np.array(2**62), "b": np.array(-2**62), "c": np.array(-1)},
+                             ["2^62"]),
+    "pad_without_value": (("Pad", ["x", "pads", "fill"], {}),
+                          {"x": np.ones(4, np.float32), "pads": np.array([1, 1]),
+                           "fill": np.zeros(0, np.float32)}, ["ops/pad", "fill value"]),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANT_FAULTS)
+def test_faults_of_constant_nodes_are_refused(name, tmp_path):
+    (op, inputs, attributes), weights, words = CONSTANT_FAULTS[name]
+    nodes = [helper.make_node(op, inputs, ["t"], **attributes),
+             helper.make_node("Identity", ["t"], ["y"])]
+    refused_model(tmp_path, nodes, [], [models.value("y", ["M"])], weights, *words)
+
+
 def build(folder, model, arguments=(), check=True):
     """The path of model's engine, and the finished process."""
     path, engine = os.path.join(folder, "net.onnx"), os.path.join(folder, "net.engine")

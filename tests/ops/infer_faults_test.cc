@@ -37,5 +37,13 @@ TEST(InferFaultsTest, GatherNdPairsEqualBatches) {
   refuses("gather_nd", attrs, {{DType::kFloat32, {3, 3}}, narrow}, {"[1, 1]", "[3, 3]"});
 }
 
+TEST(InferFaultsTest, PadsNeedOneFillValue) {
+  const Attrs attrs = {{"pads", std::vector<int64_t>{1, 1}}, {"mode", std::string("constant")}};
+  const ValueType x{DType::kFloat32, {4}};
+  refuses("pad", attrs, {x, {DType::kFloat32, {0}}}, {"fill value", "[0]"});
+  EXPECT_EQ(infer("pad", attrs, {x, {DType::kFloat32, {}}})[0].shape, (SymShape{6}));
+  EXPECT_EQ(infer("pad", attrs, {x, {DType::kFloat32, {1}}})[0].shape, (SymShape{6}));
+}
+
 }  // namespace infer_faults
 }  // namespace ingot
