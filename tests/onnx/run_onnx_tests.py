@@ -71,6 +71,7 @@ CASES = {
     "if_else": (lambda: models.branch(False), 1e-5),
     "loop_all": (lambda: models.loop(3), 1e-5),
     "loop_stops": (lambda: models.loop(50), 1e-5),
+    "loops_that_grow": (models.nested_growing_loops, 1e-5),
     "symbolic_shapes": (models.symbolic_shapes, 1e-5),
     "squeezenet": (lambda: models.light("squeezenet"), 1e-4),
     "resnet50": (lambda: models.light("resnet50"), 1e-4),
@@ -249,6 +250,38 @@ def test_faults_of_constant_nodes_are_refused(name, tmp_path):
     nodes = [helper.make_node(op, inputs, ["t"], **attributes),
              helper.make_node("Identity", ["t"], ["y"])]
     refused_model(tmp_path, nodes, [], [models.value("y", ["M"])], weights, *words)
+
+
+def test_loops_in_loops_are_not_built_without_end(tmp_path):
+    refused_model(tmp_path, models.loops_in_loops(22), [models.value("v", [2])],
+                  [models.value("v1", ["size"])], {"m": np.array(2)}, "500000 nodes")
+
+
+def test_bodies_of_functions_have_its_opset_and_attributes(tmp_path):
+    model, inputs = models.function_with_branches()
+    got, _ = execute(str(tmp_path), model, inputs)
+    leaky = np.where(inputs["x"] < 0, 0.5 * inputs["x"], inputs["x"]).reshape(2, 12)
+    powers = np.exp(leaky)
+    want = (powers / powers.sum(axis=1, keepdims=True)).reshape(2, 3, 4)
+    assert np.allclose(got["y"], want, atol=1e-6)
+
+
+def test_folded_constants_have_a_bound(tmp_path):
+    count = 1024  # casts of 1 MiB to 8 MiB
+    nodes = [helper.make_node("Cast", ["w"], [f"t{i}"], to=TensorProto.DOUBLE)
+             for i in range(count)]
+    nodes.append(helper.make_node("ReduceSum", [f"t{count - 1}"], ["y"], keepdims=0))
+    model = models.model(nodes, [], [models.value("y", [], TensorProto.DOUBLE)],
+                         {"w": np.ones(1 << 20, np.uint8)})
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path)
+    script = ("import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, "
+              "stdout=subprocess.DEVNULL); "
+              "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)")
+    done = subprocess.run([sys.executable, "-c", script, BINARY, "exec", str(path)], check=True,
+                          timeout=300, capture_output=True, text=True)
+    assert int(done.stdout) < 4 << 20, "KiB at most"
+
 
 
 def build(folder, model, arguments=(), check=True):
