@@ -266,6 +266,34 @@ def test_bodies_of_functions_have_its_opset_and_attributes(tmp_path):
     assert np.allclose(got["y"], want, atol=1e-6)
 
 
+def test_float64_products_keep_their_bits(tmp_path):
+    random = np.random.default_rng(2)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]),
+             helper.make_node("Gemm", ["x", "w", "b"], ["z"])]
+    model = models.model(nodes, [models.value("x", ["n", 64], TensorProto.DOUBLE)],
+                         [models.value("y", ["n", 8], TensorProto.DOUBLE),
+                          models.value("z", ["n", 8], TensorProto.DOUBLE)],
+                         {"w": random.standard_normal((64, 8)), "b": random.standard_normal(8)})
+    compare(model, {"x": random.standard_normal((3, 64))}, tmp_path, 1e-13)
+
+
+def test_gated_integers_keep_their_bits(tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("Mul", ["r", "u"], ["y"])]
+    model = models.model(nodes, [models.value("x", [2], TensorProto.INT32),
+                                 models.value("u", [2], TensorProto.INT32)],
+                         [models.value("y", [2], TensorProto.INT32)], {})
+    inputs = {"x": np.array([2**24 + 1, -5], np.int32), "u": np.array([1, 3], np.int32)}
+    got, _ = execute(str(tmp_path), model, inputs)
+    assert got["y"].tolist() == [2**24 + 1, 0]
+
+
+def test_results_that_an_operator_lacks_are_refused(tmp_path):
+    nodes = [helper.make_node("TopK", ["x", "k"], ["v", "i", "more"]),
+             helper.make_node("Identity", ["more"], ["y"])]
+    refused_model(tmp_path, nodes, [models.value("x", [4])], [models.value("y", [1])],
+                  {"k": np.array([1])}, "TopK", "output 2")
+
+
 def test_folded_constants_have_a_bound(tmp_path):
     count = 1024  # casts of 1 MiB to 8 MiB
     nodes = [helper.make_node("Cast", ["w"], [f"t{i}"], to=TensorProto.DOUBLE)
