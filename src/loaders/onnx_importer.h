@@ -26,6 +26,8 @@ struct OnnxContext {
   OnnxFunctions functions;
   OnnxOptions options;
   OnnxExternalData external{std::string()};
+  std::map<std::string, std::string> symbols;  // of unknown dimensions, by what the file says
+  std::set<std::string> symbol_names;          // those given out
   // Counted over the whole import: nodes built, in bodies each time that they are built; nodes with
   // bodies; bytes that constants made while importing may still take.
   int64_t built = 0;
@@ -39,8 +41,9 @@ OnnxOpsets onnx_opsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSe
 const onnx::FunctionProto* find_onnx_function(const OnnxContext& context,
                                               const onnx::NodeProto& node);
 // Type of a declared value; symbols named in `options` are replaced, unnamed unknown dimensions get
-// the symbol <value>_dim_<axis>. Error{kUnsupported, kCorrupt}.
-ValueType onnx_value_type(const OnnxContext& context, const onnx::ValueInfoProto& info);
+// the symbol <value>_dim_<axis>, numbered where another dimension has it. Error{kUnsupported,
+// kCorrupt}.
+ValueType onnx_value_type(OnnxContext& context, const onnx::ValueInfoProto& info);
 
 // Throws one Error{kUnsupported} that lists every node no import exists for, bodies and called
 // functions included; Error{kCorrupt, kUnsupported} when nesting or inlining goes too deep or far.

@@ -294,6 +294,32 @@ def test_results_that_an_operator_lacks_are_refused(tmp_path):
                   {"k": np.array([1])}, "TopK", "output 2")
 
 
+def test_long_names_in_any_script(tmp_path):
+    name = "x" + "\u5c42" * 50  # cut at 120 bytes inside a character
+    model = models.model([helper.make_node("Neg", ["x"], ["y"], name=name)],
+                         [models.value("x", [4])], [models.value("y", [4])], {})
+    _, result = build(str(tmp_path), model, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_unknown_sizes_have_symbols_of_their_own(tmp_path):
+    name = "n" * 130
+    model = models.model([helper.make_node("Neg", [name], ["y"])],
+                         [models.value(name, [None, None])], [models.value("y", ["a", "b"])], {})
+    got, _ = execute(str(tmp_path), model, {name: np.ones((2, 3), np.float32)})
+    assert got["y"].shape == (2, 3)
+    model = models.model([helper.make_node("Neg", ["x"], ["y"])],
+                         [models.value("x", ["a-b", "a_b"])], [models.value("y", ["p", "q"])], {})
+    got, _ = execute(str(tmp_path), model, {"x": np.ones((2, 3), np.float32)})
+    assert got["y"].shape == (2, 3)
+
+
+def test_errors_name_the_node(tmp_path):
+    nodes = [helper.make_node("Add", ["x", "w"], ["y"], name="the_sum")]
+    refused_model(tmp_path, nodes, [models.value("x", [3])], [models.value("y", [3])],
+                  {"w": np.ones(4, np.float32)}, "ops/add", "the_sum")
+
+
 def test_folded_constants_have_a_bound(tmp_path):
     count = 1024  # casts of 1 MiB to 8 MiB
     nodes = [helper.make_node("Cast", ["w"], [f"t{i}"], to=TensorProto.DOUBLE)
