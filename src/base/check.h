@@ -1,5 +1,5 @@
-// Checks of our own invariants. A failure prints both values and aborts; a server installs
-// set_check_throws(true) so that it ends the step's requests with `internal` instead.
+// Checks of our own invariants, never of what a user gives. A failure prints both values and
+// aborts; a program that must go on calls set_check_throws(true) and gets Error{kInternal} instead.
 #pragma once
 
 #include <fmt/format.h>

@@ -1,6 +1,8 @@
 #include "base/dtype.h"
 
 #include <array>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -127,6 +129,28 @@ uint16_t f32_to_f16(float value) {
   return sign | static_cast<uint16_t>((rounded - 0x38000000u) >> 13);
 }
 
+namespace {
+
+// float32 that rounds to the same 16-bit float as `value` does: what float32 cannot hold is cut off
+// and left as a lowest bit that is set ("round to odd"), so that the second rounding sees it.
+float narrowed(double value) {
+  const auto near = static_cast<float>(value);
+  if (static_cast<double>(near) == value || !std::isfinite(near)) return near;
+  uint32_t bits = std::bit_cast<uint32_t>(near);
+  if (std::fabs(static_cast<double>(near)) > std::fabs(value)) --bits;
+  return std::bit_cast<float>(bits | 1u);
+}
+
+// Integers that are out of range saturate, NaN is 0.
+int64_t to_int64(double value) {
+  if (std::isnan(value)) return 0;
+  if (value >= 0x1p63) return INT64_MAX;
+  if (value < -0x1p63) return INT64_MIN;
+  return static_cast<int64_t>(value);
+}
+
+}  // namespace
+
 double load_scalar(DType dtype, const std::byte* src) {
   switch (dtype) {
     case DType::kFloat32:
@@ -137,6 +161,8 @@ double load_scalar(DType dtype, const std::byte* src) {
       return f16_to_f32(load_as<uint16_t>(src));
     case DType::kBFloat16:
       return bf16_to_f32(load_as<uint16_t>(src));
+    case DType::kUInt64:
+      return static_cast<double>(load_as<uint64_t>(src));
     default:
       return static_cast<double>(load_int(dtype, src));
   }
@@ -149,13 +175,13 @@ void store_scalar(DType dtype, std::byte* dst, double value) {
     case DType::kFloat64:
       return store_as(dst, value);
     case DType::kFloat16:
-      return store_as(dst, f32_to_f16(static_cast<float>(value)));
+      return store_as(dst, f32_to_f16(narrowed(value)));
     case DType::kBFloat16:
-      return store_as(dst, f32_to_bf16(static_cast<float>(value)));
+      return store_as(dst, f32_to_bf16(narrowed(value)));
     case DType::kBool:
       return store_as(dst, static_cast<uint8_t>(value != 0));
     default:
-      return store_int(dtype, dst, static_cast<int64_t>(value));
+      return store_int(dtype, dst, to_int64(value));
   }
 }
 

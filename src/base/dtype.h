@@ -46,8 +46,10 @@ inline uint16_t f32_to_bf16(float value) {
 float f16_to_f32(uint16_t bits);
 uint16_t f32_to_f16(float value);
 
-// One element of any scalar dtype to and from the widest types we compute in. Storing rounds to
-// nearest even for floats, truncates for integers (saturating is the op's business).
+// One element of any scalar dtype to and from the widest types we compute in. Storing rounds once,
+// to nearest even, for floats; for integers it truncates to int64, saturating (NaN is 0), and keeps
+// the low bits (saturating to a narrower range is the op's business). load_int() gives uint64's
+// bits.
 double load_scalar(DType dtype, const std::byte* src);
 void store_scalar(DType dtype, std::byte* dst, double value);
 int64_t load_int(DType dtype, const std::byte* src);

@@ -98,11 +98,12 @@ void AtomicFile::commit() {
     fail(ErrorCode::kIo, "base/file", "{}: syncing {} bytes: {}", path_, size_,
          std::strerror(errno));
   }
-  ::close(fd_);
-  fd_ = -1;
+  // Open, and so locked, until it has its name: remove_stale() of another container would take it.
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     fail(ErrorCode::kIo, "base/file", "{}: renaming: {}", path_, std::strerror(errno));
   }
+  ::close(fd_);
+  fd_ = -1;
   forget_temporary(temporary_);
   temporary_.clear();
   const size_t slash = path_.rfind('/');

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "engine/step_sizes.h"
 
 namespace ingot {
 namespace {
@@ -123,6 +124,8 @@ void PlanRunner::bind_weights() {
   for (size_t s = 0; s < steps_.size(); ++s) {
     const PlanStep& step = plan_.steps[s];
     BoundStep& bound = steps_[s];
+    bound.may_disagree =
+        step.kind != StepKind::kView && !is_control(step) && sizes_may_disagree(plan_, step);
     bound.weight_views.resize(step.inputs.size());
     bound.segment_counts.assign(step.inputs.size(), 1);
     for (size_t i = 0; i < step.inputs.size(); ++i) {
@@ -194,6 +197,7 @@ void PlanRunner::fill_step(size_t index) {
   BoundStep& bound = steps_[index];
   bound.inputs.resize(step.inputs.size());
   bound.outputs.resize(step.outputs.size());
+  bound.sizes_checked = false;
   bound.segments.clear();
   for (size_t i = 0; i < step.inputs.size(); ++i) {
     if (step.inputs[i] == kNoValue) continue;
@@ -357,6 +361,10 @@ void PlanRunner::launch(size_t index, size_t bucket) {
   };
   check(step.inputs, bound.inputs);
   check(step.outputs, bound.outputs);
+  if (bound.may_disagree && !bound.sizes_checked) {
+    check_step_sizes(plan_, step, bound.inputs, bound.outputs, symbols_);
+    bound.sizes_checked = true;
+  }
   KernelInstance& instance = *bound.instances[bucket];
   const size_t bytes = instance.workspace_bytes();
   ExecContext context{shared_.device,

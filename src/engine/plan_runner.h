@@ -90,6 +90,8 @@ class PlanRunner {
     // weight_views as each bucket's kernel wants them: layouts may differ from bucket to bucket.
     std::vector<std::vector<std::vector<TensorView>>> bucket_weights;
     bool capturable = true;
+    bool may_disagree = false;   // sizes_may_disagree
+    bool sizes_checked = false;  // for the shapes now in inputs and outputs
     double microseconds = 0;
   };
 

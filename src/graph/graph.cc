@@ -181,7 +181,13 @@ std::vector<ValueType> Graph::infer(std::string_view op, const Attrs& attrs,
 
 std::vector<int> Graph::emit_many(std::string_view op, Attrs attrs, std::vector<int> inputs,
                                   size_t outputs) {
-  std::vector<ValueType> types = infer(op, attrs, inputs, outputs);
+  std::vector<ValueType> types;
+  try {
+    types = infer(op, attrs, inputs, outputs);
+  } catch (const Error& error) {
+    if (origin_.empty()) throw;
+    throw Error(error.code(), fmt::format("{} (at '{}')", error.what(), origin_));
+  }
   auto it = nodes_.insert(insertion_,
                           Node{std::string(op), std::move(attrs), std::move(inputs), {}, origin_});
   for (size_t i = 0; i < types.size(); ++i) {

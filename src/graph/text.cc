@@ -163,7 +163,9 @@ class Cursor {
   }
   int64_t integer() {
     const std::string text = name();
-    return parse_json(text, "graph/text", "number").get<int64_t>();
+    const Json number = parse_json(text, "graph/text", "number");
+    if (!number.is_number_integer()) bad(fmt::format("expected an integer, found '{}'", text));
+    return number.get<int64_t>();
   }
   // A JSON string, list or object.
   Json json() {
@@ -367,6 +369,9 @@ class Parser {
     const ValueType type = cursor.type();
     if (!is_constant(type.shape)) bad(fmt::format("%{} has no fixed shape", name));
     const Shape shape = evaluate(type.shape, {});
+    for (int64_t size : shape) {
+      if (size < 0) bad(fmt::format("%{} has a negative size {}", name, size));
+    }
     int id = kNoValue;
     if (inline_values) {
       cursor.expect("=");

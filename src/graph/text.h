@@ -2,15 +2,15 @@
 //
 //   graph main
 //     meta "architecture" = "llama"
-//     limit tokens = 512
-//     input %x : float32[tokens, 8]
+//     limit n = 512
+//     input %x : float32[n, 8]
 //     state %k : state float32[pages, 2, 32, 4] group kv paged
 //     weight %w : q8_0[64, 32] shard 0
 //     constant %axes : int64[2] = [0, 1]
 //     graph body
 //       ...
-//     %a, %b = split_columns(%x) {"widths":[4,4]} : float32[tokens, 4], float32[tokens, 4] @ "layer
-//     0" return %a %b
+//     %a, %b = split_columns(%x) {"widths":[4,4]} : float32[n, 4], float32[n, 4] @ "layer 0"
+//     return %a %b
 //
 // Absent inputs are "-". Subgraphs stand indented before the nodes, in order of their index. Lines
 // that are empty or begin with '#' are skipped by the parser.

@@ -244,14 +244,16 @@ Listing list_repo(const HubName& name) {
 }
 
 // What a pull of this name leaves to be loaded: the folder, or the one file.
-std::string result_path(const RepoCache& cache, const HubName& name, const PullOptions& options,
+std::string result_path(const RepoCache& cache, const PullOptions& options,
                         const std::string& commit, const std::vector<std::string>& files) {
   const std::string folder = cache.snapshot(commit);
   if (!options.file.empty()) return folder + "/" + options.file;
-  if (!name.tag.empty() || (files.size() == 1 && files[0].ends_with(".gguf"))) {
-    return folder + "/" + *std::min_element(files.begin(), files.end());
+  // A GGUF file is whole by itself, and hides behind a config.json beside it.
+  std::string first;
+  for (const std::string& file : files) {
+    if (file.ends_with(".gguf") && (first.empty() || file < first)) first = file;
   }
-  return folder;
+  return first.empty() ? folder : folder + "/" + first;
 }
 
 std::string pull_online(const HubName& name, const PullOptions& options) {
@@ -274,7 +276,19 @@ std::string pull_online(const HubName& name, const PullOptions& options) {
   }
   // Last: a reference never points to a snapshot that is not whole.
   if (name.revision != listing.commit) write_whole(cache.ref(name.revision), listing.commit);
-  return result_path(cache, name, options, listing.commit, wanted);
+  return result_path(cache, options, listing.commit, wanted);
+}
+
+// A pull of one file, or another program, may have left the weights alone.
+bool holds_model(const std::vector<std::string>& files) {
+  const auto has = [&](auto&& matches) { return std::any_of(files.begin(), files.end(), matches); };
+  const auto is_gguf = [](const std::string& file) { return file.ends_with(".gguf"); };
+  const auto is_config = [](const std::string& file) { return file == "config.json"; };
+  const auto is_tokenizer = [](const std::string& file) {
+    return file == "tokenizer.json" || file == "tokenizer.model" || file == "vocab.json" ||
+           file.ends_with(".tiktoken");
+  };
+  return has(is_gguf) || (has(is_config) && has(is_tokenizer));
 }
 
 // The cached snapshot of a name if everything that a pull would leave is there, else empty.
@@ -297,13 +311,14 @@ std::string cached(const HubName& name, const PullOptions& options) {
   std::sort(files.begin(), files.end());
   try {
     std::vector<std::string> wanted = select_files(files, name, options.file);
+    if (options.file.empty() && !holds_model(wanted)) return "";
     const bool index = std::find(wanted.begin(), wanted.end(), kShardIndex) != wanted.end();
     if (index && options.file.empty()) {
       for (const std::string& shard : shards_of_index(folder + "/" + std::string(kShardIndex))) {
         if (!is_regular_file(folder + "/" + shard)) return "";
       }
     }
-    return result_path(cache, name, options, commit, wanted);
+    return result_path(cache, options, commit, wanted);
   } catch (const Error&) {
     return "";  // something is missing
   }

@@ -36,6 +36,8 @@ void parse_message(std::span<const std::byte> bytes, const std::string& file, Me
   }
 }
 
+constexpr size_t kShownName = 100;  // bytes of a value's name in a symbol: room for its axis
+
 // Symbols allow letters, digits, '_' and '.'; ONNX names allow anything.
 std::string symbol_name(const std::string& text) {
   std::string out;
@@ -44,6 +46,22 @@ std::string symbol_name(const std::string& text) {
   }
   if (out.empty() || std::isdigit(static_cast<unsigned char>(out[0]))) out = "d" + out;
   return out;
+}
+
+// The symbol of an unknown dimension: one for each text, made readable, numbered where two texts
+// would become one. `text` must tell a dim_param from a place; `shown` is what is read.
+const std::string& symbol_of(OnnxContext& context, const std::string& text,
+                             const std::string& shown) {
+  const auto [entry, fresh] = context.symbols.try_emplace(text);
+  if (fresh) {
+    const std::string base = symbol_name(shown);
+    std::string symbol = base;
+    for (int n = 2; !context.symbol_names.insert(symbol).second; ++n) {
+      symbol = fmt::format("{}_{}", base, n);
+    }
+    entry->second = symbol;
+  }
+  return entry->second;
 }
 
 OnnxContext make_context(std::span<const std::byte> bytes, const std::string& file,
@@ -165,7 +183,7 @@ const onnx::FunctionProto* find_onnx_function(const OnnxContext& context,
   return it == context.functions.end() ? nullptr : it->second;
 }
 
-ValueType onnx_value_type(const OnnxContext& context, const onnx::ValueInfoProto& info) {
+ValueType onnx_value_type(OnnxContext& context, const onnx::ValueInfoProto& info) {
   const std::string name = onnx_printable(info.name());
   if (!info.type().has_tensor_type()) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: '{}' is not a tensor (sequence, map or optional)",
@@ -187,8 +205,11 @@ ValueType onnx_value_type(const OnnxContext& context, const onnx::ValueInfoProto
       out.shape.push_back(dim.dim_value());
       continue;
     }
-    const std::string symbol = symbol_name(
-        !dim.dim_param().empty() ? dim.dim_param() : fmt::format("{}_dim_{}", info.name(), i));
+    const std::string& param = dim.dim_param();
+    const std::string& symbol =
+        !param.empty() ? symbol_of(context, "=" + param, param)
+                       : symbol_of(context, fmt::format("{} {}", i, info.name()),
+                                   fmt::format("{}_dim_{}", name.substr(0, kShownName), i));
     auto known = context.options.symbols.find(symbol);
     out.shape.push_back(known == context.options.symbols.end() ? Dim::symbol(symbol)
                                                                : Dim(known->second));
@@ -215,7 +236,7 @@ OnnxModel parse_onnx(std::span<const std::byte> bytes, const std::string& name,
 
 OnnxSignature read_onnx_signature(const std::string& path) {
   const auto file = MappedFile::open(path);
-  const OnnxContext context = make_context(file->bytes(), path, "", {});
+  OnnxContext context = make_context(file->bytes(), path, "", {});
   const onnx::GraphProto& graph = context.model->graph();
   std::set<std::string> initialized;
   for (const auto& tensor : graph.initializer()) initialized.insert(tensor.name());

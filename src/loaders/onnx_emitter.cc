@@ -3,14 +3,15 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/error.h"
 
 namespace ingot {
 namespace {
 
 // A shape has few entries; longer vectors are data.
 constexpr int64_t kMaxDims = 64;
-// Bytes up to which any pure node of constants is computed while loading; a model can then not make
-// a small file into much memory or time.
+// Bytes up to which any pure node of constants is computed while loading, so that a model cannot
+// make a small file into much time; what all of them take has its own bound (the emitter's budget).
 constexpr int64_t kFoldBytes = 64 << 10;
 
 bool is_index_vector(const ValueType& type) {
@@ -25,6 +26,19 @@ bool is_index_vector(const ValueType& type) {
 const std::vector<Dim>* OnnxEmitter::dims(int value) const {
   auto it = dims_.find(value);
   return it == dims_.end() ? nullptr : &it->second;
+}
+
+int OnnxEmitter::add_constant(ElementType type, Shape shape, std::span<const std::byte> data) {
+  if (budget_) {
+    const auto bytes = static_cast<int64_t>(data.size());
+    if (bytes > *budget_) {
+      fail(ErrorCode::kUnsupported, "loaders/onnx",
+           "constants computed from the file take too much memory: {} more bytes, {} are left",
+           bytes, *budget_);
+    }
+    *budget_ -= bytes;
+  }
+  return graph_.add_constant(type, std::move(shape), data);
 }
 
 void OnnxEmitter::inherit(const OnnxEmitter& outer, int outer_value, int value) {
@@ -73,11 +87,14 @@ std::optional<std::vector<int>> OnnxEmitter::fold(const OpDef& def, const Attrs&
                        [&](size_t i) { return in[i].present() ? &in[i] : nullptr; }, outputs};
   std::vector<std::vector<std::byte>> memory;
   std::vector<TensorView> out;
+  int64_t total = 0;
   for (const ValueType& result : def.infer(args)) {
     if (!is_constant(result.shape)) return std::nullopt;
     const Dim count = element_count(result.shape);
     if (count.constant() > kFoldBytes && !def.keeps_elements) return std::nullopt;
     TensorView view{result.element, evaluate(result.shape, {})};
+    total += view.bytes();
+    if (budget_ && total > *budget_) return std::nullopt;
     memory.emplace_back(static_cast<size_t>(std::max<int64_t>(view.bytes(), 1)));
     view.data = memory.back().data();
     out.push_back(view);

@@ -17,16 +17,17 @@ namespace ingot {
 // Not thread safe.
 class OnnxEmitter final : public OpEmitter {
  public:
-  explicit OnnxEmitter(Graph& graph) : graph_(graph) {}
+  // `budget`, where given: bytes that the constants made here may still take in all; it is counted
+  // down. Where it is too small, nodes are left for the run, and add_constant fails with
+  // Error{kUnsupported}.
+  explicit OnnxEmitter(Graph& graph, int64_t* budget = nullptr) : graph_(graph), budget_(budget) {}
 
   std::vector<int> emit_many(std::string_view op, Attrs attrs, std::vector<int> inputs,
                              size_t outputs) override;
   const ValueType& type(int value) const override { return graph_.type(value); }
   const TensorView* constant(int value) const override { return graph_.constant(value); }
   const std::vector<Dim>* dims(int value) const override;
-  int add_constant(ElementType type, Shape shape, std::span<const std::byte> data) override {
-    return graph_.add_constant(type, std::move(shape), data);
-  }
+  int add_constant(ElementType type, Shape shape, std::span<const std::byte> data) override;
   // Hands what is known about a value of an outer graph to its copy in this one.
   void inherit(const OnnxEmitter& outer, int outer_value, int value);
   Graph& graph() { return graph_; }
@@ -40,6 +41,7 @@ class OnnxEmitter final : public OpEmitter {
                                        const std::vector<int>& inputs, size_t outputs);
 
   Graph& graph_;
+  int64_t* budget_;
   std::map<int, std::vector<Dim>> dims_;
 };
 

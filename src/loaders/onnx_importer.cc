@@ -1,6 +1,8 @@
 #include "loaders/onnx_importer.h"
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
 
 #include "base/checked.h"
 #include "loaders/onnx_tensor.h"
@@ -10,11 +12,22 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "loaders/onnx";
+// A loop whose carried sizes change is built twice, with every loop inside it.
+constexpr int64_t kMaxBuilt = 500'000;  // nodes
+// Bytes of constants that an import may make for each byte of weights: casts to a wider type and
+// rearranged copies of them.
+constexpr int64_t kConstantBytesPerByte = 4;
 
 using ops::add_scalar;
 
 // ONNX attributes are float32; the shortest decimal makes 1e-5 the same number as in a config file.
-double widen(float value) { return std::stod(fmt::format("{}", value)); }
+// Read without the locale of the program around, which may want another decimal point.
+double widen(float value) {
+  const std::string text = fmt::format("{}", value);
+  double out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
 
 using NodeList = google::protobuf::RepeatedPtrField<onnx::NodeProto>;
 
@@ -74,6 +87,12 @@ void OnnxImporter::bind(const std::string& name, int value, Names& names) {
   if (bound_) bound_->push_back(name);
 }
 
+// Those of bodies and functions do not count: they may be built many times.
+void OnnxImporter::allow_constants(size_t bytes) {
+  if (!parent_ && !caller_)
+    context_.constant_bytes += kConstantBytesPerByte * static_cast<int64_t>(bytes);
+}
+
 int OnnxImporter::add_initializers(const onnx::GraphProto& graph, Names& names) {
   if (graph.sparse_initializer_size() > 0) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: sparse initializer '{}'", context_.file,
@@ -81,6 +100,7 @@ int OnnxImporter::add_initializers(const onnx::GraphProto& graph, Names& names) 
   }
   for (const auto& tensor : graph.initializer()) {
     auto data = onnx_tensor(tensor, context_.model, context_.external);
+    allow_constants(data->bytes.size());
     bind(tensor.name(), emitter_.graph().add_weight(tensor.name(), {{std::move(data)}, -1}), names);
   }
   return graph.initializer_size();
@@ -110,11 +130,13 @@ void OnnxImporter::read_attribute(const onnx::AttributeProto& proto, OnnxNode& n
     case onnx::AttributeProto::STRINGS:
       node.attrs[name] = std::vector<std::string>(proto.strings().begin(), proto.strings().end());
       return;
-    case onnx::AttributeProto::TENSOR:
-      node.tensors[name] = emitter_.graph().add_weight(
-          node.name.empty() ? "constant" : node.name,
-          {{onnx_tensor(proto.t(), context_.model, context_.external)}, -1});
+    case onnx::AttributeProto::TENSOR: {
+      auto data = onnx_tensor(proto.t(), context_.model, context_.external);
+      allow_constants(data->bytes.size());
+      node.tensors[name] = emitter_.graph().add_weight(node.name.empty() ? "constant" : node.name,
+                                                       {{std::move(data)}, -1});
       return;
+    }
     case onnx::AttributeProto::GRAPH:
       return;  // import_bodies
     default:
@@ -138,8 +160,12 @@ std::unique_ptr<Graph> OnnxImporter::build_body(const onnx::GraphProto& body,
 
 // Bodies become subgraphs. A loop's carried values start with the types they have outside; where an
 // iteration changes a size, the body is built again with a symbol in its place.
-void OnnxImporter::import_bodies(const onnx::NodeProto& proto, OnnxNode& node, Names& names,
-                                 const OnnxOpsets&) {
+void OnnxImporter::import_bodies(const onnx::NodeProto& proto, OnnxNode& node, Names& names) {
+  const bool any = std::any_of(
+      proto.attribute().begin(), proto.attribute().end(),
+      [](const auto& attribute) { return attribute.type() == onnx::AttributeProto::GRAPH; });
+  if (!any) return;
+  node.serial = context_.with_bodies++;
   std::set<std::string> free;
   for (const auto& attribute : proto.attribute()) {
     if (attribute.type() == onnx::AttributeProto::GRAPH) free_names(attribute.g(), free);
@@ -168,7 +194,7 @@ void OnnxImporter::import_bodies(const onnx::NodeProto& proto, OnnxNode& node, N
       SymShape& before = formal[i].shape;
       for (size_t d = 0; d < before.size() && before.size() == after.size(); ++d) {
         if (before[d] == after[d]) continue;
-        before[d] = Dim::symbol(fmt::format("carried{}_{}_{}", graph.subgraph_count(), i, d));
+        before[d] = Dim::symbol(fmt::format("carried{}_{}_{}", node.serial, i, d));
         again = true;
       }
     }
@@ -255,8 +281,13 @@ std::vector<int> OnnxImporter::call_function(const onnx::NodeProto& proto,
   return out;
 }
 
-void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names, const OnnxOpsets& opsets,
-                               const NodeAttrs* caller) {
+void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names,
+                               const OnnxOpsets& opsets) {
+  if (++context_.built > kMaxBuilt) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: more than {} nodes, those of bodies counted each time that they are built",
+         context_.file, kMaxBuilt);
+  }
   OnnxNode node;
   node.name = onnx_printable(!proto.name().empty()     ? proto.name()
                              : proto.output_size() > 0 ? proto.output(0)
@@ -274,7 +305,7 @@ void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names, const
   }
   std::vector<int> results;
   if (const onnx::FunctionProto* function = find_onnx_function(context_, proto)) {
-    results = call_function(proto, *function, node.inputs, caller);
+    results = call_function(proto, *function, node.inputs, caller_);
   } else {
     if (inline_if(proto, node, names, opsets)) return;
     node.outputs = static_cast<size_t>(proto.output_size());
@@ -285,14 +316,14 @@ void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names, const
       const onnx::AttributeProto* actual = &attribute;
       onnx::AttributeProto renamed;
       if (!attribute.ref_attr_name().empty()) {
-        if (!caller || !caller->count(attribute.ref_attr_name())) continue;
-        renamed = *caller->at(attribute.ref_attr_name());
+        if (!caller_ || !caller_->count(attribute.ref_attr_name())) continue;
+        renamed = *caller_->at(attribute.ref_attr_name());
         renamed.set_name(attribute.name());
         actual = &renamed;
       }
       read_attribute(*actual, node);
     }
-    import_bodies(proto, node, names, opsets);
+    import_bodies(proto, node, names);
     const OnnxImport* entry = find_onnx_import(node.domain, node.op, node.opset);
     if (!entry) node.unsupported("no such operator");
     emitter_.graph().set_origin(node.name);
@@ -315,7 +346,12 @@ void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names, const
 
 void OnnxImporter::import_nodes(const NodeList& nodes, Names& names, const OnnxOpsets& opsets,
                                 const NodeAttrs* caller) {
-  for (const auto& node : nodes) import_node(node, names, opsets, caller);
+  const OnnxOpsets* const saved_opsets = std::exchange(opsets_, &opsets);
+  const NodeAttrs* const saved_caller = caller_;
+  if (caller) caller_ = caller;
+  for (const auto& node : nodes) import_node(node, names, opsets);
+  opsets_ = saved_opsets;
+  caller_ = saved_caller;
 }
 
 void OnnxImporter::inputs_behind(int value, std::set<std::string>& out) const {
@@ -357,8 +393,9 @@ void OnnxImporter::import_model(const onnx::GraphProto& graph, OnnxModel& out) {
         fail(ErrorCode::kInvalidArgument, kWhere, "{}: input '{}' is {}, given {}", context_.file,
              onnx_printable(input.name()), type_text(type), view.type.name());
       }
-      const int value = emitter_.add_constant(view.type, view.shape,
-                                              {view.data, static_cast<size_t>(view.bytes())});
+      const auto bytes = static_cast<size_t>(view.bytes());
+      allow_constants(bytes);
+      const int value = emitter_.graph().add_constant(view.type, view.shape, {view.data, bytes});
       bind(input.name(), value, names);
       continue;
     }
@@ -398,7 +435,7 @@ void OnnxImporter::import_body(const onnx::GraphProto& graph, const std::vector<
     emitter_.inherit(outer_->emitter_, captures_[value], value);
   }
   add_initializers(graph, names);
-  import_nodes(graph.node(), names, context_.opsets, nullptr);
+  import_nodes(graph.node(), names, *parent_->opsets_, parent_->caller_);
   for (const auto& output : graph.output()) {
     emitter_.graph().add_output(output_value(resolve(output.name(), names, "outputs")));
   }

@@ -26,6 +26,13 @@ struct OnnxContext {
   OnnxFunctions functions;
   OnnxOptions options;
   OnnxExternalData external{std::string()};
+  std::map<std::string, std::string> symbols;  // of unknown dimensions, by what the file says
+  std::set<std::string> symbol_names;          // those given out
+  // Counted over the whole import: nodes built, in bodies each time that they are built; nodes with
+  // bodies; bytes that constants made while importing may still take.
+  int64_t built = 0;
+  int64_t with_bodies = 0;
+  int64_t constant_bytes = int64_t{256} << 20;
 };
 
 std::string onnx_domain(const std::string& domain);  // "ai.onnx" -> ""
@@ -34,8 +41,9 @@ OnnxOpsets onnx_opsets(const google::protobuf::RepeatedPtrField<onnx::OperatorSe
 const onnx::FunctionProto* find_onnx_function(const OnnxContext& context,
                                               const onnx::NodeProto& node);
 // Type of a declared value; symbols named in `options` are replaced, unnamed unknown dimensions get
-// the symbol <value>_dim_<axis>. Error{kUnsupported, kCorrupt}.
-ValueType onnx_value_type(const OnnxContext& context, const onnx::ValueInfoProto& info);
+// the symbol <value>_dim_<axis>, numbered where another dimension has it. Error{kUnsupported,
+// kCorrupt}.
+ValueType onnx_value_type(OnnxContext& context, const onnx::ValueInfoProto& info);
 
 // Throws one Error{kUnsupported} that lists every node no import exists for, bodies and called
 // functions included; Error{kCorrupt, kUnsupported} when nesting or inlining goes too deep or far.
@@ -44,10 +52,13 @@ void check_onnx_operators(const OnnxContext& context);
 // One graph (the model's, or a body). Not thread safe.
 class OnnxImporter {
  public:
-  // `outer` is the importer whose names a body may use, nullptr for the model's graph. `prefix`
-  // opens the names of symbols that are made for unknown dimensions.
+  // `outer` is the importer whose names a body may use, nullptr for the model's graph.
   OnnxImporter(OnnxContext& context, Graph& graph, OnnxImporter* outer, int depth)
-      : context_(context), emitter_(graph), outer_(outer), parent_(outer), depth_(depth) {}
+      : context_(context),
+        emitter_(graph, &context.constant_bytes),
+        outer_(outer),
+        parent_(outer),
+        depth_(depth) {}
 
   // The model's graph: inputs, initializers, nodes, outputs.
   void import_model(const onnx::GraphProto& graph, OnnxModel& out);
@@ -59,19 +70,20 @@ class OnnxImporter {
   using Names = std::map<std::string, int, std::less<>>;
   using NodeAttrs = std::map<std::string, const onnx::AttributeProto*>;
 
+  // `caller`: attributes that the function's nodes may refer to, where a function is entered.
   void import_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, Names& names,
                     const OnnxOpsets& opsets, const NodeAttrs* caller);
-  void import_node(const onnx::NodeProto& proto, Names& names, const OnnxOpsets& opsets,
-                   const NodeAttrs* caller);
+  void import_node(const onnx::NodeProto& proto, Names& names, const OnnxOpsets& opsets);
   std::vector<int> call_function(const onnx::NodeProto& proto, const onnx::FunctionProto& function,
                                  const std::vector<int>& inputs, const NodeAttrs* caller);
   void read_attribute(const onnx::AttributeProto& proto, OnnxNode& node);
-  void import_bodies(const onnx::NodeProto& proto, OnnxNode& node, Names& names,
-                     const OnnxOpsets& opsets);
+  void import_bodies(const onnx::NodeProto& proto, OnnxNode& node, Names& names);
   bool inline_if(const onnx::NodeProto& proto, const OnnxNode& node, Names& names,
                  const OnnxOpsets& opsets);
   std::unique_ptr<Graph> build_body(const onnx::GraphProto& body, std::vector<ValueType> inputs,
                                     const std::vector<std::string>& captures, Names& names);
+  // Weights of so many bytes allow a multiple in constants made from them.
+  void allow_constants(size_t bytes);
   int resolve(const std::string& name, Names& names, const std::string& node);
   int find_or_import(const std::string& name, Names& names);
   int add_initializers(const onnx::GraphProto& graph, Names& names);
@@ -86,6 +98,9 @@ class OnnxImporter {
   OnnxImporter* outer_;
   OnnxImporter* const parent_;  // whose values captures_ names; outer_ changes inside functions
   int depth_;
+  // Of the nodes being imported; bodies take both from the importer around them.
+  const OnnxOpsets* opsets_ = nullptr;
+  const NodeAttrs* caller_ = nullptr;        // attributes of the function call around, null outside
   std::map<int, std::string> model_inputs_;  // of the model's graph: value -> its name in the file
   std::map<int, int> captures_;              // of a body: value -> the parent's value it stands for
   Names* scope_ = nullptr;                   // names of this graph while its nodes are imported

@@ -29,6 +29,12 @@ std::vector<ValueType> infer(const InferArgs& args) {
     args.bad(fmt::format("indices {} with batch_dims {} do not fit {}", shape_text(index), batch,
                          shape_text(x)));
   }
+  for (size_t d = 0; d < static_cast<size_t>(batch); ++d) {
+    if (x[d].is_constant() && index[d].is_constant() && !(x[d] == index[d])) {
+      args.bad(fmt::format("indices {} and data {} differ in their {} batch dimensions",
+                           shape_text(index), shape_text(x), batch));
+    }
+  }
   SymShape shape(index.begin(), index.end() - 1);
   shape.insert(shape.end(), x.begin() + batch + depth, x.end());
   return {{args.input(0).element, shape}};

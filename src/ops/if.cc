@@ -43,7 +43,7 @@ std::vector<int> import_if(const OnnxNode& node, OpEmitter& emitter) {
   if (then_graph == node.graphs.end() || else_graph == node.graphs.end()) {
     node.unsupported("a branch is missing");
   }
-  IfAttrs a{then_graph->second, else_graph->second, fmt::format("if{}", then_graph->second)};
+  IfAttrs a{then_graph->second, else_graph->second, fmt::format("if{}", node.serial)};
   return emitter.emit_many("if", write_attrs(a), node.inputs, node.outputs);
 }
 

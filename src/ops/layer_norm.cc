@@ -97,7 +97,7 @@ std::vector<int> import_layer_norm(const OnnxNode& node, OpEmitter& emitter) {
       emitter.emit("add", {}, {variance, ops::add_scalar_as(emitter, epsilon, variance)});
   out.push_back(mean);
   out.push_back(emitter.emit("reciprocal", {}, {emitter.emit("sqrt", {}, {shifted})}));
-  out.resize(node.outputs);
+  out.resize(node.outputs, kNoValue);
   return out;
 }
 

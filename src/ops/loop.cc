@@ -57,7 +57,7 @@ std::vector<int> import_loop(const OnnxNode& node, OpEmitter& emitter) {
   if (body == node.graphs.end()) node.unsupported("the body is missing");
   const size_t own = node.inputs.size() - node.captures;
   if (own < 2) node.unsupported("trip count and condition are missing");
-  LoopAttrs a{body->second, static_cast<int64_t>(own) - 2, fmt::format("loop{}", body->second)};
+  LoopAttrs a{body->second, static_cast<int64_t>(own) - 2, fmt::format("loop{}", node.serial)};
   return emitter.emit_many("loop", write_attrs(a), node.inputs, node.outputs);
 }
 

@@ -71,11 +71,12 @@ void reference(const OpArgs& args) {
 }
 
 // A constant [K, N] float matrix becomes linear's weight [N, K]: exported networks then reach the
-// same kernels as models/ does.
+// same kernels as models/ does. Not of float64: linear sums in float32.
 bool is_linear_weight(OpEmitter& emitter, int x, int w) {
   const ValueType& type = emitter.type(w);
   return emitter.constant(w) && type.shape.size() == 2 && is_float(type.element.dtype) &&
-         type.element == emitter.type(x).element && !emitter.type(x).shape.empty();
+         type.element.dtype != DType::kFloat64 && type.element == emitter.type(x).element &&
+         !emitter.type(x).shape.empty();
 }
 
 int emit_matmul(OpEmitter& emitter, int a, int b) {

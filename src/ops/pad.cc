@@ -30,7 +30,12 @@ std::vector<ValueType> infer(const InferArgs& args) {
   if (a.mode != "constant" && a.mode != "reflect" && a.mode != "edge" && a.mode != "wrap") {
     args.bad("mode " + a.mode);
   }
-  if (args.inputs.size() > 1 && args.inputs[1]) ops::require_same_type(args, 0, 1);
+  if (args.inputs.size() > 1 && args.inputs[1]) {
+    ops::require_same_type(args, 0, 1);
+    if (!(element_count(args.input(1).shape) == Dim(1))) {
+      args.bad(fmt::format("the fill value must be a scalar, got {}", type_text(args.input(1))));
+    }
+  }
   for (size_t i = 0; i < rank; ++i) {
     const Dim before = out.shape[i];
     out.shape[i] = before + Dim(a.pads[i]) + Dim(a.pads[rank + i]);

@@ -13,7 +13,9 @@ std::vector<ValueType> infer(const InferArgs& args) {
   const auto a = read_attrs<ops::QuantizedAxisAttrs>(args.attrs, "ops/quantize_linear");
   ops::check_quantized_axis(args, a);
   const auto dtype = parse_dtype(a.dtype);
-  if (!dtype || !is_integer(*dtype)) args.bad("type " + a.dtype);
+  const bool known = dtype == DType::kInt8 || dtype == DType::kUInt8 || dtype == DType::kInt16 ||
+                     dtype == DType::kUInt16;
+  if (!known) args.bad(fmt::format("type {}: expected int8, uint8, int16 or uint16", a.dtype));
   return {{*dtype, args.input(0).shape}};
 }
 
@@ -25,10 +27,8 @@ std::pair<double, double> limits(DType dtype) {
       return {0, 255};
     case DType::kInt16:
       return {-32768, 32767};
-    case DType::kUInt16:
-      return {0, 65535};
     default:
-      return {-2147483648.0, 2147483647.0};
+      return {0, 65535};
   }
 }
 

@@ -38,6 +38,7 @@ void reference(const OpArgs& args) {
 // Constant ranges of any type become constants; a symbolic limit needs int64.
 std::vector<int> import_range(const OnnxNode& node, OpEmitter& emitter) {
   constexpr double kMaxConstant = 1 << 24;  // elements; a longer constant would be a weight
+  for (size_t i = 1; i < 3; ++i) ops::onnx_required(node, i);
   const int start = ops::onnx_required(node, 0);
   const DType dtype = emitter.type(start).element.dtype;
   if (dtype == DType::kInt64) {

@@ -21,7 +21,10 @@ struct RopeAttrs {
 std::vector<ValueType> infer(const InferArgs& args) {
   const auto attrs = read_attrs<RopeAttrs>(args.attrs, "ops/rope");
   const ValueType& x = token_matrix(args, 0);
-  index_vector(args, 1);
+  const Dim& positions = index_vector(args, 1).shape[0];
+  if (positions.is_constant() && x.shape[0].is_constant() && !(positions == x.shape[0])) {
+    args.bad(fmt::format("{} positions for {} tokens", positions.text(), x.shape[0].text()));
+  }
   const ValueType& frequencies = args.input(2);
   if (attrs.head_dim <= 0 || !x.shape[1].is_constant() ||
       x.shape[1].constant() % attrs.head_dim != 0) {

@@ -19,7 +19,10 @@ const OpDef& rope_kv_append_op() {
         token_vector(args, 5, 0);
         token_vector(args, 6, 0);
         block_table(args, 7);
-        args.input(8);
+        for (size_t i : {0, 1}) {  // what is rotated must suit rope
+          const ValueType* types[] = {&args.input(i), &args.input(5), &args.input(8)};
+          get_op("rope").infer({args.op, types, args.attrs, args.constant});
+        }
         return {q, kv_state(args, 3, head_dim), kv_state(args, 4, head_dim)};
       },
       .effects = {.aliases = {{1, 3}, {2, 4}}},

@@ -77,14 +77,19 @@ std::vector<ValueType> infer(const InferArgs& args) {
   ops::require_scalar_type(args, 0);
   const SliceAttrs a = checked(args);
   ValueType out = args.input(0);
+  std::vector<bool> seen(out.shape.size());
   for (size_t i = 0; i < a.axes.size(); ++i) {
     const auto axis = static_cast<size_t>(ops::normalize_axis(args, a.axes[i], out.shape.size()));
+    if (seen[axis]) args.bad(fmt::format("axis {} is given twice", axis));
+    seen[axis] = true;
     out.shape[axis] =
         taken(args, args.input(0).shape[axis], a.starts[i], Dim::parse(a.ends[i]), a.steps[i]);
   }
   return {out};
 }
 
+// Sizes are those that infer() gives for x's: the executor asks it again where symbols could
+// differ.
 void reference(const OpArgs& args) {
   const TensorView &x = args.inputs[0], &y = args.outputs[0];
   const SliceAttrs a = read_attrs<SliceAttrs>(args.attrs, "ops/slice");

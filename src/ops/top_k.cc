@@ -77,7 +77,7 @@ std::vector<int> import_top_k(const OnnxNode& node, OpEmitter& emitter) {
                                 {"axis", ops::onnx_int(node, "axis", -1)},
                                 {"largest", ops::onnx_int(node, "largest", 1)}},
                                {ops::onnx_required(node, 0)}, 2);
-  out.resize(node.outputs);
+  out.resize(node.outputs, kNoValue);
   return out;
 }
 

@@ -24,6 +24,12 @@ std::string activation(const Node& node) {
   return attr_or<std::string>(node.attrs, "approximate", "none") == "tanh" ? "gelu_tanh" : "gelu";
 }
 
+// act_mul computes in float32: of other types it would lose bits.
+bool fits_float32(const ElementType& type) {
+  return type.dtype == DType::kFloat32 || type.dtype == DType::kFloat16 ||
+         type.dtype == DType::kBFloat16;
+}
+
 int run(Graph& graph) {
   int changes = 0;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end(); ++it) {
@@ -37,6 +43,7 @@ int run(Graph& graph) {
         ++changes;
         break;
       }
+      if (!fits_float32(graph.type(a).element)) continue;
       const std::string name = activation(*from);
       // An activation that is read elsewhere too is computed anyway.
       if (name.empty() || graph.is_output(a) || !graph.sole_consumer(a)) continue;

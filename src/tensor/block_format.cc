@@ -36,12 +36,18 @@ const BlockFormat* find_gguf_format(uint32_t gguf_type) {
 }
 
 void register_block_format(const BlockFormat& format) {
-  if (const BlockFormat* known = find_block_format(format.name)) {
-    if (known == &format) return;
-    fail(ErrorCode::kInvalidArgument, "tensor/block_format", "format '{}' exists already",
-         format.name);
-  }
   std::lock_guard lock(formats_mutex());
+  for (const BlockFormat* known : all_formats()) {
+    if (known == &format) return;
+    if (known->name == format.name) {
+      fail(ErrorCode::kInvalidArgument, "tensor/block_format", "format '{}' exists already",
+           format.name);
+    }
+    if (known->gguf_type && known->gguf_type == format.gguf_type) {
+      fail(ErrorCode::kInvalidArgument, "tensor/block_format",
+           "format '{}' has the GGUF type {} of '{}'", format.name, *format.gguf_type, known->name);
+    }
+  }
   all_formats().push_back(&format);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdint>
 #include <set>
 
 #include "base/check.h"
@@ -15,6 +16,11 @@ namespace {
 constexpr std::string_view kWhere = "tensor/dim";
 constexpr int64_t kLimit = int64_t{1} << 62;
 constexpr int kMaxDepth = 32;
+// Sizes of real models are short sums; without bounds a file of a kilobyte could make one of any
+// length.
+constexpr size_t kMaxTerms = 1024;
+constexpr size_t kMaxFactors = 64;  // of one product
+constexpr size_t kMaxAtom = 4096;   // characters
 
 // Recursive-descent parser of the printed form:
 //   expr := term (('+' | '-') term)*      term := factor ('*' factor)*
@@ -131,6 +137,9 @@ int64_t floor_quotient(int64_t a, int64_t b) {
 int64_t apply(const std::string& f, int64_t a, int64_t b) {
   if (f == "max") return std::max(a, b);
   if (f == "min") return std::min(a, b);
+  if (a == INT64_MIN || b == INT64_MIN) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "{} of {} and {} exceeds 2^62", f, a, b);
+  }
   if (b == 0) fail(ErrorCode::kInvalidArgument, kWhere, "division of {} by zero", a);
   return f == "floor" ? floor_quotient(a, b) : -floor_quotient(-a, b);
 }
@@ -141,6 +150,10 @@ Dim::Dim(int64_t constant) {
   if (constant != 0) terms_[{}] = constant;
 }
 Dim Dim::atom(std::string name) {
+  if (name.size() > kMaxAtom) {
+    fail(ErrorCode::kUnsupported, kWhere, "a dimension of {} characters: '{}..'", name.size(),
+         name.substr(0, 80));
+  }
   Dim out;
   out.terms_[{std::move(name)}] = 1;
   return out;
@@ -164,7 +177,8 @@ std::string Dim::text() const {
     const auto& [atoms, coefficient] = *it;
     std::string product;
     for (const std::string& a : atoms) product += (product.empty() ? "" : "*") + a;
-    const int64_t magnitude = coefficient < 0 ? -coefficient : coefficient;
+    const uint64_t bits = static_cast<uint64_t>(coefficient);
+    const uint64_t magnitude = coefficient < 0 ? 0 - bits : bits;
     if (product.empty()) {
       product = std::to_string(magnitude);
     } else if (magnitude != 1) {
@@ -195,7 +209,8 @@ int64_t Dim::evaluate(const SymbolValues& values) const {
         }
         value = it->second;
       }
-      if (__builtin_mul_overflow(product, value, &product) || std::abs(product) > kLimit) {
+      if (__builtin_mul_overflow(product, value, &product) || product > kLimit ||
+          product < -kLimit) {
         fail(ErrorCode::kInvalidArgument, kWhere, "'{}' exceeds 2^62", text());
       }
     }
@@ -246,15 +261,20 @@ Dim Dim::substitute(const std::map<std::string, Dim, std::less<>>& values) const
   return total;
 }
 
+void Dim::add_term(const Monomial& atoms, int64_t coefficient) {
+  int64_t& slot = terms_[atoms];
+  if (__builtin_add_overflow(slot, coefficient, &slot)) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "a dimension exceeds 64 bits");
+  }
+  if (slot == 0) terms_.erase(atoms);
+  if (terms_.size() > kMaxTerms) {
+    fail(ErrorCode::kUnsupported, kWhere, "a dimension of more than {} terms", kMaxTerms);
+  }
+}
+
 Dim operator+(const Dim& a, const Dim& b) {
   Dim out = a;
-  for (const auto& [atoms, coefficient] : b.terms_) {
-    int64_t& slot = out.terms_[atoms];
-    if (__builtin_add_overflow(slot, coefficient, &slot)) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "a dimension exceeds 64 bits");
-    }
-    if (slot == 0) out.terms_.erase(atoms);
-  }
+  for (const auto& [atoms, coefficient] : b.terms_) out.add_term(atoms, coefficient);
   return out;
 }
 
@@ -264,12 +284,16 @@ Dim operator*(const Dim& a, const Dim& b) {
     for (const auto& [y, cy] : b.terms_) {
       Dim::Monomial product = x;
       product.insert(product.end(), y.begin(), y.end());
+      if (product.size() > kMaxFactors) {
+        fail(ErrorCode::kUnsupported, kWhere, "a dimension with a product of {} factors",
+             product.size());
+      }
       std::sort(product.begin(), product.end());
-      Dim term;
-      if (__builtin_mul_overflow(cx, cy, &term.terms_[product])) {
+      int64_t coefficient = 0;
+      if (__builtin_mul_overflow(cx, cy, &coefficient)) {
         fail(ErrorCode::kInvalidArgument, kWhere, "a dimension exceeds 64 bits");
       }
-      out = out + term;
+      out.add_term(product, coefficient);
     }
   }
   return out;
@@ -283,6 +307,7 @@ bool Dim::divide_exact(const Dim& a, const Dim& b, Dim& out) {
   const auto& [divisor, coefficient] = *b.terms_.begin();
   Dim result;
   for (const auto& [atoms, c] : a.terms_) {
+    if (coefficient == -1 && c == INT64_MIN) return false;
     if (c % coefficient != 0) return false;
     Monomial rest;
     if (!std::includes(atoms.begin(), atoms.end(), divisor.begin(), divisor.end())) return false;

@@ -17,6 +17,8 @@ using SymbolValues = std::map<std::string, int64_t, std::less<>>;
 // An integer polynomial in atoms; an atom is a symbol ("tokens") or a rounded quotient of two
 // expressions ("ceil(tokens / 32)", "floor(...)") or "max(a, b)" / "min(a, b)". Kept in a canonical
 // form, so that equal text means equal expression. A value: cheap for constants and single symbols.
+// An expression past a thousand terms, or a few thousand characters in one atom, is
+// Error{kUnsupported} where it would be made.
 class Dim {
  public:
   Dim(int64_t constant = 0);  // NOLINT: 3 is a dimension
@@ -50,6 +52,7 @@ class Dim {
   using Monomial = std::vector<std::string>;
   std::map<Monomial, int64_t> terms_;
   static Dim atom(std::string name);
+  void add_term(const Monomial& atoms, int64_t coefficient);
   static bool divide_exact(const Dim& a, const Dim& b, Dim& out);
 };
 

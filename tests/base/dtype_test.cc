@@ -112,6 +112,35 @@ TEST(DTypeNumerics, BFloat16RoundsToNearestEven) {
   expect_nearest(NearestSearch(8, 7), f32_to_bf16, 7);
 }
 
+// A double next to the middle of two 16-bit floats: through float32 it would become the middle.
+TEST(DTypeNumerics, DoublesRoundOnce) {
+  const auto stored = [](DType dtype, double value) {
+    std::byte cell[8];
+    store_scalar(dtype, cell, value);
+    return load_scalar(dtype, cell);
+  };
+  for (double sign : {1.0, -1.0}) {
+    EXPECT_EQ(stored(DType::kFloat16, sign * (1 + 0x1p-11 + 0x1p-40)), sign * (1 + 0x1p-10));
+    EXPECT_EQ(stored(DType::kFloat16, sign * (1 + 0x1p-11)), sign);
+    EXPECT_EQ(stored(DType::kFloat16, sign * (1 + 3 * 0x1p-11 - 0x1p-40)), sign * (1 + 0x1p-10));
+    EXPECT_EQ(stored(DType::kBFloat16, sign * (1 + 0x1p-8 + 0x1p-40)), sign * (1 + 0x1p-7));
+    EXPECT_EQ(stored(DType::kFloat16, sign * 1e300), sign * INFINITY);
+    EXPECT_EQ(stored(DType::kFloat16, sign * 1e-300), 0);
+  }
+}
+
+TEST(DTypeNumerics, IntegersAreLoadedAndStoredOverTheirRange) {
+  std::byte cell[8];
+  store_int(DType::kUInt64, cell, INT64_MIN);
+  EXPECT_EQ(load_scalar(DType::kUInt64, cell), 0x1p63);
+  store_scalar(DType::kInt64, cell, 1e300);
+  EXPECT_EQ(load_int(DType::kInt64, cell), INT64_MAX);
+  store_scalar(DType::kInt64, cell, -INFINITY);
+  EXPECT_EQ(load_int(DType::kInt64, cell), INT64_MIN);
+  store_scalar(DType::kInt64, cell, NAN);
+  EXPECT_EQ(load_int(DType::kInt64, cell), 0);
+}
+
 TEST(DTypeNumerics, NanStaysNan) {
   for (uint32_t bits : {0x7f800001u, 0x7fc00000u, 0xff800001u, 0x7fffffffu}) {
     const auto nan = std::bit_cast<float>(bits);

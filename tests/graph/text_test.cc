@@ -128,6 +128,9 @@ TEST(GraphTextTest, ErrorsNameTheLine) {
   expect_bad("  constant %c : int64[2] = [1]\n  return %x\n", 3, "list of 2 values");
   expect_bad("  constant %c : int64[1] = [\"a\"]\n  return %x\n", 3, "not a number");
   expect_bad("  constant %c : float32[100000000] = []\n  return %x\n", 3, "too large");
+  expect_bad("  constant %c : float32[-3] = []\n  return %x\n", 3, "negative size -3");
+  expect_bad("  weight %w : float32[-3]\n  return %x\n", 3, "negative size -3");
+  expect_bad("  limit tokens = null\n  return %x\n", 3, "expected an integer");
   expect_bad("  constant %c : bfloat16[1] = 0x80\n  return %x\n", 3, "do not fit");
   expect_bad("  state %s : state float32[4] group kv rolling\n  return %x\n", 3, "rolling");
   expect_bad("  input %z : float32[4\n  return %x\n", 3, "shape has no end");

@@ -55,6 +55,7 @@ REPOS = {
                      "consolidated.safetensors": WEIGHTS},
     "test/quants": {"m-Q4_0.gguf": WEIGHTS, "m-Q8_0.gguf": WEIGHTS[:2000],
                     "m-IQ4_0_4.gguf": WEIGHTS[:3000]},
+    "test/onegguf": {**SMALL, "m-Q4_0.gguf": WEIGHTS},
 }
 
 

@@ -307,6 +307,22 @@ TEST_F(HubTest, ATagPicksOneGguf) {
   error_of(ErrorCode::kNotFound, [] { pull("test/quants:Q6_K"); });
 }
 
+// A config.json beside it is the original model's, whose weights are elsewhere.
+TEST_F(HubTest, AGgufBesideAConfigIsTheModel) {
+  const std::string file = pull("test/onegguf");
+  EXPECT_TRUE(file.ends_with("/m-Q4_0.gguf")) << file;
+  EXPECT_EQ(resolve_model("test/onegguf"), file);
+}
+
+TEST_F(HubTest, WeightsWithoutTheRestAreNoModel) {
+  const std::string weights = pull("test/tiny", {.file = "model.safetensors"});
+  const std::string folder = fs::path(weights).parent_path().string();
+  EXPECT_FALSE(fs::exists(folder + "/config.json"));
+  EXPECT_EQ(resolve_model("test/tiny"), folder);
+  EXPECT_TRUE(fs::exists(folder + "/config.json"));
+  EXPECT_TRUE(fs::exists(folder + "/tokenizer.json"));
+}
+
 TEST_F(HubTest, OfflineServesTheCacheAndNothingElse) {
   const std::string snapshot = pull("test/tiny");
   set("HF_ENDPOINT", "http://127.0.0.1:1");  // nobody listens

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "loaders/onnx_emitter.h"
+#include "tests/loaders/test_files.h"
 
 namespace ingot {
 namespace {
@@ -83,6 +84,24 @@ TEST(onnx, operators_say_themselves_how_they_fold) {
   ASSERT_NE(dims, nullptr);
   EXPECT_EQ(shape_text(*dims), "[rows + 1, 4]");
   EXPECT_EQ(emitter.dims(emitter.emit("test_fold_heavy", {}, {shape})), nullptr);
+}
+
+TEST(onnx, constants_keep_their_budget) {
+  Graph graph;
+  int64_t budget = 64;
+  OnnxEmitter emitter(graph, &budget);
+  const std::vector<int64_t> values = {4, 5};
+  const auto bytes = std::as_bytes(std::span(values));
+  const int constant = emitter.add_constant(DType::kInt64, {2}, bytes);
+  EXPECT_EQ(budget, 48);
+  const auto negated = [&] { return emitter.constant(emitter.emit("neg", {}, {constant})); };
+  for (int left : {32, 16, 0}) {
+    EXPECT_NE(negated(), nullptr);
+    EXPECT_EQ(budget, left);
+  }
+  EXPECT_EQ(negated(), nullptr);  // left for the run
+  expect_error([&] { emitter.add_constant(DType::kInt64, {2}, bytes); }, ErrorCode::kUnsupported,
+               {"loaders/onnx", "16 more bytes", "0 are left"});
 }
 
 TEST(onnx, known_inputs_become_constants) {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <deque>
+#include <functional>
 
 #include "loaders/gguf_writer.h"
 #include "loaders/model_source.h"
@@ -51,8 +52,10 @@ inline std::string interleaved(const WeightInfo& info, int64_t heads) {
   return out;
 }
 
+// `add` writes more entries, whose bytes outlive the call.
 inline void write_golden_gguf(const std::string& directory, const std::string& path,
-                              const std::string& architecture, bool permute) {
+                              const std::string& architecture, bool permute,
+                              const std::function<void(GgufWriter&)>& add = nullptr) {
   const ModelSource source = open_model_source(directory);
   const Json& config = source.config;
   GgufWriter writer;
@@ -88,6 +91,7 @@ inline void write_golden_gguf(const std::string& directory, const std::string& p
     }
     writer.add_tensor(gguf_name(name), info.type, info.shape, bytes);
   }
+  if (add) add(writer);
   writer.write(path);
 }
 

@@ -260,6 +260,53 @@ def growing_loop(trips):
     return out, {"n": np.array(trips, np.int64), "x": np.array([1, 2], np.float32)}
 
 
+def nested_growing_loops():
+    """The inner loop joins the outer loop's vector to its own; both grow."""
+    inner = loop_body([helper.make_node("Concat", ["w", "v"], ["w1"], axis=0)],
+                      [value("w", ["w_before"])], [value("w1", ["w_after"])])
+    outer = loop_body([helper.make_node("Loop", ["m", "", "v"], ["v1"], body=inner)],
+                      [value("v", ["before"])], [value("v1", ["after"])])
+    nodes = [helper.make_node("Loop", ["n", "yes", "x"], ["last"], body=outer),
+             helper.make_node("Neg", ["last"], ["y"])]
+    out = model(nodes, [value("n", [], TensorProto.INT64), value("x", [2])],
+                [value("y", ["size"])], {"yes": np.array(True), "m": np.array(2, np.int64)})
+    return out, {"n": np.array(2, np.int64), "x": np.array([1, 2], np.float32)}
+
+
+def loops_in_loops(depth):
+    """Loops that each double a vector before the next one inside."""
+    nodes = [helper.make_node("Concat", ["v", "v"], ["v1"], axis=0)]
+    for _ in range(depth):
+        body = loop_body(nodes, [value("v", ["before"])], [value("v1", ["after"])])
+        nodes = [helper.make_node("Concat", ["v", "v"], ["v0"], axis=0),
+                 helper.make_node("Loop", ["m", "", "v0"], ["v1"], body=body)]
+    return nodes
+
+
+def function_with_branches():
+    """A function of another opset than the model's, whose branches use its attribute."""
+    slope = onnx.AttributeProto(name="alpha", ref_attr_name="slope",
+                                type=onnx.AttributeProto.FLOAT)
+    leaky = helper.make_node("LeakyRelu", ["x"], ["l"])
+    leaky.attribute.append(slope)
+    then = helper.make_graph([leaky, helper.make_node("Softmax", ["l"], ["t"])], "then", [],
+                             [value("t", [2, 3, 4])])
+    other = helper.make_graph([helper.make_node("Neg", ["x"], ["e"])], "else", [],
+                              [value("e", [2, 3, 4])])
+    function = helper.make_function(
+        "local", "Branches", ["x", "c"], ["z"],
+        [helper.make_node("If", ["c"], ["z"], then_branch=then, else_branch=other)],
+        [helper.make_opsetid("", 11)], ["slope"])
+    graph = helper.make_graph(
+        [helper.make_node("Branches", ["x", "c"], ["y"], domain="local", slope=0.5)], "test",
+        [value("x", [2, 3, 4]), value("c", [], TensorProto.BOOL)], [value("y", [2, 3, 4])])
+    out = helper.make_model(graph, functions=[function], ir_version=10,
+                            opset_imports=[helper.make_opsetid("", OPSET),
+                                           helper.make_opsetid("local", 1)])
+    x = np.random.default_rng(3).standard_normal((2, 3, 4)).astype(np.float32)
+    return out, {"x": x, "c": np.array(True)}
+
+
 def symbolic_shapes():
     """Shape arithmetic over symbols: Shape, Gather, Concat, Reshape, Slice."""
     nodes = [helper.make_node("Shape", ["x"], ["s"]),

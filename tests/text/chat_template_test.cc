@@ -147,6 +147,32 @@ TEST(ChatTemplate, LimitsHold) {
               HasSubstr("100 bytes"));
 }
 
+// Lists that hold one another twice: 2^40 items in the memory of forty.
+TEST(ChatTemplate, SharedValuesAreBoundedWhereTheyAreWalked) {
+  std::string make = "{% set a = [1] %}{% set b = [1] %}";
+  for (int i = 0; i < 40; ++i) make += "{% set a = [a, a] %}{% set b = [b, b] %}";
+  for (const char* print : {"{{ a }}", "{{ a|tojson }}", "{{ [a]|join }}"}) {
+    EXPECT_THAT(error_of(make + print).what(), HasSubstr("too long")) << print;
+  }
+  for (const char* look :
+       {"{{ a == b }}", "{{ a in [b] }}", "{{ [b].count(a) }}", "{{ [b].index(a) }}",
+        "{{ [a, b]|unique }}", "{{ {'k': a} == {'k': b} }}"}) {
+    EXPECT_THAT(error_of(make + look).what(), HasSubstr("too large to compare")) << look;
+  }
+  EXPECT_THAT(error_of("{{ ['x' * 1000000] * 100000 }}").what(), HasSubstr("too long"));
+  EXPECT_THAT(error_of("{{ (['x' * 1000000] * 1000)|join }}").what(), HasSubstr("too long"));
+  EXPECT_THAT(error_of("{{ ''.join(['x' * 1000000] * 1000) }}").what(), HasSubstr("too long"));
+  EXPECT_EQ(render("{{ [[1, 'a'], {'k': 2}] == [[1, 'a'], {'k': 2}] }}"), "True");
+}
+
+// Each loop object holds the one before: freeing a long chain would need a deep stack.
+TEST(ChatTemplate, LoopsDoNotChain) {
+  EXPECT_THAT(error_of("{% set ns = namespace(l=0) %}{% for i in range(60000) %}"
+                       "{% for x in [ns.l, 1] %}{% set ns.l = loop %}{% endfor %}{% endfor %}")
+                  .what(),
+              HasSubstr("nest deeper"));
+}
+
 TEST(ChatTemplate, NamespacesThatHoldThemselvesAreFreed) {
   EXPECT_EQ(render("{% set a = namespace() %}{% set a.a = a %}{% set a.l = [a] %}ok"), "ok");
 }

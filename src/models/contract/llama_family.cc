@@ -89,6 +89,7 @@ Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant&
          file, head_dim);
   }
   config["head_dim"] = head_dim;
+  if (source.gguf) check_gguf_rotation(*source.gguf, head_dim);
   const auto epsilon = json_get<double>(raw, "rms_norm_eps", 1e-6, kWhere, file);
   if (!(epsilon > 0 && epsilon < 1)) {
     fail(ErrorCode::kCorrupt, kWhere,
@@ -98,7 +99,8 @@ Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant&
   config["tie_word_embeddings"] = json_get<bool>(raw, "tie_word_embeddings", false, kWhere, file);
   config["attention_bias"] =
       variant.qkv_bias || json_get<bool>(raw, "attention_bias", false, kWhere, file);
-  config["mlp_bias"] = json_get<bool>(raw, "mlp_bias", false, kWhere, file);
+  config["mlp_bias"] = (source.gguf && source.gguf->contains("blk.0.ffn_gate.bias")) ||
+                       json_get<bool>(raw, "mlp_bias", false, kWhere, file);
   const auto act = json_get<std::string>(raw, "hidden_act", "silu", kWhere, file);
   if (act != "silu") {
     fail(ErrorCode::kUnsupported, kWhere, "{}: 'hidden_act': expected silu, found '{}'", file, act);

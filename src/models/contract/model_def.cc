@@ -1,6 +1,7 @@
 #include "models/contract/model_def.h"
 
 #include <mutex>
+#include <set>
 
 #include "base/check.h"
 #include "loaders/checkpoint.h"
@@ -32,6 +33,30 @@ void add_gguf(WeightTable& table, const WeightSource& source, const WeightName& 
   table.add(std::move(info));
 }
 
+// Blocks run along rows: a vector has none that could be moved or cut.
+void check_rows(const WeightInfo& info, const std::string& origin) {
+  if (!info.type.is_block() || info.shape.size() >= 2) return;
+  fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}': a vector in blocks of {}", origin,
+       info.name, info.type.name());
+}
+
+// A GGUF file states much of a model by its tensors alone (biases, rotary factors): one that no
+// weight of the architecture asks for would change the results, so it is not passed over.
+void check_gguf_tensors(const WeightSource& source, const std::vector<WeightName>& names) {
+  std::set<std::string_view> known;
+  for (const WeightName& name : names) {
+    known.insert(name.gguf);
+    const WeightInfo* info = source.find(name.gguf);
+    if (info) check_rows(*info, source.origin());
+  }
+  for (const std::string& name : source.names()) {
+    if (known.count(name)) continue;
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: tensor '{}': expected the weights of the architecture, which has no such one",
+         source.origin(), name);
+  }
+}
+
 // Rows of `name` inside its checkpoint tensor, which may be kept as segments of different formats.
 void add_checkpoint(WeightTable& table, const WeightSource& source, const WeightName& name,
                     int64_t first_row) {
@@ -41,6 +66,7 @@ void add_checkpoint(WeightTable& table, const WeightSource& source, const Weight
   int64_t row = 0;
   for (const WeightInfo* piece : checkpoint_segments(source, name.checkpoint)) {
     const int64_t rows = piece->shape.empty() ? 0 : piece->shape[0];
+    check_rows(*piece, source.origin());
     if (first_row >= row && first_row + name.shape[0] <= row + rows) {
       const int64_t row_bytes = piece->type.bytes(element_count(piece->shape) / rows);
       WeightInfo info = *piece;
@@ -152,6 +178,7 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
   auto table = std::make_shared<WeightTable>(source.weights->origin());
   for (const auto& file : source.weights->files()) table->add_file(file);
   const std::vector<WeightName> names = model.weights(config);
+  if (source.kind == ModelSourceKind::kGguf) check_gguf_tensors(*source.weights, names);
   std::string group;
   int64_t row = 0;
   for (const WeightName& name : names) {

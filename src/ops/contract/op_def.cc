@@ -77,11 +77,12 @@ const OpDef& get_op(std::string_view name) {
 }
 
 void register_op(const OpDef& op) {
-  if (const OpDef* known = find_op(op.name)) {
+  std::lock_guard lock(ops_mutex());
+  for (const OpDef* known : all_ops()) {
     if (known == &op) return;
+    if (known->name != op.name) continue;
     fail(ErrorCode::kInvalidArgument, "ops", "operator '{}' exists already", op.name);
   }
-  std::lock_guard lock(ops_mutex());
   all_ops().push_back(&op);
 }
 

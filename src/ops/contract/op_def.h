@@ -104,6 +104,9 @@ struct OnnxNode {
   Attrs attrs;
   std::vector<int> inputs;  // graph values, kNoValue where left out
   size_t outputs = 1;
+  // Of a node with bodies: its number among all such nodes of the model, at any depth. Names of
+  // symbols that an import makes must differ from those of other nodes.
+  int64_t serial = 0;
   // How many of `inputs`, at the end, are outer values that the bodies in `graphs` use; each body
   // takes them, in this order, after its own inputs.
   size_t captures = 0;

@@ -175,7 +175,7 @@ std::vector<int> AttentionBuilder::build() {
   const int stages[] = {raw, capped, biased, weights};
   if (mode < 0 || mode > 3) node_.unsupported(fmt::format("qk_matmul_output_mode {}", mode));
   std::vector<int> out = {y, present_key, present_value, stages[mode]};
-  out.resize(node_.outputs);
+  out.resize(node_.outputs, kNoValue);
   return out;
 }
 

@@ -2,10 +2,15 @@
 
 #include <cstring>
 
+#include "base/error.h"
+
 namespace ingot::ops {
 
 void copy_elements(const TensorView& src, const TensorView& dst) {
-  CHECK_EQ(src.elements(), dst.elements());
+  if (src.elements() != dst.elements()) {
+    fail(ErrorCode::kInvalidArgument, "ops", "{} has {} elements, {} has {}", shape_text(src.shape),
+         src.elements(), shape_text(dst.shape), dst.elements());
+  }
   if (src.data == dst.data) return;
   if (src.is_packed() && dst.is_packed()) {
     std::memcpy(dst.data, src.data, static_cast<size_t>(src.bytes()));

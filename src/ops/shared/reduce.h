@@ -45,12 +45,18 @@ void reduce_reference(const OpArgs& args) {
   with_compute_type(x.type.dtype, [&](auto tag) {
     using T = decltype(tag);
     const Elements<T> in(x), out(y);
+    const Elements<double> wide(y);
     walk(kept, kept_strides, [&](int64_t i, const std::array<int64_t, 1>& base) {
       auto state = F::start(T{}, x.type.dtype);
       walk(inner, inner_strides, [&](int64_t, const std::array<int64_t, 1>& at) {
         F::step(state, in.get(base[0] + at[0]));
       });
-      out.put(i, static_cast<T>(F::finish(state, count)));
+      const auto result = F::finish(state, count);
+      if constexpr (std::is_floating_point_v<decltype(result)> && !std::is_floating_point_v<T>) {
+        wide.put(i, result);  // a logarithm of integers may be infinite
+      } else {
+        out.put(i, static_cast<T>(result));
+      }
     });
   });
 }

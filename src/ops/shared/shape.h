@@ -38,8 +38,8 @@ SymShape broadcast_shapes(const InferArgs& args, std::span<const SymShape> shape
 
 // Element strides (row-major) of `shape`.
 std::vector<int64_t> element_strides(const Shape& shape);
-// Strides of `shape` when read at the indices of `out`: right aligned, 0 where it repeats. CHECKs
-// that it fits.
+// Strides of `shape` when read at the indices of `out`: right aligned, 0 where it repeats.
+// Error{kInvalidArgument} unless it fits.
 std::vector<int64_t> broadcast_strides(const Shape& shape, const Shape& out);
 
 // Calls f(linear, offsets) for each index of `shape` in row-major order; offsets[k] is the dot

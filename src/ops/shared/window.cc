@@ -48,12 +48,12 @@ Dim window_count(const InferArgs& args, const WindowAttrs& w, size_t axis, const
                          span(w, axis).text(), axis, input.text()));
   }
   if (!ceil) return Dim::floor_div(padded, stride) + Dim(1);
-  Dim count = Dim::ceil_div(padded, stride) + Dim(1);
-  if (count.is_constant() && input.is_constant() &&
-      (count.constant() - 1) * w.strides[axis] >= input.constant() + w.pads[axis]) {
-    count = count - Dim(1);
-  }
-  return count;
+  // The last window must begin before the padding at the end.
+  const Dim count = Dim::ceil_div(padded, stride) + Dim(1);
+  const Dim begin = Dim::floor_div(input + Dim(w.pads[axis]) - Dim(1), stride) + Dim(1);
+  const Dim gap = begin - count;
+  if (gap.is_constant()) return gap.constant() < 0 ? begin : count;
+  return Dim::min(count, begin);
 }
 
 std::vector<int64_t> onnx_pads(const OnnxNode& node, const WindowAttrs& w, const SymShape& input) {

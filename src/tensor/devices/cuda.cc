@@ -31,7 +31,12 @@ class CudaStream final : public Stream {
   CudaStream(const CudaStream&) = delete;
   CudaStream& operator=(const CudaStream&) = delete;
   void synchronize() override { check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
-  cudaStream_t get() const { return stream_; }
+  // Every piece of work asks for it: the current device belongs to a thread, and the one that works
+  // need not be the one that opened the device.
+  cudaStream_t get() const {
+    check(cudaSetDevice(index_), "cudaSetDevice");
+    return stream_;
+  }
 
  private:
   int index_;
@@ -236,6 +241,8 @@ int device_count() {
 
 std::vector<DeviceInfo> list() {
   std::vector<DeviceInfo> out;
+  int current = 0;
+  if (cudaGetDevice(&current) != cudaSuccess) cudaGetLastError();
   for (int i = 0; i < device_count(); ++i) {
     cudaDeviceProp properties{};
     size_t free = 0;
@@ -250,6 +257,7 @@ std::vector<DeviceInfo> list() {
                                properties.multiProcessorCount),
                    total, free});
   }
+  if (!out.empty()) cudaSetDevice(current);  // as the caller had it
   return out;
 }
 

@@ -93,7 +93,7 @@ Value Interpreter::eval_dict(const Expr& e) {
     Value key = eval(*e.args[i]);
     Value value = eval(*e.args[i + 1]);
     const auto same = std::find_if(items.begin(), items.end(),
-                                   [&](const auto& item) { return equal(item.first, key); });
+                                   [&](const auto& item) { return equal_keys(item.first, key); });
     charge_items(items.size());
     if (same != items.end()) {
       same->second = std::move(value);
@@ -109,9 +109,9 @@ bool Interpreter::compare_once(Op op, const Value& a, const Value& b) {
     charge_bytes(std::min(a.str()->size(), b.str()->size()));
   switch (op) {
     case Op::kEqual:
-      return equal(a, b);
+      return jinja::equal(*this, a, b);
     case Op::kNotEqual:
-      return !equal(a, b);
+      return !jinja::equal(*this, a, b);
     case Op::kIn:
       return contains(*this, b, a);
     case Op::kNotIn:

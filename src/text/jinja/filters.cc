@@ -111,6 +111,7 @@ Value join(Host& host, const Value& in, const Arguments& args) {
     if (!first) out.append(between);
     first = false;
     out.append(to_str(path.is_undefined() ? item : attribute_path(host, item, path)));
+    if (out.size() > kMaxPrinted) host.error("a joined text is too long");
     host.charge_bytes(out.size() / 64);
   }
   host.charge_bytes(out.size());
@@ -214,7 +215,7 @@ Value unique(Host& host, const Value& in, const Arguments&) {
   for (const Value& item : members(host, in, "unique")) {
     host.charge_items(out.size());
     const bool known =
-        std::any_of(out.begin(), out.end(), [&](const Value& v) { return equal(v, item); });
+        std::any_of(out.begin(), out.end(), [&](const Value& v) { return equal(host, v, item); });
     if (!known) out.push_back(item);
   }
   return make_list(std::move(out));
@@ -237,6 +238,7 @@ Value indent(Host& host, const Value& in, const Arguments& args) {
     const bool pads = begin == 0 ? first : blank || end > begin;
     if (pads) out.append(pad, false);
     out.append(text.substr(begin, std::min(end + 1, text.size())));
+    if (out.size() > kMaxPrinted) host.error("a joined text is too long");
     host.charge_bytes(out.size() / 64 + pad.size());
     begin = end + 1;
   }

@@ -171,6 +171,8 @@ Interpreter::Flow Interpreter::exec_for(const Statement& s) {
     loop->length = static_cast<int64_t>(items.size());
     if (i > 0) loop->previous = items[i - 1];
     if (i + 1 < items.size()) loop->next = items[i + 1];
+    loop->depth = 1 + std::max(loop->previous.depth(), loop->next.depth());
+    check_depth(loop->depth);
     frames_.back().emplace_back("loop", std::shared_ptr<const Loop>(std::move(loop)));
     assign_targets(s.targets, items[i]);
     if (exec_body(s.body) == Flow::kBreak) break;

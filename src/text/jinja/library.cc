@@ -188,7 +188,17 @@ bool contains(Host& host, const Value& container, const Value& member) {
     return dict->find(member) != nullptr;
   }
   const Values items = members(host, container, "'in'");
-  return std::any_of(items.begin(), items.end(), [&](const Value& v) { return equal(v, member); });
+  return std::any_of(items.begin(), items.end(),
+                     [&](const Value& v) { return equal(host, v, member); });
+}
+
+bool equal(Host& host, const Value& a, const Value& b) {
+  constexpr int64_t kMost = 1'000'000;
+  int64_t left = kMost;
+  const bool out = equal(a, b, left);
+  const auto looked = static_cast<size_t>(kMost - left);
+  if (looked > 1) host.charge_items(looked);
+  return out;
 }
 
 int compare(Host& host, const Value& a, const Value& b) {
@@ -203,7 +213,7 @@ int compare(Host& host, const Value& a, const Value& b) {
     const Values &x = a.list()->items, &y = b.list()->items;
     host.charge_items(std::min(x.size(), y.size()));
     for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
-      if (const int c = equal(x[i], y[i]) ? 0 : compare(host, x[i], y[i]); c != 0) return c;
+      if (const int c = equal(host, x[i], y[i]) ? 0 : compare(host, x[i], y[i]); c != 0) return c;
     }
     return x.size() < y.size() ? -1 : x.size() > y.size() ? 1 : 0;
   }

@@ -70,6 +70,7 @@ Value subscript(Host& host, const Value& object, const Value& key);
 Value slice(Host& host, const Value& object, const Value& start, const Value& stop,
             const Value& step);
 bool contains(Host& host, const Value& container, const Value& member);
+bool equal(Host& host, const Value& a, const Value& b);   // pays for what it looks at
 int compare(Host& host, const Value& a, const Value& b);  // below 0, 0, above 0
 size_t count_chars(const Str& text);
 enum class CaseChange { kUpper, kLower, kTitle, kCapitalize };

@@ -154,6 +154,7 @@ Value join_method(Host& host, const Value& self, const Arguments& args) {
     if (!first) out.append(*self.str());
     first = false;
     out.append(need_text(host, item, "join"));
+    if (out.size() > kMaxPrinted) host.error("a joined text is too long");
     host.charge_bytes(out.size() / 64);
   }
   host.charge_bytes(out.size());
@@ -251,7 +252,7 @@ Value list_index(Host& host, const Value& self, const Arguments& args) {
   const Values items = members(host, self, "index");
   const Value wanted = args.get(0, "");
   for (size_t i = 0; i < items.size(); ++i) {
-    if (equal(items[i], wanted)) return static_cast<int64_t>(i);
+    if (equal(host, items[i], wanted)) return static_cast<int64_t>(i);
   }
   host.error("index: the value is not in the list");
 }
@@ -259,8 +260,8 @@ Value list_index(Host& host, const Value& self, const Arguments& args) {
 Value list_count(Host& host, const Value& self, const Arguments& args) {
   const Values items = members(host, self, "count");
   const Value wanted = args.get(0, "");
-  return static_cast<int64_t>(
-      std::count_if(items.begin(), items.end(), [&](const Value& v) { return equal(v, wanted); }));
+  return static_cast<int64_t>(std::count_if(
+      items.begin(), items.end(), [&](const Value& v) { return equal(host, v, wanted); }));
 }
 
 Value immutable(Host& host, const Value&, const Arguments&) {

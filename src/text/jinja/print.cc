@@ -16,6 +16,12 @@ std::string float_text(double d, bool json) {
   return out;
 }
 
+void check_printed(const Str& out) {
+  if (out.size() > kMaxPrinted) {
+    throw ValueError{fmt::format("a text of more than {} bytes is too long", kMaxPrinted)};
+  }
+}
+
 void append_escaped(Str& out, const Str& s, bool json, bool ascii, char quote) {
   for (size_t i = 0; i < s.size();) {
     const Utf8Char c = decode_utf8(s.text(), i);
@@ -49,6 +55,7 @@ void append_escaped(Str& out, const Str& s, bool json, bool ascii, char quote) {
 }
 
 void append_repr(Str& out, const Value& value) {
+  check_printed(out);
   if (const Str* s = value.str()) {
     // Python prefers single quotes, and double ones where that saves escapes.
     const bool has_single = s->text().find('\'') != std::string::npos;
@@ -89,6 +96,7 @@ class JsonPrinter {
   }
 
   void print(Str& out, const Value& value, int level) {
+    check_printed(out);
     if (const Str* s = value.str()) {
       print_string(out, *s);
     } else if (const List* list = value.list()) {

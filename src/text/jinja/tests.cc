@@ -10,9 +10,9 @@ namespace {
 using A = const Arguments&;
 using V = const Value&;
 
-bool same_object(V a, V b) {
+bool same_object(Host& host, V a, V b) {
   if (a.is_none() || b.is_none()) return a.is_none() && b.is_none();
-  return a.is_bool() == b.is_bool() && a.type_name() == b.type_name() && equal(a, b);
+  return a.is_bool() == b.is_bool() && a.type_name() == b.type_name() && equal(host, a, b);
 }
 
 bool cased_alike(Host& host, V v, CaseChange change) {
@@ -38,18 +38,18 @@ bool divides(Host& h, V v, A a) {
 }
 
 constexpr TestDef kTests[] = {
-    {"!=", [](Host&, V v, A a) { return !equal(v, a.get(0, "other")); }},
+    {"!=", [](Host& h, V v, A a) { return !equal(h, v, a.get(0, "other")); }},
     {"<", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) < 0; }},
     {"<=", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) <= 0; }},
-    {"==", [](Host&, V v, A a) { return equal(v, a.get(0, "other")); }},
+    {"==", [](Host& h, V v, A a) { return equal(h, v, a.get(0, "other")); }},
     {">", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) > 0; }},
     {">=", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) >= 0; }},
     {"boolean", [](Host&, V v, A) { return v.is_bool(); }},
     {"callable", [](Host&, V v, A) { return v.callable() != nullptr; }},
     {"defined", [](Host&, V v, A) { return !v.is_undefined(); }},
     {"divisibleby", divides},
-    {"eq", [](Host&, V v, A a) { return equal(v, a.get(0, "other")); }},
-    {"equalto", [](Host&, V v, A a) { return equal(v, a.get(0, "other")); }},
+    {"eq", [](Host& h, V v, A a) { return equal(h, v, a.get(0, "other")); }},
+    {"equalto", [](Host& h, V v, A a) { return equal(h, v, a.get(0, "other")); }},
     {"even", [](Host& h, V v, A) { return need_int(h, v, "even") % 2 == 0; }},
     {"false", [](Host&, V v, A) { return v.is_bool() && !v.truthy(); }},
     {"filter",
@@ -64,11 +64,11 @@ constexpr TestDef kTests[] = {
     {"lower", [](Host& h, V v, A) { return cased_alike(h, v, CaseChange::kLower); }},
     {"lt", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) < 0; }},
     {"mapping", [](Host&, V v, A) { return v.dict() != nullptr; }},
-    {"ne", [](Host&, V v, A a) { return !equal(v, a.get(0, "other")); }},
+    {"ne", [](Host& h, V v, A a) { return !equal(h, v, a.get(0, "other")); }},
     {"none", [](Host&, V v, A) { return v.is_none(); }},
     {"number", [](Host&, V v, A) { return v.is_number(); }},
     {"odd", [](Host& h, V v, A) { return need_int(h, v, "odd") % 2 != 0; }},
-    {"sameas", [](Host&, V v, A a) { return same_object(v, a.get(0, "other")); }},
+    {"sameas", [](Host& h, V v, A a) { return same_object(h, v, a.get(0, "other")); }},
     {"sequence", [](Host&, V v, A) { return iterable(v); }},
     {"string", [](Host&, V v, A) { return v.str() != nullptr; }},
     {"test", [](Host& h, V v, A) { return find_test(need_text(h, v, "test").text()) != nullptr; }},

@@ -5,15 +5,12 @@
 #include "base/check.h"
 
 namespace ingot::jinja {
-namespace {
 
 void check_depth(int depth) {
   if (depth > kMaxValueDepth) {
     throw ValueError{fmt::format("values nest deeper than {}", kMaxValueDepth)};
   }
 }
-
-}  // namespace
 
 void Str::append(const Str& other) {
   if (taint_.empty() && other.taint_.empty()) {
@@ -60,6 +57,7 @@ std::string_view Value::type_name() const {
 int Value::depth() const {
   if (list() != nullptr) return list()->depth;
   if (dict() != nullptr) return dict()->depth;
+  if (loop() != nullptr) return loop()->depth;
   if (callable() != nullptr) return 1 + callable()->self.depth();
   return 0;
 }
@@ -74,7 +72,7 @@ const Value* Dict::find(std::string_view key) const {
 const Value* Dict::find(const Value& key) const {
   if (key.str() != nullptr) return find(key.str()->text());
   for (const auto& [k, v] : items) {
-    if (equal(k, key)) return &v;
+    if (equal_keys(k, key)) return &v;
   }
   return nullptr;
 }
@@ -142,26 +140,43 @@ Value from_json_at(const Json& json, bool tainted, int depth) {
 
 Value from_json(const Json& json, bool tainted) { return from_json_at(json, tainted, 0); }
 
-bool equal(const Value& a, const Value& b) {
+bool equal(const Value& a, const Value& b, int64_t& left) {
+  constexpr size_t kBytesPerStep = 256;  // of a text that is compared
+  const auto look = [&](size_t count) {
+    left -= static_cast<int64_t>(count);
+    if (left < 0) throw ValueError{"values are too large to compare"};
+  };
+  look(1);
   if (a.is_number() && b.is_number()) {
     if (a.is_float() || b.is_float()) return a.as_double() == b.as_double();
     return a.as_int() == b.as_int();
   }
-  if (a.str() != nullptr && b.str() != nullptr) return a.str()->text() == b.str()->text();
+  if (a.str() != nullptr && b.str() != nullptr) {
+    if (a.str()->size() != b.str()->size()) return false;
+    look(a.str()->size() / kBytesPerStep);
+    return a.str()->text() == b.str()->text();
+  }
   if (a.list() != nullptr && b.list() != nullptr) {
     const Values &x = a.list()->items, &y = b.list()->items;
     return a.list()->tuple == b.list()->tuple && x.size() == y.size() &&
-           std::equal(x.begin(), x.end(), y.begin(), equal);
+           std::equal(x.begin(), x.end(), y.begin(),
+                      [&](const Value& v, const Value& w) { return equal(v, w, left); });
   }
   if (a.dict() != nullptr && b.dict() != nullptr) {
     if (a.dict()->items.size() != b.dict()->items.size()) return false;
     return std::all_of(a.dict()->items.begin(), a.dict()->items.end(), [&](const auto& item) {
+      look(b.dict()->items.size());
       const Value* other = b.dict()->find(item.first);
-      return other != nullptr && equal(item.second, *other);
+      return other != nullptr && equal(item.second, *other, left);
     });
   }
   if (a.ns() != nullptr) return a.ns() == b.ns();
   return (a.is_none() && b.is_none()) || (a.is_undefined() && b.is_undefined());
+}
+
+bool equal_keys(const Value& a, const Value& b) {
+  int64_t left = int64_t{1} << 16;
+  return equal(a, b, left);
 }
 
 }  // namespace ingot::jinja

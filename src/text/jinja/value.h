@@ -85,7 +85,7 @@ class Value {
 
   bool truthy() const;
   std::string_view type_name() const;
-  // Lists and dictionaries nest one deeper than what they hold; others have depth 0.
+  // Lists, dictionaries and loops nest one deeper than what they hold; others have depth 0.
   int depth() const;
 
  private:
@@ -119,6 +119,7 @@ struct Namespace {
   Value* find(std::string_view key);
 };
 struct Loop {
+  int depth = 1;  // one more than its neighbours'
   int64_t index0 = 0;
   int64_t length = 0;
   Value previous, next;
@@ -142,11 +143,18 @@ inline constexpr int kMaxValueDepth = 160;
 
 Value make_text(std::string_view text, bool tainted = false);
 // ValueError when nested too deep.
+void check_depth(int depth);
 Value make_list(Values items, bool tuple = false);
 Value make_dict(Pairs items);
 Value from_json(const Json& json, bool tainted);
 
-bool equal(const Value& a, const Value& b);
+// Values that share their members can be far larger than the memory they take: `left` counts down
+// what may still be looked at. ValueError when it is used up.
+bool equal(const Value& a, const Value& b, int64_t& left);
+// Of a dictionary's keys, which are small.
+bool equal_keys(const Value& a, const Value& b);
+// Texts made of values have this bound, for the same reason: ValueError beyond it.
+inline constexpr size_t kMaxPrinted = size_t{16} << 20;
 // Python's str(): strings as they are, containers with their members' repr().
 Str to_str(const Value& value);
 Str to_repr(const Value& value);

@@ -1,0 +1,99 @@
+// What a GGUF file states by its tensors and rotation keys is computed or refused, never dropped.
+#include <gtest/gtest.h>
+
+#include "tensor/element_type.h"
+#include "tests/models/golden_models.h"
+
+namespace ingot {
+namespace {
+
+// The golden with more entries, built into a graph.
+std::unique_ptr<Graph> build_with(const std::function<void(GgufWriter&)>& add) {
+  ScratchDirectory dir;
+  write_golden_gguf(golden_path("llama-mha"), dir / "model.gguf", "llama", true, add);
+  return build_model(open_model_source(dir / "model.gguf"), {});
+}
+
+TEST(GgufFactsTest, TensorsOfNoWeightAreRefused) {
+  const std::string factors(32 * sizeof(float), '\0');
+  for (const char* name : {"rope_freqs.weight", "blk.0.attn_q_norm.weight"}) {
+    expect_error(
+        [&] {
+          build_with([&](GgufWriter& writer) {
+            writer.add_tensor(name, DType::kFloat32, {32}, as_bytes(factors));
+          });
+        },
+        ErrorCode::kUnsupported, {"model.gguf", name});
+  }
+}
+
+TEST(GgufFactsTest, OtherRotationsAreRefused) {
+  expect_error(
+      [] {
+        build_with([](GgufWriter& writer) { writer.add_uint32("llama.rope.dimension_count", 32); });
+      },
+      ErrorCode::kUnsupported, {"model.gguf", "rope.dimension_count", "64", "32"});
+  expect_error(
+      [] {
+        build_with([](GgufWriter& writer) { writer.add_float32("llama.rope.scale_linear", 4); });
+      },
+      ErrorCode::kUnsupported, {"model.gguf", "rope.scale_linear", "found 4"});
+  EXPECT_TRUE(build_with([](GgufWriter& writer) {
+    writer.add_uint32("llama.rope.dimension_count", 64);
+    writer.add_float32("llama.rope.scale_linear", 1);
+  }));
+}
+
+// Adds the biases of both layers' linear units, the gate's in `type`.
+void add_mlp_biases(GgufWriter& writer, ElementType type, std::string_view bytes) {
+  for (int layer = 0; layer < 2; ++layer) {
+    const std::string p = fmt::format("blk.{}.", layer);
+    writer.add_tensor(p + "ffn_gate.bias", type, {256}, as_bytes(bytes));
+    writer.add_tensor(p + "ffn_up.bias", DType::kFloat32, {256}, as_bytes(bytes));
+    writer.add_tensor(p + "ffn_down.bias", DType::kFloat32, {128},
+                      as_bytes(bytes.substr(0, 128 * sizeof(float))));
+  }
+}
+
+TEST(GgufFactsTest, BiasesOfTheLinearUnitAreRead) {
+  const std::string zeros(256 * sizeof(float), '\0');
+  const auto graph =
+      build_with([&](GgufWriter& writer) { add_mlp_biases(writer, DType::kFloat32, zeros); });
+  EXPECT_TRUE(parse_json(graph->metadata().at("config"), "test", "config")["mlp_bias"].get<bool>());
+}
+
+// A vector has no rows of blocks; the checkpoint's is cut, the GGUF file's would be reordered.
+TEST(GgufFactsTest, VectorsInBlocksAreRefused) {
+  const ElementType q8 = parse_element_type("q8_0");
+  const std::string zeros(256 * sizeof(float), '\0');
+  expect_error(
+      [&] {
+        build_with([&](GgufWriter& writer) {
+          for (const char* name : {"blk.0.attn_q.bias", "blk.1.attn_q.bias"}) {
+            writer.add_tensor(name, q8, {128}, as_bytes(zeros).first(128 / 32 * 34));
+          }
+          for (const char* name : {"attn_k.bias", "attn_v.bias", "attn_output.bias"}) {
+            for (int layer = 0; layer < 2; ++layer) {
+              writer.add_tensor(fmt::format("blk.{}.{}", layer, name), DType::kFloat32, {128},
+                                as_bytes(zeros).first(128 * sizeof(float)));
+            }
+          }
+        });
+      },
+      ErrorCode::kUnsupported, {"model.gguf", "blk.0.attn_q.bias", "q8_0"});
+
+  auto table = std::make_shared<WeightTable>("checkpoint");
+  table->add({"transformer.ln_f.weight", q8, {64}, as_bytes(zeros).first(64 / 32 * 34)});
+  ModelSource source;
+  source.kind = ModelSourceKind::kCheckpoint;
+  source.weights = table;
+  ModelDef model;
+  model.weights = [](const Json&) -> std::vector<WeightName> {
+    return {{"model.norm.weight", "output_norm.weight", "transformer.ln_f.weight", {64}}};
+  };
+  expect_error([&] { canonical_weights(source, model, {}); }, ErrorCode::kUnsupported,
+               {"checkpoint", "transformer.ln_f.weight", "q8_0"});
+}
+
+}  // namespace
+}  // namespace ingot
