@@ -35,7 +35,8 @@ class CheckedSize {
 };
 
 // Product of non-negative dimensions; throws Error{kCorrupt} on a negative one or when the product
-// exceeds 2^62 (so that a later multiplication by an element size is caught by CheckedSize).
+// exceeds 2^62 (so that a later multiplication by an element size is caught by CheckedSize). Where
+// one is 0, the product of the others may be 2^58: strides and the bytes of a row then fit int64.
 int64_t checked_elements(std::span<const int64_t> dims, std::string_view what);
 
 }  // namespace ingot

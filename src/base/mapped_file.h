@@ -1,4 +1,5 @@
-// Read-only memory mapping of a regular file.
+// Read-only memory mapping of a regular file. A file that is cut short while it is mapped ends the
+// process by SIGBUS where its lost pages are read: replace files by renaming, never in place.
 #pragma once
 
 #include <cstddef>

@@ -3,8 +3,11 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
+#include <fstream>
 #include <mutex>
+#include <string>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -43,14 +46,63 @@ std::vector<int> allowed_cpus() {
   return cpus;
 }
 
+std::string first_line(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// Smallest quota of this process's control group and those around it; 0: none. Both versions: one
+// tree with cpu.max, or a tree of its own for the CPU controller.
+int group_cpus() {
+  int least = 0;
+  const auto take = [&](int cpus) {
+    if (cpus > 0 && (least == 0 || cpus < least)) least = cpus;
+  };
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {  // "0::/path", "4:cpu,cpuacct:/path"
+    const size_t controllers = line.find(':') + 1;
+    const size_t path = line.find(':', controllers) + 1;
+    if (controllers == 0 || path == 0) continue;
+    const std::string list = "," + line.substr(controllers, path - 1 - controllers) + ",";
+    const bool unified = list == ",,";
+    if (!unified && list.find(",cpu,") == std::string::npos) continue;
+    const std::string root = unified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    for (std::string at = line.substr(path);; at.erase(at.rfind('/'))) {
+      const std::string folder = root + at;
+      take(quota_cpus(unified ? first_line(folder + "/cpu.max")
+                              : first_line(folder + "/cpu.cfs_quota_us") + " " +
+                                    first_line(folder + "/cpu.cfs_period_us")));
+      if (at.find('/') == std::string::npos) break;
+    }
+  }
+  return least;
+}
+
 }  // namespace
 
-int available_cpus() { return static_cast<int>(allowed_cpus().size()); }
+int quota_cpus(std::string_view cpu_max) {
+  const size_t space = cpu_max.find(' ');
+  if (space == std::string_view::npos) return 0;
+  int64_t quota = 0, period = 0;
+  const char* const end = cpu_max.data() + cpu_max.size();
+  const auto first = std::from_chars(cpu_max.data(), cpu_max.data() + space, quota);
+  const auto second = std::from_chars(cpu_max.data() + space + 1, end, period);
+  if (first.ec != std::errc() || second.ec != std::errc() || quota <= 0 || period <= 0) return 0;
+  return static_cast<int>(std::clamp<int64_t>((quota - 1) / period + 1, 1, 1 << 20));
+}
+
+int available_cpus() {
+  const auto allowed = static_cast<int>(allowed_cpus().size());
+  const int paid = group_cpus();
+  return paid > 0 ? std::min(allowed, paid) : allowed;
+}
 
 ThreadTeam::ThreadTeam(int threads, bool pin) {
   if (threads <= 0) threads = static_cast<int>(knob_int("threads"));
   const std::vector<int> cpus = allowed_cpus();
-  size_ = std::clamp(threads <= 0 ? static_cast<int>(cpus.size()) : threads, 1, 1024);
+  size_ = std::clamp(threads <= 0 ? available_cpus() : threads, 1, 1024);
   spin_ns_ = knob_int("spin_us") * 1000;
   for (int i = 1; i < size_; ++i) {
     try {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -52,7 +53,11 @@ class ThreadTeam {
   std::vector<std::thread> threads_;
 };
 
-// CPUs in this process's affinity mask (cgroup-limited CPUs included as the kernel reports them).
+// CPUs that this process may keep busy: those in its affinity mask (cpusets included), and no more
+// than the CPU quota of its control groups allows, rounded up.
 int available_cpus();
+// CPUs that a quota of cgroup's cpu.max ("200000 100000", microseconds a period) pays for, rounded
+// up; 0 when it sets none or is not understood.
+int quota_cpus(std::string_view cpu_max);
 
 }  // namespace ingot

@@ -1,5 +1,6 @@
 #include "engine/step_sizes.h"
 
+#include <algorithm>
 #include <array>
 #include <set>
 
@@ -58,6 +59,13 @@ bool takes_sizes(const Plan& plan, const PlanStep& step, const SymbolValues& sym
       inputs.push_back(id == kNoValue ? Shape() : evaluate(operand_type(plan, id).shape, symbols));
     }
     for (int id : step.outputs) outputs.push_back(evaluate(operand_type(plan, id).shape, symbols));
+    for (const std::vector<Shape>* shapes : {&inputs, &outputs}) {
+      for (const Shape& shape : *shapes) {
+        if (std::any_of(shape.begin(), shape.end(), [](int64_t size) { return size < 0; })) {
+          return false;
+        }
+      }
+    }
     check_shapes(plan, step, inputs, outputs, symbols);
     return true;
   } catch (const Error&) {

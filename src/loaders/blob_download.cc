@@ -29,27 +29,23 @@ constexpr std::string_view kWhere = "loaders/hub";
 constexpr int kAttempts = 6;                                  // the first and five more
 constexpr auto kFirstPause = std::chrono::milliseconds(200);  // doubled each time
 
-// The digest of a blob while it arrives. Git hashes "blob SIZE\0" before the content, so its hash
-// can only be made where the size is known.
+// The digest of a blob of `size` bytes, of a kind other than kNone. Git hashes "blob SIZE\0" before
+// the content.
 class Digest {
  public:
-  Digest(BlobHash kind, std::optional<uint64_t> size) : context_(EVP_MD_CTX_new()) {
-    if (kind == BlobHash::kNone || (kind == BlobHash::kGitBlob && !size)) return;
-    active_ = true;
+  Digest(BlobHash kind, uint64_t size) : context_(EVP_MD_CTX_new()) {
     const EVP_MD* method = kind == BlobHash::kSha256 ? EVP_sha256() : EVP_sha1();
     CHECK_EQ(EVP_DigestInit_ex(context_.get(), method, nullptr), 1);
     if (kind == BlobHash::kGitBlob) {
-      const std::string head = fmt::format("blob {}", *size);
+      const std::string head = fmt::format("blob {}", size);
       CHECK_EQ(EVP_DigestUpdate(context_.get(), head.c_str(), head.size() + 1), 1);
     }
   }
   void update(std::span<const std::byte> bytes) {
-    if (active_) CHECK_EQ(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()), 1);
+    CHECK_EQ(EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()), 1);
   }
-  // Empty if no hash can be made.
   std::string hex() {
     std::string out;
-    if (!active_) return out;
     unsigned char raw[EVP_MAX_MD_SIZE];
     unsigned int size = 0;
     CHECK_EQ(EVP_DigestFinal_ex(context_.get(), raw, &size), 1);
@@ -62,7 +58,6 @@ class Digest {
     void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
   };
   std::unique_ptr<EVP_MD_CTX, Free> context_;
-  bool active_ = false;
 };
 
 // TARGET.incomplete, open for appending.
@@ -140,7 +135,9 @@ class Partial {
     fail(ErrorCode::kIo, kWhere, "{}: {} {}: {}", blob_.label, verb, path_, std::strerror(errno));
   }
 
+  // Empty where the blob has no hash.
   std::string digest() const {
+    if (blob_.hash == BlobHash::kNone) return "";
     Digest digest(blob_.hash, size_);
     std::vector<std::byte> chunk(1 << 20);
     for (uint64_t at = 0; at < size_;) {

@@ -69,7 +69,8 @@ struct ModelSource {
   TokenizerMaterial tokenizer;
   std::string chat_template;  // empty: none
   GenerationDefaults generation;
-  // 32 hex digits over path, size and modification time of every file read, the weights' headers
+  // 32 hex digits over path, size and modification time of the files read (the index of the shards
+  // excepted, which the shards' own headers make up for), the weights' headers
   // and a sample of their data: a model replaced at the same path gets another identity.
   std::string identity;
 };

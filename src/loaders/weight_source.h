@@ -17,7 +17,8 @@ namespace ingot {
 
 // One tensor of a file. `shape` is in Hugging Face order (a linear weight is [out, in]); `bytes`
 // are its canonical row-major bytes, exactly type.bytes(elements) of them, aligned to the element
-// size. The view lives as long as the WeightSource it came from or any of its files().
+// size. The view lives as long as the WeightSource it came from: files() alone keep what is mapped,
+// not what keep_aligned() copied.
 struct WeightInfo {
   std::string name;
   ElementType type;

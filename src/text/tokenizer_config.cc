@@ -20,18 +20,6 @@ std::optional<bool> flag_field(const Json& root, std::string_view key, std::stri
   return json_require<bool>(root, key, kWhere, file);
 }
 
-// A string, or a list of {"name", "template"} of which "default" is ours.
-std::string template_field(const Json& root, std::string_view file) {
-  const auto it = root.find("chat_template");
-  if (it == root.end() || !it->is_array()) return token_field(root, "chat_template", file);
-  for (const Json& entry : *it) {
-    if (json_require<std::string>(entry, "name", kWhere, file) == "default") {
-      return json_require<std::string>(entry, "template", kWhere, file);
-    }
-  }
-  return "";
-}
-
 }  // namespace
 
 TokenizerConfig parse_tokenizer_config(std::string_view json, std::string_view file) {
@@ -44,8 +32,6 @@ TokenizerConfig parse_tokenizer_config(std::string_view json, std::string_view f
   config.pad_token = token_field(root, "pad_token", file);
   config.add_bos_token = flag_field(root, "add_bos_token", file);
   config.add_eos_token = flag_field(root, "add_eos_token", file);
-  config.tokenizer_class = token_field(root, "tokenizer_class", file);
-  config.chat_template = template_field(root, file);
   return config;
 }
 

@@ -1,4 +1,5 @@
-// The parts of a Hugging Face tokenizer_config.json (and chat_template.jinja) that Ingot uses.
+// What the tokenizer needs of a Hugging Face tokenizer_config.json (its chat template:
+// loaders/hf_config.h).
 #pragma once
 
 #include <optional>
@@ -14,8 +15,6 @@ struct TokenizerConfig {
   std::string pad_token;
   std::optional<bool> add_bos_token;
   std::optional<bool> add_eos_token;
-  std::string tokenizer_class;
-  std::string chat_template;  // the "default" one of a list; empty when absent
 };
 
 // Error{kCorrupt} names the file and the key. Token fields may be strings or AddedToken objects.

@@ -45,6 +45,8 @@ TEST(CheckedElements, RefusesNegativeAndHugeShapes) {
   EXPECT_EQ(code_of({int64_t{1} << 32, int64_t{1} << 32}), ErrorCode::kCorrupt);
   EXPECT_EQ(code_of({std::numeric_limits<int64_t>::max()}), ErrorCode::kCorrupt);
   EXPECT_EQ(code_of({std::numeric_limits<int64_t>::min(), 0}), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of({0, std::numeric_limits<int64_t>::max()}), ErrorCode::kCorrupt);
+  EXPECT_EQ(code_of({0, int64_t{1} << 40, int64_t{1} << 40}), ErrorCode::kCorrupt);
 }
 
 }  // namespace

@@ -136,6 +136,15 @@ TEST(ThreadTeam, SizeComesFromKnobOrMachine) {
   EXPECT_GE(available_cpus(), 1);
 }
 
+TEST(ThreadTeam, QuotasCountAsCpus) {
+  EXPECT_EQ(quota_cpus("200000 100000"), 2);
+  EXPECT_EQ(quota_cpus("150000 100000"), 2);
+  EXPECT_EQ(quota_cpus("1000 100000"), 1);
+  for (const char* none : {"max 100000", "-1 100000", "", "5", "x y", "100 0", " "}) {
+    EXPECT_EQ(quota_cpus(none), 0) << none;
+  }
+}
+
 TEST(ThreadTeam, PinnedWorkersRun) {
   ThreadTeam team(2, /*pin=*/true);
   std::atomic<int> runs{0};

@@ -66,6 +66,20 @@ TEST(InferFaultsTest, EveryRotatedTokenHasAPosition) {
   EXPECT_EQ(infer("rope", attrs, {x, {DType::kInt32, {3}}, frequencies}).size(), 1u);
 }
 
+TEST(InferFaultsTest, WhatIsRotatedIntoTheCacheSuitsRope) {
+  const auto types = [](int64_t q_columns, int64_t frequencies) {
+    const DType f = DType::kFloat32, i = DType::kInt32;
+    const SymShape cache = {Dim::symbol("pages"), 1, 16, 4};
+    return std::vector<ValueType>{{f, {3, q_columns}}, {f, {3, 4}}, {f, {3, 4}}, {f, cache, true},
+                                  {f, cache, true},    {i, {3}},    {i, {3}},    {i, {1, 2}},
+                                  {f, {frequencies}}};
+  };
+  const Attrs attrs = {{"head_dim", int64_t{4}}};
+  EXPECT_EQ(infer("rope_kv_append", attrs, types(8, 2), 3).size(), 3u);
+  refuses("rope_kv_append", attrs, types(6, 2), {"6 columns", "heads of 4"}, 3);
+  refuses("rope_kv_append", attrs, types(8, 3), {"half a head"}, 3);
+}
+
 // The last window begins in the input, whether its size is known or not.
 TEST(InferFaultsTest, SymbolicPoolsCountWindowsAsConstantOnes) {
   const Attrs attrs = {{"kernel", std::vector<int64_t>{2}},

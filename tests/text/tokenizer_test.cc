@@ -201,7 +201,6 @@ TEST(TokenizerConfig, ReadsTokensAsStringsAndObjects) {
   EXPECT_EQ(c.pad_token, "");
   EXPECT_EQ(c.add_bos_token, true);
   EXPECT_FALSE(c.add_eos_token.has_value());
-  EXPECT_EQ(c.chat_template, "d");
   EXPECT_THROW(parse_tokenizer_config("[1]", "f"), Error);
   EXPECT_THROW(parse_tokenizer_config(R"({"bos_token": 3})", "f"), Error);
 }

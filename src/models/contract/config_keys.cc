@@ -163,10 +163,6 @@ void add_gguf_rope_scaling(const GgufFile& file, Json& config) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: rope scaling '{}' is not supported", file.origin(),
          scaling);
   }
-  if (file.has("rope_freqs.weight")) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: per-dimension rope factors (rope_freqs.weight) are not supported", file.origin());
-  }
 }
 
 }  // namespace ingot

@@ -27,6 +27,26 @@ int64_t positive(const Json& config, std::string_view key, const std::string& fi
   return value;
 }
 
+// Rotations that a GGUF file asks for and this family cannot do.
+void check_gguf_rotation(const GgufFile& file, int64_t head_dim) {
+  const std::string rope = fmt::format("{}.rope.", file.architecture());
+  const int64_t rotated = file.get_int(rope + "dimension_count", head_dim);
+  if (rotated != head_dim) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: '{}dimension_count': expected {}, found {}",
+         file.origin(), rope, head_dim, rotated);
+  }
+  const double scale = file.get_float(rope + "scale_linear", 1.0);
+  if (scale != 1.0) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: '{}scale_linear': expected 1, found {}",
+         file.origin(), rope, scale);
+  }
+  if (file.contains("rope_freqs.weight")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: per-dimension rope factors (tensor 'rope_freqs.weight') are not supported",
+         file.origin());
+  }
+}
+
 // Window of attention in tokens, 0 for none.
 int64_t sliding_window(const Json& config, const LlamaVariant& variant, const std::string& file) {
   const auto window = json_get<int64_t>(config, "sliding_window", 0, kWhere, file);

@@ -24,7 +24,6 @@ class Str {
   const std::string& text() const { return text_; }
   size_t size() const { return text_.size(); }
   bool tainted(size_t byte) const { return !taint_.empty() && taint_[byte] != 0; }
-  bool any_taint() const { return taint_.find('\1') != std::string::npos; }
   void append(const Str& other);
   void append(std::string_view text, bool tainted);
   Str substr(size_t begin, size_t end) const;  // bytes; begin <= end <= size()
