@@ -107,6 +107,8 @@ class CudaDevice final : public Device {
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(index_); }
 
+  void activate() override { check(cudaSetDevice(index_), "cudaSetDevice"); }
+
   bool begin_capture(Stream& stream) override {
     check(cudaStreamBeginCapture(cuda_stream(stream), cudaStreamCaptureModeThreadLocal),
           "cudaStreamBeginCapture");
@@ -119,7 +121,6 @@ class CudaDevice final : public Device {
   }
 
  private:
-  void activate() const { check(cudaSetDevice(index_), "cudaSetDevice"); }
   static void copy(std::byte* dst, const std::byte* src, size_t size, cudaMemcpyKind kind,
                    Stream& stream) {
     if (size == 0) return;
