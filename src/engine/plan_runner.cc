@@ -336,6 +336,7 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
 }
 
 void PlanRunner::prepare_bucket(size_t bucket) {
+  shared_.device.activate();  // each run begins here, on any thread
   if (bucket == active_bucket_) return;
   const bool fresh = ready_buckets_.insert(bucket).second;
   for (size_t s = 0; s < steps_.size(); ++s) {

@@ -80,6 +80,9 @@ class Device {
   // Compute threads of a CPU device; nullptr elsewhere.
   virtual ThreadTeam* team() { return nullptr; }
 
+  // Makes this device the calling thread's current one, where the driver's interface has such a
+  // thing. Kernels are prepared and launched, and libraries asked, by threads that have called it.
+  virtual void activate() {}
   // Capture: between begin and end every launch on `stream` is recorded instead of run. A device
   // without capture returns false and the executor launches eagerly.
   virtual bool begin_capture(Stream&) { return false; }

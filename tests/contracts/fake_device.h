@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <thread>
 
 #include "base/check.h"
 #include "kernels/kernel_def.h"
@@ -28,6 +29,7 @@ class FakeDevice final : public Device {
   std::string_view kind() const override { return "fake"; }
   std::string identity() const override { return "fake:1"; }
   bool host_visible() const override { return false; }
+  void activate() override { active_ = std::this_thread::get_id(); }
 
   std::byte* allocate(size_t size) override {
     const size_t at = next_;
@@ -65,6 +67,9 @@ class FakeDevice final : public Device {
 
   // One launch of an operator's reference on device views.
   void launch(const KernelDesc& desc, const LaunchArgs& args) {
+    if (active_ != std::this_thread::get_id()) {
+      violations.push_back(desc.op + ": the device is not this thread's current one");
+    }
     auto work = [this, desc, inputs = copy(args.inputs), outputs = copy(args.outputs),
                  pieces = [&] {
                    std::vector<std::vector<TensorView>> out;
@@ -214,6 +219,7 @@ class FakeDevice final : public Device {
   std::map<size_t, size_t> live_;  // offset -> bytes
   Work queue_, recorded_;
   bool capturing_ = false;
+  std::thread::id active_;
 };
 
 }  // namespace ingot

@@ -106,6 +106,18 @@ TEST(FakeDevice, RunsLlamaFromCapturedGraphs) {
   EXPECT_EQ(device.violations, std::vector<std::string>{});
 }
 
+// An executor is made by one thread and run by another (a loop's engine thread).
+TEST(FakeDevice, IsCurrentOnTheThreadThatRuns) {
+  const auto engine = llama();
+  FakeDevice device;
+  Session session(engine, device);
+  std::vector<float> found;
+  std::thread([&] { found = session.step({3, 17, 90}, 0); }).join();
+  expect_close(found, on_cpu(engine, {{3, 17, 90}}));
+  expect_close(session.step({7}, 3), on_cpu(engine, {{3, 17, 90}, {7}}));
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
 // The checks can fail.
 TEST(FakeDevice, SeesStaleAndAliasedMemory) {
   FakeDevice device;
@@ -122,6 +134,8 @@ TEST(FakeDevice, SeesStaleAndAliasedMemory) {
     device.drain();
     return std::exchange(device.violations, {}).size();
   };
+  EXPECT_EQ(launch(y), 1u);  // another device may be this thread's current one
+  device.activate();
   EXPECT_EQ(launch(y), 0u);
   EXPECT_EQ(launch(x), 1u);                                       // in place, undeclared
   EXPECT_EQ(launch({DType::kFloat32, {1, 4}, memory + 56}), 1u);  // past the end

@@ -200,6 +200,8 @@ class CudaDevice final : public Device {
     return std::make_unique<CudaEvent>();
   }
 
+  void activate() override { check(cudaSetDevice(index_), "cudaSetDevice"); }
+
   bool begin_capture(Stream& stream) override {
     check(cudaStreamBeginCapture(cuda_stream(stream), cudaStreamCaptureModeThreadLocal),
           "cudaStreamBeginCapture");
@@ -217,7 +219,6 @@ class CudaDevice final : public Device {
   size_t cache_bytes() const override { return static_cast<size_t>(properties_.l2CacheSize); }
 
  private:
-  void activate() const { check(cudaSetDevice(index_), "cudaSetDevice"); }
   static void copy(std::byte* dst, const std::byte* src, size_t size, cudaMemcpyKind kind,
                    Stream& stream) {
     if (size == 0) return;
