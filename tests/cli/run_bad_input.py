@@ -416,7 +416,8 @@ def check_flag_values(bad):
                 bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
                             names=[f"--{flag}", value])
     for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
-                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"), ("CACHE_LIMIT_GB", "-1"),
+                        ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"),
+                        ("CACHE_LIMIT_GB", "-1"),
                         ("THREADS", "1025"), ("THREADS", "many"), ("CPU_ISA", "avx3")):
         bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
                     names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
