@@ -82,15 +82,22 @@ __device__ int search(const Team& team, Shared& s, int begin, int end, double be
   double sum = before;
   for (int w = 0; w < static_cast<int>(threadIdx.x) / 32; ++w) sum += s.scan[w];
   sum += ahead;
+  int first = INT_MAX, last = -1;
   for (int i = from; i < to; ++i) {
     const double mass = weight(team.x[i], peak);
     if (mass == 0) continue;
     sum += mass;
-    atomicMax(&s.last, i);
+    last = i;
     if (sum > target) {
-      atomicMin(&s.first, i);
+      first = i;
       break;
     }
+  }
+  first = __reduce_min_sync(~0u, first);
+  last = __reduce_max_sync(~0u, last);
+  if (lane == 0) {
+    atomicMin(&s.first, first);
+    atomicMax(&s.last, last);
   }
   __syncthreads();
   return s.first != INT_MAX ? s.first : s.last;
