@@ -11,7 +11,9 @@ void reference(const OpArgs& args) {
     const float min_p = args.inputs[1].as<float>()[r];
     if (min_p <= 0.0f) continue;
     const float peak = *std::max_element(logits.begin(), logits.end());
-    const float least = peak + std::log(std::min(min_p, 1.0f));
+    // The logarithm in float64: rounded to float32 it is the same on every device.
+    const double share = static_cast<double>(std::min(min_p, 1.0f));
+    const float least = peak + static_cast<float>(std::log(share));
     for (float& v : logits) {
       if (v < least) v = -INFINITY;
     }

@@ -18,6 +18,14 @@ enum class Fill {
   kValues,        // integers: `values`
   kRange,         // integers: uniform in [low, high)
   kQueryOffsets,  // offsets of each batch row's tokens, from the input named by `low` (token rows)
+  kReals,         // floats: `reals`, over and over
+};
+
+// A float set after the fill: one element of a row, or with column -1 the whole row.
+struct Spot {
+  int64_t row;
+  int64_t column;
+  double value;
 };
 
 struct CaseInput {
@@ -35,6 +43,9 @@ struct CaseInput {
   int segments = 1;      // also run with the rows in so many separate pieces
   // Caches [page][head][slot][dim]: slots from here on hold NaN in every page; < 0: none.
   int64_t poison_from = -1;
+  std::vector<double> reals = {};
+  double step = 0;  // kNormal: values are rounded to its multiples, so that many are equal
+  std::vector<Spot> spots = {};
 };
 
 // Largest allowed error of one output element: relative to the element, plus relative to the root
@@ -76,7 +87,8 @@ void check_case_on_gpu(const OpCase& op_case);
 
 // Registers the tests <op>.<case> and <op>.gpu_<case>. Runtime registration compiles several times
 // faster than gtest's parametrised templates, and there are a hundred such files.
-bool register_cases(const char* op, const std::vector<OpCase>& cases);
+// `on_cpu` false: the gpu ones alone, of operators that the CPU runs by their reference.
+bool register_cases(const char* op, const std::vector<OpCase>& cases, bool on_cpu = true);
 
 }  // namespace ingot::test
 
@@ -84,3 +96,6 @@ bool register_cases(const char* op, const std::vector<OpCase>& cases);
 #define INGOT_OP_TEST(op)                                 \
   [[maybe_unused]] const bool op##_cases_are_registered = \
       ::ingot::test::register_cases(#op, ::ingot::test::op##_cases())
+#define INGOT_GPU_OP_TEST(op)                             \
+  [[maybe_unused]] const bool op##_cases_are_registered = \
+      ::ingot::test::register_cases(#op, ::ingot::test::op##_cases(), false)

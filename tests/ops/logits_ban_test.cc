@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -10,4 +11,9 @@ TEST(LogitsBan, TakesTheListedIdsOfEachRow) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_ban_cases() { return id_list_cases("logits_ban", {}); }
+
+INGOT_GPU_OP_TEST(logits_ban);
+
 }  // namespace ingot::test

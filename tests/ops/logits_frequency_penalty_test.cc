@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -11,4 +12,11 @@ TEST(LogitsFrequencyPenalty, GrowsWithOccurrencesInTheOutput) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_frequency_penalty_cases() {
+  return id_list_cases("logits_frequency_penalty", {0.7, 0.0, -0.3});
+}
+
+INGOT_GPU_OP_TEST(logits_frequency_penalty);
+
 }  // namespace ingot::test

@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -11,4 +12,13 @@ TEST(LogitsMinP, KeepsWhatIsLikelyEnoughBesideTheBest) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_min_p_cases() {
+  return logits_cases("logits_min_p", "", true, [](const LogitsSize&) {
+    return std::vector<CaseInput>{row_reals({0.05, 0.0, 1.0, 0.3, 1e-20, 2.0})};
+  });
+}
+
+INGOT_GPU_OP_TEST(logits_min_p);
+
 }  // namespace ingot::test

@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -12,4 +13,11 @@ TEST(LogitsPresencePenalty, CountsOutputTokensAloneAndOnce) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_presence_penalty_cases() {
+  return id_list_cases("logits_presence_penalty", {0.7, 0.0, -0.5});
+}
+
+INGOT_GPU_OP_TEST(logits_presence_penalty);
+
 }  // namespace ingot::test

@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -18,4 +19,11 @@ TEST(LogitsRepetitionPenalty, IgnoresIdsOutsideTheVocabulary) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_repetition_penalty_cases() {
+  return id_list_cases("logits_repetition_penalty", {1.3, 1.0, 0.5});
+}
+
+INGOT_GPU_OP_TEST(logits_repetition_penalty);
+
 }  // namespace ingot::test

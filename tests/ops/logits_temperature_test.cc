@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -10,4 +11,13 @@ TEST(LogitsTemperature, DividesAndLeavesGreedyRowsAlone) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_temperature_cases() {
+  return logits_cases("logits_temperature", "", true, [](const LogitsSize&) {
+    return std::vector<CaseInput>{row_reals({0.7, 0.0, 1.0, 2.0, 1e-6, 1e-5})};
+  });
+}
+
+INGOT_GPU_OP_TEST(logits_temperature);
+
 }  // namespace ingot::test

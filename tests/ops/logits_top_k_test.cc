@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -19,4 +20,19 @@ TEST(LogitsTopK, LeavesARowWithNanAlone) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_top_k_cases() {
+  return logits_cases("logits_top_k", "", true, [](const LogitsSize& size) {
+    CaseInput k = row_range(DType::kInt32, 0, 0);
+    const std::vector<int64_t> kinds = {1, 50, size.vocab, 0, size.vocab - 1, -3, size.vocab / 2};
+    for (int64_t r = 0; r < size.rows; ++r) {
+      k.values.push_back(kinds[static_cast<size_t>(r) % kinds.size()]);
+    }
+    k.fill = Fill::kValues;
+    return std::vector<CaseInput>{k};
+  });
+}
+
+INGOT_GPU_OP_TEST(logits_top_k);
+
 }  // namespace ingot::test

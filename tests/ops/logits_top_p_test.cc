@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -34,4 +35,19 @@ TEST(LogitsTopP, AgreesWithAFullSortOnManyIds) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logits_top_p_cases() {
+  std::vector<OpCase> cases;
+  for (const auto& [name, first] : std::vector<std::pair<std::string, double>>{
+           {"most_", 0.95}, {"half_", 0.5}, {"tiny_", 1e-9}, {"nearly_all_", 1 - 0x1p-20}}) {
+    const auto more = logits_cases("logits_top_p", name, true, [first = first](const LogitsSize&) {
+      return std::vector<CaseInput>{row_reals({first, 0.9, 1.0, 0.3, 0.0, 0.999, -1.0})};
+    });
+    cases.insert(cases.end(), more.begin(), more.end());
+  }
+  return cases;
+}
+
+INGOT_GPU_OP_TEST(logits_top_p);
+
 }  // namespace ingot::test

@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -29,4 +30,23 @@ TEST(Logprobs, OfARowWithNanAreNan) {
 }
 
 }  // namespace
+
+std::vector<OpCase> logprobs_cases() {
+  std::vector<OpCase> cases;
+  for (int64_t top : {0, 1, 32, 1000}) {
+    const auto more =
+        logits_cases("logprobs", fmt::format("top{}_", top), false, [](const LogitsSize& size) {
+          return std::vector<CaseInput>{row_range(DType::kInt32, -1, size.vocab)};
+        });
+    for (OpCase c : more) {
+      c.attrs = {{"top", top}};
+      c.outputs = 3;
+      cases.push_back(std::move(c));
+    }
+  }
+  return cases;
+}
+
+INGOT_GPU_OP_TEST(logprobs);
+
 }  // namespace ingot::test

@@ -1,3 +1,4 @@
+#include "tests/ops/logits_cases.h"
 #include "tests/ops/logits_test.h"
 
 namespace ingot::test {
@@ -56,4 +57,21 @@ TEST(Sample, TinyTemperaturesAreGreedy) {
 }
 
 }  // namespace
+
+std::vector<OpCase> sample_cases() {
+  std::vector<OpCase> cases;
+  for (const auto& [name, first] :
+       std::vector<std::pair<std::string, double>>{{"greedy_", 0.0}, {"drawn_", 1.0}}) {
+    const auto more = logits_cases("sample", name, false, [first = first](const LogitsSize&) {
+      return std::vector<CaseInput>{row_reals({first, first, 0.8, first, 0.0}),
+                                    row_range(DType::kInt64, 0, int64_t{1} << 62),
+                                    row_range(DType::kInt64, 0, 4096)};
+    });
+    cases.insert(cases.end(), more.begin(), more.end());
+  }
+  return cases;
+}
+
+INGOT_GPU_OP_TEST(sample);
+
 }  // namespace ingot::test
