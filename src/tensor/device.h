@@ -9,9 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/dtype.h"
+
 namespace ingot {
 
 class ThreadTeam;
+struct RandomFill;
 
 // An ordered queue of work. CPU streams run at once on the caller; others run later.
 class Stream {
@@ -79,6 +82,12 @@ class Device {
   virtual bool host_visible() const = 0;
   // Compute threads of a CPU device; nullptr elsewhere.
   virtual ThreadTeam* team() { return nullptr; }
+
+  // The `count` elements of a tensor that is a rule: offset + scale * u(seed, i), with the formula
+  // of tensor/random_fill.h, which gives the same bits on every device. Ordered on `stream`; the
+  // default makes them on the host. `type` is one of is_random_type().
+  virtual void fill_random(std::byte* device_dst, DType type, int64_t count, const RandomFill& fill,
+                           Stream& stream);
 
   // Capture: between begin and end every launch on `stream` is recorded instead of run. A device
   // without capture returns false and the executor launches eagerly.
