@@ -83,6 +83,9 @@ class Device {
   // Compute threads of a CPU device; nullptr elsewhere.
   virtual ThreadTeam* team() { return nullptr; }
 
+  // Bytes that allocate() could still give; 0: not known.
+  virtual uint64_t free_bytes() const { return 0; }
+
   // The `count` elements of a tensor that is a rule: offset + scale * u(seed, i), with the formula
   // of tensor/random_fill.h, which gives the same bits on every device. Ordered on `stream`; the
   // default makes them on the host. `type` is one of is_random_type().

@@ -152,6 +152,13 @@ class CudaDevice final : public Device {
   int capability() const override { return properties_.major * 10 + properties_.minor; }
   bool host_visible() const override { return false; }
 
+  uint64_t free_bytes() const override {
+    activate();
+    size_t free = 0;
+    size_t total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return free;
+  }
   std::byte* allocate(size_t size) override {
     activate();
     void* data = nullptr;
