@@ -32,6 +32,7 @@ def commands(model, folder):
         "devices": (["devices"], b""),
         "inspect": (["inspect", engine], b""),
         "knobs": (["knobs"], b""),
+        "plan": (["plan", CASE], b""),
         "pull": (["pull", "smollm2-135m-instruct"], b""),
         "run": (["run", CASE, *ids, "--max-tokens", "4", "--logprobs", "2"], b""),
         "tokenize": (["tokenize", model], "Zürich ☂".encode()),
@@ -146,6 +147,28 @@ def check_bench_modes(checks, folder):
                  f"run of random weights: {done.stderr!r}")
 
 
+def check_plan(checks, results):
+    plan = results["plan"][0]
+    for key in ("weight_bytes", "kv_bytes_per_token", "activation_bytes", "free_bytes",
+                "kv_room_tokens", "max_seq_len"):
+        checks.check(plan[key] > 0, f"plan: {key} is {plan[key]}")
+    checks.equal((plan["fits"], plan["table"][-1]["context"]), (True, plan["max_seq_len"]),
+                 "plan: a tiny model fits, at its whole context")
+    done = ingot("plan", "--random-weights", "llama-3.1-70b", "--json")
+    plan = json.loads(done.stdout)
+    fits = plan["free_bytes"] > 142e9
+    checks.equal((plan["weight_bytes"] // 10**9, plan["kv_bytes_per_token"], plan["fits"]),
+                 (141, 2 * 80 * 8 * 128 * 2, fits), "plan: the arithmetic of a 70B model")
+    checks.equal(done.returncode, 0 if fits else 1, "plan: exit code")
+    if fits:
+        return
+    checks.check(b"does not fit" in done.stderr, f"plan: {done.stderr!r}")
+    done = ingot("bench", "latency", "--random-weights", "llama-3.1-70b",
+                 env={"INGOT_CACHE_DIR": os.devnull})
+    checks.check(done.returncode == 1 and b"weights alone do not fit" in done.stderr and
+                 b"GiB are free" in done.stderr, f"a 70B model is refused: {done.stderr!r}")
+
+
 def check_sources(checks, model, folder):
     """tokenize reads every kind of source alike, and detokenize leads back."""
     engine = os.path.join(folder, "smollm2.engine")
@@ -234,6 +257,7 @@ def main():
         checks.equal(listed - ELSEWHERE, set(table), "every listed subcommand was run")
         check_values(checks, results)
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
+        check_plan(checks, results)
         check_bench_modes(checks, folder)
         check_sources(checks, model, folder)
         check_sampling(checks, model)

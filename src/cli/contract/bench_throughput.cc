@@ -48,6 +48,16 @@ void add_figures(const RunTimes& times, const std::vector<BenchRequest>& request
   out["preemptions"] = times.stats.preemptions;
 }
 
+// Kernels are bound, graphs captured and caches filled before anything is timed: a full batch, of
+// which one after the other ends, so that smaller batches are seen too.
+void warm_up(BenchSession& bench, int64_t requests, int64_t prompt) {
+  constexpr int64_t kSizes = 24;
+  const int64_t rows = std::min(bench.rows(), requests);
+  std::vector<BenchRequest> warm = bench.make(rows, prompt, 2);
+  for (int64_t i = 0; i < rows; ++i) warm[static_cast<size_t>(i)].output += i * kSizes / rows;
+  bench.run(warm, 0);
+}
+
 Json measure_throughput(const BenchFlags& flags) {
   const int64_t by_device = flags.on_gpu() ? kGpuRows : kCpuRows;
   const int64_t rows = flags.requests > 0 ? std::min(flags.requests, by_device) : by_device;
@@ -68,10 +78,8 @@ Json measure_throughput(const BenchFlags& flags) {
     const int64_t count = flags.requests > 0 ? flags.requests : kBatchesOfRequests * bench.rows();
     requests = bench.make(count, flags.isl, flags.osl);
   }
-  // Kernels are bound, graphs captured and caches filled before anything is timed.
-  bench.run(bench.make(std::min<int64_t>(bench.rows(), static_cast<int64_t>(requests.size())),
-                       std::clamp<int64_t>(context - 2, 1, flags.isl), 2),
-            0);
+  warm_up(bench, static_cast<int64_t>(requests.size()),
+          std::clamp<int64_t>(context - 2, 1, flags.isl));
   Json out = bench.configuration();
   out["mode"] = "throughput";
   out["isl"] = flags.isl;

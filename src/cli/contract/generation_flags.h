@@ -35,7 +35,10 @@ struct ModelFlags {
   std::string tokenizer_dir;
   int64_t max_seq_len = 0;
   bool reference = false;
-  SymbolValues limits;  // of an engine that is built; not a flag
+  // Not flags: the limits of an engine that is built, and whether its kernels are timed. One that
+  // is not tuned is not kept.
+  SymbolValues limits;
+  bool tune = true;
 
  private:
   LoadedModel load(Device& target) const;
