@@ -29,7 +29,7 @@ def commands(model, folder):
         "conformance": (["conformance", CASE], b""),
         "convert": (["convert", CASE, "--output", os.path.join(folder, "checkpoint")], b""),
         "detokenize": (["detokenize", model, "19556,28"], b""),
-        "devices": (["devices"], b""),
+        "devices": (["devices", "--measure"], b""),
         "inspect": (["inspect", engine], b""),
         "knobs": (["knobs"], b""),
         "plan": (["plan", CASE], b""),
@@ -68,6 +68,8 @@ def check_values(checks, results):
     listed = results["devices"][0]["devices"][0]
     checks.equal((bench["device_model"], bench["device_detail"]),
                  (listed["model"], listed["detail"]), "bench: describes its device")
+    for rate in ("copy_bytes_s", "gemm_flop_s"):
+        checks.check(listed["measured"][rate] > 1e7, f"devices: {rate} {listed['measured'][rate]}")
     checks.check(len(bench["profile"]["decode"]) > 5, "bench: times of steps")
     checks.check(len(results["inspect"][0]["devices"][0]["choices"]) > 0, "inspect: kernel choices")
 
@@ -147,7 +149,7 @@ def check_bench_modes(checks, folder):
                  f"run of random weights: {done.stderr!r}")
 
 
-def check_plan(checks, results):
+def check_plan(checks, results, folder):
     plan = results["plan"][0]
     for key in ("weight_bytes", "kv_bytes_per_token", "activation_bytes", "free_bytes",
                 "kv_room_tokens", "max_seq_len"):
@@ -164,7 +166,7 @@ def check_plan(checks, results):
         return
     checks.check(b"does not fit" in done.stderr, f"plan: {done.stderr!r}")
     done = ingot("bench", "latency", "--random-weights", "llama-3.1-70b",
-                 env={"INGOT_CACHE_DIR": os.devnull})
+                 env={"INGOT_CACHE_DIR": folder})
     checks.check(done.returncode == 1 and b"weights alone do not fit" in done.stderr and
                  b"GiB are free" in done.stderr, f"a 70B model is refused: {done.stderr!r}")
 
@@ -257,7 +259,7 @@ def main():
         checks.equal(listed - ELSEWHERE, set(table), "every listed subcommand was run")
         check_values(checks, results)
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
-        check_plan(checks, results)
+        check_plan(checks, results, folder)
         check_bench_modes(checks, folder)
         check_sources(checks, model, folder)
         check_sampling(checks, model)
