@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "capi/engine_cache.h"
 #include "loaders/hub.h"
+#include "models/contract/presets.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
@@ -115,11 +116,15 @@ void check_options(const std::string& path, const LoadOptions& options) {
   }
 }
 
+ModelSource open_source(const std::string& path, const LoadOptions& options) {
+  return is_random_model(path) ? random_source(path, options.build.dtype) : open_model_source(path);
+}
+
 std::shared_ptr<Engine> build_any(const std::string& path, const LoadOptions& options,
                                   Device* device, TimingCache* timings) {
   check_options(path, options);
   if (!is_onnx_path(path)) {
-    return build_from_source(open_model_source(path), options, device, timings);
+    return build_from_source(open_source(path, options), options, device, timings);
   }
   return build_network(path, {.profile = options.profile,
                               .contents = {},
@@ -156,6 +161,10 @@ std::string try_save(const Engine& engine, const std::string& path) {
 
 }  // namespace
 
+std::string resolve_any(const std::string& model) {
+  return is_random_model(model) ? model : resolve_model(model);
+}
+
 std::string tokenizer_spec(const ModelSource& source) {
   const TokenizerMaterial& material = source.tokenizer;
   if (material.gguf) return make_tokenizer_spec(vocab_source(*material.gguf));
@@ -170,6 +179,9 @@ std::string tokenizer_spec(const ModelSource& source) {
 
 std::string unsupported_tokenizer(const ModelSource& source) {
   const TokenizerMaterial& material = source.tokenizer;
+  if (is_random_model(source.path)) {
+    return "its weights are random and its answers mean nothing: 'ingot bench' measures it";
+  }
   if (material.gguf || !material.tokenizer_json.empty() || material.tokenizer_model.empty()) {
     return {};
   }
@@ -190,7 +202,7 @@ std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions
 LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device) {
   const Stopwatch watch;
   LoadedModel out;
-  const std::string path = resolve_model(model);
+  const std::string path = resolve_any(model);
   if (is_regular_file(path) && looks_like_container(path)) {
     const char* flag = options.build.dtype              ? "--dtype"
                        : options.build.kv_dtype         ? "--kv-dtype"
@@ -216,7 +228,7 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
     return out;
   }
   check_options(path, options);
-  const ModelSource source = open_model_source(path);
+  const ModelSource source = open_source(path, options);
   const std::string cached =
       fmt::format("{}/engines/{}.engine", ingot_cache_dir(), engine_key(source, options, device));
   if (options.use_cache && is_regular_file(cached)) {

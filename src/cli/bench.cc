@@ -1,65 +1,58 @@
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
+#include <map>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/random.h"
-#include "cli/contract/cli_io.h"
-#include "cli/contract/generation_flags.h"
-#include "tensor/cpu_isa.h"
+#include "cli/contract/bench_modes.h"
 
 namespace ingot {
 namespace command_bench {
 
-constexpr std::string_view kText =
-    "The engineer wrote down what the machine had done that day: how long each part ran, how much "
-    "it moved, where it waited for another. Then she changed one thing and measured it again. ";
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
-// Kilobytes of "VmHWM" and the like from the kernel's account of this process; 0 without one.
-int64_t process_memory(const std::string& key) {
-  std::ifstream status("/proc/self/status");
-  std::string word;
-  while (status >> word) {
-    if (word != key + ":") continue;
-    int64_t kilobytes = 0;
-    status >> kilobytes;
-    return kilobytes * 1024;
-  }
-  return 0;
-}
-
 class Bench final : public Command {
  public:
   void declare(Flags& flags) override {
-    model_.declare(flags);
-    flags.flag("prompt-tokens", &prompt_tokens_, "length of the prompt that prefill is timed on");
-    flags.flag("decode-prompt", &decode_prompt_, "length of the prompt before timed decoding");
-    flags.flag("decode-tokens", &decode_tokens_, "tokens decoded");
-    flags.flag("batch", &batch_, "sequences decoded together, beside one alone");
-    flags.flag("repeat", &repeat_, "runs of each figure; the median counts");
-    flags.flag("random-prompts", &random_prompts_, "seeded random ids instead of a text");
-    flags.flag("seed", &seed_, "of the random prompts");
-    flags.flag("profile", &profile_, "time every step of a prefill and of the decoding");
+    flags.argument("mode", &first_,
+                   "throughput, latency or decode; without one, prefill and decode are measured",
+                   false);
+    flags.argument("model", &second_,
+                   "engine, checkpoint, Hugging Face directory, .gguf or hub name", false);
+    flags_.declare(flags);
+    flags.flag("prompt-tokens", &prompt_tokens_, "no mode: length of the prompt of timed prefill");
+    flags.flag("decode-prompt", &decode_prompt_, "no mode: prompt before timed decoding");
+    flags.flag("decode-tokens", &decode_tokens_, "no mode: tokens decoded");
   }
 
   int run() override {
-    if (prompt_tokens_ < 1 || decode_prompt_ < 1 || decode_tokens_ < 2 || batch_ < 1 ||
-        repeat_ < 1) {
-      throw UsageError("lengths, batch and repeat must be at least 1, decode-tokens at least 2");
+    const BenchMode* mode = find_bench_mode(first_);
+    if (!mode && !second_.empty()) {
+      throw UsageError(fmt::format("expected throughput, latency or decode, found '{}'", first_));
+    }
+    model_.model = model_or_preset(mode ? second_ : first_, flags_.preset);
+    flags_.check();
+    if (mode) {
+      const Json out = mode->measure(flags_);
+      json ? print_json(out) : mode->print(out, flags_);
+      return 0;
+    }
+    const std::vector<int64_t> batches = flags_.batches();
+    if (batches.size() != 1) throw UsageError("--batch: a list is for 'ingot bench decode'");
+    batch_ = batches[0];
+    repeat_ = flags_.repeat;
+    return run_plain();
+  }
+
+ private:
+  int run_plain() {
+    if (prompt_tokens_ < 1 || decode_prompt_ < 1 || decode_tokens_ < 2) {
+      throw UsageError("lengths must be at least 1, decode-tokens at least 2");
     }
     for (const auto& [flag, value] :
          {std::pair("prompt-tokens", prompt_tokens_), std::pair("decode-prompt", decode_prompt_),
           std::pair("decode-tokens", decode_tokens_)}) {
       check_range(flag, value, 1, kMostSequence);
     }
-    check_range("batch", batch_, 1, 1 << 16);
-    check_range("repeat", repeat_, 1, 1 << 20);
-    check_seed(seed_);
     open_ = model_.open();
     check_lengths(engine_context(*open_.loaded.engine));
     SessionOptions options;
@@ -75,7 +68,7 @@ class Bench final : public Command {
     timed(session, batch_, decode_prompt_, 4);
     out["session_ms"] = ready.ms();
     measure(session, out);
-    if (profile_) out["profile"] = profiles(session);
+    if (flags_.profile) out["profile"] = profiles(session);
     const Executor::MemoryUse memory = session.executor().memory();
     out["memory"] = {{"kv_bytes", memory.states},
                      {"arena_bytes", memory.arena},
@@ -87,7 +80,6 @@ class Bench final : public Command {
     return 0;
   }
 
- private:
   struct Times {
     double first_ms = 0;   // from submission until every sequence had its first token
     double decode_ms = 0;  // from then to the end
@@ -103,16 +95,17 @@ class Bench final : public Command {
 
   std::vector<int32_t> prompt(int64_t length) {
     std::vector<int32_t> out;
-    const std::vector<int32_t> text = !random_prompts_ && open_.assets.tokenizer
-                                          ? open_.assets.tokenizer->encode(kText)
+    const std::vector<int32_t> text = !flags_.random_prompts && open_.assets.tokenizer
+                                          ? open_.assets.tokenizer->encode(bench_text())
                                           : std::vector<int32_t>();
     ++prompts_made_;
     for (int64_t i = 0; i < length; ++i) {
       const auto at = static_cast<uint64_t>(i);
-      out.push_back(text.empty() ? static_cast<int32_t>(random_below(
-                                       random_u64(static_cast<uint64_t>(seed_), prompts_made_), at,
-                                       static_cast<uint64_t>(vocab_)))
-                                 : text[(at + prompts_made_) % text.size()]);
+      out.push_back(text.empty()
+                        ? static_cast<int32_t>(random_below(
+                              random_u64(static_cast<uint64_t>(flags_.seed), prompts_made_), at,
+                              static_cast<uint64_t>(vocab_)))
+                        : text[(at + prompts_made_) % text.size()]);
     }
     return out;
   }
@@ -153,41 +146,16 @@ class Bench final : public Command {
   }
 
   Json configuration(TextSession& session) {
-    const LoadedModel& loaded = open_.loaded;
-    Device& device = *open_.device;
-    uint64_t weights = 0;
-    std::map<std::string, uint64_t> types;
-    const Plan& plan = loaded.engine->plan;
-    for (size_t i = 0; i < plan.tensors.size(); ++i) {
-      weights += loaded.engine->tensors[i].size();
-      types[plan.tensors[i].type.name()] += loaded.engine->tensors[i].size();
-    }
-    const auto activation = plan.metadata.find("activation_dtype");
-    const DeviceInfo info = describe_device(model_.device);
-    return {{"version", INGOT_VERSION},
-            {"model", model_.model},
-            {"engine", loaded.engine_path},
-            {"plan_hash", plan_hash(plan)},
-            {"dtype", model_.dtype.empty() ? "as stored" : model_.dtype},
-            {"activation_dtype", activation == plan.metadata.end() ? "" : activation->second},
-            {"weight_bytes", weights},
-            {"weight_bytes_by_type", types},
-            {"device", device.identity()},
-            {"device_model", info.model},
-            {"device_detail", info.detail},
-            {"cpu", cpu_model_name()},
-            {"isa", cpu_isa_name(cpu_isa())},
-            {"threads", device.team() ? device.team()->size() : 0},
-            {"reference", model_.reference},
-            {"prompt_tokens", prompt_tokens_},
-            {"decode_prompt", decode_prompt_},
-            {"decode_tokens", decode_tokens_},
-            {"batch", batch_},
-            {"repeat", repeat_},
-            {"step_tokens", session.loop().limits().max_batch_tokens},
-            {"random_prompts", random_prompts_ || !open_.assets.tokenizer},
-            {"seed", seed_},
-            {"load_ms", loaded.milliseconds}};
+    Json out = bench_model_json(model_, open_);
+    out["prompt_tokens"] = prompt_tokens_;
+    out["decode_prompt"] = decode_prompt_;
+    out["decode_tokens"] = decode_tokens_;
+    out["batch"] = batch_;
+    out["repeat"] = repeat_;
+    out["step_tokens"] = session.loop().limits().max_batch_tokens;
+    out["random_prompts"] = flags_.random_prompts || !open_.assets.tokenizer;
+    out["seed"] = flags_.seed;
+    return out;
   }
 
   void measure(TextSession& session, Json& out) {
@@ -253,15 +221,7 @@ class Bench final : public Command {
       print_json(out);
       return;
     }
-    const auto text = [&](const char* key) { return out[key].get<std::string>(); };
-    std::printf("%s, activations %s\n", model_.model.c_str(), text("activation_dtype").c_str());
-    if (open_.device->kind() == "cpu") {
-      std::printf("%s, %s, %s threads\n", text("cpu").c_str(), text("isa").c_str(),
-                  out["threads"].dump().c_str());
-    } else {
-      std::printf("%s: %s, %s; host %s, %s\n", model_.device.c_str(), text("device_model").c_str(),
-                  text("device_detail").c_str(), text("cpu").c_str(), text("isa").c_str());
-    }
+    print_bench_head(out, model_);
     std::printf("prefill(%ld)       %9.1f tok/s\n", static_cast<long>(prompt_tokens_),
                 out["prefill_tok_s"].get<double>());
     std::printf("decode            %9.1f tok/s\n", out["decode_tok_s"].get<double>());
@@ -274,7 +234,10 @@ class Bench final : public Command {
     for (const auto& [name, steps] : out["profile"].items()) print_profile(name, steps);
   }
 
-  ModelFlags model_;
+  std::string first_;   // a mode, or the model
+  std::string second_;  // the model of a mode
+  BenchFlags flags_;
+  ModelFlags& model_ = flags_.model;
   OpenModel open_;
   int64_t vocab_ = 0;
   uint64_t prompts_made_ = 0;
@@ -283,9 +246,6 @@ class Bench final : public Command {
   int64_t decode_tokens_ = 64;
   int64_t batch_ = 8;
   int64_t repeat_ = 3;
-  int64_t seed_ = 0;
-  bool random_prompts_ = false;
-  bool profile_ = false;
 };
 
 }  // namespace command_bench
@@ -294,8 +254,8 @@ const CommandDef& bench_command() {
   using namespace command_bench;
   static const CommandDef def = {
       .name = "bench",
-      .help = "measure prefill and decode speed of a text model",
-      .example = "ingot bench smollm2-135m-instruct --dtype bfloat16 --batch 8 --json",
+      .help = "measure the speed of a text model",
+      .example = "ingot bench throughput --random-weights smollm2-135m --isl 128 --osl 128 --json",
       .make = [] { return std::unique_ptr<Command>(std::make_unique<Bench>()); }};
   return def;
 }

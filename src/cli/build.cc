@@ -8,10 +8,11 @@
 #include "base/log.h"
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
-#include "cli/contract/command.h"
+#include "cli/contract/generation_flags.h"
 #include "cli/contract/profile_flags.h"
 #include "engine/memory.h"
 #include "loaders/hub.h"
+#include "models/contract/presets.h"
 
 namespace ingot {
 namespace command_build {
@@ -20,7 +21,8 @@ class Build final : public Command {
  public:
   void declare(Flags& flags) override {
     flags.argument("model", &model_,
-                   "checkpoint, Hugging Face directory, .gguf or .onnx file, or hub name");
+                   "checkpoint, Hugging Face directory, .gguf or .onnx file, or hub name", false);
+    flags.flag("random-weights", &random_, "in place of a model: a preset's shapes");
     flags.flag("output", &output_, "engine file to write");
     flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
     flags.flag("kv-dtype", &kv_dtype_, "element type of the KV cache; default: the activations'");
@@ -36,6 +38,7 @@ class Build final : public Command {
 
   int run() override {
     const Stopwatch watch;
+    model_ = model_or_preset(model_, random_);
     LoadOptions options;
     options.build.dtype = parse_float_dtype("dtype", dtype_);
     options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype_);
@@ -51,11 +54,13 @@ class Build final : public Command {
     set_limit(options, "max_blocks", has_seq_, kv_blocks(seq_));
     set_limit(options, "kv_pages", has_seq_, kv_blocks(seq_));
     if (output_.empty()) {
-      const std::string stem = std::filesystem::path(model_).filename().stem().string();
+      const std::string stem = is_random_model(model_)
+                                   ? model_.substr(kRandomPrefix.size())
+                                   : std::filesystem::path(model_).filename().stem().string();
       output_ = (stem.empty() ? "model" : stem) + ".engine";
     }
     const auto device = open_device_flag(device_);
-    const std::string source = resolve_model(model_);
+    const std::string source = resolve_any(model_);
     for (const std::string& path : {source, tokenizer_dir_}) check_output(path);
     TimingCache timings = TimingCache::load(timing_cache_path());
     const auto engine = build_engine(source, options, device.get(), &timings);
@@ -78,7 +83,8 @@ class Build final : public Command {
       throw UsageError(fmt::format("--output: expected a file, found the folder {}", output_));
     }
     // An engine of an earlier build may lie in the folder and be replaced.
-    if (source.empty() || !is_regular_file(output_) || looks_like_container(output_)) return;
+    if (source.empty() || is_random_model(source)) return;
+    if (!is_regular_file(output_) || looks_like_container(output_)) return;
     std::error_code error;
     std::vector<fs::path> files = {source};
     const fs::path folder =
@@ -131,6 +137,7 @@ class Build final : public Command {
   }
 
   std::string model_;
+  std::string random_;
   std::string output_;
   std::string dtype_;
   std::string kv_dtype_;

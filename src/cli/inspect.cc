@@ -82,9 +82,9 @@ Json engine_json(const Engine& engine, const std::string& path) {
   }
   uint64_t weights = 0;
   std::map<std::string, uint64_t> by_type;
-  for (size_t i = 0; i < plan.tensors.size(); ++i) {
-    weights += engine.tensors[i].size();
-    by_type[plan.tensors[i].type.name()] += engine.tensors[i].size();
+  for (const PlanTensor& tensor : plan.tensors) {
+    weights += static_cast<uint64_t>(tensor.bytes());
+    by_type[tensor.type.name()] += static_cast<uint64_t>(tensor.bytes());
   }
   out["plan"] = {{"name", plan.name},          {"hash", plan_hash(plan)},
                  {"steps", plan.steps.size()}, {"tensors", plan.tensors.size()},

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "compiler/tune.h"
 #include "engine/memory.h"
 #include "tensor/device.h"
@@ -45,6 +46,21 @@ void make_names_unique(Graph& graph, std::map<std::string, const TensorData*>& s
   }
 }
 
+// Tuning takes the weights to the device, as running will; where they do not fit, the engine may
+// still be for another machine.
+bool can_tune(const Plan& plan, const Device& device) {
+  int64_t weights = 0;
+  for (const PlanTensor& tensor : plan.tensors) {
+    if (tensor.random || !device.host_visible()) weights += tensor.bytes();
+  }
+  const auto free = static_cast<int64_t>(device.free_bytes());
+  if (free == 0 || weights <= free) return true;
+  spdlog::warn("not tuned: {:.1f} GiB of weights, {:.1f} GiB are free on the {} device",
+               static_cast<double>(weights) / (1 << 30), static_cast<double>(free) / (1 << 30),
+               device.kind());
+  return false;
+}
+
 }  // namespace
 
 std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options) {
@@ -66,7 +82,7 @@ std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options) {
   collect_bytes(graph, bytes, *engine);
   for (const PlanTensor& tensor : plan.tensors) engine->tensors.push_back(bytes.at(tensor.name));
 
-  if (options.device) {
+  if (options.device && can_tune(plan, *options.device)) {
     TuneReport tuning;
     engine->devices.push_back(
         tune(*engine, *options.device, options.timings, options.tune_seconds, tuning));

@@ -59,7 +59,9 @@ class Lowering {
     for (const auto& segment : weight.segments) {
       auto [it, fresh] =
           tensors_.try_emplace(segment.get(), static_cast<int>(outer_.tensors.size()));
-      if (fresh) outer_.tensors.push_back({segment->name, segment->type, segment->shape});
+      if (fresh) {
+        outer_.tensors.push_back({segment->name, segment->type, segment->shape, segment->random});
+      }
       value.segments.push_back(it->second);
     }
   }

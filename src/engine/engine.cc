@@ -34,8 +34,7 @@ void place_values(const Plan& plan, const Plan& values_of, Placement& out,
       first = false;
       out.offsets[index] = out.total;
       out.order.push_back(id);
-      const PlanTensor& tensor = plan.tensors[index];
-      out.total += static_cast<uint64_t>(tensor.type.bytes(element_count(tensor.shape)));
+      out.total += static_cast<uint64_t>(plan.tensors[index].stored_bytes());
     }
   }
   for (const Plan& sub : values_of.subplans) place_values(plan, sub, out, seen);
@@ -124,7 +123,7 @@ std::shared_ptr<const Engine> load_engine(const std::string& path) {
   }
   for (size_t i = 0; i < offsets.size(); ++i) {
     const PlanTensor& tensor = engine->plan.tensors[i];
-    const auto bytes = static_cast<uint64_t>(tensor.type.bytes(element_count(tensor.shape)));
+    const auto bytes = static_cast<uint64_t>(tensor.stored_bytes());
     const auto offset = static_cast<uint64_t>(offsets[i]);
     if (offset > weights.size() || bytes > weights.size() - offset) {
       fail(ErrorCode::kCorrupt, kWhere,

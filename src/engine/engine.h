@@ -35,7 +35,7 @@ struct DeviceSection {
 // process view the same mapped weights).
 struct Engine {
   Plan plan;
-  // Bytes of plan.tensors, in the same order: views into `owners`.
+  // Bytes of plan.tensors, in the same order: views into `owners`. Empty for random ones.
   std::vector<std::span<const std::byte>> tensors;
   std::vector<std::shared_ptr<const void>> owners;
   std::vector<DeviceSection> devices;

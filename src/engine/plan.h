@@ -4,20 +4,28 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/json_fwd.h"
 #include "ops/contract/op_def.h"
+#include "tensor/random_fill.h"
 
 namespace ingot {
 
-// One canonical tensor in the weights section.
+// One canonical tensor in the weights section; with a `random` it takes no bytes there, its values
+// are made when it is bound.
 struct PlanTensor {
   std::string name;
   ElementType type;
   Shape shape;
+  std::optional<RandomFill> random{};
+
+  // Of its values in memory, and of those that the section holds.
+  int64_t bytes() const { return type.bytes(element_count(shape)); }
+  int64_t stored_bytes() const { return random ? 0 : bytes(); }
 };
 
 struct PlanValue {

@@ -106,6 +106,7 @@ class PlanChecker {
   const TensorView* constant(int id) {
     const PlanValue& value = plan_.values[static_cast<size_t>(id)];
     if (value.kind != PlanValue::Kind::kWeight || value.segments.size() != 1) return nullptr;
+    if (tensors_[static_cast<size_t>(value.segments[0])].random) return nullptr;
     std::unique_ptr<TensorView>& view = constants_[static_cast<size_t>(id)];
     if (!view) {
       const auto tensor = static_cast<size_t>(value.segments[0]);

@@ -1,4 +1,5 @@
 // Plans to JSON and back. Loading trusts nothing: the bytes may come from a stranger's file.
+#include <cmath>
 #include <set>
 
 #include "base/checked.h"
@@ -136,6 +137,10 @@ void check_weight(const PlanValue& value, const std::vector<PlanTensor>& tensors
     if (!same_row) {
       corrupt(fmt::format("weight '{}': piece '{}' does not fit", value.name, tensor.name));
     }
+    const PlanTensor& first = tensors[static_cast<size_t>(value.segments[0])];
+    if (tensor.random.has_value() != first.random.has_value()) {
+      corrupt(fmt::format("weight '{}': only some of its pieces are random", value.name));
+    }
     rows += shape.empty() ? 0 : tensor.shape[0];
   }
   if (!shape.empty() && rows != shape[0]) {
@@ -261,7 +266,31 @@ PlanStep step_from_json(const Json& json, size_t values) {
 }
 
 Json tensor_to_json(const PlanTensor& tensor) {
-  return {{"name", tensor.name}, {"element", tensor.type.name()}, {"shape", tensor.shape}};
+  Json out = {{"name", tensor.name}, {"element", tensor.type.name()}, {"shape", tensor.shape}};
+  if (tensor.random) {
+    out["random"] = {{"seed", tensor.random->seed},
+                     {"scale", tensor.random->scale},
+                     {"offset", tensor.random->offset}};
+  }
+  return out;
+}
+
+RandomFill random_from_json(const Json& json, const PlanTensor& tensor) {
+  RandomFill fill;
+  const auto seed = json_require<int64_t>(json, "seed", kWhere, kFile);
+  if (seed < 0) corrupt(fmt::format("tensor '{}': seed {}: expected 0 or more", tensor.name, seed));
+  fill.seed = static_cast<uint64_t>(seed);
+  fill.scale = static_cast<float>(json_require<double>(json, "scale", kWhere, kFile));
+  fill.offset = static_cast<float>(json_require<double>(json, "offset", kWhere, kFile));
+  const bool finite = std::isfinite(fill.scale) && std::isfinite(fill.offset);
+  if (!finite || (fill.scale != 0 && fill.offset != 0)) {
+    corrupt(fmt::format("tensor '{}': expected a finite scale or offset, the other 0, found {}, {}",
+                        tensor.name, fill.scale, fill.offset));
+  }
+  if (tensor.type.is_block() || !is_random_type(tensor.type.dtype)) {
+    corrupt(fmt::format("tensor '{}': {} has no random values", tensor.name, tensor.type.name()));
+  }
+  return fill;
 }
 
 PlanTensor tensor_from_json(const Json& json) {
@@ -274,6 +303,9 @@ PlanTensor tensor_from_json(const Json& json) {
       (tensor.shape.empty() || tensor.shape.back() % tensor.type.block->block_elements != 0)) {
     corrupt(fmt::format("tensor '{}': {} columns are not whole blocks", tensor.name,
                         tensor.shape.empty() ? 0 : tensor.shape.back()));
+  }
+  if (auto it = json.find("random"); it != json.end()) {
+    tensor.random = random_from_json(*it, tensor);
   }
   return tensor;
 }

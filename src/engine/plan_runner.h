@@ -123,6 +123,7 @@ class PlanRunner {
   void check_size(const PlanStep& step, const std::string& symbol, int64_t size) const;
   void check_scan(const PlanStep& step, size_t output, int64_t count) const;
   void check_sizes(const PlanStep& step, const ValueType& type, const SymbolValues& symbols) const;
+  DeviceTimer& timer(size_t index);
   void find_told();
   void check_declared(const PlanStep& step, const PlanValue& value, const TensorView& view,
                       size_t until, const SymbolValues& symbols) const;
@@ -154,6 +155,7 @@ class PlanRunner {
   std::map<SymbolValues, std::unique_ptr<CapturedGraph>> captures_;
   uint64_t captured_generation_ = 0;
   bool profiling_ = false;
+  std::vector<std::unique_ptr<DeviceTimer>> timers_;  // by step, made when it is first profiled
   int64_t state_bytes_ = 0;
 };
 

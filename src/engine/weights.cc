@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/knobs.h"
+#include "tensor/random_fill.h"
 
 namespace ingot {
 namespace {
@@ -37,7 +38,56 @@ std::string WeightStore::key(const PlanValue& value) {
   return fmt::format("{}", fmt::join(value.segments, ","));
 }
 
+// Loading has checked that all pieces are random or none is.
+bool WeightStore::is_random(const PlanValue& value) const {
+  return engine_.plan.tensors[static_cast<size_t>(value.segments[0])].random.has_value();
+}
+
+TensorView WeightStore::make_random(const PlanValue& value) {
+  auto [it, fresh] = made_.try_emplace(key(value));
+  if (!fresh) return it->second;
+  try {
+    TensorView view{value.type.element, evaluate(value.type.shape, {})};
+    const auto bytes = static_cast<size_t>(view.bytes());
+    Buffer& buffer = buffers_.emplace_back(device_, std::max<size_t>(bytes, 1));
+    const auto stream = device_.make_stream();
+    view.data = buffer.data();
+    std::byte* at = buffer.data();
+    for (int id : value.segments) {
+      const PlanTensor& tensor = engine_.plan.tensors[static_cast<size_t>(id)];
+      device_.fill_random(at, tensor.type.dtype, element_count(tensor.shape), *tensor.random,
+                          *stream);
+      at += tensor.bytes();
+    }
+    stream->synchronize();
+    owned_bytes_ += bytes;
+    it->second = view;
+  } catch (...) {
+    made_.erase(it);
+    throw;
+  }
+  return it->second;
+}
+
+// pieces() where the host can read them; `memory` holds what had to be made for that.
+std::vector<TensorView> WeightStore::host_pieces(const PlanValue& value,
+                                                 std::vector<std::byte>& memory) {
+  if (device_.host_visible() || !is_random(value)) return pieces(value);
+  TensorView view{value.type.element, evaluate(value.type.shape, {})};
+  memory.resize(static_cast<size_t>(view.bytes()));
+  view.data = memory.data();
+  std::byte* at = memory.data();
+  for (int id : value.segments) {
+    const PlanTensor& tensor = engine_.plan.tensors[static_cast<size_t>(id)];
+    fill_random_host(at, tensor.type.dtype, 0, element_count(tensor.shape), *tensor.random,
+                     nullptr);
+    at += tensor.bytes();
+  }
+  return {view};
+}
+
 std::vector<TensorView> WeightStore::pieces(const PlanValue& value) {
+  if (is_random(value)) return {make_random(value)};
   std::vector<TensorView> out;
   for (int id : value.segments) {
     const PlanTensor& tensor = engine_.plan.tensors[static_cast<size_t>(id)];
@@ -68,7 +118,7 @@ TensorView WeightStore::gather(const PlanValue& value, const std::vector<TensorV
 
 std::vector<TensorView> WeightStore::upload(const PlanValue& value) {
   std::vector<TensorView> source = pieces(value);
-  if (device_.host_visible()) return source;
+  if (device_.host_visible() || is_random(value)) return source;
   auto stream = device_.make_stream();
   for (TensorView& piece : source) {
     const auto bytes = static_cast<size_t>(piece.bytes());
@@ -88,7 +138,8 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
   if (it != ready_.end()) return it->second;
   if (layout.name.empty()) return ready_[copy] = upload(value);
   const int64_t budget = knob_int("pack_budget_mb") << 20;
-  const std::vector<TensorView> source = pieces(value);
+  std::vector<std::byte> made;
+  const std::vector<TensorView> source = host_pieces(value, made);
   OperandDesc desc;
   desc.type = value.type.element;
   desc.shape = evaluate(value.type.shape, {});

@@ -14,9 +14,9 @@
 namespace ingot {
 
 // Pieces of weight values as views. On host-visible devices canonical weights are read where the
-// engine file is mapped, without a copy; elsewhere they are uploaded once. Packed layouts are made
-// at bind, after which the canonical pages are dropped from memory. One executor's; not thread
-// safe.
+// engine file is mapped, without a copy; elsewhere they are uploaded once; random ones are made on
+// the device. Packed layouts are made at bind, after which the canonical pages are dropped from
+// memory. One executor's; not thread safe.
 class WeightStore {
  public:
   WeightStore(const Engine& engine, Device& device) : engine_(engine), device_(device) {}
@@ -26,7 +26,8 @@ class WeightStore {
   static std::string key(const PlanValue& value);
 
   // Pieces of a weight value; neighbours in memory are joined, so most merged weights are one
-  // piece. Vectors (merged biases) are small: they are always gathered to one piece.
+  // piece. Vectors (merged biases) are small: they are always gathered to one piece. A random
+  // weight is one piece, in device memory; of any other the host may read the bytes.
   std::vector<TensorView> pieces(const PlanValue& value);
 
   // The value in a kernel's layout: canonical pieces when layout.name is empty. A second layout for
@@ -49,6 +50,9 @@ class WeightStore {
   void prefetch(const PlanValue& value) const;
 
  private:
+  bool is_random(const PlanValue& value) const;
+  TensorView make_random(const PlanValue& value);
+  std::vector<TensorView> host_pieces(const PlanValue& value, std::vector<std::byte>& memory);
   void drop(const PlanValue& value) const;
   std::vector<TensorView> upload(const PlanValue& value);
   TensorView gather(const PlanValue& value, const std::vector<TensorView>& pieces);
@@ -57,6 +61,7 @@ class WeightStore {
   Device& device_;
   std::map<std::string, std::vector<TensorView>> ready_;    // by key() + layout
   std::map<std::string, std::vector<std::byte>> gathered_;  // by key(), on the host
+  std::map<std::string, TensorView> made_;                  // random weights by key()
   std::map<std::string, int> layouts_;                      // copies by key()
   std::vector<Buffer> buffers_;
   size_t owned_bytes_ = 0;

@@ -145,6 +145,7 @@ int Graph::add_constant(ElementType type, Shape shape, std::span<const std::byte
 const TensorView* Graph::constant(int value) const {
   const Value& v = at(value);
   if (v.kind != Value::Kind::kWeight || v.weight.segments.size() != 1) return nullptr;
+  if (v.weight.segments[0]->random) return nullptr;
   auto [it, fresh] = constant_views_.try_emplace(value);
   if (fresh) {
     const TensorData& data = *v.weight.segments[0];

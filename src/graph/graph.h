@@ -5,6 +5,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,17 +14,20 @@
 
 #include "ops/contract/op_def.h"
 #include "tensor/element_type.h"
+#include "tensor/random_fill.h"
 
 namespace ingot {
 
 // One canonical tensor as its file holds it: row-major, never rewritten. Borrowed bytes; `owner`
-// (shared: many weights and graphs view one mapped file) keeps them alive.
+// (shared: many weights and graphs view one mapped file) keeps them alive. Without bytes where its
+// values follow from a seed (`random`).
 struct TensorData {
   std::string name;
   ElementType type;
   Shape shape;
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> owner;
+  std::optional<RandomFill> random{};
 };
 
 // A weight is a list of pieces along axis 0 (merged QKV has three). The shard axis says how tensor

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 
 #include "base/mapped_file.h"
 #include "tensor/element_type.h"
+#include "tensor/random_fill.h"
 #include "tensor/shape.h"
 
 namespace ingot {
@@ -18,12 +20,14 @@ namespace ingot {
 // One tensor of a file. `shape` is in Hugging Face order (a linear weight is [out, in]); `bytes`
 // are its canonical row-major bytes, exactly type.bytes(elements) of them, aligned to the element
 // size. The view lives as long as the WeightSource it came from: files() alone keep what is mapped,
-// not what keep_aligned() copied.
+// not what keep_aligned() copied. A tensor with a `random` has no bytes: its values are made where
+// they are needed.
 struct WeightInfo {
   std::string name;
   ElementType type;
   Shape shape;
   std::span<const std::byte> bytes;
+  std::optional<RandomFill> random{};
 
   int64_t elements() const { return element_count(shape); }
 };

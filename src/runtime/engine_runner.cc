@@ -25,12 +25,54 @@ int64_t or_limit(int64_t wanted, const Plan& plan, std::string_view symbol) {
 
 }  // namespace
 
+RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
+                           const EngineRunnerOptions& options, bool asynchronous) {
+  if (decoder.page_tokens != kKvBlockTokens) {
+    fail(ErrorCode::kUnsupported, kWhere, "state group '{}': expected pages of {} tokens, found {}",
+         decoder.tables[0].name, kKvBlockTokens, decoder.page_tokens);
+  }
+  RunnerLimits out;
+  ModelLimits& model = out.model;
+  model.vocab_size = decoder.vocab_size;
+  model.max_batch_rows = or_limit(options.max_batch_rows, plan, "batch");
+  model.max_batch_tokens = or_limit(options.max_batch_tokens, plan, "tokens");
+  model.max_seq_len = options.max_seq_len > 0 ? options.max_seq_len : decoder.max_seq_len;
+  if (decoder.trained_len > 0) {
+    model.max_seq_len = std::min(model.max_seq_len, decoder.trained_len);
+  }
+  DecoderSizes sizes;
+  sizes.tokens = model.max_batch_tokens;
+  sizes.rows = model.max_batch_rows;
+  sizes.seq_len = model.max_seq_len;
+  sizes.logit_rows =
+      std::min(model.max_batch_tokens, model.max_batch_rows * (1 + options.max_draft));
+  const int64_t pages = options.kv_pages > 0 ? options.kv_pages : kv_blocks(model.max_seq_len);
+  for (const DecoderPlan::Table& table : decoder.tables) {
+    int64_t own = pages;
+    if (table.kind == KvKind::kWindowed) {
+      // What the windows of all rows hold (KvBlocks::pages_for), and a step's tokens before old
+      // pages leave. The prefix cache gets no more than that.
+      own = std::min(own, sizes.rows * (kv_blocks(table.window) + 2) + kv_blocks(sizes.tokens));
+    }
+    // One page more than the scheduler knows, for rows that only fill a step up.
+    if (asynchronous) out.scratch.push_back(static_cast<PageId>(own));
+    sizes.pages.push_back(own + (asynchronous ? 1 : 0));
+    model.state_groups.push_back({table.name, table.kind, own, table.window});
+  }
+  out.symbols = options.executor.limits;
+  set_decoder_limits(decoder, sizes, out.symbols);
+  return out;
+}
+
 EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
                            EngineRunnerOptions options)
     : decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
   asynchronous_ = !device.host_visible();
   capture_ = asynchronous_ && knob_bool("graphs");
-  set_limits(engine->plan, options);
+  RunnerLimits limits = runner_limits(decoder_, engine->plan, options, asynchronous_);
+  limits_ = std::move(limits.model);
+  scratch_ = std::move(limits.scratch);
+  options.executor.limits = std::move(limits.symbols);
   executor_ = std::make_unique<Executor>(engine, device, options.executor);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
   Sampler::Options sampling;
@@ -49,40 +91,6 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
 }
 
 EngineRunner::~EngineRunner() = default;
-
-void EngineRunner::set_limits(const Plan& plan, EngineRunnerOptions& options) {
-  if (decoder_.page_tokens != kKvBlockTokens) {
-    fail(ErrorCode::kUnsupported, kWhere, "state group '{}': expected pages of {} tokens, found {}",
-         decoder_.tables[0].name, kKvBlockTokens, decoder_.page_tokens);
-  }
-  limits_.vocab_size = decoder_.vocab_size;
-  limits_.max_batch_rows = or_limit(options.max_batch_rows, plan, "batch");
-  limits_.max_batch_tokens = or_limit(options.max_batch_tokens, plan, "tokens");
-  limits_.max_seq_len = options.max_seq_len > 0 ? options.max_seq_len : decoder_.max_seq_len;
-  if (decoder_.trained_len > 0) {
-    limits_.max_seq_len = std::min(limits_.max_seq_len, decoder_.trained_len);
-  }
-  DecoderSizes sizes;
-  sizes.tokens = limits_.max_batch_tokens;
-  sizes.rows = limits_.max_batch_rows;
-  sizes.seq_len = limits_.max_seq_len;
-  sizes.logit_rows =
-      std::min(limits_.max_batch_tokens, limits_.max_batch_rows * (1 + options.max_draft));
-  const int64_t pages = options.kv_pages > 0 ? options.kv_pages : kv_blocks(limits_.max_seq_len);
-  for (const DecoderPlan::Table& table : decoder_.tables) {
-    int64_t own = pages;
-    if (table.kind == KvKind::kWindowed) {
-      // What the windows of all rows hold (KvBlocks::pages_for), and a step's tokens before old
-      // pages leave. The prefix cache gets no more than that.
-      own = std::min(own, sizes.rows * (kv_blocks(table.window) + 2) + kv_blocks(sizes.tokens));
-    }
-    // One page more than the scheduler knows, for rows that only fill a step up.
-    if (asynchronous_) scratch_.push_back(static_cast<PageId>(own));
-    sizes.pages.push_back(own + (asynchronous_ ? 1 : 0));
-    limits_.state_groups.push_back({table.name, table.kind, own, table.window});
-  }
-  set_decoder_limits(decoder_, sizes, options.executor.limits);
-}
 
 // What the forward plan reads in place of the batch's ids: a token that was drawn but not read back
 // is taken from where the sample plan keeps it.

@@ -29,6 +29,17 @@ struct EngineRunnerOptions {
   ExecutorOptions executor;  // its limits are filled in
 };
 
+// What a runner of these options takes: the scheduler's limits, and the plan's symbols.
+// `asynchronous`: on a device that the host does not see, where each block table has a page more,
+// which rows that only fill a step up write to. Error{kUnsupported} as EngineRunner.
+struct RunnerLimits {
+  ModelLimits model;
+  SymbolValues symbols;
+  std::vector<PageId> scratch;  // by table: that page
+};
+RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
+                           const EngineRunnerOptions& options, bool asynchronous);
+
 class EngineRunner final : public ModelRunner {
  public:
   // `device` outlives the runner. Error{kUnsupported} when the plan is not a text model's forward
@@ -58,7 +69,6 @@ class EngineRunner final : public ModelRunner {
     bool settled = false;          // result and slots hold what was drawn
     StepResult result;
   };
-  void set_limits(const Plan& plan, EngineRunnerOptions& options);
   void make_feed(Device& device);
   void start_slots(const Batch& batch);
   void copy_pages(const Batch& batch);

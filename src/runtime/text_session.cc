@@ -5,25 +5,18 @@
 #include "base/error.h"
 #include "base/knobs.h"
 #include "runtime/decoder_step.h"
+#include "runtime/session_memory.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "runtime/text_session";
 
-EngineRunnerOptions runner_options(const Engine& engine, const SessionOptions& options) {
-  EngineRunnerOptions out;
-  const int64_t most = engine_context(engine);
-  out.max_seq_len = options.context > 0 ? std::min(options.context, most) : most;
-  out.max_batch_rows = options.sequences;
-  const auto limit = engine.plan.limits.find("tokens");
-  const int64_t built_for = limit == engine.plan.limits.end() ? 512 : limit->second;
-  const int64_t wanted = options.step_tokens > 0 ? options.step_tokens : built_for;
-  out.max_batch_tokens = std::max(options.sequences, wanted);
-  out.kv_pages = kv_blocks(out.max_seq_len) * options.sequences;
-  out.executor.selection.reference = options.reference || knob_bool("reference");
-  out.executor.selection.invariant = knob_bool("invariant");
-  return out;
+// Before the runner takes its memory.
+EngineRunnerOptions fitting_options(const Engine& engine, const SessionOptions& options,
+                                    const Device& device) {
+  check_session_fits(session_memory(engine, options, device));
+  return session_runner_options(engine, options);
 }
 
 LoopOptions loop_options(const SessionOptions& options) {
@@ -48,6 +41,22 @@ void check_finish(FinishReason reason) {
 
 }  // namespace
 
+EngineRunnerOptions session_runner_options(const Engine& engine, const SessionOptions& options) {
+  EngineRunnerOptions out;
+  const int64_t most = engine_context(engine);
+  out.max_seq_len = options.context > 0 ? std::min(options.context, most) : most;
+  out.max_batch_rows = options.sequences;
+  const auto limit = engine.plan.limits.find("tokens");
+  const int64_t built_for = limit == engine.plan.limits.end() ? 512 : limit->second;
+  const int64_t wanted = options.step_tokens > 0 ? options.step_tokens : built_for;
+  out.max_batch_tokens = std::max(options.sequences, wanted);
+  out.kv_pages =
+      options.kv_pages > 0 ? options.kv_pages : kv_blocks(out.max_seq_len) * options.sequences;
+  out.executor.selection.reference = options.reference || knob_bool("reference");
+  out.executor.selection.invariant = knob_bool("invariant");
+  return out;
+}
+
 int64_t engine_context(const Engine& engine) { return read_decoder_plan(engine.plan).max_seq_len; }
 
 void check_prompt_fits(size_t prompt_tokens, int64_t context) {
@@ -60,7 +69,7 @@ void check_prompt_fits(size_t prompt_tokens, int64_t context) {
 
 TextSession::TextSession(std::shared_ptr<const Engine> engine, Device& device,
                          const SessionOptions& options)
-    : runner_(engine, device, runner_options(*engine, options)),
+    : runner_(engine, device, fitting_options(*engine, options, device)),
       loop_(runner_, loop_options(options), clock_) {}
 
 Generation TextSession::generate(const GenerateInput& input,

@@ -22,7 +22,12 @@ struct SessionOptions {
   int64_t sequences = 1;    // that run together
   int64_t step_tokens = 0;  // most packed tokens of a step; 0: the engine's limit
   bool prefix_cache = true;
+  // KV pages of each block table; 0: `sequences` of `context` tokens.
+  int64_t kv_pages = 0;
 };
+
+// The runner that a session of these options has.
+EngineRunnerOptions session_runner_options(const Engine& engine, const SessionOptions& options);
 
 // Most tokens of one sequence, prompt and answer together, that the engine was made for.
 // Error{kUnsupported} when it is no text model's.
@@ -44,6 +49,7 @@ struct GenerateInput {
 class TextSession {
  public:
   // KV pages are taken for `sequences` of `context` tokens and no more. `device` outlives this.
+  // Error{kOutOfMemory} before anything is taken, see check_session_fits().
   TextSession(std::shared_ptr<const Engine> engine, Device& device, const SessionOptions& options);
 
   // Runs one request to its end. `on_text` gets text as it becomes certain (may be empty).

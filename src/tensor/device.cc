@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "tensor/random_fill.h"
 
 namespace ingot {
 namespace {
@@ -102,6 +103,19 @@ void Device::fill_zero(std::byte* dst, size_t size, Stream& stream) {
   const std::vector<std::byte> zeros(std::min(size, kStagingBytes));
   for (size_t at = 0; at < size; at += zeros.size()) {
     copy_in(dst + at, zeros.data(), std::min(zeros.size(), size - at), stream);
+  }
+}
+
+void Device::fill_random(std::byte* dst, DType type, int64_t count, const RandomFill& fill,
+                         Stream& stream) {
+  if (host_visible()) return fill_random_host(dst, type, 0, count, fill, team());
+  const auto size = static_cast<int64_t>(dtype_size(type));
+  const auto most = std::min<int64_t>(count, static_cast<int64_t>(kStagingBytes) / size);
+  std::vector<std::byte> staging(static_cast<size_t>(most * size));
+  for (int64_t at = 0; at < count; at += most) {
+    const int64_t n = std::min(most, count - at);
+    fill_random_host(staging.data(), type, at, n, fill, nullptr);
+    copy_in(dst + at * size, staging.data(), static_cast<size_t>(n * size), stream);
   }
 }
 

@@ -9,9 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "base/dtype.h"
+
 namespace ingot {
 
 class ThreadTeam;
+struct RandomFill;
 
 // An ordered queue of work. CPU streams run at once on the caller; others run later.
 class Stream {
@@ -83,6 +86,15 @@ class Device {
   // Makes this device the calling thread's current one, where the driver's interface has such a
   // thing. Kernels are prepared and launched, and libraries asked, by threads that have called it.
   virtual void activate() {}
+  // Bytes that allocate() could still give; 0: not known.
+  virtual uint64_t free_bytes() const { return 0; }
+
+  // The `count` elements of a tensor that is a rule: offset + scale * u(seed, i), with the formula
+  // of tensor/random_fill.h, which gives the same bits on every device. Ordered on `stream`; the
+  // default makes them on the host. `type` is one of is_random_type().
+  virtual void fill_random(std::byte* device_dst, DType type, int64_t count, const RandomFill& fill,
+                           Stream& stream);
+
   // Capture: between begin and end every launch on `stream` is recorded instead of run. A device
   // without capture returns false and the executor launches eagerly.
   virtual bool begin_capture(Stream&) { return false; }

@@ -29,9 +29,10 @@ def commands(model, folder):
         "conformance": (["conformance", CASE], b""),
         "convert": (["convert", CASE, "--output", os.path.join(folder, "checkpoint")], b""),
         "detokenize": (["detokenize", model, "19556,28"], b""),
-        "devices": (["devices"], b""),
+        "devices": (["devices", "--measure"], b""),
         "inspect": (["inspect", engine], b""),
         "knobs": (["knobs"], b""),
+        "plan": (["plan", CASE], b""),
         "pull": (["pull", "smollm2-135m-instruct"], b""),
         "run": (["run", CASE, *ids, "--max-tokens", "4", "--logprobs", "2"], b""),
         "tokenize": (["tokenize", model], "Zürich ☂".encode()),
@@ -67,8 +68,107 @@ def check_values(checks, results):
     listed = results["devices"][0]["devices"][0]
     checks.equal((bench["device_model"], bench["device_detail"]),
                  (listed["model"], listed["detail"]), "bench: describes its device")
+    for rate in ("copy_bytes_s", "gemm_flop_s"):
+        checks.check(listed["measured"][rate] > 1e7, f"devices: {rate} {listed['measured'][rate]}")
     checks.check(len(bench["profile"]["decode"]) > 5, "bench: times of steps")
     checks.check(len(results["inspect"][0]["devices"][0]["choices"]) > 0, "inspect: kernel choices")
+
+
+SPREAD = ["mean", "p50", "p90", "p99"]
+
+
+def check_bench_modes(checks, folder):
+    """The modes of bench, on a tiny model and on random weights."""
+    def bench(*arguments):
+        done = ingot("bench", *arguments, "--json", env={"INGOT_CACHE_DIR": folder})
+        checks.equal(done.returncode, 0, f"bench {' '.join(arguments)[:60]}: exit code")
+        return json.loads(done.stdout)
+
+    def configured(out, mode):
+        for key in ("model", "version", "device", "device_model", "dtype", "activation_dtype",
+                    "max_batch_size", "max_num_tokens", "max_seq_len", "kv_tokens", "seed", "knobs",
+                    "weight_bytes", "plan_hash", "memory", "kernels"):
+            checks.check(key in out, f"bench {mode}: states its {key}")
+        checks.equal(out["mode"], mode, f"bench {mode}: its name")
+
+    sizes = ["--isl", "12", "--osl", "6", "--repeat", "2"]
+    out = bench("throughput", CASE, *sizes, "--num-requests", "7", "--max-batch-size", "3",
+                "--concurrency", "5")
+    configured(out, "throughput")
+    checks.equal((out["requests"], out["prompt_tokens"], out["output_tokens"]), (7, 84, 42),
+                 "bench throughput: every token of every request")
+    checks.equal((out["max_batch_size"], out["concurrency"]), (3, 5), "bench throughput: limits")
+    for key in ("ttft_ms", "itl_ms", "tpot_ms", "request_ms"):
+        checks.equal(list(out[key]), SPREAD, f"bench throughput: {key}")
+        checks.check(out[key]["p50"] <= out[key]["p90"] <= out[key]["p99"],
+                     f"bench throughput: {key} in order")
+    for key in ("requests_s", "output_tok_s", "total_tok_s", "elapsed_s", "steps"):
+        checks.check(out[key] > 0, f"bench throughput: {key} is {out[key]}")
+    checks.check(1 <= out["mean_batch"] <= 3, f"bench throughput: mean batch {out['mean_batch']}")
+
+    data = os.path.join(folder, "requests.jsonl")
+    with open(data, "w") as file:
+        file.write('{"input_ids": [1, 2, 3], "output_tokens": 2}\n\n{"input_ids": [4]}\n')
+    out = bench("throughput", CASE, *sizes, "--dataset", data)
+    checks.equal((out["requests"], out["prompt_tokens"], out["output_tokens"]), (2, 4, 8),
+                 "bench throughput: a dataset's requests")
+    with open(data, "a") as file:
+        file.write('{"input_ids": [-1]}\n')
+    done = ingot("bench", "throughput", CASE, "--dataset", data)
+    checks.check(done.returncode == 1 and b"requests.jsonl:4" in done.stderr,
+                 f"bench throughput: a wrong line is named: {done.stderr!r}")
+
+    out = bench("latency", CASE, *sizes, "--profile")
+    configured(out, "latency")
+    for key in ("ttft_ms", "ms_per_token", "request_ms", "prefill_tok_s"):
+        checks.check(out[key] > 0, f"bench latency: {key} is {out[key]}")
+    checks.equal(len(out["ttft_runs"]), 2, "bench latency: each run")
+    for part in ("prefill", "decode"):
+        rows = out["profile"][part]
+        checks.check(len(rows) > 3 and all(row["us"] > 0 for row in rows),
+                     f"bench latency: profile of {part}")
+    preset = ["--random-weights", "smollm2-135m"]
+    out = bench("decode", *preset, *sizes, "--batch", "1,3")
+    configured(out, "decode")
+    checks.check(out["random_weights"], "bench decode: weights are random")
+    checks.equal(out["model"], "random:smollm2-135m", "bench decode: the preset's name")
+    checks.equal([row["batch"] for row in out["batches"]], [1, 3], "bench decode: its batches")
+    checks.check(all(row["decode_tok_s"] > 0 for row in out["batches"]), "bench decode: rates")
+
+    for what, arguments, names in (
+            ("an unknown preset", ["--random-weights", "gpt-9"], [b"llama-3.1-70b", b"qwen-7b"]),
+            ("a model and a preset", ["decode", CASE, *preset], [b"--random-weights"]),
+            ("neither", ["latency"], [b"--random-weights"]),
+            ("an unknown mode", ["speed", CASE], [b"throughput", b"'speed'"]),
+            ("KV memory of nothing", ["latency", CASE, "--kv-memory", "0"], [b"--kv-memory"])):
+        done = ingot("bench", *arguments)
+        checks.check(done.returncode in (1, 2) and all(n in done.stderr for n in names),
+                     f"bench: {what}: {done.stderr!r}")
+    done = ingot("run", "random:smollm2-135m", "Hi", env={"INGOT_CACHE_DIR": folder})
+    checks.check(done.returncode == 1 and b"weights are random" in done.stderr,
+                 f"run of random weights: {done.stderr!r}")
+
+
+def check_plan(checks, results, folder):
+    plan = results["plan"][0]
+    for key in ("weight_bytes", "kv_bytes_per_token", "activation_bytes", "free_bytes",
+                "kv_room_tokens", "max_seq_len"):
+        checks.check(plan[key] > 0, f"plan: {key} is {plan[key]}")
+    checks.equal((plan["fits"], plan["table"][-1]["context"]), (True, plan["max_seq_len"]),
+                 "plan: a tiny model fits, at its whole context")
+    done = ingot("plan", "--random-weights", "llama-3.1-70b", "--json")
+    plan = json.loads(done.stdout)
+    fits = plan["free_bytes"] > 142e9
+    checks.equal((plan["weight_bytes"] // 10**9, plan["kv_bytes_per_token"], plan["fits"]),
+                 (141, 2 * 80 * 8 * 128 * 2, fits), "plan: the arithmetic of a 70B model")
+    checks.equal(done.returncode, 0 if fits else 1, "plan: exit code")
+    if fits:
+        return
+    checks.check(b"does not fit" in done.stderr, f"plan: {done.stderr!r}")
+    done = ingot("bench", "latency", "--random-weights", "llama-3.1-70b",
+                 env={"INGOT_CACHE_DIR": folder})
+    checks.check(done.returncode == 1 and b"weights alone do not fit" in done.stderr and
+                 b"GiB are free" in done.stderr, f"a 70B model is refused: {done.stderr!r}")
 
 
 def check_sources(checks, model, folder):
@@ -174,6 +274,8 @@ def main():
         checks.equal(listed - ELSEWHERE, set(table), "every listed subcommand was run")
         check_values(checks, results)
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
+        check_plan(checks, results, folder)
+        check_bench_modes(checks, folder)
         check_sources(checks, model, folder)
         check_odd_paths(checks, folder)
         check_sampling(checks, model)

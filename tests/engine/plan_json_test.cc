@@ -72,6 +72,27 @@ struct Forgery {
 
 // Values of the gated plan: 0 x, 1 w, 2 linear, 3 and 4 its halves, 5 y.
 const Forgery kForgeries[] = {
+    {"random bytes of some pieces alone",
+     [](Json& j) {
+       j["tensors"][0]["random"] = {{"seed", 1}, {"scale", 0.5}, {"offset", 0.0}};
+     },
+     "only some of its pieces"},
+    {"a random tensor with two terms",
+     [](Json& j) {
+       j["tensors"][0]["random"] = {{"seed", 1}, {"scale", 0.5}, {"offset", 1.0}};
+     },
+     "the other 0"},
+    {"a random seed below 0",
+     [](Json& j) {
+       j["tensors"][0]["random"] = {{"seed", -1}, {"scale", 0.5}, {"offset", 0.0}};
+     },
+     "seed -1"},
+    {"random values of a type without them",
+     [](Json& j) {
+       j["tensors"][0]["element"] = "int8";
+       j["tensors"][0]["random"] = {{"seed", 1}, {"scale", 0.5}, {"offset", 0.0}};
+     },
+     "has no random values"},
     {"value index past the end", [](Json& j) { j["steps"][0]["inputs"][0] = 99; }, "index 99 of 6"},
     {"negative index", [](Json& j) { j["steps"][0]["outputs"][0] = -1; }, "index -1 of 6"},
     {"index of another type", [](Json& j) { j["steps"][0]["inputs"][0] = "x"; }, "inputs"},

@@ -5,10 +5,23 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "models/contract/presets.h"
 
 namespace ingot {
+
+std::string model_or_preset(const std::string& model, const std::string& preset) {
+  if (model.empty() == preset.empty()) {
+    throw UsageError("expected a model, or --random-weights with a preset");
+  }
+  return preset.empty() ? model : fmt::format("{}{}", kRandomPrefix, preset);
+}
+
 void ModelFlags::declare(Flags& flags) {
   flags.argument("model", &model, "engine, checkpoint, Hugging Face directory, .gguf or hub name");
+  declare_options(flags);
+}
+
+void ModelFlags::declare_options(Flags& flags) {
   flags.flag("device", &device, "device to run on");
   flags.flag("dtype", &dtype, "element type of weights and activations; default: as stored");
   flags.flag("kv-dtype", &kv_dtype, "element type of the KV cache; default: the activations'");
@@ -23,6 +36,8 @@ LoadedModel ModelFlags::load(Device& target) const {
   options.build.dtype = parse_float_dtype("dtype", dtype);
   options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype);
   options.tokenizer_dir = tokenizer_dir;
+  options.limits = limits;
+  options.tune = options.use_cache = tune;
   if (is_onnx_path(model)) {
     fail(ErrorCode::kUnsupported, "cli/model",
          "{}: expected a language model, found an ONNX network ('ingot exec' runs it)", model);

@@ -18,9 +18,13 @@ struct OpenModel {
   TextAssets assets;
 };
 
+// MODEL, or "random:PRESET" for --random-weights PRESET; UsageError unless one of the two is given.
+std::string model_or_preset(const std::string& model, const std::string& preset);
+
 // MODEL, --device, --dtype, --kv-dtype, --reference, --max-seq-len, --tokenizer-dir.
 struct ModelFlags {
   void declare(Flags& flags);
+  void declare_options(Flags& flags);  // all but MODEL
   // Opens the device and the engine, or builds it; a line on standard error says when it was built.
   OpenModel open() const;
 
@@ -31,6 +35,10 @@ struct ModelFlags {
   std::string tokenizer_dir;
   int64_t max_seq_len = 0;
   bool reference = false;
+  // Not flags: the limits of an engine that is built, and whether its kernels are timed. One that
+  // is not tuned is not kept.
+  SymbolValues limits;
+  bool tune = true;
 
  private:
   LoadedModel load(Device& target) const;

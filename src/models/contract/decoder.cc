@@ -103,6 +103,7 @@ int DecoderBuilder::weight(const std::string& name, int shard_axis) {
   data->type = info.type;
   data->shape = info.shape;
   data->bytes = info.bytes;
+  data->random = info.random;
   return values_[name] = graph_.add_weight(name, {{std::move(data)}, shard_axis});
 }
 

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/thread_team.h"
@@ -13,6 +14,19 @@ namespace device_cpu {
 
 constexpr size_t kAlignment = 64;              // one cache line, one zmm register
 constexpr size_t kHugePage = size_t{2} << 20;  // from here on ask for transparent huge pages
+
+// What the kernel says can be had without swapping, caches that it would give up included; free
+// pages alone where it does not say.
+uint64_t available_memory() {
+  std::ifstream lines("/proc/meminfo");
+  std::string word;
+  while (lines >> word) {
+    uint64_t kilobytes = 0;
+    if (word == "MemAvailable:" && lines >> kilobytes) return kilobytes * 1024;
+  }
+  return static_cast<uint64_t>(::sysconf(_SC_AVPHYS_PAGES)) *
+         static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
 
 class CpuStream final : public Stream {
  public:
@@ -28,6 +42,7 @@ class CpuDevice final : public Device {
     return fmt::format("cpu:{}:{}:threads={}", cpu_model_name(), cpu_isa_name(cpu_isa()),
                        team_.size());
   }
+  uint64_t free_bytes() const override { return available_memory(); }
   std::byte* allocate(size_t size) override {
     const size_t alignment = size >= kHugePage ? kHugePage : kAlignment;
     if (size > SIZE_MAX - alignment) out_of_memory(size);
@@ -58,8 +73,7 @@ std::vector<DeviceInfo> list() {
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   return {{"cpu", cpu_model_name(),
            fmt::format("{}, {} CPUs", cpu_isa_name(cpu_isa()), available_cpus()),
-           static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * page,
-           static_cast<uint64_t>(::sysconf(_SC_AVPHYS_PAGES)) * page}};
+           static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) * page, available_memory()}};
 }
 
 std::unique_ptr<Device> open(int index) {

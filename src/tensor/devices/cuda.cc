@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
+#include "tensor/devices/cuda_random.h"
 #include "tensor/devices/cuda_stream.h"
 
 namespace ingot {
@@ -156,6 +157,13 @@ class CudaDevice final : public Device {
   int capability() const override { return properties_.major * 10 + properties_.minor; }
   bool host_visible() const override { return false; }
 
+  uint64_t free_bytes() const override {
+    activate();
+    size_t free = 0;
+    size_t total = 0;
+    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return free;
+  }
   std::byte* allocate(size_t size) override {
     activate();
     void* data = nullptr;
@@ -193,6 +201,11 @@ class CudaDevice final : public Device {
   }
   void fill_zero(std::byte* dst, size_t size, Stream& stream) override {
     check(cudaMemsetAsync(dst, 0, size, cuda_stream(stream)), "cudaMemsetAsync");
+  }
+  void fill_random(std::byte* dst, DType type, int64_t count, const RandomFill& fill,
+                   Stream& stream) override {
+    activate();
+    check(launch_random_fill(dst, type, count, fill, cuda_stream(stream)), "filling a tensor");
   }
   std::unique_ptr<Stream> make_stream() override { return std::make_unique<CudaStream>(index_); }
   std::unique_ptr<Event> make_event() override {

@@ -1,0 +1,125 @@
+// What the modes of `ingot bench` share: flags, a session of the right size, timed requests.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/contract/generation_flags.h"
+#include "runtime/session_memory.h"
+
+namespace ingot {
+
+struct BenchFlags {
+  void declare(Flags& flags);            // all but MODEL
+  void check() const;                    // UsageError, before any work
+  std::vector<int64_t> batches() const;  // --batch as a list
+  double kv_amount() const;              // of --kv-memory; 0 where it is not given
+  bool on_gpu() const { return !model.device.starts_with("cpu"); }
+
+  ModelFlags model;
+  std::string preset;
+  int64_t isl = 128;
+  int64_t osl = 128;
+  int64_t requests = 0;
+  int64_t concurrency = 0;
+  std::string dataset;
+  std::string batch = "8";
+  int64_t repeat = 3;
+  int64_t seed = 0;
+  int64_t max_batch_size = 0;
+  int64_t max_num_tokens = 0;
+  std::string kv_memory;
+  bool random_prompts = false;
+  bool profile = false;
+  bool has_batch = false;
+};
+
+// One request to time. It answers `output` tokens, whatever they are.
+struct BenchRequest {
+  std::vector<int32_t> prompt;
+  int64_t output = 0;
+};
+
+struct RequestTimes {
+  double first_ms = 0;  // from submission to the first token
+  double last_ms = 0;   // to the last one
+  int64_t tokens = 0;
+};
+
+struct RunTimes {
+  double total_ms = 0;
+  std::vector<RequestTimes> requests;
+  std::vector<float> gaps_ms;  // between a request's tokens, all requests
+  // From when all requests had their first token until the first was done: a full batch decoding.
+  double steady_ms = 0;
+  int64_t steady_tokens = 0;
+  SchedulerStats stats;  // of this run: steps, rows, tokens, preemptions
+};
+
+// Called while requests run: once all have begun, and once the first is done.
+struct RunHooks {
+  std::function<void()> all_started = {};
+  std::function<void()> first_done = {};
+};
+
+// A model and a session on it. `flags` outlive it.
+class BenchSession {
+ public:
+  // Opens the model, or builds it for steps of `rows` sequences (--max-batch-size counts more).
+  BenchSession(const BenchFlags& flags, int64_t rows);
+  // Starts the session, for sequences of up to `context` tokens; the KV cache is sized by
+  // --kv-memory.
+  void start(int64_t context);
+
+  // Runs the requests to their end, at most `concurrency` at once (0: all are queued at the start).
+  // Error{kInternal, kOutOfMemory, kInvalidArgument} when a step failed or a request cannot fit.
+  RunTimes run(const std::vector<BenchRequest>& requests, int64_t concurrency,
+               const RunHooks& hooks = {});
+  // `count` requests of --isl ids each; a text's where there is a tokenizer and --random-prompts is
+  // not given.
+  std::vector<BenchRequest> make(int64_t count, int64_t isl, int64_t osl);
+  // {"prompt" or "input_ids", "output_tokens"} a line. Error{kCorrupt, kNotFound} naming the line.
+  std::vector<BenchRequest> read_dataset(const std::string& path) const;
+
+  // The model, the device and every limit: what a figure must stand beside.
+  Json configuration() const;
+  Json memory_json();
+  // Microseconds by operator and kernel: of a prompt alone (all its steps), and of a decode step of
+  // `rows` sequences, the mean.
+  Json profile(int64_t rows, int64_t isl, int64_t osl);
+
+  TextSession& session() { return *session_; }
+  const OpenModel& open() const { return open_; }
+  int64_t rows() const { return options_.sequences; }
+
+ private:
+  int64_t kv_pages(const SessionMemory& memory) const;
+  BenchRequest dataset_request(const Json& json, const std::string& where) const;
+
+  const BenchFlags& flags_;
+  OpenModel open_;
+  SessionOptions options_;
+  SessionMemory memory_;
+  std::unique_ptr<TextSession> session_;
+  uint64_t prompts_made_ = 0;
+};
+
+// The model, its weights and the device, as JSON.
+Json bench_model_json(const ModelFlags& flags, const OpenModel& open);
+// Kilobytes of "VmHWM" and the like from the kernel's account of this process, in bytes; 0 without.
+int64_t process_memory(const std::string& key);
+// The text that prompts are cut from.
+std::string_view bench_text();
+
+double median(std::vector<double> values);
+// {"mean", "p50", "p90", "p99"}; nulls where there is none.
+Json spread_json(std::vector<double> values);
+// Rows of a profile, largest first: {"op", "kernel", "us", "count"}, each divided by `steps`.
+Json profile_rows(const std::vector<StepTiming>& timings, int64_t steps);
+void print_profile_rows(const std::string& title, const Json& rows);
+// The lines on top of every mode's table.
+void print_bench_head(const Json& out, const ModelFlags& flags);
+
+}  // namespace ingot

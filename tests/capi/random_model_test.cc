@@ -1,0 +1,109 @@
+// Engines of random weights: a seed in place of bytes.
+#include <gmock/gmock.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "base/error.h"
+#include "capi/model_loader.h"
+#include "engine/plan_check.h"
+#include "models/contract/presets.h"
+#include "runtime/decoder_session.h"
+#include "runtime/text_assets.h"
+#include "tests/loaders/test_files.h"
+
+namespace ingot {
+namespace random_model_test {
+
+constexpr int32_t kPrompt[] = {1, 2, 3, 40000};
+
+std::shared_ptr<Engine> build(const std::string& name, std::optional<DType> dtype = {}) {
+  LoadOptions options;
+  options.tune = false;
+  options.build.dtype = dtype;
+  return build_engine(name, options, nullptr, nullptr);
+}
+
+std::vector<float> logits(const std::shared_ptr<const Engine>& engine) {
+  const auto device = make_cpu_device(2);
+  DecoderSession session(engine, *device, 32, 8);
+  return session.forward(kPrompt, false);
+}
+
+TEST(RandomModel, EngineIsSmallAndRunsAlikeEachTime) {
+  const ScratchDirectory folder;
+  const auto built = build("random:smollm2-135m");
+  save_engine(*built, folder / "small.engine");
+  EXPECT_LT(std::filesystem::file_size(folder / "small.engine"), 1u << 20);
+
+  const auto loaded = load_engine(folder / "small.engine");
+  const std::vector<float> first = logits(loaded);
+  EXPECT_EQ(first.size(), 49152u);
+  double squares = 0;
+  for (float x : first) {
+    ASSERT_TRUE(std::isfinite(x));
+    squares += static_cast<double>(x) * x;
+  }
+  EXPECT_GT(squares, 0);
+  EXPECT_EQ(logits(loaded), first);
+  EXPECT_EQ(logits(built), first) << "before it was saved";
+  EXPECT_EQ(logits(build("random:smollm2-135m")), first) << "built anew";
+}
+
+TEST(RandomModel, SameSeedInEveryType) {
+  const auto wide = build("random:smollm2-135m", DType::kFloat32);
+  const auto narrow = build("random:smollm2-135m");
+  ASSERT_EQ(wide->plan.tensors.size(), narrow->plan.tensors.size());
+  int random = 0;
+  for (size_t i = 0; i < wide->plan.tensors.size(); ++i) {
+    EXPECT_EQ(wide->plan.tensors[i].random, narrow->plan.tensors[i].random);
+    random += wide->plan.tensors[i].random.has_value();
+  }
+  EXPECT_EQ(random, 30 * 9 + 2);
+  EXPECT_EQ(wide->plan.metadata.at("activation_dtype"), "float32");
+  EXPECT_EQ(narrow->plan.metadata.at("activation_dtype"), "bfloat16");
+}
+
+// Widest and deepest of them: graphs, passes and plans do without bytes.
+TEST(RandomModel, EveryPresetCompiles) {
+  const std::map<std::string_view, double> billions = {
+      {"llama-2-7b", 6.74},     {"llama-2-13b", 13.02}, {"llama-3.1-8b", 8.03},
+      {"llama-3.1-70b", 70.55}, {"qwen-7b", 7.72},      {"qwen2.5-7b", 7.62},
+      {"mistral-7b", 7.25},     {"smollm2-135m", 0.135}};
+  ASSERT_EQ(presets().size(), billions.size());
+  for (const Preset& preset : presets()) {
+    const auto engine = build(std::string(kRandomPrefix) + std::string(preset.name));
+    double elements = 0;
+    for (const PlanTensor& tensor : engine->plan.tensors) {
+      elements += static_cast<double>(element_count(tensor.shape));
+    }
+    EXPECT_NEAR(elements * 1e-9, billions.at(preset.name), 0.01) << preset.name;
+    check_plan_types(engine->plan, engine->tensors);
+  }
+}
+
+TEST(RandomModel, UnknownPresetListsThem) {
+  try {
+    build("random:gpt-9");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    for (const Preset& preset : presets()) {
+      EXPECT_THAT(error.what(), testing::HasSubstr(std::string(preset.name)));
+    }
+  }
+}
+
+TEST(RandomModel, HasNoTokenizerAndSaysWhy) {
+  const TextAssets assets = engine_text_assets(*build("random:smollm2-135m"), "small.engine");
+  try {
+    assets.require_tokenizer();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("its weights are random"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("ingot bench"));
+  }
+}
+
+}  // namespace random_model_test
+}  // namespace ingot
