@@ -189,7 +189,9 @@ inline int most_staged_bytes(int capability) {
   return capability == 80 ? 136 << 10 : 72 << 10;
 }
 
-inline TeamRows team_rows(const TensorView& x, const TensorView* y, int capability) {
+// `clusters`: the device has them and the kernel's code was made for them.
+inline TeamRows team_rows(const TensorView& x, const TensorView* y, bool clusters,
+                          int staged_bytes) {
   TeamRows a = {};
   a.x = x.as<const float>();
   a.x_stride = row_elements(x);
@@ -200,9 +202,9 @@ inline TeamRows team_rows(const TensorView& x, const TensorView* y, int capabili
     a.vector = a.vector && is_vector_aligned(*y);
   }
   a.n = static_cast<int>(x.columns());
-  a.blocks = capability >= 90 && a.n > 8192 ? kMostTeamBlocks : 1;
+  a.blocks = clusters && a.n > 8192 ? kMostTeamBlocks : 1;
   a.slice = static_cast<int>(ceil_div(ceil_div(a.n, a.blocks), 4) * 4);
-  a.staged = a.slice * 4 <= most_staged_bytes(capability);
+  a.staged = a.slice * 4 <= staged_bytes;
   return a;
 }
 
@@ -237,14 +239,19 @@ void launch_teams(const char* name, ExecContext& context, void (*kernel)(Args), 
 // the first output is a row of floats too.
 template <class Args, void (*kKernel)(Args), Args (*kFill)(const LaunchArgs&), bool kOutput>
 std::unique_ptr<KernelInstance> team_instance(const KernelDesc& desc, std::string_view) {
-  const int capability = desc.capability;
   const char* name = Args::kName;
-  cuda_check(cudaFuncSetAttribute(kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                  most_staged_bytes(capability)),
-             name);
+  const int staged_bytes = most_staged_bytes(desc.capability);
+  cuda_check(
+      cudaFuncSetAttribute(kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, staged_bytes),
+      name);
+  // Code for an older device, carried along as PTX, knows no clusters wherever it runs.
+  cudaFuncAttributes made = {};
+  cuda_check(cudaFuncGetAttributes(&made, kKernel), name);
+  const bool clusters = desc.capability >= 90 && made.ptxVersion >= 90;
   return make_instance([=](const LaunchArgs& args, ExecContext& context) {
     Args a = kFill(args);
-    a.rows = team_rows(args.inputs[0], kOutput ? &args.outputs[0] : nullptr, capability);
+    a.rows =
+        team_rows(args.inputs[0], kOutput ? &args.outputs[0] : nullptr, clusters, staged_bytes);
     launch_teams(name, context, kKernel, args.inputs[0].rows(), a);
   });
 }
