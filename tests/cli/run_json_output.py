@@ -135,6 +135,15 @@ def check_bench_modes(checks, folder):
     checks.equal([row["batch"] for row in out["batches"]], [1, 3], "bench decode: its batches")
     checks.check(all(row["decode_tok_s"] > 0 for row in out["batches"]), "bench decode: rates")
 
+    out = bench("kernels", CASE, *sizes, "--batch", "2")
+    for key in ("copy_bytes_s", "gemm_flop_s"):
+        checks.check(out["measured"][key] > 0, f"bench kernels: {key}")
+    for rows in (out["prefill"], out["decode"][0]["kernels"]):
+        checks.check({"linear", "paged_attention"} <= {row["op"] for row in rows},
+                     "bench kernels: products and attention")
+        checks.check(all(row["us"] > 0 and row["gb_s"] > 0 and row["roof_share"] > 0
+                         for row in rows), "bench kernels: times and rates")
+
     for what, arguments, names in (
             ("an unknown preset", ["--random-weights", "gpt-9"], [b"llama-3.1-70b", b"qwen-7b"]),
             ("a model and a preset", ["decode", CASE, *preset], [b"--random-weights"]),

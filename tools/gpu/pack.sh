@@ -18,6 +18,6 @@ for program in "$build/ingot" "$build/tests/ops_tests" "$build/tests/attention_b
     xargs -r -I{} cp -Lu {} "$stage/lib/"
 done
 cp -r tests/data "$stage/tests/data"
-cp tools/gpu/check.sh "$stage/"
+cp tools/gpu/check.sh tools/gpu/bench.sh bench/peers/hf_llama.py "$stage/"
 tar -C "$stage" -czf "$output" .
 say "$output: $(du -h "$output" | cut -f1)"

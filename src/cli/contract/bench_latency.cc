@@ -135,7 +135,8 @@ const BenchMode& decode_mode() {
 }
 
 const BenchMode* find_bench_mode(std::string_view name) {
-  for (const BenchMode* mode : {&throughput_mode(), &latency_mode(), &decode_mode()}) {
+  for (const BenchMode* mode :
+       {&throughput_mode(), &latency_mode(), &decode_mode(), &kernels_mode()}) {
     if (mode->name == name) return mode;
   }
   return nullptr;

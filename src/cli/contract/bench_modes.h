@@ -18,6 +18,7 @@ struct BenchMode {
 const BenchMode& throughput_mode();
 const BenchMode& latency_mode();
 const BenchMode& decode_mode();
+const BenchMode& kernels_mode();
 // nullptr where the word is none: then it is a model.
 const BenchMode* find_bench_mode(std::string_view name);
 

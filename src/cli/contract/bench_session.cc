@@ -146,12 +146,13 @@ void BenchFlags::declare(Flags& flags) {
   model.declare_options(flags);
   flags.flag("random-weights", &preset,
              "in place of a model: a preset's shapes (llama-3.1-8b, ...)");
-  flags.flag("isl", &isl, "throughput, latency, decode: prompt tokens of a request");
-  flags.flag("osl", &osl, "throughput, latency, decode: tokens it answers");
+  flags.flag("isl", &isl, "of a mode: prompt tokens of a request");
+  flags.flag("osl", &osl, "of a mode: tokens it answers");
   flags.flag("num-requests", &requests, "throughput: requests; 0 = four full batches");
   flags.flag("concurrency", &concurrency, "throughput: most requests at once; 0 = all are queued");
   flags.flag("dataset", &dataset, "throughput: JSONL of prompt or input_ids, and output_tokens");
-  flags.flag("batch", &batch, "sequences decoded together; decode: a list like 1,8,64", &has_batch);
+  flags.flag("batch", &batch, "sequences decoded together; decode, kernels: a list like 1,8,64",
+             &has_batch);
   flags.flag("repeat", &repeat, "runs of each figure; the median counts");
   flags.flag("random-prompts", &random_prompts, "seeded random ids instead of a text");
   flags.flag("seed", &seed, "of the random prompts");
@@ -334,29 +335,38 @@ Json BenchSession::memory_json() {
           {"peak_rss_bytes", process_memory("VmHWM")}};
 }
 
-Json BenchSession::profile(int64_t rows, int64_t isl, int64_t osl) {
+StepProfile BenchSession::time_steps(int64_t rows, int64_t isl, int64_t osl) {
   Executor& executor = session_->executor();
-  Json out = {{"decode", Json::array()}, {"decode_steps", 0}};
+  const auto steps = [&] { return session_->loop().scheduler().stats().steps; };
+  StepProfile out;
   executor.enable_profile(true);
-  const RunTimes prompt = run(make(1, isl, 1), 0);
-  out["prefill"] = profile_rows(executor.profile(), 1);
-  out["prefill_steps"] = prompt.stats.steps;
+  out.prefill_steps = run(make(1, isl, 1), 0).stats.steps;
+  out.prefill = executor.profile();
   executor.enable_profile(false);
   int64_t first = 0;
   RunHooks hooks;
   hooks.all_started = [&] {
-    first = session_->loop().scheduler().stats().steps;
+    first = steps();
     executor.enable_profile(true);
   };
   hooks.first_done = [&] {
-    const int64_t steps = session_->loop().scheduler().stats().steps - first;
-    out["decode"] = profile_rows(executor.profile(), std::max<int64_t>(1, steps));
-    out["decode_steps"] = steps;
+    out.decode_steps = steps() - first;
+    out.decode = executor.profile();
     executor.enable_profile(false);
   };
-  run(make(rows, isl, std::max<int64_t>(osl, 8)), 0, hooks);
+  constexpr int64_t kFewest = 8;  // tokens: some steps to take the mean of
+  const int64_t room = session_->loop().limits().max_seq_len - isl;
+  run(make(rows, isl, std::min(std::max(osl, kFewest), room)), 0, hooks);
   executor.enable_profile(false);
   return out;
+}
+
+Json BenchSession::profile(int64_t rows, int64_t isl, int64_t osl) {
+  const StepProfile times = time_steps(rows, isl, osl);
+  return {{"prefill", profile_rows(times.prefill, 1)},
+          {"prefill_steps", times.prefill_steps},
+          {"decode", profile_rows(times.decode, std::max<int64_t>(1, times.decode_steps))},
+          {"decode_steps", times.decode_steps}};
 }
 
 }  // namespace ingot

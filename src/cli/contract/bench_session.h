@@ -58,6 +58,14 @@ struct RunTimes {
   SchedulerStats stats;  // of this run: steps, rows, tokens, preemptions
 };
 
+// Microseconds of each step of the plan, summed over so many steps of the scheduler.
+struct StepProfile {
+  std::vector<StepTiming> prefill;  // of a prompt alone
+  std::vector<StepTiming> decode;   // of a full batch that only decodes
+  int64_t prefill_steps = 0;
+  int64_t decode_steps = 0;
+};
+
 // Called while requests run: once all have begun, and once the first is done.
 struct RunHooks {
   std::function<void()> all_started = {};
@@ -86,8 +94,8 @@ class BenchSession {
   // The model, the device and every limit: what a figure must stand beside.
   Json configuration() const;
   Json memory_json();
-  // Microseconds by operator and kernel: of a prompt alone (all its steps), and of a decode step of
-  // `rows` sequences, the mean.
+  StepProfile time_steps(int64_t rows, int64_t isl, int64_t osl);
+  // The same by operator and kernel: of the whole prompt, and of one decode step, the mean.
   Json profile(int64_t rows, int64_t isl, int64_t osl);
 
   TextSession& session() { return *session_; }

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""The same work in Hugging Face transformers, eager, on this machine's GPU: a baseline for
+tools/gpu/bench.sh. Random weights of Llama 3.1 8B's shapes, bfloat16.
+
+    hf_llama.py [--layers 32] [--steps 32]     prints one JSON object a line
+"""
+import argparse
+import json
+import statistics
+import time
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+
+def timed(work):
+    torch.cuda.synchronize()
+    begin = time.perf_counter()
+    work()
+    torch.cuda.synchronize()
+    return (time.perf_counter() - begin) * 1e3
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--layers", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=32)
+    options = parser.parse_args()
+    config = LlamaConfig(vocab_size=128256, hidden_size=4096, intermediate_size=14336,
+                         num_hidden_layers=options.layers, num_attention_heads=32,
+                         num_key_value_heads=8, max_position_embeddings=131072,
+                         rope_theta=500000.0)
+    torch.manual_seed(1)
+    torch.set_default_dtype(torch.bfloat16)
+    with torch.device("cuda"):
+        model = LlamaForCausalLM(config).eval()
+    about = {"peer": "transformers eager", "torch": torch.__version__,
+             "gpu": torch.cuda.get_device_name(), "layers": options.layers, "dtype": "bfloat16"}
+
+    def ids(batch, length):
+        return torch.randint(0, 128256, (batch, length), device="cuda")
+
+    with torch.inference_mode():
+        for length in (1024, 2048):
+            prompt = ids(1, length)
+            times = [timed(lambda: model(prompt, logits_to_keep=1)) for _ in range(6)][1:]
+            print(json.dumps({**about, "work": f"prefill {length}",
+                              "ms": statistics.median(times)}), flush=True)
+        for batch, length in ((1, 1024), (8, 128), (64, 128), (128, 128), (256, 128)):
+            cache = model(ids(batch, length), use_cache=True, logits_to_keep=1).past_key_values
+            times = []
+            for _ in range(options.steps):
+                token = ids(batch, 1)
+                times.append(timed(lambda: model(token, past_key_values=cache, use_cache=True)))
+            ms = statistics.median(times)
+            print(json.dumps({**about, "work": f"decode batch {batch} context {length}",
+                              "ms_per_step": ms, "tok_s": batch * 1e3 / ms}), flush=True)
+            del cache
+
+
+if __name__ == "__main__":
+    main()

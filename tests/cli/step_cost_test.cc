@@ -1,0 +1,55 @@
+#include "cli/contract/step_cost.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/contract/bench_session.h"
+#include "tests/runtime/tiny_engine.h"
+
+namespace ingot {
+namespace {
+
+StepCost cost_of(const std::string& op) {
+  const auto engine = tiny_engine();
+  const SymbolValues symbols = {
+      {"tokens", 4}, {"batch", 2}, {"logit_rows", 2}, {"max_blocks", 8}, {"kv_pages", 8}};
+  for (const PlanStep& step : engine->plan.steps) {
+    if (step.op == op) return step_cost(engine->plan, step, symbols, {10, 20});
+  }
+  ADD_FAILURE() << "no step " << op;
+  return {};
+}
+
+TEST(StepCost, CountsOperandsOnceAndTablesByTheRowsPicked) {
+  constexpr double kMatrix = 4 * kTinyDim * 4;  // tokens x columns, float32
+  EXPECT_EQ(cost_of("embedding").bytes, 2 * kMatrix + 4 * 4) << "rows read and written, and ids";
+  EXPECT_EQ(cost_of("add").bytes, 3 * kMatrix);
+  EXPECT_EQ(cost_of("add").flops, 0);
+  const StepCost head = cost_of("linear");
+  EXPECT_EQ(head.bytes, 2 * kTinyDim * 4 + kTinyVocab * kTinyDim * 4 + 2 * kTinyVocab * 4);
+  EXPECT_EQ(head.flops, 2.0 * 2 * kTinyVocab * kTinyDim);
+}
+
+TEST(StepCost, CachesCountByThePositionsTouched) {
+  constexpr double kMatrix = 4 * kTinyDim * 4;
+  constexpr double kPosition = kTinyDim * 4;
+  constexpr double kTable = 2 * 8 * 4;
+  EXPECT_EQ(cost_of("kv_append").bytes, 2 * kMatrix + 2 * 4 * kPosition + 2 * 4 * 4 + kTable);
+  const StepCost attention = cost_of("paged_attention");
+  EXPECT_EQ(attention.bytes, 2 * kMatrix + 2 * 10 * kPosition + 2 * 4 * 4 + 3 * 4 + 2 * 4 + kTable);
+  EXPECT_EQ(attention.flops, 4.0 * 20 * kTinyDim);
+}
+
+TEST(Spread, IsTheMeanAndRanks) {
+  std::vector<double> values;
+  for (int i = 100; i >= 1; --i) values.push_back(i);
+  const Json spread = spread_json(values);
+  EXPECT_EQ(spread["mean"], 50.5);
+  EXPECT_EQ(spread["p50"], 50);
+  EXPECT_EQ(spread["p90"], 90);
+  EXPECT_EQ(spread["p99"], 99);
+  EXPECT_EQ(spread_json({7})["p99"], 7);
+  EXPECT_TRUE(spread_json({})["mean"].is_null());
+}
+
+}  // namespace
+}  // namespace ingot
