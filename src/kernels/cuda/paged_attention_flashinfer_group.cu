@@ -117,7 +117,7 @@ const KernelDef& paged_attention_flashinfer_group_kernel() {
       .name = "paged_attention_flashinfer_group",
       .op = "paged_attention",
       .device = "cuda",
-      .priority = 16,
+      .priority = 22,
       .supports = supports,
       .tactics = part_tactics,
       .prepare = [](const KernelDesc& desc,

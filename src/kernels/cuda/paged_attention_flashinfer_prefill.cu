@@ -174,7 +174,7 @@ const KernelDef& paged_attention_flashinfer_prefill_kernel() {
       .name = "paged_attention_flashinfer_prefill",
       .op = "paged_attention",
       .device = "cuda",
-      .priority = 17,
+      .priority = 27,
       .supports = supports,
       .tactics = tactics,
       .prepare = [](const KernelDesc& desc, std::string_view tactic)
