@@ -12,7 +12,8 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "engine/executor";
-constexpr size_t kMinimumBytes = 64;  // so that an empty tensor still has an address
+constexpr size_t kMostCaptures = 512;  // sizes come from a few buckets; others must not pile up
+constexpr size_t kMinimumBytes = 64;   // so that an empty tensor still has an address
 
 bool is_control(const PlanStep& step) {
   return step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
@@ -145,7 +146,7 @@ void PlanRunner::bind_weights() {
 }
 
 void PlanRunner::bind_input(int value, const TensorView& view) {
-  if (bases_[static_cast<size_t>(value)] != view.data) captures_.clear();  // they hold the old one
+  if (bases_[static_cast<size_t>(value)] != view.data) drop_captures();  // they hold the old one
   bases_[static_cast<size_t>(value)] = view.data;
   fresh_ = false;
 }
@@ -421,10 +422,17 @@ bool PlanRunner::can_capture() const {
   return options.weight_memory_limit <= 0;  // under a limit pages move between the launches
 }
 
+// Not while one of them runs.
+void PlanRunner::drop_captures() {
+  if (captures_.empty()) return;
+  shared_.stream.synchronize();
+  captures_.clear();
+}
+
 // What was captured for these sizes, if nothing moved since.
 bool PlanRunner::replay(size_t bucket, const SymbolValues& symbols) {
   if (captured_generation_ != shared_.workspace_generation) {
-    captures_.clear();
+    drop_captures();
     captured_generation_ = shared_.workspace_generation;
   }
   auto it = captures_.find(symbols);
@@ -445,7 +453,9 @@ bool PlanRunner::replay(size_t bucket, const SymbolValues& symbols) {
 bool PlanRunner::capture(size_t bucket, const SymbolValues& symbols) {
   const bool capturable = std::all_of(steps_.begin(), steps_.end(),
                                       [](const BoundStep& step) { return step.capturable; });
-  if (!capturable || captures_.try_emplace(symbols).second) return false;
+  if (!capturable) return false;
+  if (captures_.size() >= kMostCaptures) drop_captures();
+  if (captures_.try_emplace(symbols).second) return false;
   if (!shared_.device.begin_capture(shared_.stream)) return false;
   try {
     for (size_t s = 0; s < steps_.size(); ++s) {
@@ -476,6 +486,7 @@ void PlanRunner::plan_steps(size_t bucket, const SymbolValues& symbols) {
 }
 
 void PlanRunner::submit(SymbolValues& symbols, bool want_capture) {
+  shared_.device.activate();
   const size_t bucket = bucket_for(symbols);
   const bool capturing = want_capture && can_capture();
   if (capturing && replay(bucket, symbols)) return;

@@ -110,6 +110,7 @@ class PlanRunner {
   void launch(size_t index, size_t bucket);
   void stream_weights(size_t index);
   bool can_capture() const;
+  void drop_captures();
   bool replay(size_t bucket, const SymbolValues& symbols);
   bool capture(size_t bucket, const SymbolValues& symbols);
   void plan_steps(size_t bucket, const SymbolValues& symbols);
