@@ -1,3 +1,5 @@
+#include "engine/weights.h"
+
 #include "tests/engine/small_engine.h"
 
 namespace ingot {
@@ -45,6 +47,28 @@ TEST(weight_store, weights_of_one_name_in_two_bodies_keep_their_own_bytes) {
     EXPECT_THAT(floats_of(executor.output("y")),
                 testing::ElementsAre(1 + k[0], 2 + k[1], 3 + k[2]));
   }
+}
+
+// A random weight is one piece, its tensors' values one after the other, whoever asks how often.
+TEST(weight_store, random_pieces_are_made_once_and_joined) {
+  const auto device = make_cpu_device(2);
+  EngineMaker maker;
+  const int w = maker.weight("w", {5, 3}, {2, 3});
+  maker.plan().tensors[0].random = RandomFill{7, 0.5f, 0};
+  maker.plan().tensors[1].random = RandomFill{8, 0.5f, 0};
+  const auto engine = maker.finish({});
+  for (auto& bytes : engine->tensors) bytes = {};
+  WeightStore store(*engine, *device);
+  const PlanValue& value = engine->plan.values[static_cast<size_t>(w)];
+  const std::vector<TensorView> pieces = store.pieces(value);
+  ASSERT_EQ(pieces.size(), 1u);
+  EXPECT_EQ(pieces[0].shape, (Shape{5, 3}));
+  for (size_t i = 0; i < 15; ++i) {
+    const RandomFill& fill = *engine->plan.tensors[i < 6 ? 0 : 1].random;
+    EXPECT_EQ(pieces[0].as<float>()[i], random_fill_value(fill, i < 6 ? i : i - 6)) << i;
+  }
+  EXPECT_EQ(store.view(value, {})[0].data, pieces[0].data);
+  EXPECT_EQ(store.owned_bytes(), 60u);
 }
 
 }  // namespace
