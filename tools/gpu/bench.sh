@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# On a GPU machine, in an unpacked pack.sh archive: the speed table of docs/gpu.md, on random weights
-# of Llama 3.1 8B's shapes, and the same work in transformers where it is installed.
+# On a GPU machine, in an unpacked pack.sh archive: the speed table of docs/gpu.md, on random
+# weights of Llama 3.1 8B's shapes, and the same work in transformers where it is installed.
 #   ./bench.sh [FOLDER for the results] [throughput rows: "128/128 1000/1000 2048/128 128/2048"]
 cd "$(dirname "$0")" || exit 1
 results=${1:-.}
