@@ -158,7 +158,7 @@ class CudaDevice final : public Device {
   bool host_visible() const override { return false; }
 
   uint64_t free_bytes() const override {
-    activate();
+    check(cudaSetDevice(index_), "cudaSetDevice");
     size_t free = 0;
     size_t total = 0;
     check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
