@@ -148,7 +148,7 @@ namespace {
 // Longest contexts in KV blocks: 512 positions, then sixteen times as many, and the limit. Only
 // attention and KV appends have a descriptor for each.
 std::vector<int64_t> context_steps(const SymbolValues& limits) {
-  constexpr int64_t kFirst = 16, kStep = 16;
+  constexpr int64_t kFirst = 16, kStep = 4;
   auto blocks = limits.find("max_blocks");
   if (blocks == limits.end()) return {};
   std::vector<int64_t> out;
@@ -162,12 +162,16 @@ std::vector<int64_t> context_steps(const SymbolValues& limits) {
 std::vector<Bucket> default_buckets(const SymbolValues& limits) {
   auto tokens = limits.find("tokens");
   if (tokens == limits.end()) return {limits};
-  constexpr int64_t kStep = 8;  // GEMV, small batch, prefill chunk: a regime each
+  // GEMV, small batch, prefill chunk: a regime each. Batches of a server turn from bound by memory
+  // to bound by arithmetic between 64 and 512 rows: steps of two there.
+  constexpr int64_t kStep = 8, kServed = 64;
+  auto batch = limits.find("batch");
+  const int64_t most_rows = batch == limits.end() ? 0 : batch->second;
   SymbolValues base = limits;
   base.erase("kv_pages");  // what an executor sets aside: no step is larger for it
   const std::vector<int64_t> contexts = context_steps(limits);
   std::vector<Bucket> out;
-  for (int64_t size = 1;; size *= kStep) {
+  for (int64_t size = 1;; size *= size >= kServed && size < most_rows ? 2 : kStep) {
     Bucket bucket = base;
     bucket["tokens"] = std::min(size, tokens->second);
     for (const char* rows : {"batch", "logit_rows"}) {

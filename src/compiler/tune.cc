@@ -117,6 +117,7 @@ class Tuner {
         memory_(device, *stream_) {}
 
   DeviceSection run() {
+    device_.activate();
     DeviceSection section;
     section.device = device_.identity();
     std::vector<TuneJob> jobs = collect(engine_.plan, weights_, device_.capability());

@@ -56,8 +56,11 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits) {
 
   MemoryPlan out;
   for (const auto& [id, life] : lives) {
-    const auto bytes = bytes_at(plan.values[static_cast<size_t>(id)].type, limits);
-    if (!bytes || control_outputs.count(id)) {
+    std::optional<int64_t> bytes;
+    if (!control_outputs.count(id)) {
+      bytes = bytes_at(plan.values[static_cast<size_t>(id)].type, limits);
+    }
+    if (!bytes) {
       out.dynamic.push_back(id);
       continue;
     }

@@ -9,20 +9,27 @@ namespace pass_constant_folding {
 
 // Folding must not blow an engine up: larger results are cheaper to compute than to store.
 constexpr int64_t kMaxBytes = int64_t{16} << 20;
+// Of all results of one run: a small file may ask for any number of large ones.
+constexpr int64_t kMaxTotalBytes = int64_t{256} << 20;
 
-bool foldable(const Graph& graph, const Node& node, const OpDef& op) {
+// What nobody reads is left to dead_code. Takes the results' bytes from `budget`.
+bool foldable(const Graph& graph, const Node& node, const OpDef& op, int64_t& budget) {
   if (!op.reference || !op.effects.pure() || node.inputs.empty()) return false;
   for (int id : node.inputs) {
     if (id == kNoValue) continue;
     if (!graph.constant(id) || graph.type(id).element.is_block()) return false;
   }
   int64_t bytes = 0;
+  bool read = false;
   for (int id : node.outputs) {
     const ValueType& type = graph.type(id);
     if (!is_constant(type.shape) || type.element.is_block() || graph.is_output(id)) return false;
+    read = read || !graph.uses(id).empty();
     bytes += type.element.bytes(element_count(evaluate(type.shape, {})));
   }
-  return bytes <= kMaxBytes;
+  if (!read || bytes > std::min(kMaxBytes, budget)) return false;
+  budget -= bytes;
+  return true;
 }
 
 // False, and nothing changed, when the values are refused (a division by zero): the node may never
@@ -57,9 +64,10 @@ bool fold(Graph& graph, const Node& node, const OpDef& op) {
 
 int run(Graph& graph) {
   int changes = 0;
+  int64_t budget = kMaxTotalBytes;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     const OpDef& op = get_op(it->op);
-    if (!foldable(graph, *it, op) || !fold(graph, *it, op)) {
+    if (!foldable(graph, *it, op, budget) || !fold(graph, *it, op)) {
       ++it;
       continue;
     }

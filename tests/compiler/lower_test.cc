@@ -156,8 +156,13 @@ TEST(LowerTest, BucketsAreRowsTimesLongestContext) {
   for (const Bucket& bucket : buckets) {
     sizes.emplace_back(bucket.at("tokens"), bucket.at("max_blocks"));
   }
-  EXPECT_EQ(sizes,
-            (std::vector<std::pair<int64_t, int64_t>>{{1, 16}, {1, 300}, {8, 16}, {8, 300}}));
+  EXPECT_EQ(sizes, (std::vector<std::pair<int64_t, int64_t>>{
+                       {1, 16}, {1, 64}, {1, 300}, {8, 16}, {8, 64}, {8, 300}}));
+  std::vector<int64_t> rows;  // a server's batches in steps of two
+  for (const Bucket& bucket : default_buckets({{"tokens", 4096}, {"batch", 256}})) {
+    rows.push_back(bucket.at("tokens"));
+  }
+  EXPECT_EQ(rows, (std::vector<int64_t>{1, 8, 64, 128, 256, 2048, 4096}));
   EXPECT_EQ(buckets.back().at("batch"), 8);
   EXPECT_EQ(default_buckets({{"tokens", 1}, {"max_blocks", 16}}).size(), 1u);
 }

@@ -18,10 +18,17 @@ from run_onnx_tests import BINARY, build, compare, execute, ingot  # noqa: E402
 
 
 def refused_run(folder, model, inputs, *words):
-    """`ingot exec` ends with one error line, not with a signal, on fast and on plain kernels."""
-    path = folder / "model.onnx"
+    """An engine whose sizes only inputs tell ends with one error line, not with a signal, on fast
+    and on plain kernels."""
+    path, engine = folder / "model.onnx", folder / "model.engine"
     onnx.save(model, path)
-    arguments = ["exec", str(path)]
+    fixed = {i.name: [d.dim_value for d in i.type.tensor_type.shape.dim] for i in model.graph.input}
+    arguments = ["build", str(path), "--output", str(engine), "--no-tune"]
+    for flag, size in (("min", 1), ("opt", 3), ("max", 16)):
+        shapes = (f"{name}:{'x'.join(str(d or size) for d in fixed[name])}" for name in inputs)
+        arguments.append(f"--{flag}Shapes={','.join(shapes)}")
+    ingot(arguments)
+    arguments = ["exec", str(engine)]
     for name, array in inputs.items():
         np.save(folder / f"{name}.npy", array)
         arguments += ["--load-inputs", f"{name}:{folder / name}.npy"]

@@ -353,13 +353,18 @@ class CaseRun {
     for (size_t o = 0; o < whole.size(); ++o) {
       if (desc_.outputs[o].state && part[o].data == whole[o].data) continue;
       if (desc_.outputs[o].state && first >= 0) continue;
-      const int64_t columns = whole[o].columns();
-      const int64_t rows_per_token =
-          first >= 0 ? part[o].rows() / std::max<int64_t>(part[o].shape[0], 1) : 1;
+      // An element a token: a vector's elements are its rows.
+      const bool vector = first >= 0 && part[o].shape.size() == 1;
+      const int64_t bytes = part[o].type.bytes(vector ? 1 : whole[o].columns());
+      const int64_t rows = vector ? part[o].elements() : part[o].rows();
+      const int64_t rows_per_token = first >= 0 ? rows / std::max<int64_t>(part[o].shape[0], 1) : 1;
       const int64_t offset = first > 0 ? first * rows_per_token : 0;
-      for (int64_t r = 0; r < part[o].rows(); ++r) {
-        if (std::memcmp(part[o].row(r), whole[o].row(r + offset),
-                        static_cast<size_t>(part[o].type.bytes(columns))) == 0) {
+      const auto at = [&](const TensorView& view, int64_t r) {
+        return vector ? view.data + r * bytes : view.row(r);
+      };
+      for (int64_t r = 0; r < rows; ++r) {
+        if (std::memcmp(at(part[o], r), at(whole[o], r + offset), static_cast<size_t>(bytes)) ==
+            0) {
           continue;
         }
         return fmt::format("output {} row {} differs in bits", o, r + offset);

@@ -92,7 +92,11 @@ class Runner {
     const double now = watch_.ms();
     const bool steady = started_ == requests_.size() && done_ == 0;
     for (Live& live : live_) {
-      while (const TokenEvent* event = live.box->poll()) take(live, *event, now, steady);
+      while (live.box) {  // take() lets go of it after the last event
+        const TokenEvent* event = live.box->poll();
+        if (!event) break;
+        take(live, *event, now, steady);
+      }
     }
     std::erase_if(live_, [](const Live& live) { return !live.box; });
     if (!steady_begun_ && started_ == requests_.size() && done_ == 0) {
@@ -221,16 +225,20 @@ void BenchSession::start(int64_t context) {
   }
   options_.reference = flags_.model.reference;
   options_.prefix_cache = false;
-  options_.kv_pages = kv_blocks(options_.context) * options_.sequences;
+  options_.kv_pages = useful_pages();
   memory_ = session_memory(*open_.loaded.engine, options_, *open_.device);
   options_.kv_pages = kv_pages(memory_);
   memory_ = session_memory(*open_.loaded.engine, options_, *open_.device);
   session_ = std::make_unique<TextSession>(open_.loaded.engine, *open_.device, options_);
 }
 
-// Never more than all rows can use.
+// What all rows can use, and the page that the scheduler keeps back for each that runs.
+int64_t BenchSession::useful_pages() const {
+  return (kv_blocks(options_.context) + 1) * options_.sequences;
+}
+
 int64_t BenchSession::kv_pages(const SessionMemory& memory) const {
-  const int64_t useful = kv_blocks(options_.context) * options_.sequences;
+  const int64_t useful = useful_pages();
   if (flags_.kv_memory.empty() && !flags_.on_gpu()) return useful;
   const double amount = flags_.kv_memory.empty() ? kKvShare : flags_.kv_amount();
   if (amount <= 1 && memory.free == 0) return useful;  // free memory is not known

@@ -103,6 +103,7 @@ class BenchSession {
   int64_t rows() const { return options_.sequences; }
 
  private:
+  int64_t useful_pages() const;
   int64_t kv_pages(const SessionMemory& memory) const;
   BenchRequest dataset_request(const Json& json, const std::string& where) const;
 
