@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""clang-tidy 16 as errors over the changed .cc files, with the compile database of build/dev.
+"""clang-tidy 16 as errors over the changed .cc files.
+
+The compile database is that of build/tidy, which is configured without batches, so that it names
+every file, and without CUDA; nothing is built there but the generated headers.
 
 Changed means: different from the base commit, or not committed. The base is where HEAD left
 INGOT_TIDY_BASE (a commit or branch), else INGOT_TIDY_COMMITS commits before HEAD, else where HEAD
@@ -20,7 +23,7 @@ import sys
 import repo
 
 TIDY = "clang-tidy-16"
-DATABASE = os.path.join(repo.ROOT, "build/dev/compile_commands.json")
+DATABASE = os.path.join(repo.ROOT, "build/tidy/compile_commands.json")
 CACHE = os.path.join(repo.ROOT, "build/tidy-cache")
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
@@ -89,11 +92,17 @@ def run(path):
 
 
 def commands():
-    """{path: compile command} of build/dev."""
+    """{path: compile command}, of files as they are now."""
     if shutil.which(TIDY) is None:
         sys.exit(f"tidy: {TIDY} is not installed (tools/test-packages.txt)")
-    if not os.path.exists(DATABASE):
-        sys.exit("tidy: build/dev/compile_commands.json is missing: cmake --preset dev")
+    folder = os.path.dirname(DATABASE)
+    # By clang, whose flags clang-tidy understands.
+    for command in (["cmake", "--preset", "dev", "-B", folder, "-DINGOT_BATCH=OFF",
+                     "-DINGOT_CUDA=OFF", "-DCMAKE_CXX_COMPILER=clang++-16"],
+                    ["ninja", "-C", folder, "generated/onnx-ml.pb.h"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=repo.ROOT)
+        if done.returncode != 0:
+            sys.exit(f"tidy: {' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     with open(DATABASE, encoding="utf-8") as file:
         return {os.path.relpath(e["file"], repo.ROOT): e["command"] for e in json.load(file)}
 
