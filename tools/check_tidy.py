@@ -99,7 +99,8 @@ def commands():
     # By clang, whose flags clang-tidy understands.
     for command in (["cmake", "--preset", "dev", "-B", folder, "-DINGOT_BATCH=OFF",
                      "-DINGOT_CUDA=OFF", "-DCMAKE_CXX_COMPILER=clang++-16"],
-                    ["ninja", "-C", folder, "generated/onnx-ml.pb.h"]):
+                    ["protoc", f"--cpp_out={folder}/generated",
+                     "-Ibuild/third_party/onnx", "onnx-ml.proto"]):
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=repo.ROOT)
         if done.returncode != 0:
             sys.exit(f"tidy: {' '.join(command)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")

@@ -36,11 +36,14 @@ bool foldable(const Graph& graph, const Node& node, const OpDef& op, int64_t& bu
 // run, and says so itself if it does.
 bool fold(Graph& graph, const Node& node, const OpDef& op) {
   std::vector<TensorView> inputs;
+  inputs.reserve(node.inputs.size());
   for (int id : node.inputs) {
     inputs.push_back(id == kNoValue ? TensorView{} : *graph.constant(id));
   }
   std::vector<TensorView> outputs;
   std::vector<std::vector<std::byte>> memory;
+  outputs.reserve(node.outputs.size());
+  memory.reserve(node.outputs.size());
   for (int id : node.outputs) {
     const ValueType& type = graph.type(id);
     TensorView view{type.element, evaluate(type.shape, {})};
