@@ -4,6 +4,9 @@
 #include <climits>
 
 #include "kernels/cuda/contract/views.h"
+// views.h comes first: it prepares fmt.
+
+#include <cuda_runtime.h>
 
 namespace ingot::cuda {
 
@@ -24,6 +27,27 @@ void launch_grid(std::string_view name, ExecContext& context, void (*kernel)(Par
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
   kernel<<<blocks, grid.threads, 0, cuda_stream(context.stream)>>>(args...);
   check_launch(name);
+}
+
+// The same for a kernel that keeps the rules of arch/early_start.cuh: it may begin before those
+// ahead of it have ended. `shared`: bytes of dynamic shared memory. Before Hopper a plain launch.
+template <class... Params, class... Args>
+void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Params...),
+                  const Grid& grid, size_t shared, const Args&... args) {
+  if (grid.x == 0 || grid.y == 0) return;
+  CHECK_LE(grid.x, int64_t{INT_MAX});
+  CHECK_LE(grid.y, 65535);
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
+  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
+  config.dynamicSmemBytes = shared;
+  config.stream = cuda_stream(context.stream);
+  config.attrs = &early;
+  config.numAttrs = context.device.capability() >= 90 ? 1 : 0;
+  cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
 }
 
 // KernelDef::prepare of a kernel that needs nothing but its arguments.
