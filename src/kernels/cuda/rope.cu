@@ -8,6 +8,8 @@ template <class T>
 __global__ void __launch_bounds__(32 * kRopeWarps)
     rotate(RopeParams rope, const T* x, int64_t x_stride, T* y, int64_t y_stride,
            const int* positions, int heads) {
+  wait_for_earlier();
+  let_next_start();
   const int head = rope_item();
   if (head >= heads) return;
   const int64_t token = blockIdx.x;
@@ -30,8 +32,8 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
     const int heads = static_cast<int>(x.columns() / rope.head_dim);
     with_float(x.type, [&](auto tag) {
       using T = decltype(tag);
-      launch_grid("rope", context, rotate<T>, rope_grid(x.rows(), heads), rope, x.as<T>(),
-                  row_elements(x), y.as<T>(), row_elements(y), args.inputs[1].as<int>(), heads);
+      launch_early("rope", context, rotate<T>, rope_grid(x.rows(), heads), 0, rope, x.as<T>(),
+                   row_elements(x), y.as<T>(), row_elements(y), args.inputs[1].as<int>(), heads);
     });
   });
 }

@@ -16,6 +16,8 @@ struct AppendArgs {
 // A warp a head: the query heads of a token, then its key heads, then its value heads.
 template <class T>
 __global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, AppendArgs<T> a) {
+  wait_for_earlier();
+  let_next_start();
   const int item = rope_item();
   const int64_t token = blockIdx.x;
   const int position = a.positions[token];
@@ -67,8 +69,8 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
       a.q_heads = static_cast<int>(in[0].columns() / rope.head_dim);
       a.keys = kv_pages(args.outputs[1], in[7]);
       a.values = kv_pages(args.outputs[2], in[7]);
-      launch_grid("rope_kv_append", context, append<T>,
-                  rope_grid(in[0].rows(), a.q_heads + 2 * a.keys.heads), rope, a);
+      launch_early("rope_kv_append", context, append<T>,
+                   rope_grid(in[0].rows(), a.q_heads + 2 * a.keys.heads), 0, rope, a);
     });
   });
 }

@@ -50,6 +50,23 @@ void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Pa
   cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
 }
 
+// Of the current device.
+inline int multiprocessors() {
+  int device = 0;
+  int count = 0;
+  cuda_check(cudaGetDevice(&device), "cudaGetDevice");
+  cuda_check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+             "cudaDeviceGetAttribute");
+  return count;
+}
+
+// Before a kernel's first launch with more than 48 KiB of dynamic shared memory.
+template <class... Params>
+void allow_shared(std::string_view name, void (*kernel)(Params...), int bytes) {
+  cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
+             name);
+}
+
 // KernelDef::prepare of a kernel that needs nothing but its arguments.
 template <void (*kLaunch)(const LaunchArgs&, ExecContext&)>
 std::unique_ptr<KernelInstance> plain_instance(const KernelDesc&, std::string_view) {

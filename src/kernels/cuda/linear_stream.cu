@@ -1,0 +1,323 @@
+#include <algorithm>
+
+#include "kernels/cuda/arch/bulk_copy.cuh"
+#include "kernels/cuda/arch/gemv.cuh"
+#include "kernels/cuda/arch/mma.cuh"
+
+namespace ingot::cuda {
+namespace kernel_linear_stream {
+
+constexpr int kWarps = 8;  // that multiply; one more fetches
+constexpr int kMultiply = 32 * kWarps;
+constexpr int kThreads = kMultiply + 32;
+constexpr int64_t kMostRows = 32;  // of x
+constexpr int kStep = 32;          // elements of K that a warp takes at a time: two matrix products
+// Two blocks of this size share a multiprocessor: the next layer's weights arrive while this one's
+// last are multiplied and the small kernels between them run.
+constexpr int kStageBytes = 96 << 10;
+
+// A block makes 16 kRowTiles output columns for 8 kTokenTiles rows of x at a time. Rows of weights
+// stand 64 bytes further apart than their length, so that eight lanes' 16-byte words of two rows
+// lie in different banks.
+template <int kRowTiles, int kTokenTiles>
+struct Form {
+  static constexpr int kRows = 16 * kRowTiles;
+  static constexpr int kTokens = 8 * kTokenTiles;
+  static constexpr int kChunk = kRowTiles == 1 ? 512 : 256;  // of K, in a stage
+  static constexpr int kSteps = kChunk / (kWarps * kStep);   // of a warp, in a stage
+  static constexpr int kStride = 2 * kChunk + 64;            // bytes
+  static constexpr int kStage = kRows * kStride;
+  static constexpr int kStages = kStageBytes / kStage;
+  static constexpr int kSumStride = kRows + 4;  // floats; lanes of a sum tile hit all banks
+  static constexpr int kSums = kWarps * kTokens * kSumStride;
+  static constexpr int kShared = kStages * kStage + 4 * kSums + 16 * kStages;
+};
+
+// What lies in shared memory: stages, then sums [warp][token][row], then barriers.
+template <class F>
+struct Memory {
+  std::byte* stages;
+  float* sums;
+  uint64_t *full, *empty;
+  __device__ explicit Memory(std::byte* shared)
+      : stages(shared),
+        sums(reinterpret_cast<float*>(shared + F::kStages * F::kStage)),
+        full(reinterpret_cast<uint64_t*>(sums + F::kSums)),
+        empty(full + F::kStages) {}
+};
+
+// Where a ring stands: the stage and how often it went round.
+template <class F>
+struct Ring {
+  int stage = 0;
+  unsigned parity = 0;
+  __device__ void next() {
+    if (++stage < F::kStages) return;
+    stage = 0;
+    parity ^= 1;
+  }
+};
+
+__device__ int64_t chunks_of(int64_t k, int chunk) { return (k + chunk - 1) / chunk; }
+
+// The fetching warp: weights do not depend on earlier kernels, so it starts at once.
+template <class F>
+__device__ void fetch(const GemvArgs& a, const Memory<F>& memory) {
+  const uint64_t policy = evict_first_policy();
+  const int lane = threadIdx.x % 32;
+  Ring<F> ring;
+  for (int64_t first = blockIdx.x * int64_t{F::kRows}; first < a.n;
+       first += gridDim.x * int64_t{F::kRows}) {
+    constexpr int kEach = (F::kRows + 31) / 32;
+    const std::byte* rows[kEach];
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {  // rows past the end repeat the last one
+      rows[i] = piece_row(a.weight, min(first + lane + 32 * i, a.n - 1));
+    }
+    for (int64_t k = 0; k < a.k; k += F::kChunk) {
+      barrier_wait(&memory.empty[ring.stage], ring.parity ^ 1);
+      const auto bytes = static_cast<unsigned>(2 * min(int64_t{F::kChunk}, a.k - k));
+      uint64_t* full = &memory.full[ring.stage];
+      if (lane == 0) barrier_expect(full, bytes * F::kRows);
+      __syncwarp();
+      std::byte* stage = memory.stages + ring.stage * F::kStage;
+#pragma unroll
+      for (int i = 0; i < kEach; ++i) {
+        const int row = lane + 32 * i;
+        if (row < F::kRows)
+          bulk_copy(stage + row * F::kStride, rows[i] + 2 * k, bytes, full, policy);
+      }
+      ring.next();
+    }
+  }
+  wait_for_earlier();
+}
+
+// Eight elements of x as they lie in memory.
+template <class T>
+__device__ uint4 load_words(const T* p, bool vector) {
+  if (vector) return *reinterpret_cast<const uint4*>(p);
+  alignas(16) T v[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) v[i] = p[i];
+  return *reinterpret_cast<const uint4*>(v);
+}
+
+// Lane l multiplies elements 8 (l % 4) .. + 7 of each step: which of them a matrix instruction
+// takes for its columns 2 (l % 4) and on does not matter as long as weights and x agree.
+template <class T, class F, int kRowTiles, int kTokenTiles>
+struct Multiplier {
+  const GemvArgs& a;
+  const int warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, quad = threadIdx.x % 4;
+  float sum[kRowTiles][kTokenTiles][4];
+
+  __device__ void clear() {
+#pragma unroll
+    for (int i = 0; i < kRowTiles * kTokenTiles * 4; ++i) (&sum[0][0][0])[i] = 0;
+  }
+
+  // The x of this warp's steps in the chunk that begins at k.
+  __device__ void load_x(int64_t k, uint4 (&x)[F::kSteps][kTokenTiles]) const {
+#pragma unroll
+    for (int s = 0; s < F::kSteps; ++s) {
+      const int64_t at = k + (warp + kWarps * s) * kStep + 8 * quad;
+#pragma unroll
+      for (int t = 0; t < kTokenTiles; ++t) {
+        const int token = 8 * t + group;
+        x[s][t] = make_uint4(0, 0, 0, 0);
+        if (token < a.m && at < a.k) {
+          x[s][t] =
+              load_words(static_cast<const T*>(a.x.data) + token * a.x_stride + at, a.x_vector);
+        }
+      }
+    }
+  }
+
+  __device__ void multiply(const std::byte* stage, int64_t k,
+                           const uint4 (&x)[F::kSteps][kTokenTiles]) {
+#pragma unroll
+    for (int s = 0; s < F::kSteps; ++s) {
+      const int step = warp + kWarps * s;
+      if (k + step * kStep >= a.k) return;
+#pragma unroll
+      for (int r = 0; r < kRowTiles; ++r) {
+        const std::byte* row = stage + (16 * r + group) * F::kStride + 2 * kStep * step + 16 * quad;
+        const uint4 low = *reinterpret_cast<const uint4*>(row);
+        const uint4 high = *reinterpret_cast<const uint4*>(row + 8 * F::kStride);
+        const uint32_t first[4] = {low.x, high.x, low.y, high.y};
+        const uint32_t second[4] = {low.z, high.z, low.w, high.w};
+#pragma unroll
+        for (int t = 0; t < kTokenTiles; ++t) {
+          mma16816(sum[r][t], first, x[s][t].x, x[s][t].y, T{});
+          mma16816(sum[r][t], second, x[s][t].z, x[s][t].w, T{});
+        }
+      }
+    }
+  }
+
+  __device__ void write_sums(float* sums) const {
+    float* mine = sums + warp * F::kTokens * F::kSumStride;
+#pragma unroll
+    for (int t = 0; t < kTokenTiles; ++t) {
+#pragma unroll
+      for (int c = 0; c < 4; ++c) {
+        const int token = 8 * t + 2 * quad + c % 2;
+        if (token >= a.m) continue;
+#pragma unroll
+        for (int r = 0; r < kRowTiles; ++r) {
+          mine[token * F::kSumStride + 16 * r + group + 8 * (c / 2)] = sum[r][t][c];
+        }
+      }
+    }
+  }
+};
+
+__device__ void multiplying_warps_sync() { asm volatile("bar.sync 1, 256;" ::: "memory"); }
+
+// Adds the warps' sums in their order and stores output columns first and on.
+template <class F>
+__device__ void store_rows(const GemvArgs& a, const float* sums, int64_t first) {
+  for (int i = threadIdx.x; i < a.m * F::kRows; i += kMultiply) {
+    const int token = i / F::kRows;
+    const int row = i % F::kRows;
+    const int64_t n = first + row;
+    if (n >= a.n) continue;
+    float value = a.bias.data ? load_any(a.bias, n) : 0.0f;
+    for (int w = 0; w < kWarps; ++w) {
+      value += sums[(w * F::kTokens + token) * F::kSumStride + row];
+    }
+    store_any(a.y, a.y_type, token * a.y_stride + n, value);
+  }
+}
+
+template <class T, int kRowTiles, int kTokenTiles>
+__global__ void __launch_bounds__(kThreads, 1) stream(GemvArgs a) {
+  using F = Form<kRowTiles, kTokenTiles>;
+  extern __shared__ __align__(128) std::byte shared[];
+  const Memory<F> memory(shared);
+  if (threadIdx.x == 0) {
+    for (int s = 0; s < F::kStages; ++s) {
+      barrier_init(&memory.full[s], 1);
+      barrier_init(&memory.empty[s], kWarps);
+    }
+    barrier_init_done();
+  }
+  __syncthreads();
+  let_next_start();
+  if (threadIdx.x >= kMultiply) return fetch<F>(a, memory);
+
+  wait_for_earlier();
+  Multiplier<T, F, kRowTiles, kTokenTiles> m{a};
+  Ring<F> ring;
+  for (int64_t first = blockIdx.x * int64_t{F::kRows}; first < a.n;
+       first += gridDim.x * int64_t{F::kRows}) {
+    m.clear();
+    uint4 x[F::kSteps][kTokenTiles], next[F::kSteps][kTokenTiles];
+    m.load_x(0, next);
+    for (int64_t k = 0; k < a.k; k += F::kChunk) {
+#pragma unroll
+      for (int i = 0; i < F::kSteps * kTokenTiles; ++i) (&x[0][0])[i] = (&next[0][0])[i];
+      m.load_x(k + F::kChunk, next);
+      barrier_wait(&memory.full[ring.stage], ring.parity);
+      m.multiply(memory.stages + ring.stage * F::kStage, k, x);
+      __syncwarp();
+      if (threadIdx.x % 32 == 0) barrier_arrive(&memory.empty[ring.stage]);
+      ring.next();
+    }
+    m.write_sums(memory.sums);
+    multiplying_warps_sync();
+    store_rows<F>(a, memory.sums, first);
+    multiplying_warps_sync();
+  }
+}
+
+// Calls f(kernel, shared bytes) for the shape that takes m rows of x.
+template <class T, int kRowTiles, class F>
+void with_kernel(int64_t m, F&& f) {
+  if (m <= 8) return f(stream<T, kRowTiles, 1>, Form<kRowTiles, 1>::kShared);
+  if (m <= 16) return f(stream<T, kRowTiles, 2>, Form<kRowTiles, 2>::kShared);
+  if constexpr (kRowTiles < 3) f(stream<T, kRowTiles, 4>, Form<kRowTiles, 4>::kShared);
+}
+template <class T, class F>
+void with_kernel(int row_tiles, int64_t m, F&& f) {
+  if (row_tiles == 1) return with_kernel<T, 1>(m, f);
+  if (row_tiles == 2 || m > 16) return with_kernel<T, 2>(m, f);
+  with_kernel<T, 3>(m, f);
+}
+
+// Output columns a block makes at a time, those first that keep all multiprocessors equally busy.
+std::vector<std::string> tactics(const KernelDesc& desc) {
+  const int64_t n = desc.inputs[1].shape[0];
+  const auto waste = [&](int64_t rows) {
+    const int64_t blocks = ceil_div(n, rows);
+    return static_cast<double>(ceil_div(blocks, multiprocessors()) * rows) / static_cast<double>(n);
+  };
+  std::vector<std::string> names;
+  const int64_t most = rows_of(desc.inputs[0].shape) > 16 ? 32 : 48;
+  for (int64_t rows = most; rows >= 16; rows -= 16) names.push_back("rows" + std::to_string(rows));
+  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return waste(std::stoi(a.substr(4))) < waste(std::stoi(b.substr(4)));
+  });
+  return names;
+}
+
+std::string supports(const KernelDesc& desc) {
+  const ElementType& x = desc.inputs[0].type;
+  const ElementType& w = desc.inputs[1].type;
+  if (desc.capability < 90) return "needs compute capability 9.0";
+  if (x == DType::kFloat32 || !is_activation(x) || !(x == w)) {
+    return "input is " + x.name() + ", weight is " + w.name();
+  }
+  const int64_t rows = rows_of(desc.inputs[0].shape);
+  if (rows > kMostRows) return std::to_string(rows) + " rows; at most 32";
+  if (desc.inputs[0].shape.back() % kStep != 0) return "K is not a multiple of 32";
+  return linear_supports(desc);
+}
+
+std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view tactic) {
+  const std::string name = tactic.empty() ? tactics(desc)[0] : std::string(tactic);
+  const int row_tiles = std::stoi(name.substr(4)) / 16;
+  with_float(desc.inputs[0].type, [&](auto tag) {
+    if constexpr (sizeof(tag) == 2) {
+      for (int64_t m : {8, 16, 32}) {
+        with_kernel<decltype(tag)>(row_tiles, m, [](auto kernel, int shared) {
+          allow_shared("linear_stream", kernel, shared);
+        });
+      }
+    }
+  });
+  return make_instance([row_tiles](const LaunchArgs& args, ExecContext& context) {
+    const GemvArgs a = gemv_args(args, 1);
+    if (a.m == 0) return;
+    CHECK_LE(a.m, kMostRows);
+    CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
+    with_float(args.inputs[0].type, [&](auto tag) {
+      if constexpr (sizeof(tag) == 2) {
+        with_kernel<decltype(tag)>(row_tiles, a.m, [&](auto kernel, int shared) {
+          const int rows = a.m > 16 ? std::min(32, 16 * row_tiles) : 16 * row_tiles;
+          const int64_t blocks = std::min<int64_t>(ceil_div(a.n, rows), multiprocessors());
+          launch_early("linear_stream", context, kernel, {blocks, 1, kThreads},
+                       static_cast<size_t>(shared), a);
+        });
+      }
+    });
+  });
+}
+
+}  // namespace kernel_linear_stream
+
+// Up to 32 rows of 16-bit x and weights at the rate of device memory: one block a multiprocessor
+// streams rows of weights through shared memory and multiplies them on tensor cores.
+const KernelDef& linear_stream_kernel() {
+  using namespace kernel_linear_stream;
+  static const KernelDef kernel = {.name = "linear_stream",
+                                   .op = "linear",
+                                   .device = "cuda",
+                                   .priority = 35,
+                                   .supports = supports,
+                                   .tactics = tactics,
+                                   .prepare = prepare};
+  return kernel;
+}
+
+}  // namespace ingot::cuda
