@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -18,9 +19,8 @@ struct AttentionShape {
 // FlashInfer's tensor core kernels round the softmax's weights to the type of the values, by up to
 // 2^-8 (bfloat16) or 2^-11 (float16) of each. A row with few keys, whose values are about 2 in sum
 // of magnitudes, is off by at most that times 2 where the root mean square of a case's output is
-// about 0.4: 2 %, and an eighth of it. One key too many or too few still shows: the longest
-// contexts here, 501 keys, have no row of few keys beside them, so their 2 % is 0.003, and a key is
-// 0.006.
+// about 0.4: 2 %, and an eighth of it. One key too many or too few still shows: contexts of 501
+// keys have no row of few keys beside them, so their 2 % is 0.003, and a key is 0.006.
 void allow_rounded_weights(OpCase& c) {
   const DType type = c.inputs[0].type.dtype;
   if (type != DType::kBFloat16 && type != DType::kFloat16) return;
@@ -71,6 +71,33 @@ void add_16bit_shapes(std::vector<AttentionShape>& shapes) {
   }
 }
 
+// Decoding: contexts at the edges of tiles and pages, batches that fill a GPU without cutting keys
+// into parts, more parts than pages, and walks over many pages by few warps.
+void add_decode_shapes(std::vector<AttentionShape>& shapes) {
+  const std::vector<PagedSequence> edges = {{0, 1}, {30, 1}, {31, 1}, {32, 1}, {191, 1}};
+  const auto add = [&](const std::string& name, int64_t group, int64_t kv_heads, int64_t dim,
+                       const std::vector<PagedSequence>& sequences, const Attrs& more = {},
+                       const std::string& type = "bfloat16") {
+    shapes.push_back({name, group, kv_heads, dim, type, type, more, sequences});
+  };
+  for (int64_t group : {1, 3, 4, 7, 8, 16}) {
+    add(fmt::format("edges_group{}", group), group, 2, 128, edges);
+    add(fmt::format("edges_group{}_f16", group), group, 2, 64, edges, {}, "float16");
+  }
+  for (int64_t dim : {80, 96, 256}) add(fmt::format("edges_dim{}", dim), 4, 1, dim, edges);
+  add("edges_poisoned", 4, 1, 128, {{8, 1}, {8, 1}});
+  shapes.back().poison_from = 9;
+
+  std::vector<PagedSequence> many;
+  for (int64_t i = 0; i < 64; ++i) many.push_back({i * 37 % 100, 1});
+  add("many", 2, 4, 64, many);
+  add("many_window40_capped", 2, 4, 64, many, {{"window", 40}, {"softcap", 2.0}});
+  add("many_f16_dim128", 1, 4, 128, many, {}, "float16");
+  add("long_and_short", 4, 2, 128, {{1100, 1}, {3, 1}, {40, 1}});
+  add("long_and_short_window70", 9, 1, 128, {{1100, 1}, {3, 1}, {40, 1}}, {{"window", 70}});
+  add("tokens_after_2100", 1, 8, 64, {{2100, 32}});
+}
+
 std::vector<OpCase> paged_attention_cases() {
   std::vector<AttentionShape> shapes;
   for (int64_t group : {1, 3, 4, 7, 8}) {
@@ -95,6 +122,7 @@ std::vector<OpCase> paged_attention_cases() {
   shapes.push_back({"bidirectional", 2, 2, 64, "float32", "float32", {{"causal", false}}});
 
   add_16bit_shapes(shapes);
+  add_decode_shapes(shapes);
 
   std::vector<OpCase> cases;
   for (const AttentionShape& s : shapes) {
@@ -120,11 +148,14 @@ std::vector<OpCase> paged_attention_cases() {
     allow_rounded_weights(c);
     cases.push_back(std::move(c));
   }
-  // Queries of one row see no key at all: zeros.
-  OpCase none = cases.back();
-  none.name = "without_keys";
-  for (size_t i = 0; i < none.inputs[6].values.size(); i += 2) none.inputs[6].values[i] = 0;
-  cases.push_back(std::move(none));
+  // Queries of every other row see no key at all: zeros.
+  for (const char* name : {"bidirectional", "decode_bidirectional_bfloat16_dim128"}) {
+    OpCase none =
+        *std::find_if(cases.begin(), cases.end(), [&](const OpCase& c) { return c.name == name; });
+    none.name = std::string("without_keys_") + name;
+    for (size_t i = 0; i < none.inputs[6].values.size(); i += 2) none.inputs[6].values[i] = 0;
+    cases.push_back(std::move(none));
+  }
   return cases;
 }
 
