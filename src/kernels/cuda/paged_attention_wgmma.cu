@@ -24,9 +24,11 @@ constexpr int kTeam = 128;  // threads of a warpgroup
 constexpr int kTeams = kRows / kTeamRows;
 constexpr int kThreads = (1 + kTeams) * kTeam;  // the first warpgroup feeds
 constexpr int kLine = 128;                      // bytes of a swizzled row: 64 elements
-constexpr int kHalfKeys = kKeys * kLine;        // bytes from 64 columns of a tile to the next 64
-constexpr int kHalfRows = kTeamRows * kLine;
-constexpr int kTurn = 1, kOwn = kTurn + kTeams;  // named barriers, one for each team
+// Bytes from 64 columns of a tile to the next 64; named barriers, one of each for each team.
+// Unused where the kernel is empty.
+[[maybe_unused]] constexpr int kHalfKeys = kKeys * kLine;
+[[maybe_unused]] constexpr int kHalfRows = kTeamRows * kLine;
+[[maybe_unused]] constexpr int kTurn = 1, kOwn = kTurn + kTeams;
 constexpr float kLog2E = 1.44269504f;
 
 // Queries lie by team, then by 64 columns; a finished tile's output takes their place.
@@ -203,6 +205,7 @@ struct Team {
 
   // Without waiting for them; zeros in the rows after the last.
   __device__ void fetch_queries(const Work& work, int buffer) const {
+    if (work.tile.sequence < 0) return;
     constexpr int kUnits = kDim / 8;
     const T* q = static_cast<const T*>(a.q.data);
     std::byte* to = own_rows(buffer);
@@ -448,6 +451,7 @@ bool with_dim(int64_t dim, auto&& f) {
 
 std::string supports(const KernelDesc& desc) {
   if (desc.capability != 90) return "needs compute capability 9.0";
+  if (!has_cuda_code_for("90a")) return "this program was not built for sm_90a";
   const ElementType& type = desc.inputs[0].type;
   if (type != DType::kBFloat16 && type != DType::kFloat16) return "input is " + type.name();
   if (!(desc.inputs[1].type == type)) return "cache is " + desc.inputs[1].type.name();
@@ -476,6 +480,7 @@ class Wgmma final : public KernelInstance {
   void launch(const LaunchArgs& args, ExecContext& context) override {
     const AttentionArgs a = attention_args(args, attrs_);
     if (a.tokens == 0) return;
+    cuda_stream(context.stream);  // makes the device this thread's
     CHECK(is_vector_aligned(args.inputs[0]));
     with_dim(a.keys.dim, [&](auto dim) {
       if (a.q.type == DType::kBFloat16) {
