@@ -16,18 +16,19 @@ struct AttentionShape {
   int64_t poison_from = -1;  // slots of every page that hold NaN
 };
 
-// FlashInfer's tensor core kernels round the softmax's weights to the type of the values, by up to
-// 2^-8 (bfloat16) or 2^-11 (float16) of each. A row with few keys, whose values are about 2 in sum
-// of magnitudes, is off by at most that times 2 where the root mean square of a case's output is
-// about 0.4: 2 %, and an eighth of it. One key too many or too few still shows: contexts of 501
-// keys have no row of few keys beside them, so their 2 % is 0.003, and a key is 0.006.
+// FlashInfer's tensor core kernels and ours on warpgroups round the softmax's weights to the type
+// of the values, by up to 2^-8 (bfloat16) or 2^-11 (float16) of each. A row with few keys, whose
+// values are about 2 in sum of magnitudes, is off by at most that times 2 where the root mean
+// square of a case's output is about 0.4: 2 %, and an eighth of it. One key too many or too few
+// still shows: the contexts of 501 keys have no row of few keys beside them, so their 2 % is 0.003,
+// and a key is 0.006.
 void allow_rounded_weights(OpCase& c) {
   const DType type = c.inputs[0].type.dtype;
   if (type != DType::kBFloat16 && type != DType::kFloat16) return;
   const Tolerance allowed =
       type == DType::kBFloat16 ? Tolerance{0x1p-7, 0.02} : Tolerance{0x1p-10, 0.0025};
-  for (const char* kernel :
-       {"paged_attention_flashinfer_group", "paged_attention_flashinfer_prefill"}) {
+  for (const char* kernel : {"paged_attention_flashinfer_group",
+                             "paged_attention_flashinfer_prefill", "paged_attention_wgmma"}) {
     c.kernel_tolerance.emplace(kernel, allowed);
   }
 }
@@ -98,6 +99,41 @@ void add_decode_shapes(std::vector<AttentionShape>& shapes) {
   add("tokens_after_2100", 1, 8, 64, {{2100, 32}});
 }
 
+// Tiles of 128 keys and of 64 or 128 query rows, at and beside their edges: packed rows that fill a
+// tile, one more and one less; contexts that end in any page of a tile; several tiles for each
+// block of a GPU; prompts in chunks; windows that begin in an earlier tile.
+void add_tiled_shapes(std::vector<AttentionShape>& shapes) {
+  const auto add = [&](const std::string& name, int64_t group, int64_t kv_heads, int64_t dim,
+                       const std::string& type, const Attrs& more,
+                       const std::vector<PagedSequence>& sequences) {
+    shapes.push_back({"tiled_" + name, group, kv_heads, dim, type, type, more, sequences});
+  };
+  for (int64_t fresh : {33, 64, 127, 128, 129, 161, 255, 256, 257, 300}) {
+    add(fmt::format("prompt{}", fresh), 1, 1, 128, "bfloat16", {}, {{0, fresh}});
+  }
+  for (int64_t past : {1, 31, 95, 96, 127, 128, 129, 500}) {
+    add(fmt::format("chunk_at{}", past), 2, 1, 128, "bfloat16", {}, {{past, 65}});
+  }
+  const std::vector<PagedSequence> several = {{0, 131}, {0, 1}, {130, 40}, {256, 1}, {17, 90}};
+  for (int64_t group : {1, 3, 4, 8}) {
+    for (int64_t dim : {64, 128}) {
+      for (const char* type : {"bfloat16", "float16"}) {
+        add(fmt::format("several_{}_group{}_dim{}", type, group, dim), group, 2, dim, type, {},
+            several);
+      }
+    }
+  }
+  for (int64_t window : {1, 64, 129, 200}) {
+    add(fmt::format("window{}", window), 4, 1, 128, "bfloat16", {{"window", window}},
+        {{0, 300}, {300, 60}});
+  }
+  add("bidirectional", 4, 2, 128, "bfloat16", {{"causal", false}}, {{0, 140}, {100, 40}});
+  add("bidirectional_window", 4, 2, 64, "float16", {{"causal", false}, {"window", int64_t{70}}},
+      {{0, 140}, {100, 40}});
+  // More items of work than a GPU has processors.
+  add("many", 1, 96, 64, "bfloat16", {}, {{0, 257}, {40, 4}});
+}
+
 std::vector<OpCase> paged_attention_cases() {
   std::vector<AttentionShape> shapes;
   for (int64_t group : {1, 3, 4, 7, 8}) {
@@ -123,6 +159,9 @@ std::vector<OpCase> paged_attention_cases() {
 
   add_16bit_shapes(shapes);
   add_decode_shapes(shapes);
+  add_tiled_shapes(shapes);
+  // A long prompt's chunk, its context not a whole number of pages.
+  shapes.push_back({"llama8b_chunk", 4, 1, 128, "bfloat16", "bfloat16", {}, {{3590, 512}}});
 
   std::vector<OpCase> cases;
   for (const AttentionShape& s : shapes) {

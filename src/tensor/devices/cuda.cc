@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
+#include "tensor/devices/cuda_code.h"
 #include "tensor/devices/cuda_random.h"
 #include "tensor/devices/cuda_stream.h"
 
@@ -144,6 +145,7 @@ class CudaDevice final : public Device {
  public:
   CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
     activate();
+    find_code();
     check(cudaDriverGetVersion(&driver_), "cudaDriverGetVersion");
     watts_ = power_limit(index);
   }
@@ -230,8 +232,19 @@ class CudaDevice final : public Device {
     return std::make_unique<CudaTimer>();
   }
   size_t cache_bytes() const override { return static_cast<size_t>(properties_.l2CacheSize); }
+  int code_version() const { return code_version_; }
 
  private:
+  // Without this the first kernel would fail, somewhere.
+  void find_code() {
+    const cudaError_t status = find_cuda_code(&code_version_);
+    if (status == cudaSuccess) return;
+    fail(ErrorCode::kUnsupported, kDevice,
+         "device 'cuda:{}': {} is sm_{}, and this program was built for {} (CMake's "
+         "INGOT_CUDA_ARCHITECTURES, docs/gpu.md): {} ({})",
+         index_, properties_.name, capability(), cuda_architectures(), cudaGetErrorString(status),
+         cudaGetErrorName(status));
+  }
   static void copy(std::byte* dst, const std::byte* src, size_t size, cudaMemcpyKind kind,
                    Stream& stream) {
     if (size == 0) return;
@@ -241,6 +254,7 @@ class CudaDevice final : public Device {
   int index_;
   cudaDeviceProp properties_;
   int driver_ = 0;
+  int code_version_ = 0;
   unsigned watts_ = 0;
 };
 
@@ -251,6 +265,13 @@ int device_count() {
     return 0;
   }
   return count;
+}
+
+// Of the current GPU, for the list of devices.
+std::string missing_code() {
+  int version = 0;
+  if (find_cuda_code(&version) == cudaSuccess) return "";
+  return fmt::format(", not usable: this program was built for {}", cuda_architectures());
 }
 
 std::vector<DeviceInfo> list() {
@@ -267,8 +288,8 @@ std::vector<DeviceInfo> list() {
       continue;
     }
     out.push_back({fmt::format("cuda:{}", i), properties.name,
-                   fmt::format("sm_{}{}, {} SMs", properties.major, properties.minor,
-                               properties.multiProcessorCount),
+                   fmt::format("sm_{}{}, {} SMs{}", properties.major, properties.minor,
+                               properties.multiProcessorCount, missing_code()),
                    total, free});
   }
   if (!out.empty()) cudaSetDevice(current);  // as the caller had it
@@ -295,6 +316,10 @@ std::unique_ptr<Device> open(int index) {
 
 cudaStream_t cuda_stream(Stream& stream) {
   return static_cast<device_cuda::CudaStream&>(stream).get();
+}
+
+int cuda_code_version(const Device& device) {
+  return static_cast<const device_cuda::CudaDevice&>(device).code_version();
 }
 
 const DeviceDef& cuda_device() {
