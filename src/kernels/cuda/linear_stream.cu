@@ -47,42 +47,42 @@ struct Memory {
         empty(full + kStages) {}
 };
 
-// Where a ring stands: the stage and how often it went round.
-struct Ring {
-  int stage = 0;
-  unsigned parity = 0;
-  __device__ void next() {
-    if (++stage < kStages) return;
-    stage = 0;
-    parity ^= 1;
-  }
+// The output columns of a block: all blocks have as many, or one less.
+struct Span {
+  int64_t first, end;
+  __device__ explicit Span(int64_t n)
+      : first(n * blockIdx.x / gridDim.x), end(n * (blockIdx.x + 1) / gridDim.x) {}
 };
+__device__ int rows_at(const Span& span, int64_t first) {
+  return static_cast<int>(min(int64_t{kRows}, span.end - first));
+}
 
-__device__ int64_t chunks_of(int64_t k, int chunk) { return (k + chunk - 1) / chunk; }
-
-// The fetching warp: weights do not depend on earlier kernels, so it starts at once.
+// The fetching warp: weights do not depend on earlier kernels, so it starts at once. The next
+// kernel may start when the last weights are on their way: what it fetches then fills the time in
+// which this one multiplies and stores, and does not compete with it before.
 template <class F>
 __device__ void fetch(const GemvArgs& a, const Memory<F>& memory) {
   const uint64_t policy = evict_first_policy();
   const int lane = threadIdx.x % 32;
-  Ring ring;
-  for (int64_t first = blockIdx.x * int64_t{kRows}; first < a.n;
-       first += gridDim.x * int64_t{kRows}) {
-    // Rows past the end repeat the last one.
-    const std::byte* row = piece_row(a.weight, min(first + lane % kRows, a.n - 1));
+  const Span span(a.n);
+  Ring<kStages> ring;
+  for (int64_t first = span.first; first < span.end; first += kRows) {
+    const int rows = rows_at(span, first);
+    const std::byte* row = piece_row(a.weight, first + min(lane, rows - 1));
     for (int64_t k = 0; k < a.k; k += kChunk) {
-      barrier_wait(&memory.empty[ring.stage], ring.parity ^ 1);
-      const auto bytes = static_cast<unsigned>(2 * min(int64_t{kChunk}, a.k - k));
-      uint64_t* full = &memory.full[ring.stage];
-      if (lane == 0) barrier_expect(full, bytes * kRows);
+      barrier_wait(&memory.empty[ring.index], ring.parity ^ 1);
+      const auto bytes = static_cast<int>(2 * min(int64_t{kChunk}, a.k - k));
+      uint64_t* full = &memory.full[ring.index];
+      if (lane == 0) barrier_expect(full, bytes * rows);
       __syncwarp();
-      if (lane < kRows) {
-        std::byte* to = memory.stages + ring.stage * kStage + lane * kStride;
+      if (lane < rows) {
+        std::byte* to = memory.stages + ring.index * kStage + lane * kStride;
         bulk_copy(to, row + 2 * k, bytes, full, policy);
       }
-      ring.next();
+      ring.advance();
     }
   }
+  let_next_start();
   wait_for_earlier();
 }
 
@@ -159,16 +159,15 @@ struct Multiplier {
   }
 };
 
-__device__ void multiplying_warps_sync() { asm volatile("bar.sync 1, 256;" ::: "memory"); }
-
-// Adds the warps' sums in their order and stores output columns first and on.
+// Adds the warps' sums in their order and stores `rows` output columns. What the others were made
+// of is left from earlier stages, or never written.
 template <class F>
-__device__ void store_rows(const GemvArgs& a, const float* sums, int64_t first) {
+__device__ void store_rows(const GemvArgs& a, const float* sums, int64_t first, int rows) {
   for (int i = threadIdx.x; i < a.m * kRows; i += kMultiply) {
     const int token = i / kRows;
     const int row = i % kRows;
+    if (row >= rows) continue;
     const int64_t n = first + row;
-    if (n >= a.n) continue;
     float value = a.bias.data ? load_any(a.bias, n) : 0.0f;
     for (int w = 0; w < kWarps; ++w) {
       value += sums[(w * F::kTokens + token) * F::kSumStride + row];
@@ -178,7 +177,7 @@ __device__ void store_rows(const GemvArgs& a, const float* sums, int64_t first) 
 }
 
 template <class T, int kTokenTiles>
-__global__ void __launch_bounds__(kThreads, 1) stream(GemvArgs a) {
+__global__ void __launch_bounds__(kThreads, 2) stream(GemvArgs a) {
   using F = Form<kTokenTiles>;
   extern __shared__ __align__(128) std::byte shared[];
   const Memory<F> memory(shared);
@@ -187,17 +186,16 @@ __global__ void __launch_bounds__(kThreads, 1) stream(GemvArgs a) {
       barrier_init(&memory.full[s], 1);
       barrier_init(&memory.empty[s], kWarps);
     }
-    barrier_init_done();
+    barrier_init_fence();
   }
   __syncthreads();
-  let_next_start();
   if (threadIdx.x >= kMultiply) return fetch<F>(a, memory);
 
   wait_for_earlier();
   Multiplier<T, kTokenTiles> m{a};
-  Ring ring;
-  for (int64_t first = blockIdx.x * int64_t{kRows}; first < a.n;
-       first += gridDim.x * int64_t{kRows}) {
+  Ring<kStages> ring;
+  const Span span(a.n);
+  for (int64_t first = span.first; first < span.end; first += kRows) {
     m.clear();
     uint4 x[kSteps][kTokenTiles], next[kSteps][kTokenTiles];
     m.load_x(0, next);
@@ -205,16 +203,16 @@ __global__ void __launch_bounds__(kThreads, 1) stream(GemvArgs a) {
 #pragma unroll
       for (int i = 0; i < kSteps * kTokenTiles; ++i) (&x[0][0])[i] = (&next[0][0])[i];
       m.load_x(k + kChunk, next);
-      barrier_wait(&memory.full[ring.stage], ring.parity);
-      m.multiply(memory.stages + ring.stage * kStage, k, x);
+      barrier_wait(&memory.full[ring.index], ring.parity);
+      m.multiply(memory.stages + ring.index * kStage, k, x);
       __syncwarp();
-      if (threadIdx.x % 32 == 0) barrier_arrive(&memory.empty[ring.stage]);
-      ring.next();
+      if (threadIdx.x % 32 == 0) barrier_arrive(&memory.empty[ring.index]);
+      ring.advance();
     }
     m.write_sums(memory.sums);
-    multiplying_warps_sync();
-    store_rows<F>(a, memory.sums, first);
-    multiplying_warps_sync();
+    named_sync(1, kMultiply);
+    store_rows<F>(a, memory.sums, first, rows_at(span, first));
+    named_sync(1, kMultiply);
   }
 }
 
@@ -249,7 +247,7 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   CHECK_LE(a.m, kMostRows);
   CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
   with_kernel(args.inputs[0].type, a.m, [&](auto kernel, int shared) {
-    const int64_t blocks = std::min<int64_t>(ceil_div(a.n, kRows), multiprocessors());
+    const int64_t blocks = std::min<int64_t>(a.n, multiprocessors());
     launch_early("linear_stream", context, kernel, {blocks, 1, kThreads},
                  static_cast<size_t>(shared), a);
   });

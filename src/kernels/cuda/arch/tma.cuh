@@ -1,12 +1,13 @@
-// What kernels of specialized warps on Hopper need beside their arithmetic: barriers in shared
-// memory that count bytes, copies by the tensor memory accelerator, named barriers, registers
-// handed from one warpgroup to another. PTX ISA 8.0, sections "mbarrier", "cp.async.bulk.tensor",
-// "bar", "setmaxnreg".
+// What kernels of warpgroups on Hopper need beside their arithmetic and their barriers: copies by
+// the tensor memory accelerator, registers handed from one warpgroup to another. PTX ISA 8.0,
+// sections "cp.async.bulk.tensor", "setmaxnreg".
 #pragma once
 
 #include <cuda.h>  // CUtensorMap; nothing of the driver is linked
 
 #include <cstdint>
+
+#include "kernels/cuda/arch/shared_barrier.cuh"
 
 namespace ingot::cuda {
 
@@ -17,54 +18,6 @@ constexpr bool kIsSm90a = true;
 #else
 constexpr bool kIsSm90a = false;
 #endif
-
-__device__ inline uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
-}
-
-// A phase of a barrier ends when `arrivals` threads have arrived and all expected bytes are there.
-__device__ inline void barrier_init(uint64_t* barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)),
-               "r"(arrivals)
-               : "memory");
-}
-// After the inits and before the block's barrier: copies by the accelerator see them.
-__device__ inline void barrier_init_fence() {
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-}
-__device__ inline void barrier_arrive(uint64_t* barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
-               : "memory");
-}
-// One arrival, and `bytes` more for this phase to wait for.
-__device__ inline void barrier_expect(uint64_t* barrier, int bytes) {
-  asm volatile(
-      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
-      "r"(bytes)
-      : "memory");
-}
-// Waits for the end of the phase of that parity; the first phase has parity 0. Parity 1 of a fresh
-// barrier has passed already.
-__device__ inline void barrier_wait(uint64_t* barrier, int parity) {
-  asm volatile(
-      "{\n\t"
-      ".reg .pred done;\n"
-      "again:\n\t"
-      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n\t"
-      "@!done bra again;\n\t"
-      "}" ::"r"(shared_address(barrier)),
-      "r"(parity)
-      : "memory");
-}
-
-// A place in a ring of buffers that are filled and read in turn.
-template <int kStages>
-struct Ring {
-  int index = 0, parity = 0;
-  __device__ void advance() {
-    if (++index == kStages) index = 0, parity ^= 1;
-  }
-};
 
 // Copies the box of `map` whose first element is (column, row) to shared memory; its bytes count
 // for the barrier. What lies outside of the tensor arrives as zeros. One thread calls it.
@@ -81,14 +34,6 @@ __device__ inline void copy_box(void* to, const CUtensorMap& map, int column, in
 // of wgmma, once the threads have met at a barrier.
 __device__ inline void fence_async() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-}
-
-// Barriers 1 to 15 for `threads` threads, whole warps; 0 is __syncthreads().
-__device__ inline void named_sync(int id, int threads) {
-  asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
-}
-__device__ inline void named_arrive(int id, int threads) {
-  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 // All warps of a warpgroup call one of them: registers a thread, a multiple of 8.
