@@ -53,9 +53,9 @@ class Done:
         self.lines = [x for x in (err or b"").decode(errors="replace").splitlines() if x.strip()]
         self.errors = [x for x in self.lines if x.startswith("error: ")]
 
-    def refused(self, *parts):
-        """Ended with status 1 and one error line that has these parts."""
-        return (self.status == 1 and len(self.errors) == 1 and
+    def refused(self, *parts, status=1):
+        """Ended with this status and one error line that has these parts."""
+        return (self.status == status and len(self.errors) == 1 and
                 all(part in self.errors[0] for part in parts))
 
     def text(self):
@@ -66,7 +66,7 @@ class Done:
 
 def check_no_gpu(report, env):
     done = Done(SMALL, {**env, "CUDA_VISIBLE_DEVICES": "-1"})
-    report.line(done.refused("cuda:0", "shows no GPU") and len(done.lines) == 1,
+    report.line(done.refused("cuda:0", "shows no GPU", status=2) and len(done.lines) == 1,
                 f"no GPU to see: {done.text()}")
 
 

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
+#include "tensor/devices/cuda_faults.h"
 #include "tensor/devices/cuda_random.h"
 #include "tensor/devices/cuda_stream.h"
 
@@ -12,30 +13,12 @@ namespace device_cuda {
 
 constexpr std::string_view kDevice = "tensor/devices/cuda";
 
-// Whether a kernel that was launched earlier has failed. Every later call of the process says so.
-bool is_kernel_fault(cudaError_t status) {
-  switch (status) {
-    case cudaErrorIllegalAddress:
-    case cudaErrorMisalignedAddress:
-    case cudaErrorInvalidAddressSpace:
-    case cudaErrorInvalidPc:
-    case cudaErrorIllegalInstruction:
-    case cudaErrorHardwareStackError:
-    case cudaErrorAssert:
-    case cudaErrorLaunchFailure:
-    case cudaErrorLaunchTimeout:
-      return true;
-    default:
-      return false;
-  }
-}
-
 void check(cudaError_t status, std::string_view what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
   fail(status == cudaErrorMemoryAllocation ? ErrorCode::kOutOfMemory : ErrorCode::kInternal,
        kDevice, "{}: {} ({}){}", what, cudaGetErrorString(status), cudaGetErrorName(status),
-       is_kernel_fault(status) ? "; where no kernel is named, INGOT_WAIT_KERNELS=1 names it" : "");
+       is_kernel_fault(status) ? kKernelFaultHint : "");
 }
 
 class CudaStream final : public Stream {
@@ -162,6 +145,12 @@ unsigned power_limit(int index) {
 class CudaDevice final : public Device {
  public:
   CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
+    if (cudaSetDevice(index_) == cudaErrorMemoryAllocation) {
+      fail(ErrorCode::kOutOfMemory, kDevice,
+           "device 'cuda:{}': out of memory before anything was asked for: other programs hold it "
+           "(nvidia-smi lists them)",
+           index_);
+    }
     activate();
     check(cudaDriverGetVersion(&driver_), "cudaDriverGetVersion");
     watts_ = power_limit(index);
