@@ -35,7 +35,8 @@ void check_finish(FinishReason reason) {
          "logits are not finite: the model's weights or this precision overflow");
   }
   if (reason == FinishReason::kOutOfMemory) {
-    fail(ErrorCode::kOutOfMemory, kWhere, "no memory for the next step");
+    fail(ErrorCode::kOutOfMemory, kWhere,
+         "no memory for the next step (the log says what was asked for): lower --max-seq-len");
   }
 }
 

@@ -60,6 +60,7 @@ class TextSession {
 
   int64_t context() const { return runner_.limits().max_seq_len; }
   Loop& loop() { return loop_; }
+  EngineRunner& runner() { return runner_; }
   Executor& executor() { return runner_.executor(); }
 
  private:

@@ -6,6 +6,8 @@
 
 #include <sstream>
 
+#include "base/error.h"
+#include "base/knobs.h"
 #include "compiler/compile.h"
 #include "engine/executor.h"
 #include "models/contract/model_def.h"
@@ -116,6 +118,41 @@ TEST(FakeDevice, IsCurrentOnTheThreadThatRuns) {
   expect_close(found, on_cpu(engine, {{3, 17, 90}}));
   expect_close(session.step({7}, 3), on_cpu(engine, {{3, 17, 90}, {7}}));
   EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
+// A kernel's fault shows only where the host waits: the first run of each kernel is waited for, and
+// every one with the knob.
+TEST(FakeDevice, AFaultyKernelIsNamed) {
+  const auto engine = llama();
+  const auto fault = [](Session& session, const std::vector<int32_t>& ids) -> std::string {
+    try {
+      session.step(ids, 0);
+      return "none";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  const std::vector<int32_t> prompt = {3, 17, 90};
+  const std::string named = "kernel 'fake_paged_attention' (step ";
+  FakeDevice device;
+  device.faulty_op = "paged_attention";
+  {
+    Session session(engine, device);
+    EXPECT_NE(fault(session, prompt).find(named), std::string::npos);
+  }
+  device.drain();
+  device.faulty_op.clear();
+  for (const char* wait : {"0", "1"}) {
+    set_knob("wait_kernels", wait);
+    Session session(engine, device);
+    EXPECT_EQ(fault(session, prompt), "none");
+    device.faulty_op = "paged_attention";
+    const std::string message = fault(session, prompt);
+    EXPECT_EQ(message.find(named) != std::string::npos, *wait == '1') << message;
+    EXPECT_NE(message.find("a kernel failed"), std::string::npos) << message;
+    device.faulty_op.clear();
+  }
+  set_knob("wait_kernels", "0");
 }
 
 // The checks can fail.

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "tensor/devices/cuda_code.h"
+#include "tensor/devices/cuda_faults.h"
 #include "tensor/devices/cuda_random.h"
 #include "tensor/devices/cuda_stream.h"
 
@@ -17,7 +18,8 @@ void check(cudaError_t status, std::string_view what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
   fail(status == cudaErrorMemoryAllocation ? ErrorCode::kOutOfMemory : ErrorCode::kInternal,
-       kDevice, "{}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
+       kDevice, "{}: {} ({}){}", what, cudaGetErrorString(status), cudaGetErrorName(status),
+       is_kernel_fault(status) ? kKernelFaultHint : "");
 }
 
 class CudaStream final : public Stream {
@@ -144,6 +146,12 @@ unsigned power_limit(int index) {
 class CudaDevice final : public Device {
  public:
   CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
+    if (cudaSetDevice(index_) == cudaErrorMemoryAllocation) {
+      fail(ErrorCode::kOutOfMemory, kDevice,
+           "device 'cuda:{}': out of memory before anything was asked for: other programs hold it "
+           "(nvidia-smi lists them)",
+           index_);
+    }
     activate();
     find_code();
     check(cudaDriverGetVersion(&driver_), "cudaDriverGetVersion");
@@ -296,12 +304,32 @@ std::vector<DeviceInfo> list() {
   return out;
 }
 
+// "13.0" of 13000.
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+[[noreturn]] void no_device(int index, cudaError_t status) {
+  cudaGetLastError();
+  int driver = 0;  // the newest CUDA that it serves; 0 without one
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) cudaGetLastError();
+  const std::string built = version_text(CUDART_VERSION);
+  std::string why = fmt::format("{} ({})", cudaGetErrorString(status), cudaGetErrorName(status));
+  if (driver == 0) {
+    why = fmt::format("no NVIDIA driver is installed; one for CUDA {} is needed", built);
+  } else if (status == cudaErrorInsufficientDriver) {
+    why = fmt::format("the NVIDIA driver is for CUDA {}, one for CUDA {} is needed: update it",
+                      version_text(driver), built);
+  } else if (status == cudaErrorNoDevice) {
+    why = "the NVIDIA driver shows no GPU (CUDA_VISIBLE_DEVICES hides those it does not list)";
+  }
+  fail(ErrorCode::kUnsupported, kDevice, "device 'cuda:{}': {}", index, why);
+}
+
 std::unique_ptr<Device> open(int index) {
   int count = 0;
   if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
-    cudaGetLastError();
-    fail(ErrorCode::kUnsupported, kDevice, "device 'cuda:{}': no usable NVIDIA driver: {} ({})",
-         index, cudaGetErrorString(status), cudaGetErrorName(status));
+    no_device(index, status);
   }
   if (index >= count) {
     fail(ErrorCode::kNotFound, kDevice, "device 'cuda:{}': this machine has {} NVIDIA GPU(s)",
