@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -158,11 +159,14 @@ std::vector<OpCase> paged_attention_cases() {
     allow_rounded_weights(c);
     cases.push_back(std::move(c));
   }
-  // Queries of one row see no key at all: zeros.
-  OpCase none = cases.back();
-  none.name = "without_keys";
-  for (size_t i = 0; i < none.inputs[6].values.size(); i += 2) none.inputs[6].values[i] = 0;
-  cases.push_back(std::move(none));
+  // Queries of some sequences see no key at all: zeros.
+  for (const char* name : {"bidirectional", "tiled_bidirectional"}) {
+    OpCase none =
+        *std::find_if(cases.begin(), cases.end(), [&](const OpCase& c) { return c.name == name; });
+    none.name += "_without_keys";
+    for (size_t i = 0; i < none.inputs[6].values.size(); i += 2) none.inputs[6].values[i] = 0;
+    cases.push_back(std::move(none));
+  }
   return cases;
 }
 

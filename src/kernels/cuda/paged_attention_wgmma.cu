@@ -467,15 +467,12 @@ std::string supports(const KernelDesc& desc) {
 }
 
 // One block a processor, or one an item of work.
-std::vector<std::string> tactics(const KernelDesc& desc) {
-  if (desc.inputs[7].shape[0] <= 1) return {"resident", "single"};
-  return {"single", "resident"};
-}
+std::vector<std::string> tactics(const KernelDesc&) { return {"resident", "single"}; }
 
 class Wgmma final : public KernelInstance {
  public:
   Wgmma(const KernelDesc& desc, std::string_view tactic)
-      : attrs_(desc.attrs), resident_((tactic.empty() ? tactics(desc)[0] : tactic) == "resident") {}
+      : attrs_(desc.attrs), resident_(tactic != "single") {}
 
   void launch(const LaunchArgs& args, ExecContext& context) override {
     const AttentionArgs a = attention_args(args, attrs_);
