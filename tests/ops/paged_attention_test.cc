@@ -72,6 +72,33 @@ void add_16bit_shapes(std::vector<AttentionShape>& shapes) {
   }
 }
 
+// Decoding: contexts at the edges of tiles and pages, batches that fill a GPU without cutting keys
+// into parts, more parts than pages, and walks over many pages by few warps.
+void add_decode_shapes(std::vector<AttentionShape>& shapes) {
+  const std::vector<PagedSequence> edges = {{0, 1}, {30, 1}, {31, 1}, {32, 1}, {191, 1}};
+  const auto add = [&](const std::string& name, int64_t group, int64_t kv_heads, int64_t dim,
+                       const std::vector<PagedSequence>& sequences, const Attrs& more = {},
+                       const std::string& type = "bfloat16") {
+    shapes.push_back({name, group, kv_heads, dim, type, type, more, sequences});
+  };
+  for (int64_t group : {1, 3, 4, 7, 8, 16}) {
+    add(fmt::format("edges_group{}", group), group, 2, 128, edges);
+    add(fmt::format("edges_group{}_f16", group), group, 2, 64, edges, {}, "float16");
+  }
+  for (int64_t dim : {80, 96, 256}) add(fmt::format("edges_dim{}", dim), 4, 1, dim, edges);
+  add("edges_poisoned", 4, 1, 128, {{8, 1}, {8, 1}});
+  shapes.back().poison_from = 9;
+
+  std::vector<PagedSequence> many;
+  for (int64_t i = 0; i < 64; ++i) many.push_back({i * 37 % 100, 1});
+  add("many", 2, 4, 64, many);
+  add("many_window40_capped", 2, 4, 64, many, {{"window", 40}, {"softcap", 2.0}});
+  add("many_f16_dim128", 1, 4, 128, many, {}, "float16");
+  add("long_and_short", 4, 2, 128, {{1100, 1}, {3, 1}, {40, 1}});
+  add("long_and_short_window70", 9, 1, 128, {{1100, 1}, {3, 1}, {40, 1}}, {{"window", 70}});
+  add("tokens_after_2100", 1, 8, 64, {{2100, 32}});
+}
+
 // Tiles of 128 keys and of 64 or 128 query rows, at and beside their edges: packed rows that fill a
 // tile, one more and one less; contexts that end in any page of a tile; several tiles for each
 // block of a GPU; prompts in chunks; windows that begin in an earlier tile.
@@ -131,6 +158,7 @@ std::vector<OpCase> paged_attention_cases() {
   shapes.push_back({"bidirectional", 2, 2, 64, "float32", "float32", {{"causal", false}}});
 
   add_16bit_shapes(shapes);
+  add_decode_shapes(shapes);
   add_tiled_shapes(shapes);
   // A long prompt's chunk, its context not a whole number of pages.
   shapes.push_back({"llama8b_chunk", 4, 1, 128, "bfloat16", "bfloat16", {}, {{3590, 512}}});
@@ -159,11 +187,12 @@ std::vector<OpCase> paged_attention_cases() {
     allow_rounded_weights(c);
     cases.push_back(std::move(c));
   }
-  // Queries of some sequences see no key at all: zeros.
-  for (const char* name : {"bidirectional", "tiled_bidirectional"}) {
+  // Queries of every other row see no key at all: zeros.
+  for (const char* name :
+       {"bidirectional", "decode_bidirectional_bfloat16_dim128", "tiled_bidirectional"}) {
     OpCase none =
         *std::find_if(cases.begin(), cases.end(), [&](const OpCase& c) { return c.name == name; });
-    none.name += "_without_keys";
+    none.name = std::string("without_keys_") + name;
     for (size_t i = 0; i < none.inputs[6].values.size(); i += 2) none.inputs[6].values[i] = 0;
     cases.push_back(std::move(none));
   }

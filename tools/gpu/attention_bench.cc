@@ -234,8 +234,9 @@ int bench_main(int count, char** arguments) {
   }
   Bench bench;
   if (part != "prefill") {
-    for (int64_t context : {192, 1024, 2048, 8192}) {
+    for (int64_t context : {128, 192, 256, 1024, 2048, 8192}) {
       for (int64_t batch : {1, 8, 32, 64, 128, 256}) bench.run({batch, 1, context}, wanted);
+      if (context == 192) bench.run({512, 1, context}, wanted);
     }
   }
   if (part != "decode") {

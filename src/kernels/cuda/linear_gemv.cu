@@ -36,6 +36,7 @@ struct Raw8 {
 // one; they are not stored.
 template <class X, class W, int kRows, int kOut>
 __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
+  let_next_start();
   const GemvPlace place = gemv_place(a, kOut);
   const W* w[kOut];
   gemv_weight_rows(a, place, w);
@@ -57,6 +58,7 @@ __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
         if (k < a.k) raw[u][r].load(w[r] + k);
       }
     }
+    wait_for_earlier();  // with weights on their way
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
       const int64_t k = k0 + u * step;
@@ -76,6 +78,7 @@ __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
       }
     }
   }
+  wait_for_earlier();  // also warps that had no part of K
   gemv_finish(a, place, acc);
 }
 
@@ -85,7 +88,7 @@ void run(const GemvArgs& a, int out, ExecContext& context) {
   if (a.m <= 4) kernel = gemv<X, W, 4, 2>;
   if (a.m == 2) kernel = gemv<X, W, 2, 2>;
   if (a.m == 1) kernel = out == 4 ? gemv<X, W, 1, 4> : gemv<X, W, 1, 2>;
-  launch_grid("linear_gemv", context, kernel, gemv_grid(a, a.m == 1 ? out : 2), a);
+  launch_early("linear_gemv", context, kernel, gemv_grid(a, a.m == 1 ? out : 2), 0, a);
 }
 
 // Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.

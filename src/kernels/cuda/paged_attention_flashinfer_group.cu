@@ -21,6 +21,8 @@ __global__ void __launch_bounds__(128)
   using Shared = typename Tile<T, kDim>::Shared;
   extern __shared__ uint4 shared[];
   __shared__ FlashInferPlan plan;
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int token = blockIdx.x;
   const int kv_head = blockIdx.y;
@@ -74,19 +76,15 @@ class GroupDecode final : public KernelInstance {
     if (p.a.tokens == 0) return;
     CHECK(is_vector_aligned(args.inputs[0]));
     place_parts(&p, context);
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_compiled<Family::kFlashInferGroup>(
         p.a.q.type, p.a.keys.dim, 0,
-        [&](auto tag, auto dim, auto) { run<decltype(tag), dim>(p, stream); });
-    check_launch("paged_attention_flashinfer_group");
-    if (parts_ == 1) return;
-    launch_merge(p, stream);
-    check_launch("paged_attention_flashinfer_group");
+        [&](auto tag, auto dim, auto) { run<decltype(tag), dim>(p, context); });
+    if (parts_ > 1) launch_merge("paged_attention_flashinfer_group", context, p);
   }
 
  private:
   template <class T, int kDim>
-  void run(const PartArgs& p, cudaStream_t stream) {
+  void run(const PartArgs& p, ExecContext& context) {
     constexpr int kShared = sizeof(typename Tile<T, kDim>::Shared);
     const auto kernel = attend<T, kDim>;
     if (!prepared_) {
@@ -94,10 +92,11 @@ class GroupDecode final : public KernelInstance {
                  "paged_attention_flashinfer_group");
       prepared_ = true;
     }
-    const dim3 grid(static_cast<unsigned>(p.a.tokens), static_cast<unsigned>(p.a.keys.heads),
-                    static_cast<unsigned>(p.parts));
-    kernel<<<grid, Tile<T, kDim>::threads(), kShared, stream>>>(
-        p, FlashInferParams<T, float>::make(p.a));
+    launch_attention("paged_attention_flashinfer_group", context, kernel,
+                     {.blocks = attention_dims(p.a.tokens, p.a.keys.heads, p.parts),
+                      .threads = Tile<T, kDim>::threads(),
+                      .shared = kShared},
+                     p, FlashInferParams<T, float>::make(p.a));
   }
 
   Attrs attrs_;

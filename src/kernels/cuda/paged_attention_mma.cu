@@ -179,6 +179,8 @@ template <class T, int kDim>
 __global__ void __launch_bounds__(kThreads) attend(AttentionArgs a) {
   extern __shared__ uint4 shared[];
   __shared__ int low, high;
+  let_next_start();
+  wait_for_earlier();
   constexpr int kPitch = kDim + 8;
   T* q = reinterpret_cast<T*>(shared);
   T* k = q + kRows * kPitch;
@@ -266,29 +268,30 @@ std::string supports(const KernelDesc& desc) {
 }
 
 template <class T, int kDim>
-void run(const AttentionArgs& a, cudaStream_t stream) {
+void run(const AttentionArgs& a, ExecContext& context) {
   constexpr int kShared = (kRows + 2 * kKeys) * (kDim + 8) * static_cast<int>(sizeof(T));
   const auto kernel = attend<T, kDim>;
   cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
              "paged_attention_mma");
   const int64_t tiles = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows);
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(a.keys.heads));
-  kernel<<<grid, kThreads, kShared, stream>>>(a);
+  launch_attention("paged_attention_mma", context, kernel,
+                   {.blocks = attention_dims(tiles, a.keys.heads),
+                    .threads = attention_dims(kThreads),
+                    .shared = kShared},
+                   a);
 }
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
   return make_instance([attrs = desc.attrs](const LaunchArgs& args, ExecContext& context) {
     const AttentionArgs a = attention_args(args, attrs);
     if (a.tokens == 0) return;
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_dim(a.keys.dim, [&](auto dim) {
       if (a.q.type == DType::kBFloat16) {
-        run<__nv_bfloat16, decltype(dim)::value>(a, stream);
+        run<__nv_bfloat16, decltype(dim)::value>(a, context);
       } else {
-        run<__half, decltype(dim)::value>(a, stream);
+        run<__half, decltype(dim)::value>(a, context);
       }
     });
-    check_launch("paged_attention_mma");
   });
 }
 

@@ -270,6 +270,8 @@ __device__ void attend_split(const SplitArgs& args, const KeyRange& range, int k
 template <class C, int kHeads, int kSteps>
 __global__ void attend(SplitArgs args) {
   extern __shared__ uint4 shared[];
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int dim = a.keys.dim;
   const Layout<C, kHeads> layout(dim);
@@ -317,6 +319,8 @@ __global__ void attend(SplitArgs args) {
 
 // grid: tokens, heads; a thread a column.
 __global__ void combine(SplitArgs args) {
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int token = blockIdx.x;
   const int head = blockIdx.y;
@@ -362,34 +366,33 @@ class SplitAttention final : public KernelInstance {
       CHECK_LE(needed, static_cast<int64_t>(context.workspace.size()));
       s.partial = reinterpret_cast<float*>(context.workspace.data());
     }
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_float(args.inputs[1].type, [&](auto tag) {
       using C = decltype(tag);
       if (s.a.group == 1) {
-        steps<C, 1>(s, stream);
+        steps<C, 1>(s, context);
       } else if (s.a.group <= 4) {
-        steps<C, 4>(s, stream);
+        steps<C, 4>(s, context);
       } else {
-        steps<C, 8>(s, stream);
+        steps<C, 8>(s, context);
       }
     });
-    check_launch("paged_attention_split");
     if (!s.partial) return;
-    const dim3 grid(static_cast<unsigned>(s.a.tokens), static_cast<unsigned>(s.a.heads));
-    combine<<<grid, static_cast<unsigned>(ceil_div(s.a.keys.dim, 32) * 32), 0, stream>>>(s);
-    check_launch("paged_attention_split");
+    launch_attention("paged_attention_split", context, combine,
+                     {.blocks = attention_dims(s.a.tokens, s.a.heads),
+                      .threads = attention_dims(ceil_div(s.a.keys.dim, 32) * 32)},
+                     s);
   }
 
  private:
   template <class C, int kHeads>
-  void steps(SplitArgs& s, cudaStream_t stream) {
+  void steps(SplitArgs& s, ExecContext& context) {
     const int dim = s.a.keys.dim;
-    if (dim <= 64) return run<C, kHeads, 1>(s, stream);
-    if (dim <= 128) return run<C, kHeads, 2>(s, stream);
-    run<C, kHeads, 4>(s, stream);
+    if (dim <= 64) return run<C, kHeads, 1>(s, context);
+    if (dim <= 128) return run<C, kHeads, 2>(s, context);
+    run<C, kHeads, 4>(s, context);
   }
   template <class C, int kHeads, int kSteps>
-  void run(SplitArgs& s, cudaStream_t stream) {
+  void run(SplitArgs& s, ExecContext& context) {
     constexpr int kMostShared = 200 << 10;
     constexpr int kWave = 528;  // blocks that fill a large device
     const Layout<C, kHeads> layout(s.a.keys.dim);
@@ -406,9 +409,11 @@ class SplitAttention final : public KernelInstance {
     if (s.partial) {
       places = std::clamp<int64_t>(ceil_div(kWave, columns * s.a.tokens), 1, s.splits);
     }
-    const dim3 grid(static_cast<unsigned>(s.a.tokens), static_cast<unsigned>(columns),
-                    static_cast<unsigned>(places));
-    kernel<<<grid, static_cast<unsigned>(32 * s.warps), static_cast<size_t>(bytes), stream>>>(s);
+    launch_attention("paged_attention_split", context, kernel,
+                     {.blocks = attention_dims(s.a.tokens, columns, places),
+                      .threads = attention_dims(32 * s.warps),
+                      .shared = static_cast<size_t>(bytes)},
+                     s);
   }
 
   Attrs attrs_;

@@ -15,27 +15,39 @@ struct AppendArgs {
 
 // A warp a head: the query heads of a token, then its key heads, then its value heads.
 template <class T>
-__global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, AppendArgs<T> a) {
-  const int item = rope_item();
-  const int64_t token = blockIdx.x;
-  const int position = a.positions[token];
+__device__ void append_head(const RopeParams& rope, const RopeTurns& turns, const AppendArgs<T>& a,
+                            int item, int64_t token, int position) {
   const int64_t dim = rope.head_dim;
   if (item < a.q_heads) {
-    rope_head_to(rope, a.q + token * a.q_stride + item * dim, position,
+    rope_head_to(rope, turns, a.q + token * a.q_stride + item * dim,
                  a.q_out + token * a.q_out_stride + item * dim);
     return;
   }
   const int head = (item - a.q_heads) % a.keys.heads;
-  const int which = (item - a.q_heads) / a.keys.heads;
-  const int64_t slot = which > 1 ? -1 : a.keys.slot(a.rows[token], position, head);
+  const bool is_key = item - a.q_heads < a.keys.heads;
+  const int64_t slot = a.keys.slot(a.rows[token], position, head);
   if (slot < 0) return;
-  if (which == 0) {  // rounded to the keys' type first, then to the cache's
-    rope_head(rope, a.k + token * a.k_stride + head * dim, position, [&](int i, float value) {
+  if (is_key) {  // rounded to the keys' type first, then to the cache's
+    rope_head(rope, turns, a.k + token * a.k_stride + head * dim, [&](int i, float value) {
       store_any(a.keys.data, a.keys.type, slot + i, to_float(from_float<T>(value)));
     });
   } else {
     const T* v = a.v + token * a.v_stride + head * dim;
     copy_to_cache(a.values, slot, [&](int i) { return to_float(v[i]); });
+  }
+}
+
+template <class T>
+__global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, AppendArgs<T> a) {
+  __shared__ RopeTurns turns;
+  wait_for_earlier();
+  let_next_start();
+  const int64_t token = blockIdx.x;
+  const int position = a.positions[token];
+  fill_turns(rope, position, turns);
+  const int items = a.q_heads + 2 * a.keys.heads;
+  for (int item = rope_item(); item < items; item += rope_items()) {
+    append_head(rope, turns, a, item, token, position);
   }
 }
 
@@ -45,7 +57,7 @@ std::string supports(const KernelDesc& desc) {
     if (!(desc.inputs[i].type == desc.inputs[0].type)) return "q, k and v differ in type";
   }
   if (!(desc.inputs[3].shape == desc.inputs[4].shape)) return "the caches differ in shape";
-  if (desc.inputs[8].type != DType::kFloat32) return "frequencies are not float32";
+  if (const std::string no = rope_supports(desc.inputs[8]); !no.empty()) return no;
   return kv_supports(desc, 3, 4, 7);
 }
 
@@ -67,8 +79,8 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
       a.q_heads = static_cast<int>(in[0].columns() / rope.head_dim);
       a.keys = kv_pages(args.outputs[1], in[7]);
       a.values = kv_pages(args.outputs[2], in[7]);
-      launch_grid("rope_kv_append", context, append<T>,
-                  rope_grid(in[0].rows(), a.q_heads + 2 * a.keys.heads), rope, a);
+      launch_early("rope_kv_append", context, append<T>,
+                   rope_grid(in[0].rows(), a.q_heads + 2 * a.keys.heads), 0, rope, a);
     });
   });
 }

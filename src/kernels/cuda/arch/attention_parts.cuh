@@ -56,6 +56,8 @@ __device__ inline void finish_token(const PartArgs& args, int token, int first, 
 
 // grid: tokens, heads; a thread a column.
 static __global__ void merge_parts(PartArgs args) {
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int token = blockIdx.x;
   const int head = blockIdx.y;
@@ -79,9 +81,11 @@ static __global__ void merge_parts(PartArgs args) {
   store_any(a.out, a.out_type, to, total > 0 ? sum / total : 0.0f);
 }
 
-inline void launch_merge(const PartArgs& args, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(args.a.tokens), static_cast<unsigned>(args.a.heads));
-  merge_parts<<<grid, static_cast<unsigned>(ceil_div(args.a.keys.dim, 32) * 32), 0, stream>>>(args);
+inline void launch_merge(std::string_view name, ExecContext& context, const PartArgs& args) {
+  launch_attention(name, context, merge_parts,
+                   {.blocks = attention_dims(args.a.tokens, args.a.heads),
+                    .threads = attention_dims(ceil_div(args.a.keys.dim, 32) * 32)},
+                   args);
 }
 
 // Host side: the shape of a descriptor, and what a number of parts needs.

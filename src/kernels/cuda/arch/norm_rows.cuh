@@ -23,6 +23,8 @@ struct NormArgs {
 // depends on n alone. The norm is of the sum as it is stored, rounded to T.
 template <class T, int kChunks>
 __global__ void norm_rows(NormArgs a) {
+  wait_for_earlier();
+  let_next_start();
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
   const T* x = static_cast<const T*>(a.x) + row * a.x_stride;
@@ -94,7 +96,8 @@ inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std:
       const auto kernel = chunks == 1   ? norm_rows<T, 1>
                           : chunks == 2 ? norm_rows<T, 2>
                                         : norm_rows<T, 4>;
-      launch_grid(add ? "add_rms_norm" : "rms_norm", context, kernel, {x.rows(), 1, threads}, a);
+      launch_early(add ? "add_rms_norm" : "rms_norm", context, kernel, {x.rows(), 1, threads}, 0,
+                   a);
     });
   });
 }

@@ -1,12 +1,11 @@
-// What kernels of specialized warps on Hopper need beside their arithmetic: barriers in shared
-// memory that count bytes, copies by the tensor memory accelerator, named barriers, registers
-// handed from one warpgroup to another. PTX ISA 8.0, sections "mbarrier", "cp.async.bulk.tensor",
-// "bar", "setmaxnreg".
+// What kernels of specialized warps on Hopper need beside their arithmetic and the barriers of
+// bulk_copy.cuh: copies by the tensor memory accelerator, named barriers, registers handed from one
+// warpgroup to another. PTX ISA 8.0, sections "cp.async.bulk.tensor", "bar", "setmaxnreg".
 #pragma once
 
 #include <cuda.h>  // CUtensorMap; nothing of the driver is linked
 
-#include <cstdint>
+#include "kernels/cuda/arch/bulk_copy.cuh"
 
 namespace ingot::cuda {
 
@@ -17,45 +16,6 @@ constexpr bool kIsSm90a = true;
 #else
 constexpr bool kIsSm90a = false;
 #endif
-
-__device__ inline uint32_t shared_address(const void* p) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(p));
-}
-
-// A phase of a barrier ends when `arrivals` threads have arrived and all expected bytes are there.
-__device__ inline void barrier_init(uint64_t* barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)),
-               "r"(arrivals)
-               : "memory");
-}
-// After the inits and before the block's barrier: copies by the accelerator see them.
-__device__ inline void barrier_init_fence() {
-  asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-}
-__device__ inline void barrier_arrive(uint64_t* barrier) {
-  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier))
-               : "memory");
-}
-// One arrival, and `bytes` more for this phase to wait for.
-__device__ inline void barrier_expect(uint64_t* barrier, int bytes) {
-  asm volatile(
-      "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
-      "r"(bytes)
-      : "memory");
-}
-// Waits for the end of the phase of that parity; the first phase has parity 0. Parity 1 of a fresh
-// barrier has passed already.
-__device__ inline void barrier_wait(uint64_t* barrier, int parity) {
-  asm volatile(
-      "{\n\t"
-      ".reg .pred done;\n"
-      "again:\n\t"
-      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n\t"
-      "@!done bra again;\n\t"
-      "}" ::"r"(shared_address(barrier)),
-      "r"(parity)
-      : "memory");
-}
 
 // A place in a ring of buffers that are filled and read in turn.
 template <int kStages>

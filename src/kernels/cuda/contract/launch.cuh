@@ -48,8 +48,25 @@ void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Pa
   config.dynamicSmemBytes = shared;
   config.stream = cuda_stream(context.stream);
   config.attrs = &early;
-  config.numAttrs = cuda_code_version(context.device) >= 90 ? 1 : 0;
+  config.numAttrs = cuda_code_version(context.device.capability()) >= 90 ? 1 : 0;
   cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
+}
+
+// Of the current device.
+inline int multiprocessors() {
+  int device = 0;
+  int count = 0;
+  cuda_check(cudaGetDevice(&device), "cudaGetDevice");
+  cuda_check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+             "cudaDeviceGetAttribute");
+  return count;
+}
+
+// Before a kernel's first launch with more than 48 KiB of dynamic shared memory.
+template <class... Params>
+void allow_shared(std::string_view name, void (*kernel)(Params...), int bytes) {
+  cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
+             name);
 }
 
 // KernelDef::prepare of a kernel that needs nothing but its arguments.
