@@ -188,7 +188,8 @@ std::vector<OpCase> paged_attention_cases() {
     cases.push_back(std::move(c));
   }
   // Queries of every other row see no key at all: zeros.
-  for (const char* name : {"bidirectional", "decode_bidirectional_bfloat16_dim128"}) {
+  for (const char* name :
+       {"bidirectional", "decode_bidirectional_bfloat16_dim128", "tiled_bidirectional"}) {
     OpCase none =
         *std::find_if(cases.begin(), cases.end(), [&](const OpCase& c) { return c.name == name; });
     none.name = std::string("without_keys_") + name;

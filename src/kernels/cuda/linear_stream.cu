@@ -240,6 +240,8 @@ std::string supports(const KernelDesc& desc) {
   const ElementType& x = desc.inputs[0].type;
   const ElementType& w = desc.inputs[1].type;
   if (desc.capability < 90) return "needs compute capability 9.0";
+  if (desc.capability >= 120) return "needs more than 99 KiB of shared memory";
+  if (cuda_code_version(desc.capability) < 90) return "built for earlier GPUs";
   if (x == DType::kFloat32 || !is_activation(x) || !(x == w)) {
     return "input is " + x.name() + ", weight is " + w.name();
   }

@@ -20,6 +20,7 @@ constexpr int kTileKeys = 16;
 constexpr int kPageTiles = static_cast<int>(kKvBlockTokens) / kTileKeys;
 constexpr int kMostWarps = 8;
 constexpr int kPortableParts = 8;  // blocks of a cluster that every device has
+constexpr int kMostParts = 16;     // that GPUs with this much shared memory have
 constexpr float kLog2E = 1.44269504f;
 // A score may exceed the peak that weights refer to by so much (log2) before all is rescaled:
 // weights stay below 2^8, which 16-bit floats and float32 sums hold.
@@ -466,6 +467,7 @@ struct Spread {
 };
 
 std::string supports(const KernelDesc& desc) {
+  if (desc.capability < 90 || desc.capability >= 120) return "needs 225 KiB of shared memory";
   const PartShape shape = part_shape(desc);
   const ElementType& type = desc.inputs[0].type;
   const int64_t group = shape.heads / shape.kv_heads;
@@ -482,11 +484,6 @@ std::string supports(const KernelDesc& desc) {
   return part_supports(desc);
 }
 
-// Blocks of a cluster: none before Hopper, 16 on data center GPUs since.
-int most_parts(int capability) {
-  return capability < 90 ? 1 : capability < 120 ? 2 * kPortableParts : kPortableParts;
-}
-
 // Best guess first: parts until there are about three blocks a processor of 132, but at least a
 // tile for each warp, then neighbours of that number and blocks of more or fewer warps.
 std::vector<Spread> spreads(const KernelDesc& desc) {
@@ -495,7 +492,7 @@ std::vector<Spread> spreads(const KernelDesc& desc) {
   const int dim = static_cast<int>(shape.dim);
   const int warps = dim > 128 ? 2 : 4;
   const int64_t tiles = shape.blocks * kPageTiles;
-  const int64_t most = std::min<int64_t>(most_parts(desc.capability), tiles / warps);
+  const int64_t most = std::min<int64_t>(kMostParts, tiles / warps);
   const int64_t columns = shape.kv_heads * std::max<int64_t>(1, shape.tokens);
   int guess = 1;
   while (guess * 2 <= most && guess * 2 * columns <= kBlocks) guess *= 2;

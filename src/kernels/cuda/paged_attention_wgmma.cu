@@ -11,6 +11,7 @@
 #include "kernels/cuda/arch/query_tiles.cuh"
 #include "kernels/cuda/arch/wgmma.cuh"
 #include "kernels/cuda/contract/tensor_map.h"
+#include "tensor/devices/cuda_code.h"
 
 namespace ingot::cuda {
 namespace kernel_paged_attention_wgmma {
@@ -451,7 +452,7 @@ bool with_dim(int64_t dim, auto&& f) {
 
 std::string supports(const KernelDesc& desc) {
   if (desc.capability != 90) return "needs compute capability 9.0";
-  if (!has_cuda_code_for("90a")) return "this program was not built for sm_90a";
+  if (!names_architecture(cuda_architectures(), "90a")) return "not built for sm_90a";
   const ElementType& type = desc.inputs[0].type;
   if (type != DType::kBFloat16 && type != DType::kFloat16) return "input is " + type.name();
   if (!(desc.inputs[1].type == type)) return "cache is " + desc.inputs[1].type.name();
@@ -466,16 +467,19 @@ std::string supports(const KernelDesc& desc) {
   return attention_supports(desc);
 }
 
-// One block a processor, or one an item of work.
-std::vector<std::string> tactics(const KernelDesc& desc) {
-  if (desc.inputs[7].shape[0] <= 1) return {"resident", "single"};
-  return {"single", "resident"};
+// Made for many tokens of few sequences.
+int rank(const KernelDesc& desc) {
+  const int64_t tokens = desc.inputs[0].shape[0];
+  return tokens >= kRows && tokens > desc.inputs[7].shape[0] ? 32 : 24;
 }
+
+// One block a processor, or one an item of work.
+std::vector<std::string> tactics(const KernelDesc&) { return {"resident", "single"}; }
 
 class Wgmma final : public KernelInstance {
  public:
   Wgmma(const KernelDesc& desc, std::string_view tactic)
-      : attrs_(desc.attrs), resident_((tactic.empty() ? tactics(desc)[0] : tactic) == "resident") {}
+      : attrs_(desc.attrs), resident_(tactic != "single") {}
 
   void launch(const LaunchArgs& args, ExecContext& context) override {
     const AttentionArgs a = attention_args(args, attrs_);
@@ -531,7 +535,7 @@ const KernelDef& paged_attention_wgmma_kernel() {
       .name = kName,
       .op = "paged_attention",
       .device = "cuda",
-      .rank = [](const KernelDesc& desc) { return desc.inputs[0].shape[0] >= 128 ? 30 : 24; },
+      .rank = rank,
       .supports = supports,
       .tactics = tactics,
       .prepare = [](const KernelDesc& desc, std::string_view tactic)

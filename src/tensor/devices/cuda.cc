@@ -240,12 +240,11 @@ class CudaDevice final : public Device {
     return std::make_unique<CudaTimer>();
   }
   size_t cache_bytes() const override { return static_cast<size_t>(properties_.l2CacheSize); }
-  int code_version() const { return code_version_; }
 
  private:
   // Without this the first kernel would fail, somewhere.
-  void find_code() {
-    const cudaError_t status = find_cuda_code(&code_version_);
+  void find_code() const {
+    const cudaError_t status = find_cuda_code();
     if (status == cudaSuccess) return;
     fail(ErrorCode::kUnsupported, kDevice,
          "device 'cuda:{}': {} is sm_{}, and this program was built for {} (CMake's "
@@ -262,7 +261,6 @@ class CudaDevice final : public Device {
   int index_;
   cudaDeviceProp properties_;
   int driver_ = 0;
-  int code_version_ = 0;
   unsigned watts_ = 0;
 };
 
@@ -277,8 +275,7 @@ int device_count() {
 
 // Of the current GPU, for the list of devices.
 std::string missing_code() {
-  int version = 0;
-  if (find_cuda_code(&version) == cudaSuccess) return "";
+  if (find_cuda_code() == cudaSuccess) return "";
   return fmt::format(", not usable: this program was built for {}", cuda_architectures());
 }
 
@@ -344,10 +341,6 @@ std::unique_ptr<Device> open(int index) {
 
 cudaStream_t cuda_stream(Stream& stream) {
   return static_cast<device_cuda::CudaStream&>(stream).get();
-}
-
-int cuda_code_version(const Device& device) {
-  return static_cast<const device_cuda::CudaDevice&>(device).code_version();
 }
 
 const DeviceDef& cuda_device() {

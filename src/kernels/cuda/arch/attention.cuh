@@ -72,7 +72,7 @@ void launch_attention(std::string_view name, ExecContext& context, void (*kernel
                       const AttentionGrid& grid, const Args&... args) {
   cudaLaunchAttribute attributes[2] = {};
   unsigned count = 0;
-  if (context.device.capability() >= 90) {
+  if (cuda_code_version(context.device.capability()) >= 90) {
     attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[count++].val.programmaticStreamSerializationAllowed = 1;
   }

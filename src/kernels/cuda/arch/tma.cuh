@@ -5,8 +5,6 @@
 
 #include <cuda.h>  // CUtensorMap; nothing of the driver is linked
 
-#include <cstdint>
-
 #include "kernels/cuda/arch/shared_barrier.cuh"
 
 namespace ingot::cuda {

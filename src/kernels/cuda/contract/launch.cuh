@@ -48,7 +48,7 @@ void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Pa
   config.dynamicSmemBytes = shared;
   config.stream = cuda_stream(context.stream);
   config.attrs = &early;
-  config.numAttrs = cuda_code_version(context.device) >= 90 ? 1 : 0;
+  config.numAttrs = cuda_code_version(context.device.capability()) >= 90 ? 1 : 0;
   cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
 }
 
