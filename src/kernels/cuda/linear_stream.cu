@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <climits>
 
 #include "kernels/cuda/arch/bulk_copy.cuh"
 #include "kernels/cuda/arch/gemv.cuh"
@@ -49,31 +50,28 @@ struct Memory {
 
 // The output columns of a block: sixteen of each whole round over the blocks, so that all read from
 // one stretch of memory at a time (blocks with a stretch each were 15 % slower), then an equal
-// share of what is left.
+// share of what is left. 32-bit arithmetic: it stands before the first load.
 struct Columns {
-  int64_t whole;        // columns of the whole rounds
-  int64_t first, last;  // of the share
-  __device__ explicit Columns(int64_t n) : whole(n / (gridDim.x * kRows) * (gridDim.x * kRows)) {
-    first = whole + (n - whole) * blockIdx.x / gridDim.x;
-    last = whole + (n - whole) * (blockIdx.x + 1) / gridDim.x;
-  }
+  int whole, n;
   // Calls f(first column, how many) for each group, in order.
   template <class F>
   __device__ void visit(F&& f) const {
-    for (int64_t at = blockIdx.x * int64_t{kRows}; at < whole; at += gridDim.x * int64_t{kRows}) {
-      f(at, kRows);
-    }
-    if (first < last) f(first, static_cast<int>(last - first));
+    const int blocks = static_cast<int>(gridDim.x);
+    const int block = static_cast<int>(blockIdx.x);
+    for (int at = block * kRows; at < whole; at += blocks * kRows) f(at, kRows);
+    const int first = whole + (n - whole) * block / blocks;
+    const int last = whole + (n - whole) * (block + 1) / blocks;
+    if (first < last) f(first, last - first);
   }
 };
 
 // The fetching warp: weights do not depend on earlier kernels, so it starts at once.
 template <class F>
-__device__ void fetch(const GemvArgs& a, const Memory<F>& memory) {
+__device__ void fetch(const GemvArgs& a, const Columns& columns, const Memory<F>& memory) {
   const uint64_t policy = evict_first_policy();
   const int lane = threadIdx.x % 32;
   Ring<kStages> ring;
-  Columns(a.n).visit([&](int64_t first, int rows) {
+  columns.visit([&](int first, int rows) {
     const std::byte* row = piece_row(a.weight, first + min(lane, rows - 1));
     for (int64_t k = 0; k < a.k; k += kChunk) {
       barrier_wait(&memory.empty[ring.index], ring.parity ^ 1);
@@ -88,7 +86,6 @@ __device__ void fetch(const GemvArgs& a, const Memory<F>& memory) {
       ring.advance();
     }
   });
-  let_next_start();
   wait_for_earlier();
 }
 
@@ -182,10 +179,9 @@ __device__ void store_rows(const GemvArgs& a, const float* sums, int64_t first, 
   }
 }
 
-// `early`: the next kernel may start as soon as this one has; if not, when the last weights are on
-// their way, so that what it fetches does not compete with them.
 template <class T, int kTokenTiles>
-__global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1) stream(GemvArgs a, bool early) {
+__global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
+    stream(GemvArgs a, Columns columns) {
   using F = Form<kTokenTiles>;
   extern __shared__ __align__(128) std::byte shared[];
   const Memory<F> memory(shared);
@@ -197,13 +193,13 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1) stream(Gem
     barrier_init_fence();
   }
   __syncthreads();
-  if (early) let_next_start();
-  if (threadIdx.x >= kMultiply) return fetch<F>(a, memory);
+  let_next_start();  // once the last weights are on their way would be 1 to 10 % slower
+  if (threadIdx.x >= kMultiply) return fetch<F>(a, columns, memory);
 
   wait_for_earlier();
   Multiplier<T, kTokenTiles> m{a};
   Ring<kStages> ring;
-  Columns(a.n).visit([&](int64_t first, int rows) {
+  columns.visit([&](int first, int rows) {
     m.clear();
     uint4 x[kSteps][kTokenTiles], next[kSteps][kTokenTiles];
     m.load_x(0, next);
@@ -248,31 +244,30 @@ std::string supports(const KernelDesc& desc) {
   const int64_t rows = rows_of(desc.inputs[0].shape);
   if (rows > kMostRows) return std::to_string(rows) + " rows; at most 16";
   if (desc.inputs[0].shape.back() % kStep != 0) return "K is not a multiple of 32";
+  if (desc.inputs[1].shape[0] > INT_MAX / 2) return "too many output columns";
   return linear_supports(desc);
 }
 
-void launch(const LaunchArgs& args, ExecContext& context, bool early) {
+void launch(const LaunchArgs& args, ExecContext& context) {
   const GemvArgs a = gemv_args(args, 1);
   if (a.m == 0) return;
   CHECK_LE(a.m, kMostRows);
   CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
+  const auto n = static_cast<int>(a.n);
+  const int blocks = std::min(n, multiprocessors());
+  const Columns columns = {n / (blocks * kRows) * (blocks * kRows), n};
   with_kernel(args.inputs[0].type, a.m, [&](auto kernel, int shared) {
-    const int64_t blocks = std::min<int64_t>(a.n, multiprocessors());
     launch_early("linear_stream", context, kernel, {blocks, 1, kThreads},
-                 static_cast<size_t>(shared), a, early);
+                 static_cast<size_t>(shared), a, columns);
   });
 }
 
-std::vector<std::string> tactics(const KernelDesc&) { return {"early", "late"}; }
-
-std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view tactic) {
+std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
   for (int64_t m : {int64_t{8}, kMostRows}) {
     with_kernel(desc.inputs[0].type, m,
                 [](auto kernel, int shared) { allow_shared("linear_stream", kernel, shared); });
   }
-  return make_instance([early = tactic != "late"](const LaunchArgs& args, ExecContext& context) {
-    launch(args, context, early);
-  });
+  return make_instance(launch);
 }
 
 }  // namespace kernel_linear_stream
@@ -286,7 +281,6 @@ const KernelDef& linear_stream_kernel() {
                                    .device = "cuda",
                                    .priority = 35,
                                    .supports = supports,
-                                   .tactics = tactics,
                                    .prepare = prepare};
   return kernel;
 }
