@@ -153,6 +153,7 @@ std::vector<GoldenResult> run_continuations(const std::string& path, const std::
                          static_cast<int64_t>(longest), kChunk, execution);
   const Allowed allowed = exact ? Allowed{-1, 1e-3} : Allowed{0.5, 0.5};
   std::vector<GoldenResult> out;
+  out.reserve(cases.size());
   for (const Case& c : cases) out.push_back(run_case(session, c, path, allowed));
   const std::vector<std::string> kernels = session.executor().kernels_used();
   for (GoldenResult& result : out) {

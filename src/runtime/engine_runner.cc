@@ -73,7 +73,7 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
   limits_ = std::move(limits.model);
   scratch_ = std::move(limits.scratch);
   options.executor.limits = std::move(limits.symbols);
-  executor_ = std::make_unique<Executor>(engine, device, options.executor);
+  executor_ = std::make_unique<Executor>(std::move(engine), device, options.executor);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
   Sampler::Options sampling;
   sampling.max_tokens = limits_.max_seq_len + 1;

@@ -68,7 +68,7 @@ void check_prompt_fits(size_t prompt_tokens, int64_t context) {
        context, prompt_tokens);
 }
 
-TextSession::TextSession(std::shared_ptr<const Engine> engine, Device& device,
+TextSession::TextSession(const std::shared_ptr<const Engine>& engine, Device& device,
                          const SessionOptions& options)
     : runner_(engine, device, fitting_options(*engine, options, device)),
       loop_(runner_, loop_options(options), clock_) {}
