@@ -181,6 +181,8 @@ void BenchFlags::declare(Flags& flags) {
   flags.flag("kv-memory", &kv_memory,
              "KV cache: GiB, or up to 1 a part of what is free; default: 0.9 on a GPU, on a CPU "
              "what the requests need");
+  flags.flag("gpu-times", &gpu_times,
+             "measure the GPU's busy share and its waits for the host, by events in every step");
   flags.flag("profile", &profile, "time every kernel of a prefill and of decode steps");
 }
 
@@ -268,7 +270,7 @@ int64_t BenchSession::kv_pages(const SessionMemory& memory) const {
 
 RunTimes BenchSession::run(const std::vector<BenchRequest>& requests, int64_t concurrency,
                            const RunHooks& hooks) {
-  session_->runner().time_steps();
+  if (flags_.gpu_times) session_->runner().time_steps();
   RunTimes out = Runner(session_->loop(), requests, hooks).run(concurrency);
   out.steps = session_->runner().take_step_times();
   return out;

@@ -34,6 +34,7 @@ struct BenchFlags {
   std::string kv_memory;
   bool random_prompts = false;
   bool profile = false;
+  bool gpu_times = false;
   bool has_batch = false;
 };
 
