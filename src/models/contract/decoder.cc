@@ -172,9 +172,16 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   Attrs attrs = {{"head_dim", shape.head_dim}, {"scale", scale}};
   if (shape.window > 0) attrs["window"] = shape.window;
   if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
-  return graph_.emit("paged_attention", std::move(attrs),
-                     {q, caches[0], caches[1], inputs_.positions, inputs_.token_rows,
-                      inputs_.query_offsets, inputs_.context_lengths, block_tables});
+  std::vector<int> inputs = {q,
+                             caches[0],
+                             caches[1],
+                             inputs_.positions,
+                             inputs_.token_rows,
+                             inputs_.query_offsets,
+                             inputs_.context_lengths,
+                             block_tables};
+  if (shape.slopes != kNoValue) inputs.push_back(shape.slopes);
+  return graph_.emit("paged_attention", std::move(attrs), std::move(inputs));
 }
 
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim) {

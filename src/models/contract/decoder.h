@@ -74,6 +74,7 @@ class DecoderBuilder {
     int inv_freq = kNoValue;
     bool interleaved = false;
     double rope_scale = 1.0;
+    int slopes = kNoValue;  // float32[heads]: linear biases, see ops/paged_attention.cc
   };
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
   // here, in the named group; the final tokens become graph outputs in finish().
