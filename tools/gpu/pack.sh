@@ -10,7 +10,8 @@ output=${2:-build/gpu/ingot.tar.gz}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$stage/bin" "$stage/lib" "$stage/tests" "$(dirname "$output")"
-for program in "$build/ingot" "$build/tests/ops_tests" "$build/tests/attention_bench"; do
+for program in "$build/ingot" "$build/tests/ops_tests" "$build/tests/attention_bench" \
+  "$build/tests/moe_bench"; do
   strip -o "$stage/bin/$(basename "$program")" "$program"
   # The C and C++ libraries and the loader come from the machine itself.
   ldd "$program" | awk '$3 ~ /^\// {print $3}' |
