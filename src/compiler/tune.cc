@@ -68,9 +68,9 @@ std::vector<TuneJob> collect(const Plan& plan, WeightStore& weights, int capabil
       for (int id : step.inputs) {
         const bool weight =
             id != kNoValue && plan.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;
-        segments.push_back(weight ? static_cast<int64_t>(
-                                        weights.pieces(plan.values[static_cast<size_t>(id)]).size())
-                                  : 1);
+        const size_t pieces =
+            weight ? weights.piece_count(plan.values[static_cast<size_t>(id)]) : 1;
+        segments.push_back(static_cast<int64_t>(pieces));
       }
       TuneJob job{describe(plan, step, bucket, plan.limits, segments, false), {&step}};
       job.desc.capability = capability;

@@ -133,7 +133,7 @@ void PlanRunner::bind_weights() {
       if (step.inputs[i] == kNoValue) continue;
       const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
       if (value.kind != PlanValue::Kind::kWeight) continue;
-      const size_t count = shared_.weights.pieces(value).size();
+      const size_t count = shared_.weights.piece_count(value);
       bound.segment_counts[i] = static_cast<int64_t>(count);
       if (is_control(step)) {
         bound.weight_views[i] = shared_.weights.view(value, {});

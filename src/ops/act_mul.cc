@@ -1,6 +1,5 @@
-#include <cmath>
-
 #include "ops/contract/op_def.h"
+#include "ops/shared/activation.h"
 
 namespace ingot {
 namespace {
@@ -13,20 +12,8 @@ struct ActMulAttrs {
   }
 };
 
-using Activation = float (*)(float);
-
-// nullptr when the name is unknown.
-Activation find_activation(std::string_view name) {
-  if (name == "silu") return [](float x) { return x / (1.0f + std::exp(-x)); };
-  if (name == "relu") return [](float x) { return x > 0 ? x : 0.0f; };
-  if (name == "gelu") return [](float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); };
-  if (name == "gelu_tanh") {
-    return [](float x) {
-      return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-    };
-  }
-  return nullptr;
-}
+using ops::Activation;
+using ops::find_activation;
 
 }  // namespace
 

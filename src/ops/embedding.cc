@@ -39,6 +39,7 @@ const OpDef& embedding_op() {
               store_row(out, t, 0, table.columns(), row.data());
             }
           },
+      .weight_pieces = true,
       .representative = [](const RepresentativeArgs& args) -> IndexInputs {
         return {{0, spread_indices(args.inputs[0][0], args.inputs[1][0])}};
       }};

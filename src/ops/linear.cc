@@ -61,8 +61,12 @@ void reference(const OpArgs& args) {
 // y[.., N] = x[.., K] * w[N, K]^T + bias[N], accumulated in float32. The weight may be of any
 // element type; block formats are decoded, never re-rounded.
 const OpDef& linear_op() {
-  static const OpDef op = {
-      .name = "linear", .infer = infer, .reference = reference, .row_strided = true, .heavy = true};
+  static const OpDef op = {.name = "linear",
+                           .infer = infer,
+                           .reference = reference,
+                           .row_strided = true,
+                           .weight_pieces = true,
+                           .heavy = true};
   return op;
 }
 

@@ -10,8 +10,10 @@
 #include "base/knobs.h"
 #include "compiler/compile.h"
 #include "engine/executor.h"
+#include "engine/weights.h"
 #include "models/contract/model_def.h"
 #include "runtime/decoder_session.h"
+#include "tests/engine/small_engine.h"
 
 namespace ingot {
 namespace {
@@ -109,6 +111,28 @@ TEST(FakeDevice, RunsLlamaFromCapturedGraphs) {
 }
 
 // An executor is made by one thread and run by another (a loop's engine thread).
+// Kernels of devices apart see a weight in one piece, wherever the host has its parts.
+TEST(FakeDevice, PiecesLieSideBySide) {
+  FakeDevice device;
+  EngineMaker maker;
+  const int w = maker.weight("w", {2, 5, 3}, {1, 1});
+  const auto engine = maker.finish({});
+  const PlanValue& value = engine->plan.values[static_cast<size_t>(w)];
+  WeightStore store(*engine, device);
+  EXPECT_EQ(store.piece_count(value), 1u);
+  const std::vector<TensorView> views = store.view(value, {});
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(views[0].shape, (Shape{2, 5, 3}));
+  std::vector<std::byte> back(2 * 5 * 3 * 4);
+  const auto stream = device.make_stream();
+  device.copy_out(back.data(), views[0].data, back.size(), *stream);
+  for (size_t piece : {0, 1}) {
+    const auto bytes = engine->tensors[piece];
+    EXPECT_TRUE(
+        std::equal(bytes.begin(), bytes.end(), back.begin() + 60 * static_cast<int>(piece)));
+  }
+}
+
 TEST(FakeDevice, IsCurrentOnTheThreadThatRuns) {
   const auto engine = llama();
   FakeDevice device;

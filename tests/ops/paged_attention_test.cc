@@ -14,7 +14,21 @@ struct AttentionShape {
   Attrs more = {};
   std::vector<PagedSequence> sequences = {{0, 37}, {31, 1}, {32, 1}, {70, 3}};
   int64_t poison_from = -1;  // slots of every page that hold NaN
+  bool sloped = false;
 };
+
+// The slopes of Press et al. (2022) for any number of heads.
+CaseInput slopes(int64_t heads) {
+  int64_t power = 1;
+  while (power * 2 <= heads) power *= 2;
+  const auto slope = [](int64_t h, int64_t of) {
+    return std::exp2(-8.0 * static_cast<double>(h + 1) / static_cast<double>(of));
+  };
+  CaseInput out = {.type = DType::kFloat32, .shape = {heads}, .fill = Fill::kReals};
+  for (int64_t h = 0; h < power; ++h) out.reals.push_back(slope(h, power));
+  for (int64_t h = power; h < heads; ++h) out.reals.push_back(slope(2 * (h - power), 2 * power));
+  return out;
+}
 
 // FlashInfer's tensor core kernels and ours on warpgroups round the softmax's weights to the type
 // of the values, by up to 2^-8 (bfloat16) or 2^-11 (float16) of each. A row with few keys, whose
@@ -45,7 +59,7 @@ void add_16bit_shapes(std::vector<AttentionShape>& shapes) {
   const std::vector<PagedSequence> decode = {{500, 1}, {15, 1}, {31, 1}, {255, 1}};
   const std::vector<PagedSequence> chunks = {{150, 40}, {0, 70}, {31, 1}, {65, 33}};
   for (int64_t group : {1, 2, 3, 4, 5, 6, 7, 8, 16}) {
-    for (int64_t dim : {64, 128, 256}) {
+    for (int64_t dim : {64, 80, 96, 128, 256}) {
       const std::string shape = fmt::format("group{}_dim{}", group, dim);
       add("bf16_" + shape, group, 1, dim, "bfloat16", {}, mixed);
       add("bf16_decode_" + shape, group, 1, dim, "bfloat16", {}, decode);
@@ -134,6 +148,31 @@ void add_tiled_shapes(std::vector<AttentionShape>& shapes) {
   add("many", 1, 96, 64, "bfloat16", {}, {{0, 257}, {40, 4}});
 }
 
+// Linear biases, with all that may come beside them.
+void add_sloped_shapes(std::vector<AttentionShape>& shapes) {
+  const size_t first = shapes.size();
+  const std::vector<PagedSequence> decode = {{500, 1}, {15, 1}, {31, 1}, {255, 1}};
+  for (int64_t group : {1, 3, 4, 7, 8}) {
+    for (int64_t dim : {64, 80, 96, 128, 256}) {
+      const std::string type = (group + dim / 16) % 2 == 0 ? "bfloat16" : "float32";
+      shapes.push_back(
+          {fmt::format("sloped_group{}_dim{}", group, dim), group, 2, dim, type, type});
+    }
+  }
+  for (const char* type : {"float32", "bfloat16", "float16"}) {
+    const auto add = [&](const char* name, const Attrs& more, std::vector<PagedSequence> tokens) {
+      shapes.push_back({fmt::format("sloped_{}_{}", name, type), 4, 2, 128, type, type, more,
+                        std::move(tokens)});
+    };
+    add("decode", {}, decode);
+    add("chunks", {}, {{150, 40}, {0, 70}, {31, 1}, {65, 33}});
+    add("window", {{"window", int64_t{33}}}, decode);
+    add("capped", {{"softcap", 2.0}}, {{150, 40}, {0, 70}});
+  }
+  shapes.push_back({"sloped_odd_dim", 2, 1, 37});
+  for (size_t i = first; i < shapes.size(); ++i) shapes[i].sloped = true;
+}
+
 std::vector<OpCase> paged_attention_cases() {
   std::vector<AttentionShape> shapes;
   for (int64_t group : {1, 3, 4, 7, 8}) {
@@ -162,6 +201,7 @@ std::vector<OpCase> paged_attention_cases() {
   add_tiled_shapes(shapes);
   // A long prompt's chunk, its context not a whole number of pages.
   shapes.push_back({"llama8b_chunk", 4, 1, 128, "bfloat16", "bfloat16", {}, {{3590, 512}}});
+  add_sloped_shapes(shapes);
 
   std::vector<OpCase> cases;
   for (const AttentionShape& s : shapes) {
@@ -184,6 +224,7 @@ std::vector<OpCase> paged_attention_cases() {
                 .symbols = batch.symbols(),
                 .strided_outputs = true};
     for (const auto& [name, value] : s.more) c.attrs[name] = value;
+    if (s.sloped) c.inputs.push_back(slopes(s.group * s.kv_heads));
     allow_rounded_weights(c);
     cases.push_back(std::move(c));
   }
@@ -263,6 +304,36 @@ TEST(paged_attention, checks_every_index_operand) {
   expect_operands_checked("rope_kv_append", attrs,
                           {q, kv, kv, cache, cache, per_token, per_token, table, frequencies}, 3,
                           {5, 6, 7});
+}
+
+TEST(paged_attention, checks_slopes) {
+  const ValueType q = {DType::kFloat32, {tokens(), 8}};
+  const ValueType cache = {DType::kFloat32, {Dim::symbol("pages"), 1, 32, 4}, true};
+  const ValueType per_token = {DType::kInt32, {tokens()}};
+  const ValueType offsets = {DType::kInt32, {batch() + 1}}, lengths = {DType::kInt32, {batch()}};
+  const ValueType table = {DType::kInt32, {batch(), Dim::symbol("blocks")}};
+  const auto accepted = [&](const std::vector<ValueType>& more, bool causal) {
+    std::vector<const ValueType*> inputs = {&q,         &cache,   &cache,   &per_token,
+                                            &per_token, &offsets, &lengths, &table};
+    for (const ValueType& type : more) inputs.push_back(&type);
+    const Attrs attrs = {{"head_dim", int64_t{4}}, {"causal", causal}};
+    const auto no_constant = [](size_t) -> const TensorView* { return nullptr; };
+    try {
+      get_op("paged_attention").infer({"paged_attention", inputs, attrs, no_constant, 1});
+      return true;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      return false;
+    }
+  };
+  const ValueType slopes = {DType::kFloat32, {2}};
+  EXPECT_TRUE(accepted({slopes}, true));
+  EXPECT_TRUE(accepted({}, false));
+  EXPECT_FALSE(accepted({slopes}, false));
+  EXPECT_FALSE(accepted({slopes, slopes}, true));
+  EXPECT_FALSE(accepted({{DType::kFloat32, {1}}}, true));
+  EXPECT_FALSE(accepted({{DType::kBFloat16, {2}}}, true));
+  EXPECT_FALSE(accepted({{DType::kFloat32, {2, 1}}}, true));
 }
 
 }  // namespace ingot::test

@@ -59,6 +59,7 @@ __device__ void fetch_queries(const AttentionArgs& a, const RowTile& tile, int k
 // The two rows of a warp's tile that a lane holds.
 struct LaneRow {
   int begin, end;
+  float slope;
   float peak, total;  // peak in units of log2
 };
 
@@ -101,7 +102,8 @@ struct WarpTile {
       for (int c = 0; c < 2; ++c) {
         const int key = column + 8 * n + c;
         float& s = score[n][2 * half + c];
-        s = key >= row->begin && key < row->end ? attention_score(a, s) * kLog2E : -INFINITY;
+        const float biased = biased_score(attention_score(a, s), row->slope, key, row->end);
+        s = key >= row->begin && key < row->end ? biased * kLog2E : -INFINITY;
         top = fmaxf(top, s);
       }
     }
@@ -199,11 +201,12 @@ __global__ void __launch_bounds__(kThreads) attend(AttentionArgs a) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     index[half] = tile.first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + 8 * half;
-    rows[half] = {0, 0, -INFINITY, 0};
+    rows[half] = {0, 0, 0, -INFINITY, 0};
     if (index[half] >= tile.rows) continue;
     const KeyRange range = key_range(a, tile.token + index[half] / a.group);
     rows[half].begin = range.begin;
     rows[half].end = range.end;
+    rows[half].slope = head_slope(a, kv_head * a.group + index[half] % a.group);
     if (range.begin < range.end) {
       atomicMin(&low, range.begin);
       atomicMax(&high, range.end);
@@ -264,7 +267,7 @@ std::string supports(const KernelDesc& desc) {
   const int64_t dim = desc.inputs[1].shape[3];
   if (!with_dim(dim, [](auto) {})) return "heads of " + std::to_string(dim);
   if (desc.inputs[0].shape[0] < 32) return "fewer than 32 tokens";
-  return attention_supports(desc);
+  return attention_supports(desc, true);
 }
 
 template <class T, int kDim>

@@ -1,9 +1,10 @@
-// What the paged attention kernels share: arguments, the keys a token sees, asynchronous copies.
+// What the paged attention kernels share: arguments, the keys a token sees.
 #pragma once
 
 #include <algorithm>
 #include <climits>
 
+#include "kernels/cuda/arch/async_copy.cuh"
 #include "kernels/cuda/arch/early_start.cuh"
 #include "kernels/cuda/arch/kv_pages.cuh"
 
@@ -16,6 +17,7 @@ struct AttentionArgs {
   int64_t q_stride, out_stride;  // elements
   KvPages keys, values;
   const int *positions, *rows, *query_offsets, *context_lengths;
+  const float* slopes;  // [heads]; null: none
   int tokens, heads, group;
   int window;
   float scale, softcap;
@@ -40,18 +42,14 @@ __device__ inline float attention_score(const AttentionArgs& a, float dot) {
   return a.softcap > 0 ? a.softcap * tanhf(dot / a.softcap) : dot;
 }
 
-// Copies 16 bytes to shared memory, or zeros when `from` is not valid; cp_async_wait<n> waits for
-// all but the last n committed groups.
-__device__ inline void cp_async16(void* shared, const void* from, bool valid) {
-  const auto to = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
-               "r"(valid ? 16 : 0)
-               : "memory");
+// A score with the key's linear bias; slope 0 leaves its bits as they are. Rows with slopes are
+// causal: the key before `end` is at the row's own position. Where tables cut `end` off, all
+// biases of the row are off by the same, which a softmax does not show.
+__device__ inline float head_slope(const AttentionArgs& a, int head) {
+  return a.slopes ? a.slopes[head] : 0.0f;
 }
-__device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
-template <int kLeft>
-__device__ inline void cp_async_wait() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+__device__ inline float biased_score(float score, float slope, int key, int end) {
+  return fmaf(slope, static_cast<float>(key - (end - 1)), score);
 }
 
 inline dim3 attention_dims(int64_t x, int64_t y = 1, int64_t z = 1) {
@@ -113,16 +111,19 @@ inline AttentionArgs attention_args(const LaunchArgs& args, const Attrs& attrs) 
   a.scale = static_cast<float>(attr_or<double>(attrs, "scale", 1.0));
   a.softcap = static_cast<float>(attr_or<double>(attrs, "softcap", 0.0));
   a.causal = attr_or<bool>(attrs, "causal", true);
+  a.slopes = in.size() > 8 && in[8].present() ? in[8].as<float>() : nullptr;
   return a;
 }
 
-inline std::string attention_supports(const KernelDesc& desc) {
+// What all of them ask. `slopes`: the kernel adds linear biases; others refuse them.
+inline std::string attention_supports(const KernelDesc& desc, bool slopes = false) {
   const OperandDesc& k = desc.inputs[1];
   const OperandDesc& v = desc.inputs[2];
   if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
   if (!(k.type == v.type) || !(k.shape == v.shape)) return "k and v caches differ";
   if (k.shape[3] % 8 != 0 || k.shape[3] > 256) return "heads of " + std::to_string(k.shape[3]);
   if (k.shape[2] % 32 != 0) return "pages of " + std::to_string(k.shape[2]) + " tokens";
+  if (!slopes && desc.inputs.size() > 8 && desc.inputs[8].present) return "linear biases";
   return kv_supports(desc, 1, 2, 7);
 }
 
