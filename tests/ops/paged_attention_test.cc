@@ -41,8 +41,9 @@ void allow_rounded_weights(OpCase& c) {
   if (type != DType::kBFloat16 && type != DType::kFloat16) return;
   const Tolerance allowed =
       type == DType::kBFloat16 ? Tolerance{0x1p-7, 0.02} : Tolerance{0x1p-10, 0.0025};
-  for (const char* kernel : {"paged_attention_flashinfer_group",
-                             "paged_attention_flashinfer_prefill", "paged_attention_wgmma"}) {
+  for (const char* kernel :
+       {"paged_attention_flashinfer_group", "paged_attention_flashinfer_prefill",
+        "paged_attention_mixed", "paged_attention_wgmma"}) {
     c.kernel_tolerance.emplace(kernel, allowed);
   }
 }
@@ -173,6 +174,35 @@ void add_sloped_shapes(std::vector<AttentionShape>& shapes) {
   for (size_t i = first; i < shapes.size(); ++i) shapes[i].sloped = true;
 }
 
+// Prompts beside decoding rows, which have kernels of their own in one step: rows on both sides of
+// the number of tokens that parts them (8), one of either kind among the others, and none of one.
+void add_mixed_shapes(std::vector<AttentionShape>& shapes) {
+  const auto add = [&](const std::string& name, int64_t group, int64_t kv_heads, int64_t dim,
+                       const std::string& type, const Attrs& more,
+                       const std::vector<PagedSequence>& sequences) {
+    shapes.push_back({"mixed_" + name, group, kv_heads, dim, type, type, more, sequences});
+  };
+  const std::vector<PagedSequence> prompts = {{32, 1},  {0, 40},  {0, 1},    {0, 130},
+                                              {699, 1}, {0, 300}, {100, 70}, {31, 1}};
+  for (int64_t group : {1, 4, 7, 16}) {
+    add(fmt::format("prompts_group{}", group), group, group > 8 ? 1 : 2, 128, "bfloat16", {},
+        prompts);
+  }
+  add("prompts_f16", 4, 2, 64, "float16", {}, prompts);
+  add("prompts_window50", 4, 2, 128, "bfloat16", {{"window", int64_t{50}}}, prompts);
+  add("prompts_window1", 3, 1, 64, "bfloat16", {{"window", int64_t{1}}}, prompts);
+  add("prompts_bidirectional", 4, 2, 64, "float16", {{"causal", false}}, prompts);
+  const std::vector<PagedSequence> edges = {{0, 7}, {0, 8},  {40, 7}, {40, 8},   {699, 9},
+                                            {5, 2}, {90, 6}, {33, 1}, {300, 15}, {17, 16}};
+  add("edges", 4, 2, 128, "bfloat16", {}, edges);
+  add("edges_window33", 2, 2, 64, "bfloat16", {{"window", int64_t{33}}}, edges);
+  add("prompts_alone", 4, 1, 128, "bfloat16", {}, {{0, 40}, {64, 33}});
+  // Every place of a decoding row in use.
+  std::vector<PagedSequence> few;
+  for (int64_t i = 0; i < 40; ++i) few.push_back({i * 41 % 200, 1 + i % 7});
+  add("few_alone", 4, 2, 128, "bfloat16", {}, few);
+}
+
 std::vector<OpCase> paged_attention_cases() {
   std::vector<AttentionShape> shapes;
   for (int64_t group : {1, 3, 4, 7, 8}) {
@@ -199,6 +229,7 @@ std::vector<OpCase> paged_attention_cases() {
   add_16bit_shapes(shapes);
   add_decode_shapes(shapes);
   add_tiled_shapes(shapes);
+  add_mixed_shapes(shapes);
   // A long prompt's chunk, its context not a whole number of pages.
   shapes.push_back({"llama8b_chunk", 4, 1, 128, "bfloat16", "bfloat16", {}, {{3590, 512}}});
   add_sloped_shapes(shapes);

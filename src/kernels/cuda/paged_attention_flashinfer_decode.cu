@@ -134,7 +134,7 @@ __global__ void attend(const __grid_constant__ PartArgs args) {
   }
   if (args.parts == 1) {
     __syncthreads();
-    finish_token(args, token, kv_head * kGroup, kGroup, part.empty());
+    finish_token(args, token, token, kv_head * kGroup, kGroup, part.empty());
   }
 }
 

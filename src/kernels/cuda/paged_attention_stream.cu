@@ -7,6 +7,7 @@
 #include <climits>
 
 #include "kernels/cuda/arch/attention_parts.cuh"
+#include "kernels/cuda/arch/bounded_attention.cuh"
 #include "kernels/cuda/arch/cluster.cuh"
 #include "kernels/cuda/arch/manifest.h"
 #include "kernels/cuda/arch/mma.cuh"
@@ -358,7 +359,7 @@ __device__ float4 merge_columns(int head, int count, Result&& result, State&& st
   return sum;
 }
 
-// grid: parts (one cluster), kv heads, tokens; a power of two of warps.
+// grid: parts (one cluster), kv heads, places of tokens; a power of two of warps.
 template <class T, int kDim, int kHeads>
 __global__ void __launch_bounds__(32 * kMostWarps) attend(const __grid_constant__ AttentionArgs a) {
   using Warp = WarpHeads<T, kDim, kHeads>;
@@ -373,20 +374,21 @@ __global__ void __launch_bounds__(32 * kMostWarps) attend(const __grid_constant_
   const int parts = static_cast<int>(gridDim.x);
   const int part = static_cast<int>(blockIdx.x);
   const int kv_head = static_cast<int>(blockIdx.y);
-  const int token = static_cast<int>(blockIdx.z);
   const int unit = part * warps + warp;
   const int units = parts * warps;
   let_next_start();
   wait_for_earlier();
 
-  // Rows of decoding tokens are usually in order, so a look-up need not wait for the row's number.
-  // What the guess finds is not looked at before all loads are on their way.
-  int page = find_page(a.keys, token, unit + lane * units);
+  // A look-up need not wait for the row's number where the guess is right. What it finds is not
+  // looked at before all loads are on their way.
+  const auto [token, row] = token_place(a, static_cast<int>(blockIdx.z));
+  int page = find_page(a.keys, row, unit + lane * units);
+  if (token < 0) return;  // with bounds, which come without clusters
   Warp heads;
   const int64_t columns = static_cast<int64_t>(kv_head) * a.group * kDim;
   heads.start(static_cast<const T*>(a.q.data) + token * a.q_stride + columns, a.group);
   const Walk walk(key_range(a, token), unit, units);
-  if (walk.range.row != token || walk.first != unit) {
+  if (walk.range.row != row || walk.first != unit) {
     page = find_page(a.keys, walk.range.row, walk.tile(lane));
   }
   std::byte* const ring = rings + warp * ring_bytes(kDim);
@@ -524,19 +526,19 @@ int rank(const KernelDesc& desc) {
 
 class StreamAttention final : public KernelInstance {
  public:
-  StreamAttention(const KernelDesc& desc, std::string_view tactic)
-      : attrs_(desc.attrs), spread_(spread_of(desc, tactic)) {
+  StreamAttention(const KernelDesc& desc, const Spread& spread, const FreshBounds& fresh = {})
+      : attrs_(desc.attrs), fresh_(fresh), spread_(spread) {
     const PartShape shape = part_shape(desc);
     with_kernel(desc.inputs[0].type, shape.dim, shape.heads / shape.kv_heads,
                 [&](auto tag, auto dim, auto heads) { allow(attend<decltype(tag), dim, heads>); });
   }
 
   void launch(const LaunchArgs& args, ExecContext& context) override {
-    const AttentionArgs a = attention_args(args, attrs_);
+    const AttentionArgs a = attention_args(args, attrs_, fresh_);
     if (a.tokens == 0) return;
     CHECK(is_vector_aligned(args.inputs[0]));
     const AttentionGrid grid = {
-        .blocks = attention_dims(spread_.parts, a.keys.heads, a.tokens),
+        .blocks = attention_dims(spread_.parts, a.keys.heads, token_places(a)),
         .threads = attention_dims(32 * spread_.warps),
         .shared = static_cast<size_t>(spread_.warps * ring_bytes(a.keys.dim)),
         .cluster = spread_.parts};
@@ -560,10 +562,17 @@ class StreamAttention final : public KernelInstance {
   }
 
   Attrs attrs_;
+  FreshBounds fresh_;
   Spread spread_;
 };
 
 }  // namespace kernel_paged_attention_stream
+
+std::unique_ptr<KernelInstance> bounded_stream(const KernelDesc& desc, const FreshBounds& fresh,
+                                               int warps) {
+  using namespace kernel_paged_attention_stream;
+  return std::make_unique<StreamAttention>(desc, Spread{1, warps}, fresh);
+}
 
 // 16-bit types, groups up to 16, heads of 64, 80, 96, 128 and 256. Not invariant: tactics add in
 // different orders.
@@ -578,7 +587,7 @@ const KernelDef& paged_attention_stream_kernel() {
       .tactics = tactics,
       .prepare = [](const KernelDesc& desc,
                     std::string_view tactic) -> std::unique_ptr<KernelInstance> {
-        return std::make_unique<StreamAttention>(desc, tactic);
+        return std::make_unique<StreamAttention>(desc, spread_of(desc, tactic));
       }};
   return kernel;
 }

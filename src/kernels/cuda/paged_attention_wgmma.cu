@@ -7,6 +7,7 @@
 // first. Ideas: FlashAttention-3 (Shah et al., 2024).
 #include <climits>
 
+#include "kernels/cuda/arch/bounded_attention.cuh"
 #include "kernels/cuda/arch/early_start.cuh"
 #include "kernels/cuda/arch/query_tiles.cuh"
 #include "kernels/cuda/arch/wgmma.cuh"
@@ -478,11 +479,11 @@ std::vector<std::string> tactics(const KernelDesc&) { return {"resident", "singl
 
 class Wgmma final : public KernelInstance {
  public:
-  Wgmma(const KernelDesc& desc, std::string_view tactic)
-      : attrs_(desc.attrs), resident_(tactic != "single") {}
+  Wgmma(const KernelDesc& desc, std::string_view tactic, const FreshBounds& fresh = {})
+      : attrs_(desc.attrs), fresh_(fresh), resident_(tactic != "single") {}
 
   void launch(const LaunchArgs& args, ExecContext& context) override {
-    const AttentionArgs a = attention_args(args, attrs_);
+    const AttentionArgs a = attention_args(args, attrs_, fresh_);
     if (a.tokens == 0) return;
     cuda_stream(context.stream);  // makes the device this thread's
     CHECK(is_vector_aligned(args.inputs[0]));
@@ -513,18 +514,26 @@ class Wgmma final : public KernelInstance {
     const auto map = [&](const KvPages& pages) {
       return tensor_map(pages.data, pages.type, rows, kDim, a.keys.page_tokens);
     };
-    const int64_t items = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows) * a.keys.heads;
+    const int64_t sequences = std::min(a.keys.batch, a.tokens / std::max(1, a.fresh.least));
+    const int64_t items = most_row_tiles(a.tokens, a.group, sequences, kRows) * a.keys.heads;
     const int64_t blocks = resident_ ? std::min<int64_t>(items, processors_) : items;
     launch_early(kName, context, kernel, {blocks, 1, kThreads}, kShared, a, map(a.keys),
                  map(a.values), static_cast<int>(rows), vector_out);
   }
 
   Attrs attrs_;
+  FreshBounds fresh_;
   bool resident_;
   int processors_ = 0;  // 0 until the kernel, always the same one, is set up
 };
 
 }  // namespace kernel_paged_attention_wgmma
+
+std::unique_ptr<KernelInstance> bounded_wgmma(const KernelDesc& desc, const FreshBounds& fresh,
+                                              std::string_view tactic) {
+  using namespace kernel_paged_attention_wgmma;
+  return std::make_unique<Wgmma>(desc, tactic, fresh);
+}
 
 // 16-bit types, heads of 64 and 128, causal or not, sliding windows; capability 9.0. Weights are
 // rounded to 16 bits before they meet the values. Not declared invariant, though a row's result

@@ -10,6 +10,13 @@
 
 namespace ingot::cuda {
 
+// Batch rows that a kernel works on: those with [least, most] tokens in this step. It leaves the
+// others' output alone.
+struct FreshBounds {
+  int least = 0;
+  int most = INT_MAX;
+};
+
 struct AttentionArgs {
   AnyFloats q;
   void* out;
@@ -22,7 +29,37 @@ struct AttentionArgs {
   int window;
   float scale, softcap;
   bool causal;
+  FreshBounds fresh;
 };
+
+// A batch row's tokens [first, first + count) in this step; none where the row is out of bounds.
+struct FreshTokens {
+  int first, count;
+};
+__device__ inline FreshTokens fresh_tokens(const AttentionArgs& a, int row) {
+  const int first = a.query_offsets[row];
+  const int count = max(min(a.query_offsets[row + 1], a.tokens) - first, 0);
+  return {first, count < a.fresh.least || count > a.fresh.most ? 0 : count};
+}
+
+// What block `place` of a kernel that works token by token works on; token -1: nothing. `row` is
+// certain where rows are bounded, else a guess: rows of decoding tokens are usually in order.
+struct TokenPlace {
+  int token, row;
+};
+__device__ inline TokenPlace token_place(const AttentionArgs& a, int place) {
+  if (a.fresh.most == INT_MAX) return {place, place};
+  // All rows' first tokens come first: with few tokens a row, the blocks in use start together.
+  const int row = place % a.keys.batch;
+  const int index = place / a.keys.batch;
+  const FreshTokens fresh = fresh_tokens(a, row);
+  return {index < fresh.count ? fresh.first + index : -1, row};
+}
+// How many places: enough for every token of every row in bounds, whatever the lengths are.
+inline int64_t token_places(const AttentionArgs& a) {
+  if (a.fresh.most == INT_MAX) return a.tokens;
+  return static_cast<int64_t>(a.fresh.most) * a.keys.batch;
+}
 
 // Keys [begin, end) of batch row `row`; empty for padding tokens.
 struct KeyRange {
@@ -90,7 +127,8 @@ void launch_attention(std::string_view name, ExecContext& context, void (*kernel
   cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
 }
 
-inline AttentionArgs attention_args(const LaunchArgs& args, const Attrs& attrs) {
+inline AttentionArgs attention_args(const LaunchArgs& args, const Attrs& attrs,
+                                    const FreshBounds& fresh = {}) {
   const std::span<const TensorView> in = args.inputs;
   AttentionArgs a = {};
   a.q = any_floats(in[0]);
@@ -112,6 +150,7 @@ inline AttentionArgs attention_args(const LaunchArgs& args, const Attrs& attrs) 
   a.softcap = static_cast<float>(attr_or<double>(attrs, "softcap", 0.0));
   a.causal = attr_or<bool>(attrs, "causal", true);
   a.slopes = in.size() > 8 && in[8].present() ? in[8].as<float>() : nullptr;
+  a.fresh = fresh;
   return a;
 }
 

@@ -11,7 +11,8 @@ struct RowTile {
   int sequence, first, rows, token;  // rows of the sequence; its first token; sequence -1: none
 };
 
-// One sequence, as a lane looks at it: its first token, its rows, its tiles.
+// One sequence, as a lane looks at it: its first token, its rows, its tiles; none where the
+// kernel's bounds leave the sequence out.
 struct SequenceTiles {
   int first, rows, tiles;
 };
@@ -19,8 +20,9 @@ __device__ inline SequenceTiles sequence_tiles(const AttentionArgs& a, int tile_
                                                int sequence) {
   SequenceTiles out = {0, 0, 0};
   if (sequence >= a.keys.batch) return out;
-  out.first = a.query_offsets[sequence];
-  out.rows = max(min(a.query_offsets[sequence + 1], a.tokens) - out.first, 0) * a.group;
+  const FreshTokens fresh = fresh_tokens(a, sequence);
+  out.first = fresh.first;
+  out.rows = fresh.count * a.group;
   out.tiles = (out.rows + tile_rows - 1) / tile_rows;
   return out;
 }
