@@ -92,7 +92,9 @@ struct WarpTile {
     }
   }
 
-  // Scores of one of the lane's rows into weights; `half` 0 or 1 picks the row.
+  // Scores of one of the lane's rows into weights; `half` 0 or 1 picks the row. Roundings are spelt
+  // out: the compiler fuses a product and a sum in one half and not in the other, and a row's bits
+  // must not depend on where in the tile it stands.
   __device__ void soften(const AttentionArgs& a, int base, int half, LaneRow* row) {
     const int column = base + threadIdx.x % 4 * 2;
     float top = row->peak;
@@ -103,32 +105,32 @@ struct WarpTile {
         const int key = column + 8 * n + c;
         float& s = score[n][2 * half + c];
         const float biased = biased_score(attention_score(a, s), row->slope, key, row->end);
-        s = key >= row->begin && key < row->end ? biased * kLog2E : -INFINITY;
+        s = key >= row->begin && key < row->end ? __fmul_rn(biased, kLog2E) : -INFINITY;
         top = fmaxf(top, s);
       }
     }
     top = fmaxf(top, __shfl_xor_sync(~0u, top, 1));
     top = fmaxf(top, __shfl_xor_sync(~0u, top, 2));
     const float origin = top == -INFINITY ? 0.0f : top;
-    const float shrink = exp2f(row->peak - origin);
+    const float shrink = exp2f(__fsub_rn(row->peak, origin));
     float total = 0;
 #pragma unroll
     for (int n = 0; n < kKeys / 8; ++n) {
 #pragma unroll
       for (int c = 0; c < 2; ++c) {
         float& s = score[n][2 * half + c];
-        s = exp2f(s - origin);
+        s = exp2f(__fsub_rn(s, origin));
         total += s;
       }
     }
     total += __shfl_xor_sync(~0u, total, 1);
     total += __shfl_xor_sync(~0u, total, 2);
-    row->total = row->total * shrink + total;
+    row->total = fmaf(row->total, shrink, total);
     row->peak = top;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
-      out[n][2 * half] *= shrink;
-      out[n][2 * half + 1] *= shrink;
+      out[n][2 * half] = __fmul_rn(out[n][2 * half], shrink);
+      out[n][2 * half + 1] = __fmul_rn(out[n][2 * half + 1], shrink);
     }
   }
 

@@ -75,8 +75,8 @@ __device__ inline KeyRange key_range(const AttentionArgs& a, int token) {
 }
 
 __device__ inline float attention_score(const AttentionArgs& a, float dot) {
-  dot *= a.scale;
-  return a.softcap > 0 ? a.softcap * tanhf(dot / a.softcap) : dot;
+  dot = __fmul_rn(dot, a.scale);
+  return a.softcap > 0 ? __fmul_rn(a.softcap, tanhf(dot / a.softcap)) : dot;
 }
 
 // A score with the key's linear bias; slope 0 leaves its bits as they are. Rows with slopes are
