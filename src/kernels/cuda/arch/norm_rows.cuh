@@ -33,10 +33,11 @@ __device__ inline void load_norm_weight(const NormArgs& a, float (&weight)[kChun
 // depends on n alone. The norm is of the sum as it is stored, rounded to T.
 template <class T, int kChunks>
 __global__ void norm_rows(NormArgs a) {
-  let_next_start();
   float weight[kChunks][8];
   if (a.weight_first) load_norm_weight(a, weight);
   wait_for_earlier();
+  // Not before: the layer that follows would fill the device while the one before still runs.
+  let_next_start();
   if (!a.weight_first) load_norm_weight(a, weight);
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
