@@ -33,6 +33,8 @@ constexpr Knob kKnobs[] = {
     {"invariant", "0", "results of a sequence do not depend on what it is batched with", kSwitch},
     {"overlap", "1", "submit step N before the tokens of step N-1 are read", kSwitch},
     {"graphs", "1", "replay captured graphs of decode steps on devices that can", kSwitch},
+    {"wait_kernels", "0",
+     "wait for every kernel of a GPU, so that the error of a faulty one names it", kSwitch},
     {"prefix_cache", "1", "reuse KV blocks of equal prompt prefixes", kSwitch},
     {"spin_us", "50", "how long an idle compute thread spins before it sleeps, in microseconds",
      kNumber, 0, 1'000'000},

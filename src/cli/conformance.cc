@@ -1,7 +1,7 @@
 #include <cstdio>
 
 #include "base/json.h"
-#include "capi/golden.h"
+#include "capi/continuations.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "cli/contract/onnx_case.h"
@@ -12,7 +12,9 @@ namespace command_conformance {
 class Conformance final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.arguments("dirs", &directories_, "golden cases and ONNX backend cases");
+    flags.arguments("dirs", &directories_,
+                    "golden cases, ONNX backend cases, and .json files of a real model's answers");
+    flags.flag("model", &model_, "of the .json files: their model");
     flags.flag("dtype", &dtype_, "arithmetic: float32, bfloat16, float16");
     flags.flag("arithmetic", &arithmetic_,
                "what really runs, judged as --dtype; default: --dtype, and others should fail");
@@ -40,11 +42,20 @@ class Conformance final : public Command {
                .kernels = onnx.kernels});
         continue;
       }
+      if (is_continuations_file(directory)) {
+        if (model_.empty()) throw UsageError(directory + ": its model is missing (--model)");
+        for (const GoldenResult& r : run_continuations(directory, model_, options, *device)) {
+          all &= r.status == "pass";
+          print(r);
+        }
+        continue;
+      }
       if (!is_golden_case(directory)) {
         all = false;
         print({.name = directory,
                .status = "fail",
-               .reason = "neither a golden case (golden.json) nor an ONNX case (model.onnx)"});
+               .reason = "neither a golden case (golden.json), an ONNX case (model.onnx) nor a "
+                         ".json file of answers"});
         continue;
       }
       const GoldenResult result = run_golden(directory, options, *device);
@@ -77,6 +88,7 @@ class Conformance final : public Command {
   }
 
   std::vector<std::string> directories_;
+  std::string model_;
   std::string dtype_ = "float32";
   std::string arithmetic_;
   std::string device_ = "cpu";

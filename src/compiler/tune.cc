@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "compiler/tune_neighbour.h"
 #include "compiler/tune_operands.h"
 #include "engine/selection.h"
 #include "engine/weights.h"
@@ -38,6 +39,7 @@ constexpr double kHopelessFactor = 2;
 constexpr double kMaxDisagreement = 0.02;
 // Launches that one device graph holds: enough to drown its start, over different weights.
 constexpr double kGraphMicroseconds = 1500;
+constexpr double kLeastMicroseconds = 0.1;  // of one that hides behind its neighbours
 constexpr size_t kFewestLaunches = 3;
 constexpr size_t kManyLaunches = 16;  // of short kernels without weights
 constexpr size_t kMostLaunches = 64;
@@ -66,9 +68,9 @@ std::vector<TuneJob> collect(const Plan& plan, WeightStore& weights, int capabil
       for (int id : step.inputs) {
         const bool weight =
             id != kNoValue && plan.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;
-        segments.push_back(weight ? static_cast<int64_t>(
-                                        weights.pieces(plan.values[static_cast<size_t>(id)]).size())
-                                  : 1);
+        const size_t pieces =
+            weight ? weights.piece_count(plan.values[static_cast<size_t>(id)]) : 1;
+        segments.push_back(static_cast<int64_t>(pieces));
       }
       TuneJob job{describe(plan, step, bucket, plan.limits, segments, false), {&step}};
       job.desc.capability = capability;
@@ -114,7 +116,8 @@ class Tuner {
         weights_(engine, device),
         stream_(device.make_stream()),
         timer_(device.make_timer()),
-        memory_(device, *stream_) {}
+        memory_(device, *stream_),
+        neighbour_(device, *stream_) {}
 
   DeviceSection run() {
     device_.activate();
@@ -414,7 +417,10 @@ class Tuner {
     stream_->synchronize();
     if (!device_.begin_capture(*stream_)) return false;
     try {
-      for (size_t i = 0; i < count; ++i) enqueue(m, operands.args(m.candidate, i));
+      for (size_t i = 0; i < count; ++i) {
+        enqueue(m, operands.args(m.candidate, i));
+        neighbour_.launch();
+      }
     } catch (...) {
       try {
         device_.end_capture(*stream_);
@@ -491,7 +497,8 @@ class Tuner {
     m.instance->launch(args, context);
   }
 
-  // Microseconds of one launch: of the round's weights, or the mean over the captured ones.
+  // Microseconds of one launch: of the round's weights, or the mean over the captured ones, without
+  // what their neighbours take.
   double run_once(Measured& m, TuneOperands& operands, size_t round) {
     if (m.graph) {
       timer_->start(*stream_);
@@ -502,7 +509,8 @@ class Tuner {
       enqueue(m, args);
     }
     timer_->stop(*stream_);
-    return timer_->microseconds() / static_cast<double>(m.launches);
+    const double once = timer_->microseconds() / static_cast<double>(m.launches);
+    return m.graph ? std::max(kLeastMicroseconds, once - neighbour_.microseconds(*timer_)) : once;
   }
 
   static KernelChoice choice_of(const Measured& m) {
@@ -546,6 +554,7 @@ class Tuner {
   std::unique_ptr<DeviceTimer> timer_;
   Buffer workspace_;
   TuneMemory memory_;
+  TuneNeighbour neighbour_;
   // By the step of a descriptor, by candidate: times the fastest, see kHopelessFactor.
   std::map<const PlanStep*, std::map<std::string, double>> ratios_;
   std::map<const PlanStep*, Shorter> shorter_;  // jobs of run()

@@ -204,8 +204,8 @@ void check_operands(const Plan& plan, const PlanStep& step, const Effects& effec
           fmt::format("step '{}': '{}' lies in the memory of another value", step.op, value.name));
     }
   }
-  // Kernels of these two read a matrix in pieces; vectors are gathered when they are loaded.
-  if (step.op == "linear" || step.op == "embedding") return;
+  // Vectors are gathered when they are loaded.
+  if (get_op(step.op).weight_pieces) return;
   for (int id : step.inputs) {
     if (id == kNoValue) continue;
     const PlanValue& value = plan.values[static_cast<size_t>(id)];

@@ -46,6 +46,7 @@ RunnerShared::RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o)
       section(find_section(e, d)),
       own_stream(o.stream ? nullptr : d.make_stream()),
       stream(o.stream ? *o.stream : *own_stream),
+      wait_kernels(!d.host_visible() && knob_bool("wait_kernels")),
       most_iterations(knob_int("loop_iterations")),
       most_size(knob_int("loop_sizes")) {
   if (o.selection.reference) return;
@@ -132,7 +133,7 @@ void PlanRunner::bind_weights() {
       if (step.inputs[i] == kNoValue) continue;
       const PlanValue& value = plan_.values[static_cast<size_t>(step.inputs[i])];
       if (value.kind != PlanValue::Kind::kWeight) continue;
-      const size_t count = shared_.weights.pieces(value).size();
+      const size_t count = shared_.weights.piece_count(value);
       bound.segment_counts[i] = static_cast<int64_t>(count);
       if (is_control(step)) {
         bound.weight_views[i] = shared_.weights.view(value, {});
@@ -376,6 +377,18 @@ void PlanRunner::launch(size_t index, size_t bucket) {
   instance.launch({bound.inputs, bound.outputs, bound.segments}, context);
 }
 
+// A fault of a kernel shows where the host next waits, and says nothing of whose it is: only a wait
+// right behind the launch can name it.
+void PlanRunner::wait_for(size_t index, size_t bucket) {
+  try {
+    shared_.stream.synchronize();
+  } catch (const Error& error) {
+    const PlanStep& step = plan_.steps[index];
+    fail(error.code(), kWhere, "kernel '{}' (step {} of plan '{}': {} {}) failed: {}",
+         steps_[index].kernels[bucket], index, plan_.name, step.op, step.origin, error.what());
+  }
+}
+
 // Under a weight memory limit: makes room for the weights that step `index` reads from the mapped
 // file and hints the next step's.
 void PlanRunner::stream_weights(size_t index) {
@@ -394,6 +407,10 @@ void PlanRunner::stream_weights(size_t index) {
 }
 
 void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
+  // The first run of a bucket's kernels is where most faults show, and is slow anyway.
+  const bool wait = shared_.wait_kernels ||
+                    (!shared_.device.host_visible() && proven_buckets_.count(bucket) == 0);
+  if (wait) shared_.stream.synchronize();  // or the first kernel answers for those before it
   for (size_t s = 0; s < steps_.size(); ++s) {
     const PlanStep& step = plan_.steps[s];
     if (step.kind == StepKind::kView) continue;
@@ -403,6 +420,7 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
       run_control(s, symbols);
     } else {
       launch(s, bucket);
+      if (wait) wait_for(s, bucket);
       if (shared_.options.on_step && &plan_ == &shared_.engine.plan) {
         shared_.stream.synchronize();
         shared_.options.on_step({s, steps_[s].kernels[bucket], steps_[s].outputs});
@@ -410,6 +428,7 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
     }
     if (profiling_) timer(s).stop(shared_.stream);
   }
+  proven_buckets_.insert(bucket);
   // Read at the end: where the device has a clock, its queue does not run dry between two steps.
   for (size_t s = 0; profiling_ && s < steps_.size(); ++s) {
     if (plan_.steps[s].kind != StepKind::kView) steps_[s].microseconds += timer(s).microseconds();
@@ -418,7 +437,7 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
 
 bool PlanRunner::can_capture() const {
   const ExecutorOptions& options = shared_.options;
-  if (options.on_step || profiling_ || !bodies_.empty()) return false;
+  if (options.on_step || profiling_ || !bodies_.empty() || shared_.wait_kernels) return false;
   return options.weight_memory_limit <= 0;  // under a limit pages move between the launches
 }
 

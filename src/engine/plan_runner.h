@@ -36,6 +36,7 @@ struct RunnerShared {
   LayoutVotes::Allowed layouts;                 // by WeightStore::key()
   // Loops come from files: they end, and what they collect has a bound (knobs loop_iterations,
   // loop_sizes).
+  bool wait_kernels = false;    // knob, on a device that works beside the host
   int64_t most_iterations = 0;  // of all loops in one run
   int64_t iterations = 0;       // so far
   int64_t most_size = 0;        // of symbols that have no limit
@@ -108,6 +109,7 @@ class PlanRunner {
   Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
   KernelDesc describe_step(const PlanStep& step, const BoundStep& bound, size_t bucket) const;
   void launch(size_t index, size_t bucket);
+  void wait_for(size_t index, size_t bucket);
   void stream_weights(size_t index);
   bool can_capture() const;
   void drop_captures();
@@ -147,6 +149,7 @@ class PlanRunner {
   // stand for a limit.
   std::map<std::string, size_t> told_at_;
   std::set<size_t> ready_buckets_;
+  std::set<size_t> proven_buckets_;  // whose kernels have all run once
   size_t active_bucket_ = SIZE_MAX;  // whose weight layouts the steps hold
   SymbolValues symbols_;             // of the last refresh
   bool fresh_ = false;               // views_ match symbols_

@@ -116,19 +116,26 @@ TensorView WeightStore::gather(const PlanValue& value, const std::vector<TensorV
   return {value.type.element, evaluate(value.type.shape, {}), memory.data()};
 }
 
+size_t WeightStore::piece_count(const PlanValue& value) {
+  return device_.host_visible() ? pieces(value).size() : 1;
+}
+
 std::vector<TensorView> WeightStore::upload(const PlanValue& value) {
-  std::vector<TensorView> source = pieces(value);
+  const std::vector<TensorView> source = pieces(value);
   if (device_.host_visible() || is_random(value)) return source;
-  auto stream = device_.make_stream();
-  for (TensorView& piece : source) {
-    const auto bytes = static_cast<size_t>(piece.bytes());
-    Buffer& buffer = buffers_.emplace_back(device_, std::max<size_t>(bytes, 1));
-    device_.copy_in(buffer.data(), piece.data, bytes, *stream);
-    piece.data = buffer.data();
-    owned_bytes_ += bytes;
+  int64_t total = 0;
+  for (const TensorView& piece : source) total += piece.bytes();
+  const auto stream = device_.make_stream();
+  Buffer& buffer = buffers_.emplace_back(device_, std::max<size_t>(static_cast<size_t>(total), 1));
+  TensorView joined{value.type.element, evaluate(value.type.shape, {}), buffer.data()};
+  std::byte* at = buffer.data();
+  for (const TensorView& piece : source) {
+    device_.copy_in(at, piece.data, static_cast<size_t>(piece.bytes()), *stream);
+    at += piece.bytes();
   }
   stream->synchronize();
-  return source;
+  owned_bytes_ += static_cast<size_t>(total);
+  return {joined};
 }
 
 std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLayout& layout) {

@@ -30,6 +30,10 @@ class WeightStore {
   // weight is one piece, in device memory; of any other the host may read the bytes.
   std::vector<TensorView> pieces(const PlanValue& value);
 
+  // How many pieces view() gives in canonical form: those of pieces(), or one on a device apart,
+  // where they are uploaded side by side.
+  size_t piece_count(const PlanValue& value);
+
   // The value in a kernel's layout: canonical pieces when layout.name is empty. A second layout for
   // one value may have at most pack_budget_mb (Error{kOutOfMemory} past it): the tuner skips such
   // candidates, an executor has chosen them away (LayoutVotes).

@@ -1,9 +1,8 @@
-#include <cmath>
-
 #include "ops/contract/op_def.h"
+#include "ops/shared/activation.h"
 
 namespace ingot {
-namespace {
+namespace op_act_mul {
 
 struct ActMulAttrs {
   std::string activation = "silu";
@@ -13,25 +12,14 @@ struct ActMulAttrs {
   }
 };
 
-using Activation = float (*)(float);
+using ops::Activation;
+using ops::find_activation;
 
-// nullptr when the name is unknown.
-Activation find_activation(std::string_view name) {
-  if (name == "silu") return [](float x) { return x / (1.0f + std::exp(-x)); };
-  if (name == "relu") return [](float x) { return x > 0 ? x : 0.0f; };
-  if (name == "gelu") return [](float x) { return 0.5f * x * (1.0f + std::erf(x * 0.70710678f)); };
-  if (name == "gelu_tanh") {
-    return [](float x) {
-      return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-    };
-  }
-  return nullptr;
-}
-
-}  // namespace
+}  // namespace op_act_mul
 
 // activation(gate) * up, the gated unit of Shazeer, "GLU variants improve transformer" (2020).
 const OpDef& act_mul_op() {
+  using namespace op_act_mul;
   static const OpDef op = {.name = "act_mul",
                            .infer = [](const InferArgs& args) -> std::vector<ValueType> {
                              const auto attrs = read_attrs<ActMulAttrs>(args.attrs, "ops/act_mul");

@@ -1,7 +1,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_embedding {
 
 struct EmbeddingAttrs {
   std::string dtype;  // element type of the output; "" = the table's
@@ -11,10 +11,11 @@ struct EmbeddingAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_embedding
 
 // Rows of a table: (ids[tokens] int32, table[vocab, columns] of any format) -> [tokens, columns].
 const OpDef& embedding_op() {
+  using namespace op_embedding;
   static const OpDef op = {
       .name = "embedding",
       .infer = [](const InferArgs& args) -> std::vector<ValueType> {
@@ -39,6 +40,7 @@ const OpDef& embedding_op() {
               store_row(out, t, 0, table.columns(), row.data());
             }
           },
+      .weight_pieces = true,
       .representative = [](const RepresentativeArgs& args) -> IndexInputs {
         return {{0, spread_indices(args.inputs[0][0], args.inputs[1][0])}};
       }};

@@ -4,7 +4,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_paged_attention {
 
 struct PagedAttentionAttrs {
   int64_t head_dim = 0;
@@ -21,6 +21,22 @@ struct PagedAttentionAttrs {
     v("causal", causal);
   }
 };
+
+constexpr size_t kSlopes = 8;  // the optional input
+
+void check_slopes(const InferArgs& args, const PagedAttentionAttrs& attrs, const ValueType& q) {
+  if (args.inputs.size() > kSlopes + 1) {
+    args.bad(fmt::format("expected at most {} inputs, found {}", kSlopes + 1, args.inputs.size()));
+  }
+  if (args.inputs.size() <= kSlopes || !args.inputs[kSlopes]) return;
+  const ValueType& slopes = *args.inputs[kSlopes];
+  const int64_t heads = q.shape[1].constant() / attrs.head_dim;
+  if (slopes.element != ElementType(DType::kFloat32) || slopes.shape.size() != 1 ||
+      !(slopes.shape[0] == Dim(heads))) {
+    args.bad(fmt::format("slopes: expected float32[{}], found {}", heads, type_text(slopes)));
+  }
+  if (!attrs.causal) args.bad("slopes are for causal attention");
+}
 
 std::vector<ValueType> infer(const InferArgs& args) {
   const auto attrs = read_attrs<PagedAttentionAttrs>(args.attrs, "ops/paged_attention");
@@ -45,12 +61,22 @@ std::vector<ValueType> infer(const InferArgs& args) {
                          type_text(args.input(5)), type_text(args.input(6)),
                          type_text(args.input(7))));
   }
+  check_slopes(args, attrs, q);
   return {q};
 }
 
-// One head of one query: softmax(scale * q.k) over keys [begin, end), times v.
-void attend(const OpArgs& args, const PagedAttentionAttrs& attrs, int64_t row, int64_t kv_head,
-            int64_t begin, int64_t end, const float* query, float* out) {
+// What one head of one token works on: keys [begin, end) of a batch row.
+struct HeadWork {
+  int64_t row, kv_head;
+  int64_t begin, end;
+  int64_t position;  // of the token
+  float slope;
+};
+
+// softmax(scale * q.k) over the keys, times v.
+void attend(const OpArgs& args, const PagedAttentionAttrs& attrs, const HeadWork& work,
+            const float* query, float* out) {
+  const auto [row, kv_head, begin, end, position, slope] = work;
   const int64_t dim = attrs.head_dim;
   std::vector<float> scores(static_cast<size_t>(end - begin));
   std::vector<float> item(static_cast<size_t>(dim));
@@ -64,6 +90,7 @@ void attend(const OpArgs& args, const PagedAttentionAttrs& attrs, int64_t row, i
       const auto cap = static_cast<float>(attrs.softcap);
       dot = cap * std::tanh(dot / cap);
     }
+    dot += slope * static_cast<float>(p - position);
     scores[static_cast<size_t>(p - begin)] = dot;
     peak = std::max(peak, dot);
   }
@@ -82,6 +109,9 @@ void reference(const OpArgs& args) {
   const TensorView& q = args.inputs[0];
   const int64_t heads = q.columns() / attrs.head_dim;
   const int64_t group = heads / args.inputs[1].shape[1];
+  const bool sloped = args.inputs.size() > kSlopes && args.inputs[kSlopes].present();
+  std::vector<float> slopes(static_cast<size_t>(heads), 0.0f);
+  if (sloped) load_row(args.inputs[kSlopes], 0, 0, heads, slopes.data());
   std::vector<float> query(static_cast<size_t>(attrs.head_dim));
   std::vector<float> out(static_cast<size_t>(attrs.head_dim));
   for (int64_t t = 0; t < q.shape[0]; ++t) {
@@ -106,7 +136,8 @@ void reference(const OpArgs& args) {
         attrs.window > 0 ? std::min(end, std::max<int64_t>(0, position - attrs.window + 1)) : 0;
     for (int64_t h = 0; h < heads; ++h) {
       load_row(q, t, h * attrs.head_dim, attrs.head_dim, query.data());
-      attend(args, attrs, row, h / group, begin, end, query.data(), out.data());
+      const HeadWork work = {row, h / group, begin, end, position, slopes[static_cast<size_t>(h)]};
+      attend(args, attrs, work, query.data(), out.data());
       store_row(args.outputs[0], t, h * attrs.head_dim, attrs.head_dim, out.data());
     }
   }
@@ -121,13 +152,23 @@ IndexInputs representative(const RepresentativeArgs& args) {
           {7, std::move(packed.block_tables)}};
 }
 
-}  // namespace
+}  // namespace op_paged_attention
 
 // Scaled dot-product attention of packed tokens over a paged KV cache. Inputs: q[tokens, heads *
 // head_dim], k_cache, v_cache [pages, kv_heads, page tokens, head_dim], positions[tokens],
 // token_rows[tokens] (batch row of each token), query_offsets[batch + 1], context_lengths[batch],
-// block_tables[batch, max_blocks]. Query head h reads KV head h / (heads / kv_heads).
+// block_tables[batch, max_blocks], and optionally slopes float32[heads]. Query head h reads KV head
+// h / (heads / kv_heads).
+//
+// With slopes, attention with linear biases (Press et al., "Train short, test long", 2022):
+// slope[h] * (key position - query position) is added to a score after scale and cap. A softmax
+// does not change with what is added to all of a row's scores, so this is also what models mean
+// that add slope[h] * key position; relative positions keep the numbers small. Causal attention
+// alone. The paper's slopes of n heads, n a power of two: 2^(-8 (h + 1) / n); for other n those of
+// m heads, m the power of two below n, then the first, third, ... of 2 m heads (BLOOM, Falcon-RW,
+// Baichuan-13B; MPT with its alibi_bias_max in place of 8).
 const OpDef& paged_attention_op() {
+  using namespace op_paged_attention;
   static const OpDef op = {.name = "paged_attention",
                            .infer = infer,
                            .reference = reference,

@@ -66,14 +66,14 @@ RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
 
 EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
                            EngineRunnerOptions options)
-    : decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
+    : device_(device), decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
   asynchronous_ = !device.host_visible();
   capture_ = asynchronous_ && knob_bool("graphs");
   RunnerLimits limits = runner_limits(decoder_, engine->plan, options, asynchronous_);
   limits_ = std::move(limits.model);
   scratch_ = std::move(limits.scratch);
   options.executor.limits = std::move(limits.symbols);
-  executor_ = std::make_unique<Executor>(engine, device, options.executor);
+  executor_ = std::make_unique<Executor>(std::move(engine), device, options.executor);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
   Sampler::Options sampling;
   sampling.max_tokens = limits_.max_seq_len + 1;
@@ -122,9 +122,15 @@ void EngineRunner::submit(const Batch& batch) {
     step.starts.push_back(slots_[static_cast<size_t>(row.slot)].start);
   }
   CHECK_LT(in_flight_.size(), Sampler::kTurns);
+  if (timing_) clock_->begin();
   copy_pages(batch);
   forward(batch);
+  if (timing_) clock_->queued();
   sample(batch, step);
+  if (timing_) {
+    clock_->queued();
+    clock_->end();
+  }
   next_turn_ = (next_turn_ + 1) % Sampler::kTurns;
   in_flight_.push_back(std::move(step));
 }
@@ -135,6 +141,19 @@ void EngineRunner::collect(StepResult& result) {
   in_flight_.pop_front();
   settle(step);
   result = std::move(step.result);
+}
+
+void EngineRunner::time_steps() {
+  if (!asynchronous_) return;
+  if (!clock_) clock_ = std::make_unique<StepClock>(device_, executor_->stream());
+  clock_->restart();
+  timing_ = true;
+}
+
+std::vector<StepTime> EngineRunner::take_step_times() {
+  if (!timing_) return {};
+  timing_ = false;
+  return clock_->take();
 }
 
 void EngineRunner::start_slots(const Batch& batch) {

@@ -13,6 +13,7 @@
 #include "runtime/decoder_step.h"
 #include "runtime/model_runner.h"
 #include "runtime/sample_plan.h"
+#include "runtime/step_clock.h"
 #include "tensor/buffer.h"
 
 namespace ingot {
@@ -53,6 +54,11 @@ class EngineRunner final : public ModelRunner {
   void collect(StepResult& result) override;
   Executor& executor() { return *executor_; }
 
+  // Measures steps from the next one on (step_clock.h), until take_step_times(). Nothing where
+  // steps run inside submit(): the host is the device.
+  void time_steps();
+  std::vector<StepTime> take_step_times();
+
  private:
   struct Slot {
     std::shared_ptr<const Request> request;
@@ -81,6 +87,7 @@ class EngineRunner final : public ModelRunner {
   void settle_row(const BatchRow& row, Slot& slot, bool current, std::span<Sampler::Drawn> drawn,
                   RowResult& out);
 
+  Device& device_;
   bool asynchronous_ = false;
   bool capture_ = false;  // decode steps
   DecoderPlan decoder_;
@@ -94,6 +101,8 @@ class EngineRunner final : public ModelRunner {
   std::vector<Slot> slots_;
   std::deque<InFlight> in_flight_;
   size_t next_turn_ = 0;
+  std::unique_ptr<StepClock> clock_;  // kept once it was wanted
+  bool timing_ = false;
   std::vector<PageId> scratch_;  // by table: a page that padding writes to
   // Reused from step to step.
   DecoderStep step_;

@@ -35,7 +35,8 @@ void check_finish(FinishReason reason) {
          "logits are not finite: the model's weights or this precision overflow");
   }
   if (reason == FinishReason::kOutOfMemory) {
-    fail(ErrorCode::kOutOfMemory, kWhere, "no memory for the next step");
+    fail(ErrorCode::kOutOfMemory, kWhere,
+         "no memory for the next step (the log says what was asked for): lower --max-seq-len");
   }
 }
 
@@ -67,7 +68,7 @@ void check_prompt_fits(size_t prompt_tokens, int64_t context) {
        context, prompt_tokens);
 }
 
-TextSession::TextSession(std::shared_ptr<const Engine> engine, Device& device,
+TextSession::TextSession(const std::shared_ptr<const Engine>& engine, Device& device,
                          const SessionOptions& options)
     : runner_(engine, device, fitting_options(*engine, options, device)),
       loop_(runner_, loop_options(options), clock_) {}

@@ -50,7 +50,8 @@ class TextSession {
  public:
   // KV pages are taken for `sequences` of `context` tokens and no more. `device` outlives this.
   // Error{kOutOfMemory} before anything is taken, see check_session_fits().
-  TextSession(std::shared_ptr<const Engine> engine, Device& device, const SessionOptions& options);
+  TextSession(const std::shared_ptr<const Engine>& engine, Device& device,
+              const SessionOptions& options);
 
   // Runs one request to its end. `on_text` gets text as it becomes certain (may be empty).
   // Error{kInvalidArgument} for a prompt that does not fit or parameters out of range;
@@ -60,6 +61,7 @@ class TextSession {
 
   int64_t context() const { return runner_.limits().max_seq_len; }
   Loop& loop() { return loop_; }
+  EngineRunner& runner() { return runner_; }
   Executor& executor() { return runner_.executor(); }
 
  private:

@@ -39,13 +39,14 @@ class CapturedGraph {
   virtual void replay(Stream& stream) = 0;
 };
 
-// Time that work on a stream takes. One thread; one start and one stop before each microseconds().
+// Time between two places in the work, also of two streams: below 0 if stop's is passed before
+// start's. One thread; one start and one stop before each microseconds().
 class DeviceTimer {
  public:
   virtual ~DeviceTimer() = default;
   virtual void start(Stream& stream) = 0;  // after the work that is queued
   virtual void stop(Stream& stream) = 0;
-  virtual double microseconds() = 0;  // waits for the work between the two
+  virtual double microseconds() = 0;  // waits for stop's; start's must have been passed by then
 };
 
 // One instance a device, owned by whoever runs an executor on it; outlives its buffers. allocate

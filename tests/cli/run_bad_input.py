@@ -1,6 +1,7 @@
 """Bad files, prompts and flags: one error line naming the place, exit code 1 or 2, no debris."""
 
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -508,6 +509,30 @@ def check_interrupted(bad):
         os.mkdir(target)
 
 
+def check_drivers(bad):
+    """A missing NVIDIA driver, and one that is too old for this build."""
+    arguments = ["run", CASE, *IDS, "--device", "cuda"]
+    if b"this build has" in ingot(*arguments, env=bad.env).stderr:
+        bad.refused("a device of another build", *arguments, code=2,
+                    names=["this build has cpu"])
+        return
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        bad.refused("no driver", *arguments, code=2,
+                    names=["cuda:0", "no NVIDIA driver is installed"])
+    folder = bad.path("driver")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "old.c"), "w", encoding="utf-8") as file:
+        file.write("int cuDriverGetVersion(int *version) { *version = 12020; return 0; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", os.path.join(folder, "libcuda.so.1"),
+                    os.path.join(folder, "old.c")], check=True)
+    path = folder + ":" + os.environ.get("LD_LIBRARY_PATH", "")
+    bad.refused("an old driver", *arguments, code=2,
+                names=["is for CUDA 12.2", "is needed: update it"],
+                env={"LD_LIBRARY_PATH": path})
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
@@ -527,6 +552,7 @@ def main():
         check_prompts(bad)
         check_no_debris(bad)
         check_interrupted(bad)
+        check_drivers(bad)
     checks.finish()
 
 

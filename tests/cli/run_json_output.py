@@ -104,6 +104,7 @@ def check_bench_modes(checks, folder):
                      f"bench throughput: {key} in order")
     for key in ("requests_s", "output_tok_s", "total_tok_s", "elapsed_s", "steps"):
         checks.check(out[key] > 0, f"bench throughput: {key} is {out[key]}")
+    checks.check("gpu" in out and out["gpu"] is None, "bench throughput: a CPU waits for nobody")
     checks.check(1 <= out["mean_batch"] <= 3, f"bench throughput: mean batch {out['mean_batch']}")
 
     data = os.path.join(folder, "requests.jsonl")

@@ -8,8 +8,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 
-from cli_harness import BINARY, DATA, Checks, ingot_json, real_model
+from cli_harness import BINARY, DATA, Checks, ingot, ingot_json, real_model
 
 ALONE = True
 KV_BYTES_PER_TOKEN = 2 * 30 * 3 * 64 * 4  # K and V, 30 layers, 3 heads of 64, float32
@@ -66,6 +67,33 @@ def check_rendered(checks, model, cases):
         checks.equal(json.loads(line), case["rendered"], f"{case['name']}: rendered prompt")
 
 
+def check_conformance(checks, model, path):
+    """The same cases with the reference's tokens fed in; a wrong token in the file must show."""
+    def rows(file, *flags):
+        done = ingot("conformance", file, "--model", model, "--json", *flags)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    for dtype in ("float32", "bfloat16"):
+        status, found = rows(path, "--dtype", dtype)
+        checks.equal((status, [row["status"] for row in found]), (0, 8 * ["pass"]),
+                     f"conformance in {dtype}")
+        checks.check(all(row["max_error"] > 0 for row in found),
+                     f"conformance in {dtype}: measured")
+    # bfloat16 judged as float32 must not pass: the rules tell them apart.
+    status, found = rows(path, "--arithmetic", "bfloat16")
+    checks.equal((status, len(found)), (1, 8), "conformance: bfloat16 is not float32")
+    with open(path, encoding="utf-8") as file:
+        changed = json.load(file)
+    changed["cases"] = changed["cases"][:1]
+    changed["cases"][0]["greedy"][1] += 1
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(changed, file)
+        file.flush()
+        status, found = rows(file.name, "--dtype", "bfloat16")
+        checks.check(status == 1 and "greedy token 1" in found[0]["reason"],
+                     f"conformance: a wrong token shows: {found}")
+
+
 def check_memory(checks, model):
     """Resident memory of a short run, measured by the kernel for the child process."""
     process = subprocess.Popen([BINARY, "run", model, "Hi", "--max-tokens", "8", "--json"],
@@ -100,6 +128,7 @@ def main():
     check_mode(checks, model, cases, "fast, first run")
     check_mode(checks, model, cases, "fast, second run")
     check_chat_history(checks, model, next(c for c in cases if c["name"] == "turns"))
+    check_conformance(checks, model, path)
     check_memory(checks, model)
     checks.finish()
 

@@ -39,6 +39,28 @@ TEST(StepCost, CachesCountByThePositionsTouched) {
   EXPECT_EQ(attention.flops, 4.0 * 20 * kTinyDim);
 }
 
+TEST(StepCost, OfExpertsCountsThoseThatTokensMayUse) {
+  Plan plan;
+  const auto value = [&](DType type, SymShape shape) {
+    plan.values.push_back({.type = {type, std::move(shape)}});
+    return static_cast<int>(plan.values.size()) - 1;
+  };
+  const Dim tokens = Dim::symbol("tokens");
+  PlanStep step;
+  step.op = "moe_ffn";
+  step.inputs = {value(DType::kFloat32, {tokens, 16}), value(DType::kInt32, {tokens, 2}),
+                 value(DType::kFloat32, {tokens, 2}),  value(DType::kBFloat16, {8, 24, 16}),
+                 value(DType::kBFloat16, {8, 16, 24}), value(DType::kBFloat16, {8, 24, 16})};
+  step.outputs = {value(DType::kFloat32, {tokens, 16})};
+  constexpr double kExpert = 3 * 24 * 16 * 2;
+  for (const int64_t count : {1, 3, 40}) {
+    const StepCost cost = step_cost(plan, step, {{"tokens", count}}, {});
+    const double rows = static_cast<double>(count) * (2 * 16 * 4 + 2 * 4 + 2 * 4);
+    EXPECT_EQ(cost.bytes, rows + kExpert * static_cast<double>(std::min<int64_t>(8, 2 * count)));
+    EXPECT_EQ(cost.flops, 2.0 * static_cast<double>(count) * 2 * 3 * 24 * 16);
+  }
+}
+
 TEST(Spread, IsTheMeanAndRanks) {
   std::vector<double> values;
   for (int i = 100; i >= 1; --i) values.push_back(i);

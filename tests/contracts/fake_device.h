@@ -86,6 +86,8 @@ class FakeDevice final : public Device {
     }
   }
 
+  // Kernels of this operator fail as a GPU's do: the host learns of it where it next waits.
+  std::string faulty_op;
   std::vector<std::string> violations;
   int captures = 0, replays = 0, launches = 0;
 
@@ -193,6 +195,7 @@ class FakeDevice final : public Device {
   void run(const KernelDesc& desc, std::vector<TensorView> inputs, std::vector<TensorView> outputs,
            std::vector<std::vector<TensorView>> pieces) {
     ++launches;
+    if (desc.op == faulty_op) fail(ErrorCode::kInternal, "fake", "a kernel failed");
     check_aliases(desc, inputs, outputs);
     std::vector<std::span<const TensorView>> segments;
     for (size_t i = 0; i < pieces.size(); ++i) {

@@ -6,10 +6,14 @@
 
 #include <sstream>
 
+#include "base/error.h"
+#include "base/knobs.h"
 #include "compiler/compile.h"
 #include "engine/executor.h"
+#include "engine/weights.h"
 #include "models/contract/model_def.h"
 #include "runtime/decoder_session.h"
+#include "tests/engine/small_engine.h"
 
 namespace ingot {
 namespace {
@@ -107,6 +111,28 @@ TEST(FakeDevice, RunsLlamaFromCapturedGraphs) {
 }
 
 // An executor is made by one thread and run by another (a loop's engine thread).
+// Kernels of devices apart see a weight in one piece, wherever the host has its parts.
+TEST(FakeDevice, PiecesLieSideBySide) {
+  FakeDevice device;
+  EngineMaker maker;
+  const int w = maker.weight("w", {2, 5, 3}, {1, 1});
+  const auto engine = maker.finish({});
+  const PlanValue& value = engine->plan.values[static_cast<size_t>(w)];
+  WeightStore store(*engine, device);
+  EXPECT_EQ(store.piece_count(value), 1u);
+  const std::vector<TensorView> views = store.view(value, {});
+  ASSERT_EQ(views.size(), 1u);
+  EXPECT_EQ(views[0].shape, (Shape{2, 5, 3}));
+  std::vector<std::byte> back(2 * 5 * 3 * 4);
+  const auto stream = device.make_stream();
+  device.copy_out(back.data(), views[0].data, back.size(), *stream);
+  for (size_t piece : {0, 1}) {
+    const auto bytes = engine->tensors[piece];
+    EXPECT_TRUE(
+        std::equal(bytes.begin(), bytes.end(), back.begin() + 60 * static_cast<int>(piece)));
+  }
+}
+
 TEST(FakeDevice, IsCurrentOnTheThreadThatRuns) {
   const auto engine = llama();
   FakeDevice device;
@@ -116,6 +142,41 @@ TEST(FakeDevice, IsCurrentOnTheThreadThatRuns) {
   expect_close(found, on_cpu(engine, {{3, 17, 90}}));
   expect_close(session.step({7}, 3), on_cpu(engine, {{3, 17, 90}, {7}}));
   EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
+// A kernel's fault shows only where the host waits: the first run of each kernel is waited for, and
+// every one with the knob.
+TEST(FakeDevice, AFaultyKernelIsNamed) {
+  const auto engine = llama();
+  const auto fault = [](Session& session, const std::vector<int32_t>& ids) -> std::string {
+    try {
+      session.step(ids, 0);
+      return "none";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  const std::vector<int32_t> prompt = {3, 17, 90};
+  const std::string named = "kernel 'fake_paged_attention' (step ";
+  FakeDevice device;
+  device.faulty_op = "paged_attention";
+  {
+    Session session(engine, device);
+    EXPECT_NE(fault(session, prompt).find(named), std::string::npos);
+  }
+  device.drain();
+  device.faulty_op.clear();
+  for (const char* wait : {"0", "1"}) {
+    set_knob("wait_kernels", wait);
+    Session session(engine, device);
+    EXPECT_EQ(fault(session, prompt), "none");
+    device.faulty_op = "paged_attention";
+    const std::string message = fault(session, prompt);
+    EXPECT_EQ(message.find(named) != std::string::npos, *wait == '1') << message;
+    EXPECT_NE(message.find("a kernel failed"), std::string::npos) << message;
+    device.faulty_op.clear();
+  }
+  set_knob("wait_kernels", "0");
 }
 
 // The checks can fail.

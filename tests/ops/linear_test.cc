@@ -46,6 +46,16 @@ std::vector<OpCase> linear_cases() {
   shapes.push_back({"half_in_out", 9, 33, 65, "float16", "float16", "", true});
   shapes.push_back({"half_bf16", 9, 33, 64, "float16", "bfloat16", "bfloat16"});
 
+  // Few rows of 16-bit types: edges of tiles of rows, of output columns and of K; long K.
+  for (const char* type : {"bfloat16", "float16"}) {
+    for (int64_t m : {1, 8, 9, 16, 17}) {
+      shapes.push_back({fmt::format("few{}_{}", m, type), m, 1037, 1056, type, type, "", true, 3});
+    }
+    shapes.push_back({fmt::format("few_k32_{}", type), 5, 49, 32, type, type});
+    shapes.push_back({fmt::format("few_long_{}", type), 3, 4096, 14336, type, type});
+    shapes.push_back({fmt::format("few_head_{}", type), 11, 16411, 576, type, type, "float32"});
+  }
+
   std::vector<OpCase> cases;
   for (const LinearShape& s : shapes) {
     OpCase c = {

@@ -34,11 +34,11 @@ TEST(RepresentativeTest, SpreadIndicesVisitTheWholeRange) {
 TEST(RepresentativeTest, PackedTokensFillTheirContext) {
   // 10 tokens over 3 rows of 4 blocks with 32 positions each.
   const PackedTokens packed = representative_tokens(10, {3, 4}, {100, 2, 32, 64});
-  EXPECT_EQ(packed.query_offsets, (std::vector<int64_t>{0, 3, 6, 10}));
+  EXPECT_EQ(packed.query_offsets, (std::vector<int64_t>{0, 10, 10, 10}));
   EXPECT_EQ(packed.context_lengths, (std::vector<int64_t>{128, 128, 128}));
-  EXPECT_EQ(packed.token_rows, (std::vector<int64_t>{0, 0, 0, 1, 1, 1, 2, 2, 2, 2}));
+  EXPECT_EQ(packed.token_rows, (std::vector<int64_t>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));
   EXPECT_EQ(packed.positions,
-            (std::vector<int64_t>{125, 126, 127, 125, 126, 127, 124, 125, 126, 127}));
+            (std::vector<int64_t>{118, 119, 120, 121, 122, 123, 124, 125, 126, 127}));
   EXPECT_EQ(packed.block_tables.size(), 12u);
   EXPECT_EQ(distinct(packed.block_tables), 12u);
   // Fewer pages and positions than the step could name: still valid.
@@ -50,12 +50,31 @@ TEST(RepresentativeTest, PackedTokensFillTheirContext) {
   }
 }
 
+TEST(RepresentativeTest, PackedTokensAreAStepOfServing) {
+  const auto lengths = [](int64_t tokens, const Shape& tables) {
+    const PackedTokens packed = representative_tokens(tokens, tables, {4096, 1, 32, 8});
+    std::vector<int64_t> out;
+    for (size_t i = 1; i < packed.query_offsets.size(); ++i) {
+      out.push_back(packed.query_offsets[i] - packed.query_offsets[i - 1]);
+    }
+    return out;
+  };
+  EXPECT_EQ(lengths(4, {4, 2}), (std::vector<int64_t>{1, 1, 1, 1})) << "a decode step";
+  EXPECT_EQ(lengths(2, {4, 2}), (std::vector<int64_t>{1, 1, 0, 0}));
+  EXPECT_EQ(lengths(130, {5, 2}), (std::vector<int64_t>{64, 64, 1, 1, 0}))
+      << "prompts of 64 positions, decodes beside them";
+  EXPECT_EQ(lengths(5000, {3, 1024}), (std::vector<int64_t>{1666, 1667, 1667}))
+      << "no chunk is longer than 2048";
+  EXPECT_EQ(lengths(8192, {512, 256})[3], 2016);
+  EXPECT_EQ(lengths(2048, {1, 256}), (std::vector<int64_t>{2048}));
+}
+
 TEST(RepresentativeTest, OperatorsWithIndices) {
   const Shape q = {8, 64}, cache = {64, 2, 32, 16}, vector = {8}, table = {2, 16};
   IndexInputs in = representative_of("paged_attention", {{"head_dim", int64_t{16}}},
                                      {q, cache, cache, vector, vector, {3}, {2}, table});
   EXPECT_EQ(in.at(3).back(), 511) << "the last position of the longest context";
-  EXPECT_EQ(in.at(5), (std::vector<int64_t>{0, 4, 8}));
+  EXPECT_EQ(in.at(5), (std::vector<int64_t>{0, 8, 8}));
   EXPECT_EQ(in.at(6), (std::vector<int64_t>{512, 512}));
   EXPECT_EQ(distinct(in.at(7)), 32u);
   in = representative_of("rope_kv_append", {},

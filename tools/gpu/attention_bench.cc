@@ -2,7 +2,7 @@
 // query heads, 8 KV heads of 128, bfloat16, pages of 32 tokens in scattered order). Launches are
 // recorded into CUDA graphs; one graph walks page sets that together exceed the L2 cache, so keys
 // and values come from memory. Every result is compared with the first kernel's.
-//   attention_bench [decode|prefill|all] [kernel name part]
+//   attention_bench [decode|prefill|mixed|all] [kernel name part]
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -34,7 +34,9 @@ void check(cudaError_t status, const char* what) {
 
 struct Work {
   int64_t batch, fresh, context;  // sequences, tokens each in this step, keys of the last token
-  int64_t tokens() const { return batch * fresh; }
+  int64_t decoding = 0;           // so many of the sequences have one token
+  int64_t fresh_of(int64_t sequence) const { return sequence < batch - decoding ? fresh : 1; }
+  int64_t tokens() const { return (batch - decoding) * fresh + decoding; }
   int64_t blocks() const { return (context + kPage - 1) / kPage; }
   int64_t cache_bytes() const { return 2 * batch * blocks() * kPage * kKvHeads * kDim * 2; }
   // What must be moved once, and the arithmetic over the keys that are seen.
@@ -43,7 +45,7 @@ struct Work {
   }
   double flops() const {
     const double seen = fresh * (context - fresh) + fresh * (fresh + 1) / 2.0;
-    return 4.0 * kHeads * kDim * seen * batch;
+    return 4.0 * kHeads * kDim * (seen * (batch - decoding) + 1.0 * context * decoding);
   }
 };
 
@@ -68,9 +70,10 @@ class Bench {
 
   void run(const Work& work, std::string_view wanted) {
     prepare(work);
-    std::printf("\n%s: %ld sequences, %ld tokens each, context %ld (%d page sets)\n",
-                work.fresh == 1 ? "decode" : "prefill", work.batch, work.fresh, work.context,
-                sets_);
+    const char* kind = work.fresh == 1 ? "decode" : work.decoding == 0 ? "prefill" : "mixed";
+    std::printf(
+        "\n%s: %ld sequences, %ld tokens each, %ld of one token, context %ld (%d page sets)\n",
+        kind, work.batch, work.fresh, work.decoding, work.context, sets_);
     std::vector<uint16_t> first;
     for (const KernelDef* kernel : kernels_for("cuda", "paged_attention")) {
       if (kernel == &reference_kernel()) continue;
@@ -119,8 +122,9 @@ class Bench {
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random_below(2, i, i)]);
     std::vector<int32_t> positions, rows, offsets = {0}, lengths;
     for (int64_t b = 0; b < work.batch; ++b) {
-      for (int64_t i = 0; i < work.fresh; ++i) {
-        positions.push_back(static_cast<int32_t>(work.context - work.fresh + i));
+      const int64_t fresh = work.fresh_of(b);
+      for (int64_t i = 0; i < fresh; ++i) {
+        positions.push_back(static_cast<int32_t>(work.context - fresh + i));
         rows.push_back(static_cast<int32_t>(b));
       }
       offsets.push_back(static_cast<int32_t>(rows.size()));
@@ -228,20 +232,27 @@ class Bench {
 int bench_main(int count, char** arguments) {
   const std::string_view part = count > 1 ? arguments[1] : "all";
   const std::string_view wanted = count > 2 ? arguments[2] : "";
-  if ((part != "all" && part != "decode" && part != "prefill") || count > 3) {
-    std::fprintf(stderr, "usage: attention_bench [decode|prefill|all] [kernel name part]\n");
+  const bool all = part == "all";
+  if ((!all && part != "decode" && part != "prefill" && part != "mixed") || count > 3) {
+    std::fprintf(stderr, "usage: attention_bench [decode|prefill|mixed|all] [kernel name part]\n");
     return 2;
   }
   Bench bench;
-  if (part != "prefill") {
-    for (int64_t context : {192, 1024, 2048, 8192}) {
+  if (all || part == "decode") {
+    for (int64_t context : {128, 192, 256, 1024, 2048, 8192}) {
       for (int64_t batch : {1, 8, 32, 64, 128, 256}) bench.run({batch, 1, context}, wanted);
+      if (context == 192) bench.run({512, 1, context}, wanted);
     }
   }
-  if (part != "decode") {
+  if (all || part == "prefill") {
     bench.run({1, 2048, 2048}, wanted);
     bench.run({8, 512, 512}, wanted);
     bench.run({1, 512, 4096}, wanted);  // the last chunk of a long prompt
+  }
+  if (all || part == "mixed") {
+    bench.run({132, 2016, 2048, 128}, wanted);
+    bench.run({33, 480, 2048, 32}, wanted);
+    for (int64_t fresh : {2, 4, 7, 8, 16}) bench.run({64, fresh, 2048}, wanted);  // the threshold
   }
   return 0;
 }

@@ -26,7 +26,7 @@ bench latency "$engine" --isl 1024 --osl 128 --repeat 3
 step "first token: prompt 2048"
 bench latency "$engine" --isl 2048 --osl 2 --repeat 5
 step "decode, prompt 128"
-bench decode "$engine" --isl 128 --osl 128 --batch 8,64,128,256
+bench decode "$engine" --isl 128 --osl 128 --batch 1,8,64,128,256,512
 for row in $rows; do
   isl=${row%/*} osl=${row#*/}
   step "throughput $row"

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # On a GPU machine, in an unpacked pack.sh archive: correctness of everything that runs on the GPU.
-#   ./check.sh [FOLDER for the logs]
+#   ./check.sh [FOLDER for the logs] [MODEL.gguf, or its parts: SmolLM2's real answers too]
+# compute-sanitizer has its own script: sanitize.sh.
 cd "$(dirname "$0")" || exit 1
 logs=${1:-.}
+shift
 export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-}
 export INGOT_TEST_DATA=$PWD/tests/data INGOT_LOG=warn
 failed=0
@@ -17,6 +19,27 @@ bin/ops_tests --gtest_filter='*gpu_*' >"$logs/ops.log" 2>&1
 report "operators' cases on the GPU" $?
 tail -n 2 "$logs/ops.log"
 grep -E '^\[  FAILED  \]' "$logs/ops.log" | sort -u | head -n 20
+# A case that skipped itself has shown nothing.
+gpu_cases() { # program, log
+  "bin/$1" --gtest_filter='*gpu_*' >"$logs/$2.log" 2>&1 &&
+    grep -Eq '^\[  PASSED  \] [1-9]' "$logs/$2.log" && ! grep -q SKIPPED "$logs/$2.log"
+}
+gpu_cases capi_tests twins
+report "64 sequences together as each alone: invariant to the bit, else within tolerance" $?
+grep -E '^\[       OK|^\[  FAILED|compared|steps in' "$logs/twins.log"
+gpu_cases runtime_tests kernel_faults
+report "a faulty kernel is named and the run ends" $?
+grep -E '^\[       OK|^\[  FAILED' "$logs/kernel_faults.log"
+python3 faults.py >"$logs/faults.log" 2>&1
+report "no GPU, no room, no memory left" $?
+cat "$logs/faults.log"
+if [ $# -gt 0 ]; then
+  python3 real_model.py "$@" >"$logs/real_model.log" 2>&1
+  report "SmolLM2's real answers" $?
+  cat "$logs/real_model.log"
+else
+  echo "SKIP   SmolLM2's real answers: no .gguf was given"
+fi
 for dtype in float32 bfloat16 float16; do
   bin/ingot conformance tests/data/goldens/[lqm]* --device cuda --dtype $dtype \
     >"$logs/conformance_$dtype.log" 2>&1

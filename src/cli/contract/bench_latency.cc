@@ -16,12 +16,14 @@ Json measure_latency(const BenchFlags& flags) {
   bench.run(bench.make(1, flags.isl, std::min(kWarmTokens, flags.osl)), 0);
   std::vector<double> first, token, whole;
   std::vector<double> gaps;
+  std::vector<StepTime> steps;
   for (int64_t i = 0; i < flags.repeat; ++i) {
     const RunTimes times = bench.run(bench.make(1, flags.isl, flags.osl), 0);
     const RequestTimes& one = times.requests[0];
     first.push_back(one.first_ms);
     whole.push_back(one.last_ms);
     gaps.insert(gaps.end(), times.gaps_ms.begin(), times.gaps_ms.end());
+    steps.insert(steps.end(), times.steps.begin(), times.steps.end());
     if (one.tokens > 1) {
       token.push_back((one.last_ms - one.first_ms) / static_cast<double>(one.tokens - 1));
     }
@@ -36,6 +38,7 @@ Json measure_latency(const BenchFlags& flags) {
   out["request_ms"] = median(whole);
   out["prefill_tok_s"] = per_second(flags.isl, median(first));
   out["itl_ms"] = spread_json(std::move(gaps));
+  out["gpu"] = step_times_json(steps);
   out["ttft_runs"] = first;
   out["ms_per_token_runs"] = token;
   out["memory"] = bench.memory_json();
@@ -59,11 +62,14 @@ void print_latency(const Json& out, const BenchFlags& flags) {
     std::printf("per token         %9.3f ms (%.1f tok/s)\n", ms, 1e3 / ms);
   }
   std::printf("request           %9.2f ms\n", out["request_ms"].get<double>());
+  print_step_times(out["gpu"]);
   if (out.contains("profile")) print_profile(out["profile"]);
 }
 
-// The rate of full batches: from when all sequences decode until the first is done.
-double decode_rate(BenchSession& bench, const BenchFlags& flags, int64_t batch) {
+// The rate of full batches: from when all sequences decode until the first is done. Adds the steps
+// of that time to `steps`.
+double decode_rate(BenchSession& bench, const BenchFlags& flags, int64_t batch,
+                   std::vector<StepTime>& steps) {
   const RunTimes times = bench.run(bench.make(batch, flags.isl, flags.osl), 0);
   if (times.steady_tokens == 0) {
     fail(ErrorCode::kInvalidArgument, "cli/bench",
@@ -71,6 +77,8 @@ double decode_rate(BenchSession& bench, const BenchFlags& flags, int64_t batch) 
          "--max-num-tokens",
          batch);
   }
+  const auto steady = times.steady_steps();
+  steps.insert(steps.end(), steady.begin(), steady.end());
   return per_second(times.steady_tokens, times.steady_ms);
 }
 
@@ -94,12 +102,16 @@ Json measure_decode(const BenchFlags& flags) {
   for (int64_t batch : batches) {
     bench.run(bench.make(batch, mine.isl, std::min(kWarmTokens, mine.osl)), 0);
     std::vector<double> rates;
-    for (int64_t i = 0; i < mine.repeat; ++i) rates.push_back(decode_rate(bench, mine, batch));
+    std::vector<StepTime> steps;
+    for (int64_t i = 0; i < mine.repeat; ++i) {
+      rates.push_back(decode_rate(bench, mine, batch, steps));
+    }
     const double rate = median(rates);
     Json row = {{"batch", batch},
                 {"decode_tok_s", rate},
                 {"ms_per_step", 1e3 * static_cast<double>(batch) / rate},
-                {"runs", rates}};
+                {"runs", rates},
+                {"gpu", step_times_json(steps)}};
     if (mine.profile) row["profile"] = bench.profile(batch, mine.isl, mine.osl);
     out["batches"].push_back(std::move(row));
   }
@@ -116,6 +128,7 @@ void print_decode(const Json& out, const BenchFlags& flags) {
     std::printf("batch %5ld  %10.1f tok/s  %9.3f ms a step\n",
                 static_cast<long>(row["batch"].get<int64_t>()), row["decode_tok_s"].get<double>(),
                 row["ms_per_step"].get<double>());
+    print_step_times(row["gpu"]);
     if (row.contains("profile")) print_profile(row["profile"]);
   }
 }

@@ -39,6 +39,33 @@ Json spread_json(std::vector<double> values) {
           {"p99", rank(0.99)}};
 }
 
+Json step_times_json(std::span<const StepTime> steps, double elapsed_ms) {
+  if (steps.empty()) return nullptr;
+  double busy = 0;
+  double all = 0;
+  std::vector<double> waits;
+  for (const StepTime& step : steps) {
+    busy += step.span_us - step.waited_us;
+    all += step.span_us;
+    if (!step.first) waits.push_back(step.waited_us);
+  }
+  return {{"steps", steps.size()},
+          {"busy_ms", busy * 1e-3},
+          {"busy_share", busy / std::max(elapsed_ms * 1e3, all)},
+          {"host_wait_us", spread_json(std::move(waits))}};
+}
+
+void print_step_times(const Json& times) {
+  if (times.is_null()) return;
+  const Json& wait = times["host_wait_us"];
+  const auto us = [&](const char* key) {
+    return wait[key].is_null() ? 0.0 : wait[key].get<double>();
+  };
+  std::printf(
+      "GPU busy     %9.2f %%, waits for the host: mean %.1f us a step, P50 %.1f, P99 %.1f\n",
+      100 * times["busy_share"].get<double>(), us("mean"), us("p50"), us("p99"));
+}
+
 int64_t process_memory(const std::string& key) {
   std::ifstream status("/proc/self/status");
   std::string word;

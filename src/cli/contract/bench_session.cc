@@ -27,8 +27,12 @@ void check_finish(FinishReason reason, size_t prompt, int64_t output) {
          "a request of {} and {} tokens does not fit: more --max-seq-len or --kv-memory", prompt,
          output);
   }
-  if (reason == FinishReason::kInternal || reason == FinishReason::kBadLogits ||
-      reason == FinishReason::kOutOfMemory) {
+  if (reason == FinishReason::kOutOfMemory) {
+    fail(ErrorCode::kOutOfMemory, kWhere,
+         "no memory for the next step (the log says what was asked for): lower --kv-memory, "
+         "--max-batch-size or --max-num-tokens");
+  }
+  if (reason == FinishReason::kInternal || reason == FinishReason::kBadLogits) {
     fail(ErrorCode::kInternal, kWhere, "a step failed ({}); the log says more",
          finish_reason_name(reason));
   }
@@ -56,7 +60,7 @@ class Runner {
   }
 
   RunTimes run(int64_t concurrency) {
-    const SchedulerStats before = loop_.scheduler().stats();
+    before_ = loop_.scheduler().stats();
     const size_t most = concurrency > 0 ? static_cast<size_t>(concurrency) : requests_.size();
     Progress progress("requests", static_cast<int64_t>(requests_.size()), "requests");
     watch_.restart();
@@ -67,7 +71,7 @@ class Runner {
       progress.update(static_cast<int64_t>(done_));
     }
     out_.total_ms = watch_.ms();
-    out_.stats = difference(loop_.scheduler().stats(), before);
+    out_.stats = difference(loop_.scheduler().stats(), before_);
     return std::move(out_);
   }
 
@@ -102,10 +106,12 @@ class Runner {
     if (!steady_begun_ && started_ == requests_.size() && done_ == 0) {
       steady_begun_ = true;
       steady_since_ = now;
+      out_.steady_begin = steps();
       if (hooks_.all_started) hooks_.all_started();
     }
     if (steady && done_ > 0) {
       out_.steady_ms = now - steady_since_;
+      out_.steady_end = steps();
       if (hooks_.first_done) hooks_.first_done();
     }
   }
@@ -131,7 +137,10 @@ class Runner {
     live.box.reset();
   }
 
+  int64_t steps() const { return loop_.scheduler().stats().steps - before_.steps; }
+
   Loop& loop_;
+  SchedulerStats before_;
   const std::vector<BenchRequest>& requests_;
   const RunHooks& hooks_;
   Stopwatch watch_;
@@ -145,6 +154,13 @@ class Runner {
 };
 
 }  // namespace
+
+std::span<const StepTime> RunTimes::steady_steps() const {
+  const auto most = static_cast<int64_t>(steps.size());
+  const int64_t begin = std::min(steady_begin, most);
+  return std::span(steps).subspan(static_cast<size_t>(begin),
+                                  static_cast<size_t>(std::clamp(steady_end, begin, most) - begin));
+}
 
 void BenchFlags::declare(Flags& flags) {
   model.declare_options(flags);
@@ -165,6 +181,8 @@ void BenchFlags::declare(Flags& flags) {
   flags.flag("kv-memory", &kv_memory,
              "KV cache: GiB, or up to 1 a part of what is free; default: 0.9 on a GPU, on a CPU "
              "what the requests need");
+  flags.flag("gpu-times", &gpu_times,
+             "measure the GPU's busy share and its waits for the host, by events in every step");
   flags.flag("profile", &profile, "time every kernel of a prefill and of decode steps");
 }
 
@@ -252,7 +270,10 @@ int64_t BenchSession::kv_pages(const SessionMemory& memory) const {
 
 RunTimes BenchSession::run(const std::vector<BenchRequest>& requests, int64_t concurrency,
                            const RunHooks& hooks) {
-  return Runner(session_->loop(), requests, hooks).run(concurrency);
+  if (flags_.gpu_times) session_->runner().time_steps();
+  RunTimes out = Runner(session_->loop(), requests, hooks).run(concurrency);
+  out.steps = session_->runner().take_step_times();
+  return out;
 }
 
 std::vector<BenchRequest> BenchSession::make(int64_t count, int64_t isl, int64_t osl) {

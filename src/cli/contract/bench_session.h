@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct BenchFlags {
   std::string kv_memory;
   bool random_prompts = false;
   bool profile = false;
+  bool gpu_times = false;
   bool has_batch = false;
 };
 
@@ -56,6 +58,11 @@ struct RunTimes {
   double steady_ms = 0;
   int64_t steady_tokens = 0;
   SchedulerStats stats;  // of this run: steps, rows, tokens, preemptions
+  // Of each step, where the device works beside the host; those that began in the steady time.
+  std::vector<StepTime> steps;
+  std::span<const StepTime> steady_steps() const;
+  int64_t steady_begin = 0;  // steps before that time
+  int64_t steady_end = 0;    // and by its end
 };
 
 // Microseconds of each step of the plan, summed over so many steps of the scheduler.
@@ -125,6 +132,10 @@ std::string_view bench_text();
 double median(std::vector<double> values);
 // {"mean", "p50", "p90", "p99"}; nulls where there is none.
 Json spread_json(std::vector<double> values);
+// {"steps", "busy_ms", "busy_share", "host_wait_us": spread}; null where there is no step. The
+// share is that of `elapsed_ms`, or of the steps' own time where that is longer.
+Json step_times_json(std::span<const StepTime> steps, double elapsed_ms = 0);
+void print_step_times(const Json& times);  // one line; nothing for null
 // Rows of a profile, largest first: {"op", "kernel", "us", "count"}, each divided by `steps`.
 Json profile_rows(const std::vector<StepTiming>& timings, int64_t steps);
 void print_profile_rows(const std::string& title, const Json& rows);

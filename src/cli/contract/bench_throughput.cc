@@ -46,6 +46,7 @@ void add_figures(const RunTimes& times, const std::vector<BenchRequest>& request
   out["mean_step_tokens"] = static_cast<double>(times.stats.tokens) /
                             static_cast<double>(std::max<int64_t>(1, times.stats.steps));
   out["preemptions"] = times.stats.preemptions;
+  out["gpu"] = step_times_json(times.steps, times.total_ms);
 }
 
 // Kernels are bound, graphs captured and caches filled before anything is timed: a full batch, of
@@ -115,6 +116,7 @@ void print_throughput(const Json& out, const BenchFlags& flags) {
   print_spread("request", out["request_ms"]);
   std::printf("steps        %9.0f, mean batch %.1f of %.0f, %.0f preemptions\n", number("steps"),
               number("mean_batch"), number("max_batch_size"), number("preemptions"));
+  print_step_times(out["gpu"]);
   if (!out.contains("profile")) return;
   print_profile_rows("prefill", out["profile"]["prefill"]);
   print_profile_rows("decode step", out["profile"]["decode"]);

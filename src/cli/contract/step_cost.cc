@@ -40,10 +40,23 @@ double flops_of(const Plan& plan, const PlanStep& step, const SymbolValues& symb
                                     : 2 * rows_of(y, symbols) * static_cast<double>(out.back()) *
                                           static_cast<double>(x.back());
   }
+  if (step.op == "moe_ffn") {  // three products for each of a token's experts
+    const Shape ids = evaluate(type(1).shape, symbols), down = evaluate(type(4).shape, symbols);
+    return 6.0 * static_cast<double>(element_count(ids)) * static_cast<double>(down[1] * down[2]);
+  }
   if (step.op == "paged_attention") {
     return 4 * load.pairs * static_cast<double>(evaluate(type(0).shape, symbols).back());
   }
   return 0;
+}
+
+// The part of all experts' weights that a step reads, at the most: no two tokens share one.
+double used_experts(const Plan& plan, const PlanStep& step, const SymbolValues& symbols) {
+  const auto shape = [&](size_t i) {
+    return evaluate(plan.values[static_cast<size_t>(step.inputs[i])].type.shape, symbols);
+  };
+  const auto pairs = static_cast<double>(element_count(shape(1)));
+  return std::min(1.0, pairs / static_cast<double>(shape(4)[0]));
 }
 
 }  // namespace
@@ -80,7 +93,8 @@ StepCost step_cost(const Plan& plan, const PlanStep& step, const SymbolValues& s
           rows_of(plan.values[static_cast<size_t>(step.outputs[0])].type, symbols);
       out.bytes += rows > 0 ? all * picked / rows : 0;
     } else {
-      out.bytes += size_of(value.type, symbols);
+      const bool expert = step.op == "moe_ffn" && i >= 3;
+      out.bytes += size_of(value.type, symbols) * (expert ? used_experts(plan, step, symbols) : 1);
     }
   }
   return out;

@@ -44,10 +44,12 @@ struct QueryBlock {
   int64_t count;
 };
 
-// Keys [begin, end) are seen by one query row; its running softmax.
+// Keys [begin, end) are seen by one query row; its running softmax. The row is at position
+// end - 1 where it has a slope (attention is causal then).
 struct RowState {
   int64_t begin;
   int64_t end;
+  float slope;  // 0: none
   float peak;
   float total;
 };
@@ -143,18 +145,22 @@ alignas(64) constexpr auto kIota = [] {
   return out;
 }();
 
-// Scales, caps and masks one row's scores of a page (keys [begin, end) of it are valid), turns them
-// into weights and folds them into the row's state. Returns what the output so far is scaled by.
-inline ISA_FN float softmax_page(const AttentionParams& p, float* scores, int64_t page,
-                                 int64_t begin, int64_t end, RowState* state) {
+// Scales, caps, biases and masks one row's scores of a page (keys [begin, end) of it are valid, the
+// first key is at position `base`), turns them into weights and folds them into the row's state.
+// Returns what the output so far is scaled by.
+inline ISA_FN float softmax_page(const AttentionParams& p, float* scores, int64_t base,
+                                 int64_t page, int64_t begin, int64_t end, RowState* state) {
   const Vec lowest = vset(-std::numeric_limits<float>::infinity());
   const Vec from = vset(static_cast<float>(begin));
   const Vec to = vset(static_cast<float>(end));
+  const Vec slope = vset(state->slope);
+  const Vec position = vset(static_cast<float>(state->end - 1 - base));
   Vec peaks = lowest;
   for (int64_t j = 0; j < page; j += kLanes) {
     Vec s = vmul(vload(scores + j), vset(p.scale));
     if (p.softcap > 0) s = vmul(vset(p.softcap), vtanh(vdiv(s, vset(p.softcap))));
     const Vec index = vload(kIota.data() + j);
+    s = vfma(slope, vsub(index, position), s);
     s = vselect_lt(index, from, lowest, vselect_lt(index, to, s, lowest));
     vstore(scores + j, s);
     peaks = vmax(s, peaks);
@@ -258,6 +264,8 @@ class PagedAttention final : public KernelInstance {
     const AttentionScratch s(rows, dim, page);
     std::vector<RowState>& states = thread_states();
     states.resize(static_cast<size_t>(rows));
+    const bool sloped = args.inputs.size() > 8 && args.inputs[8].present();
+    const float* slopes = sloped ? args.inputs[8].as<float>() : nullptr;
     int64_t first_key = std::numeric_limits<int64_t>::max();
     int64_t last_key = 0;
     for (int64_t t = 0; t < block.count; ++t) {
@@ -276,7 +284,8 @@ class PagedAttention final : public KernelInstance {
       const int64_t begin =
           params_.window > 0 ? std::max<int64_t>(0, position - params_.window + 1) : 0;
       for (int64_t g = 0; g < group_; ++g) {
-        states[static_cast<size_t>(t * group_ + g)] = {begin, end, -INFINITY, 0.0f};
+        const float slope = slopes ? slopes[kv_head * group_ + g] : 0.0f;
+        states[static_cast<size_t>(t * group_ + g)] = {begin, end, slope, -INFINITY, 0.0f};
       }
       first_key = std::min(first_key, begin);
       last_key = std::max(last_key, end);
@@ -305,7 +314,7 @@ class PagedAttention final : public KernelInstance {
       const int64_t end = std::min(state.end - base, page);
       if (begin >= end) continue;
       float* scores = s.scores + r * page;
-      const float shrink = softmax_page(params_, scores, page, begin, end, &state);
+      const float shrink = softmax_page(params_, scores, base, page, begin, end, &state);
       accumulate(scores, v, dim, begin, end, shrink, s.out + r * dim);
     }
   }
@@ -359,7 +368,8 @@ inline std::vector<SelfTestCase> paged_attention_cases() {
                       {DType::kInt32, {2}, false, {0, 0}},
                       {DType::kInt32, {2}, false, {0, 2}},
                       {DType::kInt32, {1}, false, {41}},
-                      {DType::kInt32, {1, 2}, false, {1, 0}}}}};
+                      {DType::kInt32, {1, 2}, false, {1, 0}},
+                      {DType::kFloat32, {2}}}}};
 }
 // Online softmax in order of position.
 template <const KernelDef& (*kSelf)()>

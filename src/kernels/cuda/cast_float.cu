@@ -8,6 +8,8 @@ constexpr int kThreads = 256;
 template <class From, class To>
 __global__ void __launch_bounds__(kThreads)
     convert(const From* x, int64_t x_stride, To* y, int64_t y_stride, int64_t n, bool vector) {
+  wait_for_earlier();
+  let_next_start();
   const int64_t at = 8 * (blockIdx.y * static_cast<int64_t>(kThreads) + threadIdx.x);
   if (at >= n) return;
   float v[8];
@@ -23,9 +25,9 @@ void launch(const LaunchArgs& args, ExecContext& context) {
     with_float(y.type, [&](auto to) {
       using From = decltype(from);
       using To = decltype(to);
-      launch_grid("cast_float", context, convert<From, To>, grid, x.as<From>(), row_elements(x),
-                  y.as<To>(), row_elements(y), x.columns(),
-                  is_vector_aligned(x) && is_vector_aligned(y));
+      launch_early("cast_float", context, convert<From, To>, grid, 0, x.as<From>(), row_elements(x),
+                   y.as<To>(), row_elements(y), x.columns(),
+                   is_vector_aligned(x) && is_vector_aligned(y));
     });
   });
 }

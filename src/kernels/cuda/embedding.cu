@@ -10,6 +10,8 @@ constexpr int kThreads = 128;
 template <class Decoder, class T>
 __global__ void __launch_bounds__(kThreads)
     embed(const int* ids, Pieces table, T* out, int64_t out_stride, int64_t columns, bool vector) {
+  wait_for_earlier();
+  let_next_start();
   const int64_t id = ids[blockIdx.x];
   const bool known = id >= 0 && id < table.first[table.count];
   const std::byte* row = piece_row(table, known ? id : 0);
@@ -35,9 +37,9 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   with_decoder(args.inputs[1].type, [&](auto decoder) {
     with_float(out.type, [&](auto tag) {
       using T = decltype(tag);
-      launch_grid("embedding", context, embed<decltype(decoder), T>, {out.rows(), 1, kThreads},
-                  ids.as<int>(), table, out.as<T>(), row_elements(out), out.columns(),
-                  is_vector_aligned(out));
+      launch_early("embedding", context, embed<decltype(decoder), T>, {out.rows(), 1, kThreads}, 0,
+                   ids.as<int>(), table, out.as<T>(), row_elements(out), out.columns(),
+                   is_vector_aligned(out));
     });
   });
 }

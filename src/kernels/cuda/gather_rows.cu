@@ -18,6 +18,8 @@ struct GatherArgs {
 // memory.
 template <class Word>
 __global__ void __launch_bounds__(kThreads) gather(GatherArgs a) {
+  wait_for_earlier();
+  let_next_start();
   const int64_t i = blockIdx.x;
   int64_t index = a.wide ? static_cast<const int64_t*>(a.indices)[i]
                          : static_cast<const int32_t*>(a.indices)[i];
@@ -37,8 +39,8 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   const GatherArgs a = {x.data,     y.data,        indices.data,  indices.type == DType::kInt64,
                         x.shape[0], x.row_bytes(), y.row_bytes(), x.type.bytes(x.columns())};
   const bool words = is_vector_aligned(x) && is_vector_aligned(y) && a.bytes % 16 == 0;
-  launch_grid("gather_rows", context, words ? gather<uint4> : gather<uint8_t>,
-              {indices.elements(), 1, kThreads}, a);
+  launch_early("gather_rows", context, words ? gather<uint4> : gather<uint8_t>,
+               {indices.elements(), 1, kThreads}, 0, a);
 }
 
 std::string supports(const KernelDesc& desc) {

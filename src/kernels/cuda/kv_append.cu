@@ -14,6 +14,8 @@ struct AppendArgs {
 
 // A warp a head: the key heads of a token, then its value heads.
 __global__ void __launch_bounds__(32 * kWarps) append(AppendArgs a) {
+  wait_for_earlier();
+  let_next_start();
   const int item = blockIdx.y * kWarps + threadIdx.x / 32;
   if (item >= a.keys.heads + a.values.heads) return;
   const int64_t token = blockIdx.x;
@@ -40,7 +42,7 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   a.keys = kv_pages(args.outputs[0], in[6]);
   a.values = kv_pages(args.outputs[1], in[6]);
   const int64_t groups = ceil_div(a.keys.heads + a.values.heads, kWarps);
-  launch_grid("kv_append", context, append, {in[0].rows(), groups, 32 * kWarps}, a);
+  launch_early("kv_append", context, append, {in[0].rows(), groups, 32 * kWarps}, 0, a);
 }
 
 std::string supports(const KernelDesc& desc) {

@@ -16,6 +16,8 @@ struct NormArgs {
 // One block a row, read three times: mean, then squares about it, then the result.
 template <class T>
 __global__ void __launch_bounds__(kThreads) normalize(NormArgs a) {
+  wait_for_earlier();
+  let_next_start();
   __shared__ float first[32], second[32];
   const T* x = static_cast<const T*>(a.x) + blockIdx.x * a.x_stride;
   T* y = static_cast<T*>(a.y) + blockIdx.x * a.y_stride;
@@ -60,7 +62,7 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
                         x.columns(),
                         epsilon};
     with_float(x.type, [&](auto tag) {
-      launch_grid("layer_norm", context, normalize<decltype(tag)>, {x.rows(), 1, kThreads}, a);
+      launch_early("layer_norm", context, normalize<decltype(tag)>, {x.rows(), 1, kThreads}, 0, a);
     });
   });
 }

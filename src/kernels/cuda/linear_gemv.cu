@@ -1,41 +1,14 @@
 #include "kernels/cuda/arch/gemv.cuh"
+#include "kernels/cuda/arch/streamed.cuh"
 
 namespace ingot::cuda {
 namespace kernel_linear_gemv {
-
-// Weights are read once: they do not stay in L1.
-__device__ uint4 load_streamed(const void* p) {
-  uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(p));
-  return v;
-}
-// Eight weights as they lie in memory.
-template <class W>
-struct Raw8 {
-  uint4 words[sizeof(W) / 2];
-  __device__ void load(const W* p) {
-#pragma unroll
-    for (size_t i = 0; i < sizeof(W) / 2; ++i) {
-      words[i] = load_streamed(reinterpret_cast<const uint4*>(p) + i);
-    }
-  }
-  __device__ void unpack(float (&v)[8]) const {
-    if constexpr (sizeof(W) == 4) {
-      const auto* f = reinterpret_cast<const float*>(words);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) v[i] = f[i];
-    } else {
-      unpack8(words[0], W{}, v);
-    }
-  }
-};
 
 // K is a multiple of 8 and every weight row lies at a 16-byte boundary. Rows past m repeat the last
 // one; they are not stored.
 template <class X, class W, int kRows, int kOut>
 __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
+  let_next_start();
   const GemvPlace place = gemv_place(a, kOut);
   const W* w[kOut];
   gemv_weight_rows(a, place, w);
@@ -57,6 +30,7 @@ __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
         if (k < a.k) raw[u][r].load(w[r] + k);
       }
     }
+    wait_for_earlier();  // with weights on their way
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
       const int64_t k = k0 + u * step;
@@ -76,6 +50,7 @@ __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
       }
     }
   }
+  wait_for_earlier();  // also warps that had no part of K
   gemv_finish(a, place, acc);
 }
 
@@ -85,7 +60,7 @@ void run(const GemvArgs& a, int out, ExecContext& context) {
   if (a.m <= 4) kernel = gemv<X, W, 4, 2>;
   if (a.m == 2) kernel = gemv<X, W, 2, 2>;
   if (a.m == 1) kernel = out == 4 ? gemv<X, W, 1, 4> : gemv<X, W, 1, 2>;
-  launch_grid("linear_gemv", context, kernel, gemv_grid(a, a.m == 1 ? out : 2), a);
+  launch_early("linear_gemv", context, kernel, gemv_grid(a, a.m == 1 ? out : 2), 0, a);
 }
 
 // Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.

@@ -8,6 +8,7 @@ constexpr int kOut = 2;
 // A lane decodes 32 weights of each column at a time.
 template <class Decoder, int kRows>
 __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
+  let_next_start();
   const GemvPlace place = gemv_place(a, kOut);
   const std::byte* w[kOut];
   gemv_weight_rows(a, place, w);
@@ -17,6 +18,7 @@ __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
     float weight[kOut][32];
 #pragma unroll
     for (int r = 0; r < kOut; ++r) Decoder::part(w[r], p, a.k, weight[r]);
+    wait_for_earlier();  // with weights decoded
 #pragma unroll
     for (int m = 0; m < kRows; ++m) {
       const int64_t at = (m < a.m ? m : a.m - 1) * a.x_stride + 32 * p;
@@ -32,13 +34,14 @@ __global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
       }
     }
   }
+  wait_for_earlier();  // also warps that had no part of K
   gemv_finish(a, place, acc);
 }
 
 template <class Decoder>
 void run(const GemvArgs& a, ExecContext& context) {
   const auto kernel = a.m == 1 ? gemv<Decoder, 1> : a.m <= 4 ? gemv<Decoder, 4> : gemv<Decoder, 8>;
-  launch_grid("linear_gemv_block", context, kernel, gemv_grid(a, kOut), a);
+  launch_early("linear_gemv_block", context, kernel, gemv_grid(a, kOut), 0, a);
 }
 
 std::string supports(const KernelDesc& desc) {

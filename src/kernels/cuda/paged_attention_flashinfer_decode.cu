@@ -103,6 +103,8 @@ template <class T, int kDim, int kGroup>
 __global__ void attend(const __grid_constant__ PartArgs args) {
   using L = Launch<kDim, kGroup>;
   extern __shared__ uint4 shared[];
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int token = blockIdx.x;
   const int kv_head = blockIdx.y;
@@ -132,7 +134,7 @@ __global__ void attend(const __grid_constant__ PartArgs args) {
   }
   if (args.parts == 1) {
     __syncthreads();
-    finish_token(args, token, kv_head * kGroup, kGroup, part.empty());
+    finish_token(args, token, token, kv_head * kGroup, kGroup, part.empty());
   }
 }
 
@@ -157,19 +159,15 @@ class Decode final : public KernelInstance {
     if (p.a.tokens == 0) return;
     CHECK(is_vector_aligned(args.inputs[0]));
     place_parts(&p, context);
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_compiled<Family::kFlashInferDecode>(
         p.a.q.type, p.a.keys.dim, p.a.group,
-        [&](auto tag, auto dim, auto group) { run<decltype(tag), dim, group>(p, stream); });
-    check_launch("paged_attention_flashinfer_decode");
-    if (parts_ == 1) return;
-    launch_merge(p, stream);
-    check_launch("paged_attention_flashinfer_decode");
+        [&](auto tag, auto dim, auto group) { run<decltype(tag), dim, group>(p, context); });
+    if (parts_ > 1) launch_merge("paged_attention_flashinfer_decode", context, p);
   }
 
  private:
   template <class T, int kDim, int kGroup>
-  void run(const PartArgs& p, cudaStream_t stream) {
+  void run(const PartArgs& p, ExecContext& context) {
     using L = Launch<kDim, kGroup>;
     const auto kernel = attend<T, kDim, kGroup>;
     if (!prepared_) {
@@ -178,9 +176,11 @@ class Decode final : public KernelInstance {
           "paged_attention_flashinfer_decode");
       prepared_ = true;
     }
-    const dim3 grid(static_cast<unsigned>(p.a.tokens), static_cast<unsigned>(p.a.keys.heads),
-                    static_cast<unsigned>(p.parts));
-    kernel<<<grid, dim3(L::kX, kGroup, L::kZ), L::kShared, stream>>>(p);
+    launch_attention("paged_attention_flashinfer_decode", context, kernel,
+                     {.blocks = attention_dims(p.a.tokens, p.a.keys.heads, p.parts),
+                      .threads = dim3(L::kX, kGroup, L::kZ),
+                      .shared = L::kShared},
+                     p);
   }
 
   Attrs attrs_;

@@ -1,6 +1,7 @@
 // FlashInfer's tensor core attention with tiles of 16 query rows, for decoding: a tile holds the
 // query heads of one token that share a KV head, a block takes one part of the token's keys.
 #include "kernels/cuda/arch/attention_parts.cuh"
+#include "kernels/cuda/arch/bounded_attention.cuh"
 #include "kernels/cuda/arch/flashinfer_prefill.cuh"
 #include "kernels/cuda/arch/manifest.h"
 
@@ -13,7 +14,7 @@ template <class T, int kDim>
 using Tile =
     FlashInferTile<kRows, kDim, T, float, flashinfer::MaskMode::kNone, FlashInferVariant<true>>;
 
-// grid: tokens, kv heads, parts.
+// grid: places of tokens, kv heads, parts.
 template <class T, int kDim>
 __global__ void __launch_bounds__(128)
     attend(const __grid_constant__ PartArgs args,
@@ -21,8 +22,12 @@ __global__ void __launch_bounds__(128)
   using Shared = typename Tile<T, kDim>::Shared;
   extern __shared__ uint4 shared[];
   __shared__ FlashInferPlan plan;
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
-  const int token = blockIdx.x;
+  const int place = blockIdx.x;
+  const int token = token_place(a, place).token;
+  if (token < 0) return;
   const int kv_head = blockIdx.y;
   const KeyRange range = key_range(a, token);
   const PartRange part = part_range(args, range, blockIdx.z);
@@ -33,7 +38,7 @@ __global__ void __launch_bounds__(128)
       plan = {0, 0, 1 << 30, {0, 1}, {0, a.keys.blocks - block}};
     }
     __syncthreads();
-    const int64_t at = part_offset(args, token, blockIdx.z);
+    const int64_t at = part_offset(args, place, blockIdx.z);
     FlashInferParams<T, float> p = fixed;
     p.bind(&plan, a.keys.tables + static_cast<int64_t>(part.row) * a.keys.blocks + block);
     p.q = static_cast<T*>(const_cast<void*>(a.q.data)) + token * a.q_stride;
@@ -48,7 +53,9 @@ __global__ void __launch_bounds__(128)
   }
   if (args.parts == 1) {
     __syncthreads();
-    finish_token(args, token, kv_head * a.group, a.group, part.empty());
+    // The token is looked up again: kept until here, it would cost 19 registers.
+    finish_token(args, place, token_place(a, place).token, kv_head * a.group, a.group,
+                 part.empty());
   }
 }
 
@@ -65,28 +72,27 @@ std::string supports(const KernelDesc& desc) {
 
 class GroupDecode final : public KernelInstance {
  public:
-  GroupDecode(const KernelDesc& desc, int parts)
-      : attrs_(desc.attrs), parts_(parts), bytes_(part_bytes(part_shape(desc), parts)) {}
+  GroupDecode(const KernelDesc& desc, int parts, const FreshBounds& fresh = {})
+      : attrs_(desc.attrs),
+        fresh_(fresh),
+        parts_(parts),
+        bytes_(part_bytes(part_shape(desc), parts)) {}
   size_t workspace_bytes() const override { return static_cast<size_t>(bytes_); }
 
   void launch(const LaunchArgs& args, ExecContext& context) override {
-    PartArgs p = {.a = attention_args(args, attrs_), .parts = parts_};
+    PartArgs p = {.a = attention_args(args, attrs_, fresh_), .parts = parts_};
     if (p.a.tokens == 0) return;
     CHECK(is_vector_aligned(args.inputs[0]));
     place_parts(&p, context);
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_compiled<Family::kFlashInferGroup>(
         p.a.q.type, p.a.keys.dim, 0,
-        [&](auto tag, auto dim, auto) { run<decltype(tag), dim>(p, stream); });
-    check_launch("paged_attention_flashinfer_group");
-    if (parts_ == 1) return;
-    launch_merge(p, stream);
-    check_launch("paged_attention_flashinfer_group");
+        [&](auto tag, auto dim, auto) { run<decltype(tag), dim>(p, context); });
+    if (parts_ > 1) launch_merge("paged_attention_flashinfer_group", context, p);
   }
 
  private:
   template <class T, int kDim>
-  void run(const PartArgs& p, cudaStream_t stream) {
+  void run(const PartArgs& p, ExecContext& context) {
     constexpr int kShared = sizeof(typename Tile<T, kDim>::Shared);
     const auto kernel = attend<T, kDim>;
     if (!prepared_) {
@@ -94,19 +100,26 @@ class GroupDecode final : public KernelInstance {
                  "paged_attention_flashinfer_group");
       prepared_ = true;
     }
-    const dim3 grid(static_cast<unsigned>(p.a.tokens), static_cast<unsigned>(p.a.keys.heads),
-                    static_cast<unsigned>(p.parts));
-    kernel<<<grid, Tile<T, kDim>::threads(), kShared, stream>>>(
-        p, FlashInferParams<T, float>::make(p.a));
+    launch_attention("paged_attention_flashinfer_group", context, kernel,
+                     {.blocks = attention_dims(token_places(p.a), p.a.keys.heads, p.parts),
+                      .threads = Tile<T, kDim>::threads(),
+                      .shared = kShared},
+                     p, FlashInferParams<T, float>::make(p.a));
   }
 
   Attrs attrs_;
+  FreshBounds fresh_;
   int parts_;
   int64_t bytes_;
   bool prepared_ = false;  // one descriptor always takes the same kernel
 };
 
 }  // namespace kernel_paged_attention_flashinfer_group
+
+std::unique_ptr<KernelInstance> bounded_group(const KernelDesc& desc, const FreshBounds& fresh) {
+  using namespace kernel_paged_attention_flashinfer_group;
+  return std::make_unique<GroupDecode>(desc, 1, fresh);
+}
 
 // 16-bit types, heads of 64, 128 and 256, groups up to 16. Weights are rounded to 16 bits before
 // they meet the values. Not invariant: tactics with different numbers of parts add in different

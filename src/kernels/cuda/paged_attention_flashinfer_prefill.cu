@@ -36,6 +36,8 @@ __global__ void __launch_bounds__(kThreads)
   using Traits = typename Tile<T, kDim, kRows>::Traits;
   extern __shared__ uint4 shared[];
   __shared__ FlashInferPlan plan;
+  let_next_start();
+  wait_for_earlier();
   const int thread = static_cast<int>(threadIdx.x + 32 * threadIdx.y);
   const RowTile tile = find_row_tile(a, kRows, static_cast<int>(threadIdx.x));
   if (tile.sequence < 0) return;
@@ -71,6 +73,8 @@ __global__ void __launch_bounds__(kThreads)
 
 // Rows packed by the kernel above into an output with gaps between its rows. A thread: 8 elements.
 __global__ void spread(const uint4* from, AttentionArgs a) {
+  let_next_start();
+  wait_for_earlier();
   const int units = a.heads * a.keys.dim / 8;
   const int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (i >= static_cast<int64_t>(units) * a.tokens) return;
@@ -124,24 +128,23 @@ class Prefill final : public KernelInstance {
     const bool packed = a.out_stride == columns && is_vector_aligned(args.outputs[0]);
     if (!packed) CHECK_LE(2 * a.tokens * columns, static_cast<int64_t>(context.workspace.size()));
     void* out = packed ? a.out : static_cast<void*>(context.workspace.data());
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_compiled<Family::kFlashInferPrefill>(
         a.q.type, a.keys.dim, 0, [&](auto tag, auto dim, auto) {
           if constexpr (dim <= kMostOf128) {
-            if (rows_ == 128) return run<decltype(tag), dim, 128>(a, out, stream);
+            if (rows_ == 128) return run<decltype(tag), dim, 128>(a, out, context);
           }
-          run<decltype(tag), dim, 64>(a, out, stream);
+          run<decltype(tag), dim, 64>(a, out, context);
         });
-    check_launch("paged_attention_flashinfer_prefill");
     if (packed) return;
-    const int64_t blocks = ceil_div(a.tokens * columns / 8, 256);
-    spread<<<static_cast<unsigned>(blocks), 256, 0, stream>>>(static_cast<const uint4*>(out), a);
-    check_launch("paged_attention_flashinfer_prefill");
+    launch_attention("paged_attention_flashinfer_prefill", context, spread,
+                     {.blocks = attention_dims(ceil_div(a.tokens * columns / 8, 256)),
+                      .threads = attention_dims(256)},
+                     static_cast<const uint4*>(out), a);
   }
 
  private:
   template <class T, int kDim, int kRows>
-  void run(const AttentionArgs& a, void* out, cudaStream_t stream) {
+  void run(const AttentionArgs& a, void* out, ExecContext& context) {
     using Shape = Tile<T, kDim, kRows>;
     constexpr int kShared = sizeof(typename Shape::Shared);
     const auto kernel = attend<T, kDim, kRows>;
@@ -153,8 +156,11 @@ class Prefill final : public KernelInstance {
     auto params = FlashInferParams<T, T>::make(a);
     params.o = static_cast<T*>(out);
     const int64_t tiles = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows);
-    const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(a.keys.heads));
-    kernel<<<grid, Shape::threads(), kShared, stream>>>(a, params);
+    launch_attention("paged_attention_flashinfer_prefill", context, kernel,
+                     {.blocks = attention_dims(tiles, a.keys.heads),
+                      .threads = Shape::threads(),
+                      .shared = kShared},
+                     a, params);
   }
 
   Attrs attrs_;

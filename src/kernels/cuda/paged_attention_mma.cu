@@ -59,6 +59,7 @@ __device__ void fetch_queries(const AttentionArgs& a, const RowTile& tile, int k
 // The two rows of a warp's tile that a lane holds.
 struct LaneRow {
   int begin, end;
+  float slope;
   float peak, total;  // peak in units of log2
 };
 
@@ -101,7 +102,8 @@ struct WarpTile {
       for (int c = 0; c < 2; ++c) {
         const int key = column + 8 * n + c;
         float& s = score[n][2 * half + c];
-        s = key >= row->begin && key < row->end ? attention_score(a, s) * kLog2E : -INFINITY;
+        const float biased = biased_score(attention_score(a, s), row->slope, key, row->end);
+        s = key >= row->begin && key < row->end ? biased * kLog2E : -INFINITY;
         top = fmaxf(top, s);
       }
     }
@@ -179,6 +181,8 @@ template <class T, int kDim>
 __global__ void __launch_bounds__(kThreads) attend(AttentionArgs a) {
   extern __shared__ uint4 shared[];
   __shared__ int low, high;
+  let_next_start();
+  wait_for_earlier();
   constexpr int kPitch = kDim + 8;
   T* q = reinterpret_cast<T*>(shared);
   T* k = q + kRows * kPitch;
@@ -197,11 +201,12 @@ __global__ void __launch_bounds__(kThreads) attend(AttentionArgs a) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     index[half] = tile.first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + 8 * half;
-    rows[half] = {0, 0, -INFINITY, 0};
+    rows[half] = {0, 0, 0, -INFINITY, 0};
     if (index[half] >= tile.rows) continue;
     const KeyRange range = key_range(a, tile.token + index[half] / a.group);
     rows[half].begin = range.begin;
     rows[half].end = range.end;
+    rows[half].slope = head_slope(a, kv_head * a.group + index[half] % a.group);
     if (range.begin < range.end) {
       atomicMin(&low, range.begin);
       atomicMax(&high, range.end);
@@ -262,33 +267,34 @@ std::string supports(const KernelDesc& desc) {
   const int64_t dim = desc.inputs[1].shape[3];
   if (!with_dim(dim, [](auto) {})) return "heads of " + std::to_string(dim);
   if (desc.inputs[0].shape[0] < 32) return "fewer than 32 tokens";
-  return attention_supports(desc);
+  return attention_supports(desc, true);
 }
 
 template <class T, int kDim>
-void run(const AttentionArgs& a, cudaStream_t stream) {
+void run(const AttentionArgs& a, ExecContext& context) {
   constexpr int kShared = (kRows + 2 * kKeys) * (kDim + 8) * static_cast<int>(sizeof(T));
   const auto kernel = attend<T, kDim>;
   cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
              "paged_attention_mma");
   const int64_t tiles = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows);
-  const dim3 grid(static_cast<unsigned>(tiles), static_cast<unsigned>(a.keys.heads));
-  kernel<<<grid, kThreads, kShared, stream>>>(a);
+  launch_attention("paged_attention_mma", context, kernel,
+                   {.blocks = attention_dims(tiles, a.keys.heads),
+                    .threads = attention_dims(kThreads),
+                    .shared = kShared},
+                   a);
 }
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
   return make_instance([attrs = desc.attrs](const LaunchArgs& args, ExecContext& context) {
     const AttentionArgs a = attention_args(args, attrs);
     if (a.tokens == 0) return;
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_dim(a.keys.dim, [&](auto dim) {
       if (a.q.type == DType::kBFloat16) {
-        run<__nv_bfloat16, decltype(dim)::value>(a, stream);
+        run<__nv_bfloat16, decltype(dim)::value>(a, context);
       } else {
-        run<__half, decltype(dim)::value>(a, stream);
+        run<__half, decltype(dim)::value>(a, context);
       }
     });
-    check_launch("paged_attention_mma");
   });
 }
 

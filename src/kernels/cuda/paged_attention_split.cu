@@ -30,8 +30,8 @@ __device__ void fold(Running* r, float peak, float total, float sum) {
   r->peak = top;
 }
 
-// Shared memory: queries [kHeads][dim], running sums [kHeads][dim] and their peaks and totals, then
-// the warps' tiles of keys and values, where the warps' results lie afterwards.
+// Shared memory: queries [kHeads][dim], running sums [kHeads][dim], their peaks and totals, slopes,
+// then the warps' tiles of keys and values, where the warps' results lie afterwards.
 template <class C, int kHeads>
 struct Layout {
   int dim, pitch;  // pitch: bytes of a key in a tile
@@ -87,9 +87,11 @@ struct WarpState {
     }
   }
 
-  // Scores of the key that is this lane's, then weights; the values' part follows.
-  __device__ void visit(const AttentionArgs& a, const float* q, const std::byte* keys,
-                        const std::byte* values, int pitch, int low, int high) {
+  // Scores of the key that is this lane's, then weights; the values' part follows. `end`: of the
+  // token's keys, counted from the tile's first.
+  __device__ void visit(const AttentionArgs& a, const float* q, const float* slopes,
+                        const std::byte* keys, const std::byte* values, int pitch, int low,
+                        int high, int end) {
     const int lane = threadIdx.x % 32;
     const int dim = a.keys.dim;
     float weight[kHeads] = {};
@@ -111,7 +113,8 @@ struct WarpState {
 #pragma unroll
     for (int h = 0; h < kHeads; ++h) {
       const bool seen = lane >= low && lane < high;
-      const float score = seen ? attention_score(a, weight[h]) : -INFINITY;
+      const float score =
+          seen ? biased_score(attention_score(a, weight[h]), slopes[h], lane, end) : -INFINITY;
       const float top = fmaxf(peak[h], warp_max(score));
       const float shrink = expf(peak[h] - top);
       weight[h] = expf(score - top);
@@ -200,6 +203,7 @@ __device__ Place place_of(const AttentionArgs& a) {
 struct RunningHeads {
   float* sums;
   float* state;
+  float* slopes;
 };
 
 // Merges the warps' results of a split and writes them to the workspace.
@@ -245,7 +249,7 @@ __device__ void accumulate(const SplitArgs& args, const Place& place, const Runn
 // One warp's tiles of a split.
 template <class C, int kHeads, int kSteps>
 __device__ void attend_split(const SplitArgs& args, const KeyRange& range, int kv_head, int split,
-                             const float* q, std::byte* tiles, float* result) {
+                             const float* q, const float* slopes, std::byte* tiles, float* result) {
   const AttentionArgs& a = args.a;
   const Layout<C, kHeads> layout(a.keys.dim);
   std::byte* values = tiles + layout.tile_bytes();
@@ -259,7 +263,7 @@ __device__ void attend_split(const SplitArgs& args, const KeyRange& range, int k
     const int64_t slot = a.keys.slot(range.row, base, kv_head);
     fetch_tile<C>(a.keys, slot, low, high, layout.pitch, tiles);
     fetch_tile<C>(a.values, slot, low, high, layout.pitch, values);
-    state.visit(a, q, tiles, values, layout.pitch, low, high);
+    state.visit(a, q, slopes, tiles, values, layout.pitch, low, high, range.end - base);
   }
   __syncthreads();  // results lie where the tiles were
   state.store(result, a.keys.dim);
@@ -270,6 +274,8 @@ __device__ void attend_split(const SplitArgs& args, const KeyRange& range, int k
 template <class C, int kHeads, int kSteps>
 __global__ void attend(SplitArgs args) {
   extern __shared__ uint4 shared[];
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int dim = a.keys.dim;
   const Layout<C, kHeads> layout(dim);
@@ -280,7 +286,7 @@ __global__ void attend(SplitArgs args) {
   if (args.partial && split >= end_split) return;
 
   auto* q = reinterpret_cast<float*>(shared);
-  const RunningHeads run = {q + kHeads * dim, q + 2 * kHeads * dim};
+  const RunningHeads run = {q + kHeads * dim, q + 2 * kHeads * dim, q + kHeads * (2 * dim + 2)};
   std::byte* tiles = reinterpret_cast<std::byte*>(shared) + layout.head_bytes();
   auto* results = reinterpret_cast<float*>(tiles);
   const int stride = layout.result_floats();
@@ -292,12 +298,14 @@ __global__ void attend(SplitArgs args) {
   if (threadIdx.x < kHeads) {
     run.state[2 * threadIdx.x] = -INFINITY;
     run.state[2 * threadIdx.x + 1] = 0;
+    const bool real = static_cast<int>(threadIdx.x) < place.heads;
+    run.slopes[threadIdx.x] = real ? head_slope(a, place.first_head + threadIdx.x) : 0.0f;
   }
   __syncthreads();
 
   const int warp = threadIdx.x / 32;
   for (; split < end_split; split += gridDim.z) {
-    attend_split<C, kHeads, kSteps>(args, range, place.kv_head, split, q,
+    attend_split<C, kHeads, kSteps>(args, range, place.kv_head, split, q, run.slopes,
                                     tiles + warp * 2 * layout.tile_bytes(),
                                     results + warp * stride);
     if (args.partial) {
@@ -317,6 +325,8 @@ __global__ void attend(SplitArgs args) {
 
 // grid: tokens, heads; a thread a column.
 __global__ void combine(SplitArgs args) {
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int token = blockIdx.x;
   const int head = blockIdx.y;
@@ -362,34 +372,33 @@ class SplitAttention final : public KernelInstance {
       CHECK_LE(needed, static_cast<int64_t>(context.workspace.size()));
       s.partial = reinterpret_cast<float*>(context.workspace.data());
     }
-    const cudaStream_t stream = cuda_stream(context.stream);
     with_float(args.inputs[1].type, [&](auto tag) {
       using C = decltype(tag);
       if (s.a.group == 1) {
-        steps<C, 1>(s, stream);
+        steps<C, 1>(s, context);
       } else if (s.a.group <= 4) {
-        steps<C, 4>(s, stream);
+        steps<C, 4>(s, context);
       } else {
-        steps<C, 8>(s, stream);
+        steps<C, 8>(s, context);
       }
     });
-    check_launch("paged_attention_split");
     if (!s.partial) return;
-    const dim3 grid(static_cast<unsigned>(s.a.tokens), static_cast<unsigned>(s.a.heads));
-    combine<<<grid, static_cast<unsigned>(ceil_div(s.a.keys.dim, 32) * 32), 0, stream>>>(s);
-    check_launch("paged_attention_split");
+    launch_attention("paged_attention_split", context, combine,
+                     {.blocks = attention_dims(s.a.tokens, s.a.heads),
+                      .threads = attention_dims(ceil_div(s.a.keys.dim, 32) * 32)},
+                     s);
   }
 
  private:
   template <class C, int kHeads>
-  void steps(SplitArgs& s, cudaStream_t stream) {
+  void steps(SplitArgs& s, ExecContext& context) {
     const int dim = s.a.keys.dim;
-    if (dim <= 64) return run<C, kHeads, 1>(s, stream);
-    if (dim <= 128) return run<C, kHeads, 2>(s, stream);
-    run<C, kHeads, 4>(s, stream);
+    if (dim <= 64) return run<C, kHeads, 1>(s, context);
+    if (dim <= 128) return run<C, kHeads, 2>(s, context);
+    run<C, kHeads, 4>(s, context);
   }
   template <class C, int kHeads, int kSteps>
-  void run(SplitArgs& s, cudaStream_t stream) {
+  void run(SplitArgs& s, ExecContext& context) {
     constexpr int kMostShared = 200 << 10;
     constexpr int kWave = 528;  // blocks that fill a large device
     const Layout<C, kHeads> layout(s.a.keys.dim);
@@ -406,9 +415,11 @@ class SplitAttention final : public KernelInstance {
     if (s.partial) {
       places = std::clamp<int64_t>(ceil_div(kWave, columns * s.a.tokens), 1, s.splits);
     }
-    const dim3 grid(static_cast<unsigned>(s.a.tokens), static_cast<unsigned>(columns),
-                    static_cast<unsigned>(places));
-    kernel<<<grid, static_cast<unsigned>(32 * s.warps), static_cast<size_t>(bytes), stream>>>(s);
+    launch_attention("paged_attention_split", context, kernel,
+                     {.blocks = attention_dims(s.a.tokens, columns, places),
+                      .threads = attention_dims(32 * s.warps),
+                      .shared = static_cast<size_t>(bytes)},
+                     s);
   }
 
   Attrs attrs_;
@@ -437,7 +448,7 @@ const KernelDef& paged_attention_split_kernel() {
       .device = "cuda",
       .invariant = true,
       .priority = 20,
-      .supports = attention_supports,
+      .supports = [](const KernelDesc& desc) { return attention_supports(desc, true); },
       .tactics = tactics,
       .prepare = [](const KernelDesc& desc,
                     std::string_view tactic) -> std::unique_ptr<KernelInstance> {

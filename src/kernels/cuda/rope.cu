@@ -8,18 +8,21 @@ template <class T>
 __global__ void __launch_bounds__(32 * kRopeWarps)
     rotate(RopeParams rope, const T* x, int64_t x_stride, T* y, int64_t y_stride,
            const int* positions, int heads) {
-  const int head = rope_item();
-  if (head >= heads) return;
+  __shared__ RopeTurns turns;
+  wait_for_earlier();
+  let_next_start();
   const int64_t token = blockIdx.x;
-  const int64_t column = static_cast<int64_t>(head) * rope.head_dim;
-  rope_head_to(rope, x + token * x_stride + column, positions[token],
-               y + token * y_stride + column);
+  fill_turns(rope, positions[token], turns);
+  for (int head = rope_item(); head < heads; head += rope_items()) {
+    const int64_t column = static_cast<int64_t>(head) * rope.head_dim;
+    rope_head_to(rope, turns, x + token * x_stride + column, y + token * y_stride + column);
+  }
 }
 
 std::string supports(const KernelDesc& desc) {
   if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
   if (desc.inputs[1].type != DType::kInt32) return "positions are " + desc.inputs[1].type.name();
-  return desc.inputs[2].type == DType::kFloat32 ? "" : "frequencies are not float32";
+  return rope_supports(desc.inputs[2]);
 }
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
@@ -30,8 +33,8 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
     const int heads = static_cast<int>(x.columns() / rope.head_dim);
     with_float(x.type, [&](auto tag) {
       using T = decltype(tag);
-      launch_grid("rope", context, rotate<T>, rope_grid(x.rows(), heads), rope, x.as<T>(),
-                  row_elements(x), y.as<T>(), row_elements(y), args.inputs[1].as<int>(), heads);
+      launch_early("rope", context, rotate<T>, rope_grid(x.rows(), heads), 0, rope, x.as<T>(),
+                   row_elements(x), y.as<T>(), row_elements(y), args.inputs[1].as<int>(), heads);
     });
   });
 }

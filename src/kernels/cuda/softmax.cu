@@ -9,6 +9,8 @@ constexpr int kThreads = 256;
 template <class T>
 __global__ void __launch_bounds__(kThreads)
     softmax_rows(const T* x, int64_t x_stride, T* y, int64_t y_stride, int64_t n) {
+  wait_for_earlier();
+  let_next_start();
   __shared__ float first[32], second[32];
   x += blockIdx.x * x_stride;
   y += blockIdx.x * y_stride;
@@ -29,8 +31,8 @@ void launch(const LaunchArgs& args, ExecContext& context) {
   const TensorView& y = args.outputs[0];
   with_float(x.type, [&](auto tag) {
     using T = decltype(tag);
-    launch_grid("softmax", context, softmax_rows<T>, {x.rows(), 1, kThreads}, x.as<T>(),
-                row_elements(x), y.as<T>(), row_elements(y), x.columns());
+    launch_early("softmax", context, softmax_rows<T>, {x.rows(), 1, kThreads}, 0, x.as<T>(),
+                 row_elements(x), y.as<T>(), row_elements(y), x.columns());
   });
 }
 

@@ -94,9 +94,7 @@ DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& 
   graph_.metadata()["activation_dtype"] = std::string(dtype_name(activation_));
 }
 
-int DecoderBuilder::weight(const std::string& name, int shard_axis) {
-  auto it = values_.find(name);
-  if (it != values_.end()) return it->second;
+std::shared_ptr<TensorData> DecoderBuilder::tensor(const std::string& name) {
   const WeightInfo& info = weights_.require(name);
   auto data = std::make_shared<TensorData>();
   data->name = name;
@@ -104,7 +102,49 @@ int DecoderBuilder::weight(const std::string& name, int shard_axis) {
   data->shape = info.shape;
   data->bytes = info.bytes;
   data->random = info.random;
-  return values_[name] = graph_.add_weight(name, {{std::move(data)}, shard_axis});
+  return data;
+}
+
+int DecoderBuilder::weight(const std::string& name, int shard_axis) {
+  auto it = values_.find(name);
+  if (it != values_.end()) return it->second;
+  return values_[name] = graph_.add_weight(name, {{tensor(name)}, shard_axis});
+}
+
+int DecoderBuilder::experts(const std::vector<std::string>& names) {
+  CHECK(!names.empty());
+  Weight all;
+  for (const std::string& name : names) {
+    const std::shared_ptr<TensorData> data = tensor(name);
+    if (data->shape.size() == 2) data->shape.insert(data->shape.begin(), 1);
+    const bool fits =
+        data->shape.size() == 3 &&
+        (all.segments.empty() ||
+         (data->type == all.segments[0]->type &&
+          std::equal(data->shape.begin() + 1, data->shape.end(), all.segments[0]->shape.begin() + 1,
+                     all.segments[0]->shape.end())));
+    if (!fits) {
+      fail(ErrorCode::kCorrupt, kWhere,
+           "weight '{}': expected the type and shape of '{}', found {}{}", name, names[0],
+           data->type.name(), shape_text(data->shape));
+    }
+    all.segments.push_back(data);
+  }
+  return graph_.add_weight(names[0] + ".experts", std::move(all));
+}
+
+int DecoderBuilder::mixture(int x, int logits, const Mixture& shape) {
+  std::vector<int> routing = {logits};
+  if (shape.bias != kNoValue) routing.push_back(shape.bias);
+  const std::vector<int> routes = graph_.emit_many("moe_route",
+                                                   {{"k", shape.k},
+                                                    {"scoring", shape.scoring},
+                                                    {"normalise", shape.normalise},
+                                                    {"scale", shape.scale}},
+                                                   std::move(routing), 2);
+  std::vector<int> inputs = {x, routes[0], routes[1], shape.gate, shape.down};
+  if (shape.up != kNoValue) inputs.push_back(shape.up);
+  return graph_.emit("moe_ffn", {{"activation", shape.activation}}, std::move(inputs));
 }
 
 int DecoderBuilder::linear(int x, const std::string& name, int shard_axis, std::string dtype) {
@@ -172,9 +212,16 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   Attrs attrs = {{"head_dim", shape.head_dim}, {"scale", scale}};
   if (shape.window > 0) attrs["window"] = shape.window;
   if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
-  return graph_.emit("paged_attention", std::move(attrs),
-                     {q, caches[0], caches[1], inputs_.positions, inputs_.token_rows,
-                      inputs_.query_offsets, inputs_.context_lengths, block_tables});
+  std::vector<int> inputs = {q,
+                             caches[0],
+                             caches[1],
+                             inputs_.positions,
+                             inputs_.token_rows,
+                             inputs_.query_offsets,
+                             inputs_.context_lengths,
+                             block_tables};
+  if (shape.slopes != kNoValue) inputs.push_back(shape.slopes);
+  return graph_.emit("paged_attention", std::move(attrs), std::move(inputs));
 }
 
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim) {

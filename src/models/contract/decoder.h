@@ -74,10 +74,30 @@ class DecoderBuilder {
     int inv_freq = kNoValue;
     bool interleaved = false;
     double rope_scale = 1.0;
+    int slopes = kNoValue;  // float32[heads]: linear biases, see ops/paged_attention.cc
   };
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
   // here, in the named group; the final tokens become graph outputs in finish().
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
+
+  // One weight [experts, rows, columns] of the experts' matrices [rows, columns], or of stacks of
+  // them, in the order of the names.
+  int experts(const std::vector<std::string>& names);
+  // Of one layer: see ops/moe_route.cc and ops/moe_ffn.cc.
+  struct Mixture {
+    int64_t k = 0;  // experts a token
+    std::string scoring = "softmax";
+    bool normalise = true;
+    double scale = 1;
+    int bias = kNoValue;
+    std::string activation = "silu";
+    int gate = kNoValue;  // stacks of experts; without `up` gate holds both
+    int up = kNoValue;
+    int down = kNoValue;
+  };
+  // Routes by the router's logits [tokens, experts], float32 for the choice to be the trained one,
+  // and adds the experts' feed-forward layers up.
+  int mixture(int x, int logits, const Mixture& shape);
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
   // piecewise scaling), and the static parts of longrope and yarn are refused by name.
@@ -90,6 +110,8 @@ class DecoderBuilder {
   void finish(int x, Stage norm, const std::string& head, Stage logits);
 
  private:
+  std::shared_ptr<TensorData> tensor(const std::string& name);
+
   const WeightSource& weights_;
   Graph& graph_;
   DType activation_;

@@ -83,21 +83,48 @@ TensorView kv_row(const TensorView& cache, const TensorView& block_tables, int64
   return {cache.type, {dim}, cache.data + cache.type.bytes(at)};
 }
 
+namespace {
+
+constexpr int64_t kLongestChunk = 2048;  // of a prompt in one step
+constexpr int64_t kTokensADecode = 64;   // of a step, to one row that decodes beside prompts
+
+// Fresh tokens of each row: one each, and where there are more tokens than rows, chunks of prompts
+// in the first rows and one token each in some others.
+std::vector<int64_t> representative_lengths(int64_t tokens, int64_t batch, int64_t context) {
+  std::vector<int64_t> out(static_cast<size_t>(batch), 0);
+  const auto fill = [&](int64_t first, int64_t rows, int64_t count) {
+    for (int64_t i = 0; i < rows; ++i) {
+      out[static_cast<size_t>(first + i)] = count * (i + 1) / rows - count * i / rows;
+    }
+  };
+  if (tokens <= batch) {
+    fill(0, tokens, tokens);
+    return out;
+  }
+  const int64_t longest = std::clamp<int64_t>(context, 1, kLongestChunk);
+  const int64_t wanted = tokens - std::min(batch - 1, tokens / kTokensADecode);
+  const int64_t prompts = std::min(batch, (wanted + longest - 1) / longest);
+  const int64_t decodes = std::min(batch - prompts, tokens - wanted);
+  fill(0, prompts, tokens - decodes);
+  fill(prompts, decodes, decodes);
+  return out;
+}
+
+}  // namespace
+
 PackedTokens representative_tokens(int64_t tokens, const Shape& block_tables, const Shape& cache) {
   const int64_t batch = block_tables[0];
   const int64_t context = block_tables[1] * cache[2];
   PackedTokens out;
   out.query_offsets.push_back(0);
-  for (int64_t row = 0; row < batch; ++row) {
-    const int64_t begin = out.query_offsets.back();
-    const int64_t end = tokens * (row + 1) / batch;
-    for (int64_t i = begin; i < end; ++i) {
+  for (int64_t length : representative_lengths(tokens, batch, context)) {
+    for (int64_t back = length - 1; back >= 0; --back) {
       // More tokens than positions cannot be in one step; they stay inside.
-      const int64_t back = context > 0 ? (end - 1 - i) % context : 0;
-      out.positions.push_back(std::max<int64_t>(0, context - 1 - back));
-      out.token_rows.push_back(row);
+      const int64_t inside = context > 0 ? back % context : 0;
+      out.positions.push_back(std::max<int64_t>(0, context - 1 - inside));
+      out.token_rows.push_back(static_cast<int64_t>(out.context_lengths.size()));
     }
-    out.query_offsets.push_back(end);
+    out.query_offsets.push_back(out.query_offsets.back() + length);
     out.context_lengths.push_back(context);
   }
   out.block_tables = spread_indices(batch * block_tables[1], cache[0]);

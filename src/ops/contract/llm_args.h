@@ -25,9 +25,11 @@ ElementType named_type(const std::string& name, ElementType fallback);
 TensorView kv_row(const TensorView& cache, const TensorView& block_tables, int64_t row,
                   int64_t position, int64_t head);
 
-// Packed tokens as a full step brings them: `tokens` spread over the rows of a block table of shape
-// [batch, max_blocks]; each row's context fills its blocks and its tokens are the last ones of it.
-// Pages are distinct while the cache (shape [pages, kv heads, page tokens, dim]) has enough.
+// Packed tokens as a full step brings them, for the rows of a block table of shape [batch,
+// max_blocks]: one token a row; where there are more, chunks of prompts (at most 2048 tokens, or
+// the context) in the first rows and a row that decodes for 64 tokens of the step. Each row's
+// context fills its blocks and its tokens are the last ones of it. Pages are distinct while the
+// cache (shape [pages, kv heads, page tokens, dim]) has enough.
 struct PackedTokens {
   std::vector<int64_t> positions, token_rows;           // [tokens]
   std::vector<int64_t> query_offsets, context_lengths;  // [batch + 1], [batch]

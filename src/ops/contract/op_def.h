@@ -178,6 +178,8 @@ struct OpDef {
   // Every kernel and the reference read inputs whose rows are strided; otherwise column views that
   // feed this op are copied first.
   bool row_strided = false;
+  // Kernels read a weight matrix (or stack of matrices) in several pieces along axis 0.
+  bool weight_pieces = false;
   // if and loop: the executor runs the subgraphs; neither reference nor decompose is set.
   // Attributes ending in "_graph" hold subgraph indices; captured outer values are ordinary extra
   // inputs.

@@ -4,6 +4,8 @@
 #include <dlfcn.h>
 
 #include "base/error.h"
+#include "tensor/devices/cuda_code.h"
+#include "tensor/devices/cuda_faults.h"
 #include "tensor/devices/cuda_random.h"
 #include "tensor/devices/cuda_stream.h"
 
@@ -16,7 +18,8 @@ void check(cudaError_t status, std::string_view what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();
   fail(status == cudaErrorMemoryAllocation ? ErrorCode::kOutOfMemory : ErrorCode::kInternal,
-       kDevice, "{}: {} ({})", what, cudaGetErrorString(status), cudaGetErrorName(status));
+       kDevice, "{}: {} ({}){}", what, cudaGetErrorString(status), cudaGetErrorName(status),
+       is_kernel_fault(status) ? kKernelFaultHint : "");
 }
 
 class CudaStream final : public Stream {
@@ -143,7 +146,14 @@ unsigned power_limit(int index) {
 class CudaDevice final : public Device {
  public:
   CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
+    if (cudaSetDevice(index_) == cudaErrorMemoryAllocation) {
+      fail(ErrorCode::kOutOfMemory, kDevice,
+           "device 'cuda:{}': out of memory before anything was asked for: other programs hold it "
+           "(nvidia-smi lists them)",
+           index_);
+    }
     activate();
+    find_code();
     check(cudaDriverGetVersion(&driver_), "cudaDriverGetVersion");
     watts_ = power_limit(index);
   }
@@ -232,6 +242,16 @@ class CudaDevice final : public Device {
   size_t cache_bytes() const override { return static_cast<size_t>(properties_.l2CacheSize); }
 
  private:
+  // Without this the first kernel would fail, somewhere.
+  void find_code() const {
+    const cudaError_t status = find_cuda_code();
+    if (status == cudaSuccess) return;
+    fail(ErrorCode::kUnsupported, kDevice,
+         "device 'cuda:{}': {} is sm_{}, and this program was built for {} (CMake's "
+         "INGOT_CUDA_ARCHITECTURES, docs/gpu.md): {} ({})",
+         index_, properties_.name, capability(), cuda_architectures(), cudaGetErrorString(status),
+         cudaGetErrorName(status));
+  }
   static void copy(std::byte* dst, const std::byte* src, size_t size, cudaMemcpyKind kind,
                    Stream& stream) {
     if (size == 0) return;
@@ -253,6 +273,12 @@ int device_count() {
   return count;
 }
 
+// Of the current GPU, for the list of devices.
+std::string missing_code() {
+  if (find_cuda_code() == cudaSuccess) return "";
+  return fmt::format(", not usable: this program was built for {}", cuda_architectures());
+}
+
 std::vector<DeviceInfo> list() {
   std::vector<DeviceInfo> out;
   int current = 0;
@@ -267,20 +293,40 @@ std::vector<DeviceInfo> list() {
       continue;
     }
     out.push_back({fmt::format("cuda:{}", i), properties.name,
-                   fmt::format("sm_{}{}, {} SMs", properties.major, properties.minor,
-                               properties.multiProcessorCount),
+                   fmt::format("sm_{}{}, {} SMs{}", properties.major, properties.minor,
+                               properties.multiProcessorCount, missing_code()),
                    total, free});
   }
   if (!out.empty()) cudaSetDevice(current);  // as the caller had it
   return out;
 }
 
+// "13.0" of 13000.
+std::string version_text(int version) {
+  return fmt::format("{}.{}", version / 1000, version % 1000 / 10);
+}
+
+[[noreturn]] void no_device(int index, cudaError_t status) {
+  cudaGetLastError();
+  int driver = 0;  // the newest CUDA that it serves; 0 without one
+  if (cudaDriverGetVersion(&driver) != cudaSuccess) cudaGetLastError();
+  const std::string built = version_text(CUDART_VERSION);
+  std::string why = fmt::format("{} ({})", cudaGetErrorString(status), cudaGetErrorName(status));
+  if (driver == 0) {
+    why = fmt::format("no NVIDIA driver is installed; one for CUDA {} is needed", built);
+  } else if (status == cudaErrorInsufficientDriver) {
+    why = fmt::format("the NVIDIA driver is for CUDA {}, one for CUDA {} is needed: update it",
+                      version_text(driver), built);
+  } else if (status == cudaErrorNoDevice) {
+    why = "the NVIDIA driver shows no GPU (CUDA_VISIBLE_DEVICES hides those it does not list)";
+  }
+  fail(ErrorCode::kUnsupported, kDevice, "device 'cuda:{}': {}", index, why);
+}
+
 std::unique_ptr<Device> open(int index) {
   int count = 0;
   if (const cudaError_t status = cudaGetDeviceCount(&count); status != cudaSuccess) {
-    cudaGetLastError();
-    fail(ErrorCode::kUnsupported, kDevice, "device 'cuda:{}': no usable NVIDIA driver: {} ({})",
-         index, cudaGetErrorString(status), cudaGetErrorName(status));
+    no_device(index, status);
   }
   if (index >= count) {
     fail(ErrorCode::kNotFound, kDevice, "device 'cuda:{}': this machine has {} NVIDIA GPU(s)",

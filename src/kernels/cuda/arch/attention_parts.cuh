@@ -11,8 +11,8 @@ namespace ingot::cuda {
 
 struct PartArgs {
   AttentionArgs a;
-  float* sums;  // [tokens][parts][heads][dim], each divided by its weights' sum
-  float* logs;  // [tokens][parts][heads]: log2 of the weights' sum
+  float* sums;  // [places][parts][heads][dim], each divided by its weights' sum
+  float* logs;  // [places][parts][heads]: log2 of the weights' sum
   int parts;
 };
 
@@ -35,17 +35,18 @@ __device__ inline PartRange part_range(const PartArgs& args, const KeyRange& ran
   return {range.row, max(range.begin, first), min(range.end, first + size)};
 }
 
-// What is added up for one token, part and head starts here.
-__device__ inline int64_t part_offset(const PartArgs& args, int token, int part) {
-  return (static_cast<int64_t>(token) * args.parts + part) * args.a.heads;
+// What is added up for one token, part and head starts here. A token's place is its index, but
+// where rows are bounded: see token_place().
+__device__ inline int64_t part_offset(const PartArgs& args, int place, int part) {
+  return (static_cast<int64_t>(place) * args.parts + part) * args.a.heads;
 }
 
 // With one part, its block writes the output itself: query heads [first, first + count), whose sums
 // it stored before a barrier, or zeros where the token has no keys.
-__device__ inline void finish_token(const PartArgs& args, int token, int first, int count,
-                                    bool empty) {
+__device__ inline void finish_token(const PartArgs& args, int place, int token, int first,
+                                    int count, bool empty) {
   const int dim = args.a.keys.dim;
-  const float* from = args.sums + (part_offset(args, token, 0) + first) * dim;
+  const float* from = args.sums + (part_offset(args, place, 0) + first) * dim;
   const int64_t to = token * args.a.out_stride + static_cast<int64_t>(first) * dim;
   const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
   const int threads = blockDim.x * blockDim.y * blockDim.z;
@@ -56,6 +57,8 @@ __device__ inline void finish_token(const PartArgs& args, int token, int first, 
 
 // grid: tokens, heads; a thread a column.
 static __global__ void merge_parts(PartArgs args) {
+  let_next_start();
+  wait_for_earlier();
   const AttentionArgs& a = args.a;
   const int token = blockIdx.x;
   const int head = blockIdx.y;
@@ -79,9 +82,11 @@ static __global__ void merge_parts(PartArgs args) {
   store_any(a.out, a.out_type, to, total > 0 ? sum / total : 0.0f);
 }
 
-inline void launch_merge(const PartArgs& args, cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(args.a.tokens), static_cast<unsigned>(args.a.heads));
-  merge_parts<<<grid, static_cast<unsigned>(ceil_div(args.a.keys.dim, 32) * 32), 0, stream>>>(args);
+inline void launch_merge(std::string_view name, ExecContext& context, const PartArgs& args) {
+  launch_attention(name, context, merge_parts,
+                   {.blocks = attention_dims(args.a.tokens, args.a.heads),
+                    .threads = attention_dims(ceil_div(args.a.keys.dim, 32) * 32)},
+                   args);
 }
 
 // Host side: the shape of a descriptor, and what a number of parts needs.
@@ -135,7 +140,7 @@ inline std::string part_supports(const KernelDesc& desc) {
 
 // Fills in the workspace's place in `args`.
 inline void place_parts(PartArgs* args, ExecContext& context) {
-  const int64_t rows = static_cast<int64_t>(args->a.tokens) * args->parts * args->a.heads;
+  const int64_t rows = token_places(args->a) * args->parts * args->a.heads;
   CHECK_LE(rows * (args->a.keys.dim + 1) * 4, static_cast<int64_t>(context.workspace.size()));
   args->sums = reinterpret_cast<float*>(context.workspace.data());
   args->logs = args->sums + rows * args->a.keys.dim;

@@ -19,6 +19,8 @@ constexpr int kBinaryThreads = 128;
 
 template <class T, class F>
 __global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
+  wait_for_earlier();
+  let_next_start();
   const int64_t at = 8 * (blockIdx.y * static_cast<int64_t>(kBinaryThreads) + threadIdx.x);
   const int64_t row = blockIdx.x;
   if (at >= args.n) return;
@@ -54,7 +56,7 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
                           is_vector_aligned(a) && is_vector_aligned(b) && is_vector_aligned(y)};
   const Grid grid = {y.rows(), ceil_div(y.columns(), 8 * kBinaryThreads), kBinaryThreads};
   with_float(y.type, [&](auto tag) {
-    launch_grid(name, context, binary_rows<decltype(tag), F>, grid, job);
+    launch_early(name, context, binary_rows<decltype(tag), F>, grid, 0, job);
   });
 }
 

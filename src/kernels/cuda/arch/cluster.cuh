@@ -14,8 +14,18 @@ __device__ inline void cluster_sync() {
 #endif
 }
 
+// The last barrier before the blocks exit: nobody leaves while others read its shared memory. What
+// was read there must have been used; writes are not waited for.
+__device__ inline void cluster_leave() {
+#if __CUDA_ARCH__ >= 900
+  __syncwarp();
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;\n\tbarrier.cluster.wait.aligned;" ::
+                   : "memory");
+#endif
+}
+
 // Block `rank`'s copy of a variable in shared memory, as a generic address. Valid until that block
-// exits: a cluster_sync() must lie between the last access and any exit.
+// exits: a cluster_sync() or cluster_leave() must lie between the last access and any exit.
 template <class T>
 __device__ inline T* cluster_peer(T* own, int rank) {
 #if __CUDA_ARCH__ >= 900

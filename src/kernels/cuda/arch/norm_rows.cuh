@@ -16,13 +16,28 @@ struct NormArgs {
   int64_t x_stride, residual_stride, sum_stride, y_stride;  // elements
   int64_t n;
   float epsilon;
-  bool vector;  // every row and the weight in 16-byte words
+  bool vector;        // every row and the weight in 16-byte words
+  bool weight_first;  // no kernel writes it: it is read while earlier ones run
 };
+
+template <int kChunks>
+__device__ inline void load_norm_weight(const NormArgs& a, float (&weight)[kChunks][8]) {
+#pragma unroll
+  for (int i = 0; i < kChunks; ++i) {
+    const int64_t at = 8 * (threadIdx.x + static_cast<int64_t>(i) * blockDim.x);
+    load8_any(a.weight, at, a.n - at, a.vector, weight[i]);
+  }
+}
 
 // Thread t holds elements 8 (t + i * threads) .. + 7 for i < kChunks, so that the order of the sum
 // depends on n alone. The norm is of the sum as it is stored, rounded to T.
 template <class T, int kChunks>
 __global__ void norm_rows(NormArgs a) {
+  let_next_start();
+  float weight[kChunks][8];
+  if (a.weight_first) load_norm_weight(a, weight);
+  wait_for_earlier();
+  if (!a.weight_first) load_norm_weight(a, weight);
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
   const T* x = static_cast<const T*>(a.x) + row * a.x_stride;
@@ -51,10 +66,8 @@ __global__ void norm_rows(NormArgs a) {
   for (int i = 0; i < kChunks; ++i) {
     const int64_t at = 8 * (threadIdx.x + static_cast<int64_t>(i) * blockDim.x);
     if (at >= a.n) break;
-    float weight[8];
-    load8_any(a.weight, at, a.n - at, a.vector, weight);
 #pragma unroll
-    for (int c = 0; c < 8; ++c) v[i][c] *= scale * weight[c];
+    for (int c = 0; c < 8; ++c) v[i][c] *= scale * weight[i][c];
     store8(static_cast<T*>(a.y) + row * a.y_stride + at, a.n - at, a.vector, v[i]);
   }
 }
@@ -63,7 +76,8 @@ __global__ void norm_rows(NormArgs a) {
 inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std::string_view) {
   const auto epsilon = static_cast<float>(attr_or<double>(desc.attrs, "epsilon", 1e-5));
   const bool add = desc.op == "add_rms_norm";
-  return make_instance([epsilon, add](const LaunchArgs& args, ExecContext& context) {
+  const bool constant = desc.inputs[add ? 2 : 1].constant;
+  return make_instance([epsilon, add, constant](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& weight = args.inputs[add ? 2 : 1];
     const TensorView& y = args.outputs[add ? 1 : 0];
@@ -75,6 +89,7 @@ inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std:
     a.y_stride = row_elements(y);
     a.n = x.columns();
     a.epsilon = epsilon;
+    a.weight_first = constant;
     a.vector = is_vector_aligned(x) && is_vector_aligned(y) &&
                reinterpret_cast<uintptr_t>(weight.data) % 16 == 0;
     if (add) {
@@ -94,7 +109,8 @@ inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std:
       const auto kernel = chunks == 1   ? norm_rows<T, 1>
                           : chunks == 2 ? norm_rows<T, 2>
                                         : norm_rows<T, 4>;
-      launch_grid(add ? "add_rms_norm" : "rms_norm", context, kernel, {x.rows(), 1, threads}, a);
+      launch_early(add ? "add_rms_norm" : "rms_norm", context, kernel, {x.rows(), 1, threads}, 0,
+                   a);
     });
   });
 }

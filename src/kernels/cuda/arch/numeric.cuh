@@ -1,6 +1,7 @@
 // Device side: conversions and loads of activation types, eight elements at a time.
 #pragma once
 
+#include "kernels/cuda/arch/early_start.cuh"
 #include "kernels/cuda/contract/launch.cuh"
 
 namespace ingot::cuda {

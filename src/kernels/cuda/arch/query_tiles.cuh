@@ -11,18 +11,37 @@ struct RowTile {
   int sequence, first, rows, token;  // rows of the sequence; its first token; sequence -1: none
 };
 
-// The grid is sized by shapes alone, with a spare tile a sequence. Every warp finds its block's
-// tile, the last ones, which see the most keys, first. Call with all 32 lanes.
-__device__ inline RowTile find_row_tile(const AttentionArgs& a, int tile_rows, int lane) {
-  int left = static_cast<int>(gridDim.x - 1 - blockIdx.x);
+// One sequence, as a lane looks at it: its first token, its rows, its tiles; none where the
+// kernel's bounds leave the sequence out.
+struct SequenceTiles {
+  int first, rows, tiles;
+};
+__device__ inline SequenceTiles sequence_tiles(const AttentionArgs& a, int tile_rows,
+                                               int sequence) {
+  SequenceTiles out = {0, 0, 0};
+  if (sequence >= a.keys.batch) return out;
+  const FreshTokens fresh = fresh_tokens(a, sequence);
+  out.first = fresh.first;
+  out.rows = fresh.count * a.group;
+  out.tiles = (out.rows + tile_rows - 1) / tile_rows;
+  return out;
+}
+
+// Tiles of all sequences. Call with all 32 lanes.
+__device__ inline int count_row_tiles(const AttentionArgs& a, int tile_rows, int lane) {
+  int count = 0;
+#pragma unroll 1
   for (int base = 0; base < a.keys.batch; base += 32) {
-    const int sequence = base + lane;
-    int first = 0, rows = 0;
-    if (sequence < a.keys.batch) {
-      first = a.query_offsets[sequence];
-      rows = max(min(a.query_offsets[sequence + 1], a.tokens) - first, 0) * a.group;
-    }
-    const int tiles = (rows + tile_rows - 1) / tile_rows;
+    count += sequence_tiles(a, tile_rows, base + lane).tiles;
+  }
+  return __reduce_add_sync(~0u, count);
+}
+
+// Tile `left` in the order of sequences. Call with all 32 lanes.
+__device__ inline RowTile row_tile_at(const AttentionArgs& a, int tile_rows, int left, int lane) {
+#pragma unroll 1
+  for (int base = 0; base < a.keys.batch; base += 32) {
+    const auto [first, rows, tiles] = sequence_tiles(a, tile_rows, base + lane);
     int up_to = tiles;  // tiles of this and the earlier lanes
 #pragma unroll
     for (int offset = 1; offset < 32; offset *= 2) {
@@ -39,6 +58,12 @@ __device__ inline RowTile find_row_tile(const AttentionArgs& a, int tile_rows, i
     left -= __shfl_sync(~0u, up_to, 31);
   }
   return {-1, 0, 0, 0};
+}
+
+// The grid is sized by shapes alone, with a spare tile a sequence. Every warp finds its block's
+// tile, the last ones, which see the most keys, first. Call with all 32 lanes.
+__device__ inline RowTile find_row_tile(const AttentionArgs& a, int tile_rows, int lane) {
+  return row_tile_at(a, tile_rows, static_cast<int>(gridDim.x - 1 - blockIdx.x), lane);
 }
 
 // Tiles enough for any way in which `tokens` tokens belong to `sequences` sequences.

@@ -13,13 +13,18 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "tensor/devices/cuda_faults.h"
 
 namespace ingot::cuda {
 
+// A fault found here is not this kernel's: what it is about to do has not run yet.
 inline void cuda_check(cudaError_t status, std::string_view kernel) {
   if (status == cudaSuccess) return;
-  fail(ErrorCode::kInternal, "kernels/cuda", "{}: {} ({})", kernel, cudaGetErrorString(status),
-       cudaGetErrorName(status));
+  const bool earlier = is_kernel_fault(status);
+  const bool memory = status == cudaErrorMemoryAllocation;
+  fail(memory ? ErrorCode::kOutOfMemory : ErrorCode::kInternal, "kernels/cuda", "{}{}: {} ({}){}",
+       earlier ? "a kernel before " : "", kernel, cudaGetErrorString(status),
+       cudaGetErrorName(status), earlier ? kKernelFaultHint : "");
 }
 
 // After a launch: a bad configuration, or the fault of an earlier kernel.

@@ -4,6 +4,7 @@
 #include <climits>
 
 #include "kernels/cuda/contract/views.h"
+#include "tensor/devices/cuda_code.h"
 // views.h comes first: it prepares fmt.
 
 #include <cuda_runtime.h>
@@ -30,7 +31,8 @@ void launch_grid(std::string_view name, ExecContext& context, void (*kernel)(Par
 }
 
 // The same for a kernel that keeps the rules of arch/early_start.cuh: it may begin before those
-// ahead of it have ended. `shared`: bytes of dynamic shared memory. Before Hopper a plain launch.
+// ahead of it have ended. `shared`: bytes of dynamic shared memory. A plain launch
+// before Hopper and of code made for earlier GPUs, which would not wait.
 template <class... Params, class... Args>
 void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Params...),
                   const Grid& grid, size_t shared, const Args&... args) {
@@ -46,8 +48,25 @@ void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Pa
   config.dynamicSmemBytes = shared;
   config.stream = cuda_stream(context.stream);
   config.attrs = &early;
-  config.numAttrs = context.device.capability() >= 90 ? 1 : 0;
+  config.numAttrs = cuda_code_version(context.device.capability()) >= 90 ? 1 : 0;
   cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
+}
+
+// Of the current device.
+inline int multiprocessors() {
+  int device = 0;
+  int count = 0;
+  cuda_check(cudaGetDevice(&device), "cudaGetDevice");
+  cuda_check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+             "cudaDeviceGetAttribute");
+  return count;
+}
+
+// Before a kernel's first launch with more than 48 KiB of dynamic shared memory.
+template <class... Params>
+void allow_shared(std::string_view name, void (*kernel)(Params...), int bytes) {
+  cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
+             name);
 }
 
 // KernelDef::prepare of a kernel that needs nothing but its arguments.

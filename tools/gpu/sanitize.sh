@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# On a GPU machine, in an unpacked pack.sh archive: compute-sanitizer over the operators' cases, a
+# few cases of an operator a process. memcheck runs all of them; racecheck, which sees shared memory
+# alone and is far slower, the small ones of operators whose kernels use it. What failed, what was
+# stopped at its limit and what the time did not reach is printed by name; the last two are not
+# proven.
+#   ./sanitize.sh [FOLDER for the logs] [memcheck|racecheck|all]
+# SANITIZE_SECONDS (110): of each tool; SANITIZE_LIMIT (90): of a process; SANITIZE_JOBS (12).
+cd "$(dirname "$0")" || exit 1
+logs=${1:-.}/sanitize
+which=${2:-all}
+budget=${SANITIZE_SECONDS:-110}
+export LIMIT=${SANITIZE_LIMIT:-90} LOGS=$logs
+jobs=${SANITIZE_JOBS:-12}
+export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-} INGOT_LOG=warn
+SANITIZER=${SANITIZER:-$(command -v compute-sanitizer ||
+  compgen -G '/usr/local/cuda*/bin/compute-sanitizer' | head -n 1)}
+export SANITIZER
+if [ -z "$SANITIZER" ]; then
+  echo "sanitize: compute-sanitizer is not on this machine: nothing is proven"
+  exit 1
+fi
+mkdir -p "$logs"
+
+shared='^(add_rms_norm|layer_norm|linear|logits_[a-z_]*|logprobs|paged_attention|rms_norm|sample'
+shared+='|softmax)\.'
+# Large shapes, and variants whose kernels others of the list run too.
+large='x(32000|128256|151936|4100|4096)$|llama8b|head|smollm|gate_up|long_odd'
+large+='|gpu_(tiny|half|nearly_all)_|_(faulty|flat)_|bf16_(decode_)?group([5-8]|16)_|_dim(96|256)$'
+
+cases=$(bin/ops_tests --gtest_list_tests --gtest_filter='*gpu_*' |
+  awk '/^[^ ]/ {suite = $1} /^ / {print suite $1}') # "op.gpu_case" a line
+[ -n "$cases" ] || { echo "sanitize: bin/ops_tests lists no gpu_ cases"; exit 1; }
+
+# Cases on standard input, packed into filters of at most $1 ($2 of linear and paged_attention).
+# Operators take turns, so that time that runs out takes from each.
+packed() {
+  awk -F. -v most="$1" -v slow="$2" '
+    {
+      size = $1 == "linear" || $1 == "paged_attention" ? slow : most
+      count[$1] += 1
+      part = int((count[$1] - 1) / size)
+      key = $1 SUBSEP part
+      if (!(key in line)) {
+        order[++n] = key
+        turn[n] = part
+      }
+      line[key] = line[key] (line[key] == "" ? "" : ":") $0
+    }
+    END {for (i = 1; i <= n; ++i) print turn[i], line[order[i]]}' |
+    sort -s -n -k1,1 | cut -d' ' -f2
+}
+
+# TOOL FILTER: one process, one line.
+check_some() {
+  local tool=$1 filter=$2 log status verdict begin=$SECONDS
+  log=$LOGS/$tool.$(echo "$filter" | cksum | cut -d' ' -f1).log
+  if [ "$(date +%s)" -ge "$DEADLINE" ]; then
+    echo "NOT-RUN $filter"
+    return
+  fi
+  timeout -k 5 "$LIMIT" "$SANITIZER" --tool "$tool" --error-exitcode 99 --print-limit 10 \
+    bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
+  status=$?
+  if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+    verdict=TIMEOUT
+  elif [ "$status" -eq 0 ] && grep -Eq '^\[  PASSED  \] [1-9]' "$log" &&
+    ! grep -q '^\[  SKIPPED \]' "$log" &&
+    grep -Eq 'ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards' "$log"; then
+    verdict=clean
+  else
+    verdict=FAIL
+  fi
+  echo "$verdict $filter $((SECONDS - begin)) s, $log"
+}
+export -f check_some
+
+# TOOL; filters on standard input.
+run_tool() {
+  local tool=$1 result=$logs/$1.txt
+  DEADLINE=$(($(date +%s) + budget))
+  export DEADLINE
+  xargs -P "$jobs" -I{} bash -c 'check_some "$0" "$1"' "$tool" {} >"$result"
+  awk -v tool="$tool" '
+    {
+      n = split($2, names, ":")
+      split(names[1], op, ".")
+      ops[op[1]] = 1
+      sum[op[1], $1] += n
+      all[$1] += n
+    }
+    $1 != "clean" {print tool ": " $0}
+    END {
+      for (name in ops) {
+        printf "%s %-26s %4d clean %3d failed %3d timed out %3d not run\n", tool, name,
+               sum[name, "clean"], sum[name, "FAIL"], sum[name, "TIMEOUT"],
+               sum[name, "NOT-RUN"] | "sort"
+      }
+      close("sort")
+      printf "%s: %d cases clean, in processes that failed %d, not proven %d\n", tool,
+             all["clean"], all["FAIL"], all["TIMEOUT"] + all["NOT-RUN"]
+    }' "$result"
+  ! grep -q '^FAIL' "$result" && grep -q '^clean' "$result"
+}
+
+status=0
+if [ "$which" != racecheck ]; then
+  echo "$cases" | packed 16 6 | run_tool memcheck || status=1
+fi
+if [ "$which" != memcheck ]; then
+  chosen=$(echo "$cases" | grep -E "$shared" | grep -vE "$large")
+  echo "$cases" | grep -E "$shared" | grep -E "$large" >"$logs/racecheck_left_out.txt"
+  echo "$chosen" | packed 6 2 | run_tool racecheck || status=1
+  echo "racecheck: $(wc -l <"$logs/racecheck_left_out.txt") cases of these operators left out:" \
+    "$logs/racecheck_left_out.txt"
+fi
+exit $status
