@@ -4,6 +4,7 @@ set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 if(INGOT_SANITIZE)
   set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -g1")
 endif()
+set(CMAKE_CUDA_FLAGS_RELWITHDEBINFO "-O2 -DNDEBUG")  # nvcc knows -g alone, for the host's part
 add_library(ingot_flags INTERFACE)
 set(host_flags -Wall -Wextra -Wno-missing-field-initializers -fno-math-errno
   -fstack-protector-strong)
@@ -31,7 +32,10 @@ if(INGOT_SANITIZE)
   target_compile_definitions(ingot_flags INTERFACE INGOT_SANITIZED)
 endif()
 if(INGOT_SANITIZE STREQUAL "address")
-  target_compile_options(ingot_flags INTERFACE -fsanitize=address,undefined
+  # A target with INGOT_NO_UBSAN is under AddressSanitizer alone. (Its own -fno-sanitize would stand
+  # before the flags it inherits, and the last one counts.)
+  target_compile_options(ingot_flags INTERFACE -fsanitize=address
+    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:INGOT_NO_UBSAN>>>:-fsanitize=undefined>
     -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
   target_link_options(ingot_flags INTERFACE -fsanitize=address,undefined)
 elseif(INGOT_SANITIZE STREQUAL "thread")
@@ -40,12 +44,14 @@ elseif(INGOT_SANITIZE STREQUAL "thread")
 endif()
 
 find_program(MOLD mold)
-if(MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+if(MOLD)
   target_link_options(ingot_flags INTERFACE -fuse-ld=mold)
 endif()
 
 if(INGOT_FUZZ)
   # Coverage for libFuzzer in every room below a target; the driver itself is linked by the targets.
-  target_compile_options(ingot_flags INTERFACE -fsanitize=fuzzer-no-link)
+  # Targets with INGOT_NO_COVERAGE are none of a fuzzer's business.
+  target_compile_options(ingot_flags INTERFACE
+    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:INGOT_NO_COVERAGE>>>:-fsanitize=fuzzer-no-link>)
   target_link_options(ingot_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()

@@ -8,7 +8,8 @@
 #   definition is a link error. Files whose stem starts with an underscore do not exist; machinery
 #   of a shelf room lives in its contract/ folder.
 # ingot_batch(<target> <sources...>)
-#   Compiles the sources a dozen at a time (CMake's unity builds), which is several times as fast.
+#   Compiles several sources at once (CMake's unity builds): as many as make about 64 KB, since the
+#   headers of one unit cost what 20 KB of our own code do. That is several times as fast.
 #   Names of an anonymous namespace must then be unique in a room. Files of a shelf are written
 #   independently and like to use the same names (run, supports), so each of those keeps its own in
 #   a namespace <suffix>_<stem> (op_add, pass_dead_code), else it is compiled alone; so are files
@@ -17,20 +18,16 @@
 option(INGOT_BATCH "Compile several files at once; turn it off while working on one of them" ON)
 function(ingot_batch target)
   get_property(shelf_files GLOBAL PROPERTY INGOT_SHELF_FILES)
-  set(count 0)
-  set(count_avx2 0)
-  set(count_avx512 0)
+  set(bytes 0)
+  set(together "")
   foreach(file IN LISTS ARGN)
     get_filename_component(stem ${file} NAME_WE)
     if(stem STREQUAL "main" OR file MATCHES "\\.cu$")
       continue()
     endif()
     if(stem MATCHES "_(avx2|avx512)$")  # the vector header's target pragma holds for the whole unit
-      set(group "${CMAKE_MATCH_1}")
-      math(EXPR group_part "${count_${group}} / 4")
-      math(EXPR count_${group} "${count_${group}} + 1")
       set_source_files_properties(${file} TARGET_DIRECTORY ${target}
-                                  PROPERTIES UNITY_GROUP ${target}_${group}_${group_part})
+                                  PROPERTIES UNITY_GROUP ${target}_${CMAKE_MATCH_1})
       continue()
     elseif(stem MATCHES "_(avx|amx)")
       continue()
@@ -41,10 +38,21 @@ function(ingot_batch target)
         continue()
       endif()
     endif()
-    math(EXPR group "${count} / 12")
-    math(EXPR count "${count} + 1")
+    list(APPEND together ${file})
+    if(EXISTS ${file})  # lists that CMake writes are small
+      file(SIZE ${file} size)
+      math(EXPR bytes "${bytes} + ${size}")
+    endif()
+  endforeach()
+  # Equal numbers of files a unit, so that an edit hardly ever moves a file to another one.
+  list(LENGTH together count)
+  math(EXPR units "${bytes} / 65536 + 1")
+  set(index 0)
+  foreach(file IN LISTS together)
+    math(EXPR unit "${index} * ${units} / ${count}")
+    math(EXPR index "${index} + 1")
     set_source_files_properties(${file} TARGET_DIRECTORY ${target}
-                                PROPERTIES UNITY_GROUP ${target}_${group})
+                                PROPERTIES UNITY_GROUP ${target}_${unit})
   endforeach()
   set_target_properties(${target} PROPERTIES
     UNITY_BUILD ${INGOT_BATCH} UNITY_BUILD_MODE GROUP UNITY_BUILD_UNIQUE_ID INGOT_UNIT
@@ -56,36 +64,51 @@ function(ingot_batch target)
 endfunction()
 
 # ingot_cuda_batch(<variable> <sources...>)
-#   The same for CUDA sources, which CMake does not batch: six kernels a unit, since reading the
-#   headers costs more than compiling a small kernel. Attention and linear layers stay alone.
+#   The same for CUDA sources, which CMake does not batch: units that include ten small kernels, or
+#   three of attention, linear layers and experts, since reading the headers costs 4 s of CPU and
+#   FlashInfer's 9. Those that include FlashInfer share units of their own, cuda_flashinfer_*.cu,
+#   because its folders are searched for them alone.
 function(ingot_cuda_batch variable)
-  set(alone ${ARGN})
-  set(small ${ARGN})
-  list(FILTER small INCLUDE REGEX "/kernels/cuda/[^/]*[.]cu$")
-  list(FILTER small EXCLUDE REGEX "/(paged_attention|linear|moe_ffn_gemv_block)[^/]*$")
-  if(NOT INGOT_BATCH OR NOT small)
+  set(all ${ARGN})
+  list(FILTER all INCLUDE REGEX "/kernels/cuda/(contract/)?[^/]*[.]cu$")
+  if(NOT INGOT_BATCH OR NOT all)
     set(${variable} ${ARGN} PARENT_SCOPE)
     return()
   endif()
-  list(REMOVE_ITEM alone ${small})
-  set(count 0)
-  set(content "")
+  set(flashinfer ${all})
+  list(FILTER flashinfer INCLUDE REGEX "_flashinfer_")
+  list(REMOVE_ITEM all ${flashinfer} "")
+  set(large ${all})
+  list(FILTER large INCLUDE REGEX "/(paged_attention|linear|moe|contract)[^/]*")
+  set(small ${all})
+  list(REMOVE_ITEM small ${large} "")
   set(units "")
-  list(APPEND small END)
-  foreach(file IN LISTS small)
-    if(file STREQUAL "END" OR count EQUAL 6)
-      list(LENGTH units unit)
-      set(out ${CMAKE_BINARY_DIR}/generated/cuda_unit_${unit}.cu)
-      file(CONFIGURE OUTPUT ${out} CONTENT "${content}" @ONLY)
-      list(APPEND units ${out})
-      set(count 0)
-      set(content "")
-    endif()
-    string(REPLACE "${CMAKE_SOURCE_DIR}/src/" "" path ${file})
-    string(APPEND content "#include \"${path}\"\n")
-    math(EXPR count "${count} + 1")
-  endforeach()
+  ingot_cuda_units(cuda_flashinfer 3 ${flashinfer})
+  ingot_cuda_units(cuda_large 3 ${large})
+  ingot_cuda_units(cuda_small 10 ${small})
+  set(alone ${ARGN})
+  list(REMOVE_ITEM alone ${flashinfer} ${all} "")
   set(${variable} ${alone} ${units} PARENT_SCOPE)
+endfunction()
+
+# Writes generated/<name>_<n>.cu with that many `#include`s each; appends them to the caller's units.
+function(ingot_cuda_units name most)
+  set(part 0)
+  while(ARGN)
+    set(content "")
+    foreach(i RANGE 1 ${most})
+      list(POP_FRONT ARGN file)
+      if(file)
+        string(REPLACE "${CMAKE_SOURCE_DIR}/src/" "" path ${file})
+        string(APPEND content "#include \"${path}\"\n")
+      endif()
+    endforeach()
+    set(out ${CMAKE_BINARY_DIR}/generated/${name}_${part}.cu)
+    file(CONFIGURE OUTPUT ${out} CONTENT "${content}" @ONLY)
+    list(APPEND units ${out})
+    math(EXPR part "${part} + 1")
+  endwhile()
+  set(units ${units} PARENT_SCOPE)
 endfunction()
 
 function(ingot_room name)
@@ -115,9 +138,10 @@ function(ingot_room name)
   set(lists ${generated})
   list(FILTER lists INCLUDE REGEX "_list\\.cc$")
   add_library(ingot_${name} STATIC ${sources} ${generated})
-  if(name STREQUAL "kernels" AND INGOT_SANITIZE STREQUAL "address")
-    # Vector code under UBSan takes minutes to compile; its arithmetic is the op cases' business.
-    target_compile_options(ingot_kernels PRIVATE -fno-sanitize=undefined)
+  if(name STREQUAL "kernels")
+    # Vector code under UBSan takes minutes to compile, and its arithmetic is the op cases'
+    # business. No fuzz target's input steers it, either.
+    set_target_properties(ingot_kernels PROPERTIES INGOT_NO_UBSAN ON INGOT_NO_COVERAGE ON)
   endif()
   if(name IN_LIST INGOT_COLD_ROOMS)
     target_compile_options(ingot_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)

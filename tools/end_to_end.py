@@ -1,11 +1,20 @@
 #!/usr/bin/env python3
 """Runs the end-to-end checks in Python: every tests/**/run_*.py, then pytest on tests/**/test_*.py.
 
-Run by build/venv's Python. A script gets INGOT_BINARY (the program) and INGOT_GOLDENS in its
-environment, prints what it checked, and exits 0 only if all of it holds. No script is a failure.
+Run by build/venv's Python. A script gets INGOT_BINARY (the program) in its environment, prints what
+it checked, and exits 0 only if all of it holds. No script is a failure. end_to_end.py NAME... runs
+only the scripts with these words in their paths.
+
+Scripts run side by side, one a CPU, and the program with one thread (INGOT_THREADS=1), since teams
+of threads that share their CPUs with others wait for each other; what a script writes, it keeps in
+a folder of its own. Two lines in a script say more about it:
+  ALONE = True    it runs by itself, after the others, with as many threads as there are CPUs
+  SECONDS = N     it takes about that long: long scripts start first
 """
 
+import concurrent.futures
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,33 +24,50 @@ import repo
 TIMEOUT_SECONDS = 900
 
 
-def run_script(path):
+def run_script(path, environment):
+    """Whether all of it held; prints everything at once, its own closing line last."""
     started = time.monotonic()
     try:
-        status = subprocess.run([sys.executable, path], cwd=repo.ROOT, check=False,
-                                stdin=subprocess.DEVNULL, timeout=TIMEOUT_SECONDS).returncode
-    except subprocess.TimeoutExpired:
-        status = f"still running after {TIMEOUT_SECONDS} s"
-    good = status == 0
-    print(f"{'ok   ' if good else 'FAIL '} {path}: status {status}, "
-          f"{time.monotonic() - started:.1f} s", flush=True)
-    return good
+        done = subprocess.run([sys.executable, path], cwd=repo.ROOT, check=False,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS,
+                              env={**os.environ, **environment})
+        status, output = done.returncode, done.stdout
+    except subprocess.TimeoutExpired as error:
+        status, output = f"still running after {TIMEOUT_SECONDS} s", error.stdout or b""
+    lines = output.decode(errors="replace").splitlines()
+    closing = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
+    word = "ok   " if status == 0 else "FAIL "
+    print("\n".join([f"-- {path}", *(f"   {line}" for line in lines),
+                     f"{word} {path}: {closing} (status {status}, "
+                     f"{time.monotonic() - started:.1f} s)"]), flush=True)
+    return status == 0
+
+
+def expected_seconds(path):
+    """Of a script that does not say, less than of those that do."""
+    found = re.search(r"^SECONDS = (\d+)\b", repo.read(path), re.MULTILINE)
+    return int(found[1]) if found else 10
 
 
 def main():
     if not os.path.exists(os.environ.get("INGOT_BINARY", "")):
         sys.exit("end_to_end: INGOT_BINARY does not name a program")
+    words = sys.argv[1:]
     scripts = repo.files("tests", suffixes=(".py",))
+    scripts = [p for p in scripts if not words or any(word in p for word in words)]
     plain = [p for p in scripts if os.path.basename(p).startswith("run_")]
     pytests = [p for p in scripts if os.path.basename(p).startswith("test_")]
     if not plain and not pytests:
-        sys.exit("end_to_end: no tests/**/run_*.py and no tests/**/test_*.py")
-    failed = 0
-    for path in plain:
-        print(f"-- {path}", flush=True)
-        failed += not run_script(path)
+        sys.exit("end_to_end: no such tests/**/run_*.py and no such tests/**/test_*.py")
+    alone = [p for p in plain if re.search(r"^ALONE = True$", repo.read(p), re.MULTILINE)]
+    together = sorted((p for p in plain if p not in alone), key=lambda p: -expected_seconds(p))
+    one_thread = {"INGOT_THREADS": os.environ.get("INGOT_THREADS", "1")}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        failed = sum(not good for good in pool.map(lambda p: run_script(p, one_thread), together))
+    failed += sum(not run_script(p, {}) for p in alone)
     if plain:
-        print(f"{len(plain) - failed} passed, {failed} failed", flush=True)
+        print(f"{len(plain) - failed} passed, {failed} failed, of {len(plain)} scripts", flush=True)
     if pytests:
         failed += subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
                                   *pytests], cwd=repo.ROOT, check=False).returncode != 0

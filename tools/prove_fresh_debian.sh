@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Proves ./quickstart (with --test also ./test) in a fresh Debian 12 made by debootstrap, as root.
 #   tools/prove_fresh_debian.sh [--test] [--keep] [--build-only] [FOLDER]
-# The new root gets this machine's Debian mirror, certificates and pip settings, and a copy of the
-# working tree; nothing that was built or installed here. It is removed at the end without --keep.
+# The new root gets this machine's Debian mirror, certificates and pip settings, and a clone of this
+# repository with what is not committed yet; nothing that was built or installed here, nothing that
+# lies beside the repository, and no CUDA. It is removed at the end without --keep.
 cd "$(dirname "$0")/.."
 . tools/lib.sh
 
@@ -57,10 +58,16 @@ for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_
   if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
 done
 
-step "copying the working tree to $root/ingot"
-mkdir "$root/ingot"
-git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
-  tar --null --files-from=- --create | tar --extract --directory "$root/ingot"
+step "cloning to $root/ingot, with what is not committed"
+here=(git -c "safe.directory=*")
+"${here[@]}" bundle create --quiet "$root/ingot.bundle" HEAD
+git init --quiet --initial-branch=main "$root/ingot"
+git -C "$root/ingot" pull --quiet --ff-only "$root/ingot.bundle" HEAD
+rm "$root/ingot.bundle"
+"${here[@]}" ls-files -z --cached --others --exclude-standard |
+  tar --null --files-from=- --ignore-failed-read --create |
+  tar --extract --no-same-owner --directory "$root/ingot"
+"${here[@]}" ls-files -z --deleted | (cd "$root/ingot" && xargs --null --no-run-if-empty rm -f)
 inside() { chroot "$root" env -i "${passed[@]}" "$@"; }
 if inside sh -c 'command -v cc || command -v cmake || command -v python3'; then
   die "the new root is not fresh"
@@ -79,14 +86,9 @@ else
   inside /ingot/quickstart
 fi
 if [ "$run_tests" -eq 1 ]; then
-  goldens=${INGOT_GOLDENS:-$PWD/../shared/goldens}
-  if [ -d "$goldens" ]; then
-    mkdir -p "$root/shared"
-    cp -rL "$goldens" "$root/shared/goldens"
-  fi
   step "./test inside"
   begin=$SECONDS
-  inside env CI="${CI:-}" /ingot/test
+  inside /ingot/.ci/run  # ./test, with clang-tidy over the last commit and what is not committed
   echo "test: $((SECONDS - begin)) s"
 fi
 say "proved in a fresh Debian 12 ($SECONDS s)"

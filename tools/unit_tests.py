@@ -6,6 +6,8 @@ docs/MAP.md with sources has one. With rooms: just those programs; one that is m
 --registered makes that check alone and runs nothing.
 A program that runs no test, or skips one, is a failure: a skipped case has not passed. Only cases
 named gpu_* may be skipped, where there is no GPU; they are counted apart.
+Programs with many tests run in several processes (GoogleTest's shards), and processes side by
+side, as many as there are CPUs; every test that a program lists must have been run by one of them.
 """
 
 import concurrent.futures
@@ -20,6 +22,73 @@ import time
 import repo
 
 TIMEOUT_SECONDS = 900
+SHARD_TESTS = 8  # fewer are not worth a process of their own
+
+
+class Program:
+    """One test program: its shards, and what they said."""
+
+    def __init__(self, build, room):
+        self.name = f"{room}_tests"
+        self.folder = os.path.join(repo.ROOT, build)
+        self.path = os.path.join(self.folder, "tests", self.name)
+        self.listed, self.problem = self.list_tests()
+        self.shards = max(1, min(4 * (os.cpu_count() or 2), self.listed // SHARD_TESTS))
+        self.done = []  # (seconds, exit status, cases, output) of each shard
+
+    def list_tests(self):
+        """(number of tests, why it cannot be told)"""
+        if not os.path.exists(self.path):
+            return 0, f"{self.path} was not built"
+        result = subprocess.run([self.path, "--gtest_list_tests"], capture_output=True, text=True,
+                                errors="replace", check=False, cwd=self.folder)
+        if result.returncode != 0:
+            return 0, f"--gtest_list_tests ends with {result.returncode}: {result.stderr[-2000:]}"
+        return len(re.findall(r"^  \S", result.stdout, re.MULTILINE)), ""
+
+    def run(self, shard):
+        started = time.monotonic()
+        environment = dict(os.environ, GTEST_TOTAL_SHARDS=str(self.shards),
+                           GTEST_SHARD_INDEX=str(shard))
+        with tempfile.NamedTemporaryFile(suffix=".json") as report:
+            try:
+                result = subprocess.run(
+                    [self.path, "--gtest_brief=1", f"--gtest_output=json:{report.name}"],
+                    capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS,
+                    check=False, cwd=self.folder, env=environment)
+                status, output = result.returncode, result.stdout + result.stderr
+            except subprocess.TimeoutExpired:
+                status, output = f"none: still running after {TIMEOUT_SECONDS} s", ""
+            text = report.read()
+        cases = [case for suite in (json.loads(text)["testsuites"] if text else [])
+                 for case in suite["testsuite"]]
+        self.done.append((time.monotonic() - started, status, cases, output))
+
+    def verdict(self):
+        """(passed, failed, skipped for want of a GPU, lines to print), of all shards together."""
+        if self.problem:
+            return 0, 1, 0, f"FAIL  {self.name}: {self.problem}"
+        cases = [case for _, _, shard, _ in self.done for case in shard]
+        # Cases named gpu_* skip themselves where there is no GPU; no other may.
+        skipped = [c["name"] for c in cases if c["result"] == "SKIPPED"]
+        gpu_skipped = sum(name.startswith("gpu_") for name in skipped)
+        skipped = [name for name in skipped if not name.startswith("gpu_")]
+        count = sum(c["result"] == "COMPLETED" and not c.get("failures") for c in cases)
+        expected = self.listed - gpu_skipped
+        hidden = any("DISABLED" in output for _, _, _, output in self.done)
+        broken = [(status, output) for _, status, _, output in self.done if status != 0]
+        if broken or count == 0 or count != expected or skipped or hidden:
+            reason = "".join(f"exit status {status}, " for status, _ in broken)
+            reason += f"{count} of {expected} tests passed"
+            reason += ", some are disabled" if hidden else ""
+            reason += f", skipped: {' '.join(skipped)}" if skipped else ""
+            outputs = "\n".join(output[-8000:] for _, output in broken)
+            return (count, max(1, expected - count), gpu_skipped,
+                    f"{outputs}\nFAIL  {self.name}: {reason}")
+        seconds = sum(shard[0] for shard in self.done)
+        note = f" in {self.shards} processes" if self.shards > 1 else ""
+        note += f", {gpu_skipped} GPU cases (gpu_*) skipped: no GPU" if gpu_skipped else ""
+        return count, 0, gpu_skipped, f"ok    {self.name}: {count} tests, {seconds:.1f} s{note}"
 
 
 def rooms_with_sources():
@@ -35,39 +104,24 @@ def programs(build):
     return re.findall(r"Test\s+#\d+: (\w+)_tests$", listing, re.MULTILINE)
 
 
-def run(build, room):
-    """(passed, failed, lines to print) of one program: its failures and its closing line."""
-    program = os.path.join(repo.ROOT, build, "tests", f"{room}_tests")
-    if not os.path.exists(program):
-        return 0, 1, f"{room}_tests: {program} was not built"
-    started = time.monotonic()
-    with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        try:
-            result = subprocess.run(
-                [program, "--gtest_brief=1", f"--gtest_output=json:{report.name}"],
-                capture_output=True, text=True, errors="replace", timeout=TIMEOUT_SECONDS,
-                check=False, cwd=os.path.join(repo.ROOT, build))
-        except subprocess.TimeoutExpired:
-            return 0, 1, f"{room}_tests: still running after {TIMEOUT_SECONDS} s"
-        output = result.stdout + result.stderr
-        text = report.read()
-    cases = [case for suite in (json.loads(text)["testsuites"] if text else [])
-             for case in suite["testsuite"]]
-    # Cases named gpu_* skip themselves where there is no GPU; no other may.
-    gpu_skipped = sum(c["result"] == "SKIPPED" and c["name"].startswith("gpu_") for c in cases)
-    skipped = sum(c["result"] == "SKIPPED" for c in cases) - gpu_skipped
-    count = sum(c["result"] == "COMPLETED" and not c.get("failures") for c in cases)
-    ran_count = len(cases) - gpu_skipped
-    hidden = "DISABLED" in output
-    bad = result.returncode != 0 or count == 0 or count != ran_count or skipped or hidden
-    if bad:
-        reason = f"exit status {result.returncode}, {count} of {ran_count} tests passed"
-        reason += ", some are disabled" if hidden else ""
-        return (count, max(1, ran_count - count),
-                f"{output[-8000:]}\nFAIL  {room}_tests: {reason}")
-    seconds = time.monotonic() - started
-    note = f", {gpu_skipped} GPU cases (gpu_*) skipped: no GPU" if gpu_skipped else ""
-    return count, 0, f"ok    {room}_tests: {count} tests, {seconds:.1f} s{note}"
+def run_all(every):
+    """Verdicts, in the order in which the programs end.
+
+    The first shards of all programs start first: programs of few long tests must not come last.
+    """
+    yield from (program.verdict() for program in every if program.problem)
+    every = [program for program in every if not program.problem]
+    left = {program: program.shards for program in every}
+    shards = sorted(((shard, program) for program in every for shard in range(program.shards)),
+                    key=lambda pair: (pair[0], -pair[1].listed))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        jobs = {pool.submit(program.run, shard): program for shard, program in shards}
+        for job in concurrent.futures.as_completed(jobs):
+            job.result()
+            program = jobs[job]
+            left[program] -= 1
+            if left[program] == 0:
+                yield program.verdict()
 
 
 def main():
@@ -86,15 +140,15 @@ def main():
     if "--registered" in sys.argv:
         repo.finish("unit", problems, f"{len(registered)} test programs registered")
         return
-    passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for good, bad, lines in pool.map(lambda room: run(build, room), wanted):
-            print(lines, flush=True)
-            passed, failed = passed + good, failed + bad
+    passed = failed = no_gpu = 0
+    for good, bad, skipped, lines in run_all([Program(build, room) for room in wanted]):
+        print(lines, flush=True)
+        passed, failed, no_gpu = passed + good, failed + bad, no_gpu + skipped
     for problem in problems:
         print(problem)
     failed += len(problems)
-    print(f"{passed} passed, {failed} failed")
+    gpu_note = f", {no_gpu} skipped (gpu_*: no GPU)" if no_gpu else ""
+    print(f"{passed} passed, {failed} failed{gpu_note}, in {len(wanted)} programs")
     sys.exit(1 if failed or not passed else 0)
 
 

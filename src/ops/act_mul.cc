@@ -2,7 +2,7 @@
 #include "ops/shared/activation.h"
 
 namespace ingot {
-namespace {
+namespace op_act_mul {
 
 struct ActMulAttrs {
   std::string activation = "silu";
@@ -15,10 +15,11 @@ struct ActMulAttrs {
 using ops::Activation;
 using ops::find_activation;
 
-}  // namespace
+}  // namespace op_act_mul
 
 // activation(gate) * up, the gated unit of Shazeer, "GLU variants improve transformer" (2020).
 const OpDef& act_mul_op() {
+  using namespace op_act_mul;
   static const OpDef op = {.name = "act_mul",
                            .infer = [](const InferArgs& args) -> std::vector<ValueType> {
                              const auto attrs = read_attrs<ActMulAttrs>(args.attrs, "ops/act_mul");

@@ -1,7 +1,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_embedding {
 
 struct EmbeddingAttrs {
   std::string dtype;  // element type of the output; "" = the table's
@@ -11,10 +11,11 @@ struct EmbeddingAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_embedding
 
 // Rows of a table: (ids[tokens] int32, table[vocab, columns] of any format) -> [tokens, columns].
 const OpDef& embedding_op() {
+  using namespace op_embedding;
   static const OpDef op = {
       .name = "embedding",
       .infer = [](const InferArgs& args) -> std::vector<ValueType> {

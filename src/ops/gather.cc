@@ -4,7 +4,7 @@
 #include "ops/contract/op_def.h"
 
 namespace ingot {
-namespace {
+namespace op_gather {
 
 struct GatherAttrs {
   int64_t axis = 0;
@@ -80,10 +80,11 @@ IndexInputs representative(const RepresentativeArgs& args) {
   return {{1, spread_indices(element_count(args.inputs[1]), x.at(static_cast<size_t>(axis)))}};
 }
 
-}  // namespace
+}  // namespace op_gather
 
 // Slices of x along an axis: out[.., indices.., ..] (ONNX Gather, packed input).
 const OpDef& gather_op() {
+  using namespace op_gather;
   static const OpDef op = {.name = "gather",
                            .onnx = {{"", "Gather", 1,
                                      [](const OnnxNode& node, OpEmitter& emitter) {

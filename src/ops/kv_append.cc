@@ -1,7 +1,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_kv_append {
 
 // Inputs: k[tokens, kv_heads * head_dim], v, k_cache, v_cache, positions[tokens],
 // token_rows[tokens], block_tables[batch, max_blocks].
@@ -43,11 +43,12 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_kv_append
 
 // Writes the keys and values of this step's tokens into their pages. The caches are updated in
 // place.
 const OpDef& kv_append_op() {
+  using namespace op_kv_append;
   static const OpDef op = {.name = "kv_append",
                            .infer = infer,
                            .effects = {.aliases = {{0, 2}, {1, 3}}},

@@ -1,7 +1,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_linear {
 
 struct LinearAttrs {
   std::string dtype;  // element type of the output; "" = the input's
@@ -56,11 +56,12 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_linear
 
 // y[.., N] = x[.., K] * w[N, K]^T + bias[N], accumulated in float32. The weight may be of any
 // element type; block formats are decoded, never re-rounded.
 const OpDef& linear_op() {
+  using namespace op_linear;
   static const OpDef op = {.name = "linear",
                            .infer = infer,
                            .reference = reference,

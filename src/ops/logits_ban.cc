@@ -1,7 +1,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_ban {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   for (size_t i : {1, 2}) index_list(args, i);
@@ -15,10 +15,11 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_ban
 
 // Logits of the listed ids of each row become -infinity. Inputs: logits, ids, offsets[samples + 1].
 const OpDef& logits_ban_op() {
+  using namespace op_logits_ban;
   static const OpDef op = {.name = "logits_ban", .infer = infer, .reference = reference};
   return op;
 }

@@ -1,7 +1,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_frequency_penalty {
 
 void reference(const OpArgs& args) {
   for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
@@ -13,10 +13,11 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_frequency_penalty
 
 // Subtracts the penalty times the number of occurrences in the output.
 const OpDef& logits_frequency_penalty_op() {
+  using namespace op_logits_frequency_penalty;
   static const OpDef op = {
       .name = "logits_frequency_penalty", .infer = infer_penalty, .reference = reference};
   return op;

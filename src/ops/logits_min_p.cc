@@ -3,7 +3,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_min_p {
 
 void reference(const OpArgs& args) {
   for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
@@ -20,11 +20,12 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_min_p
 
 // Keeps ids whose probability is at least min_p times the best one's (Nguyen et al., "Turning Up
 // the Heat: Min-p Sampling", 2024); the rest become -infinity. 0: all.
 const OpDef& logits_min_p_op() {
+  using namespace op_logits_min_p;
   static const OpDef op = {
       .name = "logits_min_p", .infer = infer_filter<DType::kFloat32>, .reference = reference};
   return op;

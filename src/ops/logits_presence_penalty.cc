@@ -1,7 +1,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_presence_penalty {
 
 void reference(const OpArgs& args) {
   for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
@@ -12,10 +12,11 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_presence_penalty
 
 // Subtracts the penalty from the logits of ids that occur in the output.
 const OpDef& logits_presence_penalty_op() {
+  using namespace op_logits_presence_penalty;
   static const OpDef op = {
       .name = "logits_presence_penalty", .infer = infer_penalty, .reference = reference};
   return op;

@@ -1,7 +1,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_repetition_penalty {
 
 void reference(const OpArgs& args) {
   for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
@@ -16,12 +16,13 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_repetition_penalty
 
 // Logits of ids that occur in prompt or output are divided by the penalty where positive,
 // multiplied where negative (Keskar et al., "CTRL", 2019, with the sign rule that the field
 // adopted).
 const OpDef& logits_repetition_penalty_op() {
+  using namespace op_logits_repetition_penalty;
   static const OpDef op = {
       .name = "logits_repetition_penalty", .infer = infer_penalty, .reference = reference};
   return op;

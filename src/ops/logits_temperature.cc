@@ -1,7 +1,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_temperature {
 
 void reference(const OpArgs& args) {
   for (int64_t r = 0; r < args.inputs[0].rows(); ++r) {
@@ -12,10 +12,11 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_temperature
 
 // Logits divided by the row's temperature; one below kGreedyTemperature (greedy) leaves them alone.
 const OpDef& logits_temperature_op() {
+  using namespace op_logits_temperature;
   static const OpDef op = {
       .name = "logits_temperature", .infer = infer_filter<DType::kFloat32>, .reference = reference};
   return op;

@@ -4,7 +4,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_top_k {
 
 void reference(const OpArgs& args) {
   std::vector<float> order;
@@ -21,11 +21,12 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_top_k
 
 // Keeps the k largest logits of a row and all that equal the k-th; the rest become -infinity.
 // k <= 0: all.
 const OpDef& logits_top_k_op() {
+  using namespace op_logits_top_k;
   static const OpDef op = {
       .name = "logits_top_k", .infer = infer_filter<DType::kInt32>, .reference = reference};
   return op;

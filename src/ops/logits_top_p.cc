@@ -3,7 +3,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logits_top_p {
 
 // Ids by falling logit, lower ids first among equals; sorted in growing pieces, because the nucleus
 // is mostly small.
@@ -43,11 +43,12 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logits_top_p
 
 // Keeps the smallest set of most likely ids whose probabilities reach p, at least one (Holtzman et
 // al., "The Curious Case of Neural Text Degeneration", 2020); the rest become -infinity.
 const OpDef& logits_top_p_op() {
+  using namespace op_logits_top_p;
   static const OpDef op = {
       .name = "logits_top_p", .infer = infer_filter<DType::kFloat32>, .reference = reference};
   return op;

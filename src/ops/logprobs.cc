@@ -3,7 +3,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_logprobs {
 
 struct LogprobsAttrs {
   int64_t top = 0;
@@ -56,12 +56,13 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_logprobs
 
 // Natural logarithm of softmax(logits): of the given ids, and of the `top` best with their ids
 // (lower ids first among equals; ids of -1 past the end of the vocabulary). A row with NaN or
 // +infinity has no probabilities: NaN and ids of -1.
 const OpDef& logprobs_op() {
+  using namespace op_logprobs;
   static const OpDef op = {.name = "logprobs", .infer = infer, .reference = reference};
   return op;
 }

@@ -2,7 +2,7 @@
 #include "ops/shared/activation.h"
 
 namespace ingot {
-namespace {
+namespace op_moe_ffn {
 
 struct MoeFfnAttrs {
   std::string activation = "silu";
@@ -121,7 +121,7 @@ IndexInputs representative(const RepresentativeArgs& args) {
   return {{kIds, std::move(ids)}};
 }
 
-}  // namespace
+}  // namespace op_moe_ffn
 
 // Gated feed-forward layers of a mixture of experts: x[tokens, hidden], ids int32[tokens, k],
 // weights float32[tokens, k], gate[experts, inner, hidden], down[experts, hidden, inner] and
@@ -132,6 +132,7 @@ IndexInputs representative(const RepresentativeArgs& args) {
 // j]. All in float32, but for what goes into down, which is rounded to x's type; the sum is in the
 // order of j. Ids outside [0, experts) add nothing: padding, or experts that another rank has.
 const OpDef& moe_ffn_op() {
+  using namespace op_moe_ffn;
   static const OpDef op = {.name = "moe_ffn",
                            .infer = infer,
                            .reference = reference,

@@ -5,7 +5,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_moe_route {
 
 struct MoeRouteAttrs {
   int64_t k = 0;                    // experts a token
@@ -95,7 +95,7 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_moe_route
 
 // The experts of each token of a mixture: logits[tokens, experts] and optionally bias[experts] ->
 // ids int32[tokens, k] from the best, weights float32[tokens, k]. The k experts with the largest
@@ -106,6 +106,7 @@ void reference(const OpArgs& args) {
 // Mixtral (Jiang et al. 2024) and Qwen3-MoE with norm_topk_prob: the defaults. Qwen2-MoE and
 // Qwen3-MoE without it: normalise = false. DeepSeek-V3 with one group: sigmoid, bias, scale.
 const OpDef& moe_route_op() {
+  using namespace op_moe_route;
   static const OpDef op = {
       .name = "moe_route", .infer = infer, .reference = reference, .row_strided = true};
   return op;

@@ -4,7 +4,7 @@
 #include "ops/contract/llm_args.h"
 
 namespace ingot {
-namespace {
+namespace op_paged_attention {
 
 struct PagedAttentionAttrs {
   int64_t head_dim = 0;
@@ -152,7 +152,7 @@ IndexInputs representative(const RepresentativeArgs& args) {
           {7, std::move(packed.block_tables)}};
 }
 
-}  // namespace
+}  // namespace op_paged_attention
 
 // Scaled dot-product attention of packed tokens over a paged KV cache. Inputs: q[tokens, heads *
 // head_dim], k_cache, v_cache [pages, kv_heads, page tokens, head_dim], positions[tokens],
@@ -168,6 +168,7 @@ IndexInputs representative(const RepresentativeArgs& args) {
 // m heads, m the power of two below n, then the first, third, ... of 2 m heads (BLOOM, Falcon-RW,
 // Baichuan-13B; MPT with its alibi_bias_max in place of 8).
 const OpDef& paged_attention_op() {
+  using namespace op_paged_attention;
   static const OpDef op = {.name = "paged_attention",
                            .infer = infer,
                            .reference = reference,

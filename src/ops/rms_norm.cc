@@ -4,7 +4,7 @@
 #include "ops/shared/onnx_import.h"
 
 namespace ingot {
-namespace {
+namespace op_rms_norm {
 
 struct RmsNormAttrs {
   double epsilon = 1e-5;
@@ -70,10 +70,11 @@ std::vector<int> import_rms_norm(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("mul", {}, {ops::emit_reshape(emitter, normal, shape), scale})};
 }
 
-}  // namespace
+}  // namespace op_rms_norm
 
 // y = x / sqrt(mean(x^2) + epsilon) * weight along the last axis (Zhang & Sennrich, 2019).
 const OpDef& rms_norm_op() {
+  using namespace op_rms_norm;
   static const OpDef op = {.name = "rms_norm",
                            .onnx = {{"", "RMSNormalization", 23, &import_rms_norm}},
                            .infer = infer,

@@ -4,7 +4,7 @@
 #include "ops/shared/attention_import.h"
 
 namespace ingot {
-namespace {
+namespace op_rope {
 
 struct RopeAttrs {
   int64_t head_dim = 0;
@@ -65,12 +65,13 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_rope
 
 // Rotary position embedding (Su et al., 2021) of x[tokens, heads * head_dim] at positions[tokens]:
 // angle(i) = position * inv_freq[i], in float32. Scaling schemes live in inv_freq[rotary_dim / 2];
 // dimensions past rotary_dim pass through.
 const OpDef& rope_op() {
+  using namespace op_rope;
   static const OpDef op = {.name = "rope",
                            .onnx = {{"", "RotaryEmbedding", 23, &ops::import_rotary_embedding}},
                            .infer = infer,

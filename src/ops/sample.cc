@@ -2,7 +2,7 @@
 #include "ops/contract/logits_args.h"
 
 namespace ingot {
-namespace {
+namespace op_sample {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   const ValueType& logits = logits_matrix(args);
@@ -45,13 +45,14 @@ void reference(const OpArgs& args) {
   }
 }
 
-}  // namespace
+}  // namespace op_sample
 
 // Draws one id a row from softmax(logits). Inputs: logits (temperature already applied),
 // temperature (below kGreedyTemperature: the largest logit, lowest id among equals), seed,
 // position. The draw is a function of (logits, seed, position) alone, whatever else is in the
 // batch. -1: the row holds NaN, +infinity, or nothing finite.
 const OpDef& sample_op() {
+  using namespace op_sample;
   static const OpDef op = {.name = "sample", .infer = infer, .reference = reference};
   return op;
 }

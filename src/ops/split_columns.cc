@@ -3,7 +3,7 @@
 #include "ops/contract/op_def.h"
 
 namespace ingot {
-namespace {
+namespace op_split_columns {
 
 struct SplitColumnsAttrs {
   std::vector<int64_t> widths;
@@ -13,10 +13,11 @@ struct SplitColumnsAttrs {
   }
 };
 
-}  // namespace
+}  // namespace op_split_columns
 
 // Consecutive column ranges of x[.., N]; the executor hands out strided views instead of copying.
 const OpDef& split_columns_op() {
+  using namespace op_split_columns;
   static const OpDef op = {
       .name = "split_columns",
       .infer =

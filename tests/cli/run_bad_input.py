@@ -422,6 +422,8 @@ def check_flag_values(bad):
                         ("THREADS", "1025"), ("THREADS", "many"), ("CPU_ISA", "avx3")):
         bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
                     names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
+    bad.refused("--threads many beside INGOT_THREADS=2", "run", CASE, *IDS, "--threads", "many",
+                code=2, names=["--threads", "many"], env={"INGOT_THREADS": "2"})
     bad.refused("compare beyond the context", "compare", CASE, "--tokens", "1000000",
                 names=["--tokens", "1000000"])
     done = ingot("run", CASE, *IDS, "--max-seq-len", "1000000", env=bad.env)

@@ -8,6 +8,7 @@ import os
 
 from cli_harness import DATA, Checks, ingot, real_model
 
+SECONDS = 20
 GOLDENS = [os.path.join(DATA, "goldens", name)
            for name in ("llama-mha", "llama3-gqa-rope", "mistral-swa", "qwen2-tied")]
 ALLOWED = {"float32": 1e-4, "float16": 2**-9, "bfloat16": 2**-6}

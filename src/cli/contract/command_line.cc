@@ -76,21 +76,25 @@ class CliFlags final : public Flags {
   std::vector<std::pair<CLI::Option*, bool*>> given_;
 };
 
-struct Parsed {
-  const CommandDef* def = nullptr;
-  CLI::App* app = nullptr;
-  std::unique_ptr<Command> command;
-  std::unique_ptr<CliFlags> flags;
-};
-
+// Flags of every subcommand. Each has its own set: into a common one, the subcommands that were not
+// called would write what the environment says, over what the flag of the called one says.
 struct GlobalFlags {
   std::string progress = "bar";
   std::string threads;  // as given; checked by the knob of that name
   std::vector<std::string> plugins;
 };
 
-Parsed declare(CLI::App& app, const CommandDef& def, GlobalFlags& global) {
+struct Parsed {
+  const CommandDef* def = nullptr;
+  CLI::App* app = nullptr;
+  std::unique_ptr<Command> command;
+  std::unique_ptr<CliFlags> flags;
+  std::unique_ptr<GlobalFlags> global = std::make_unique<GlobalFlags>();
+};
+
+Parsed declare(CLI::App& app, const CommandDef& def) {
   Parsed parsed;
+  GlobalFlags& global = *parsed.global;
   parsed.def = &def;
   parsed.app = app.add_subcommand(std::string(def.name), std::string(def.help));
   parsed.app->footer("Example:\n  " + std::string(def.example));
@@ -166,9 +170,8 @@ int run_parsed(int argc, char** argv) {
                "ingot");
   app.require_subcommand(1);
   app.set_version_flag("--version", INGOT_VERSION);
-  GlobalFlags global;
   std::vector<Parsed> all;
-  for (const CommandDef* def : cli_command_list()) all.push_back(declare(app, *def, global));
+  for (const CommandDef* def : cli_command_list()) all.push_back(declare(app, *def));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -178,7 +181,7 @@ int run_parsed(int argc, char** argv) {
   for (Parsed& parsed : all) {
     if (!parsed.app->parsed()) continue;
     parsed.flags->finish();
-    apply(global);
+    apply(*parsed.global);
     return parsed.command->run();
   }
   return kWrongUsage;
