@@ -91,7 +91,8 @@ function(ingot_cuda_batch variable)
   set(${variable} ${alone} ${units} PARENT_SCOPE)
 endfunction()
 
-# Writes generated/<name>_<n>.cu with that many `#include`s each; appends them to the caller's units.
+# Writes generated/<name>_<n>.cu with that many `#include`s each; appends them to the caller's
+# units.
 function(ingot_cuda_units name most)
   set(part 0)
   while(ARGN)
