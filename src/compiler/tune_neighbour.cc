@@ -29,6 +29,7 @@ TuneNeighbour::TuneNeighbour(Device& device, Stream& stream) : device_(device), 
   memory_ = Buffer(device, 3 * kColumns * 2);
   workspace_ = Buffer(device, std::max<size_t>(1, instance_->workspace_bytes()));
   device.fill_zero(memory_.data(), memory_.size(), stream);
+  stream.synchronize();  // the memory may be gone before anybody else waits
 }
 
 void TuneNeighbour::launch() {
