@@ -7,6 +7,7 @@ const KernelDef& add_rms_norm_kernel() {
   static const KernelDef kernel = {.name = "add_rms_norm",
                                    .op = "add_rms_norm",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 20,
                                    .supports = norm_supports,

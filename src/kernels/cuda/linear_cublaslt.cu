@@ -297,7 +297,7 @@ const KernelDef& linear_cublaslt_kernel() {
       .name = "linear_cublaslt",
       .op = "linear",
       .device = "cuda",
-      .version = 2,
+      .version = 3,
       .priority = 20,
       .supports = supports,
       .tactics = tactics,

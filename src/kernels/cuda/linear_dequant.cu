@@ -100,6 +100,7 @@ const KernelDef& linear_dequant_kernel() {
   static const KernelDef kernel = {.name = "linear_dequant",
                                    .op = "linear",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 5,
                                    .supports = supports,

@@ -125,6 +125,7 @@ const KernelDef& linear_gemv_kernel() {
   static const KernelDef kernel = {.name = "linear_gemv",
                                    .op = "linear",
                                    .device = "cuda",
+                                   .version = 2,
                                    .priority = 30,
                                    .supports = supports,
                                    .tactics = tactics,

@@ -74,6 +74,7 @@ const KernelDef& linear_gemv_block_kernel() {
   static const KernelDef kernel = {.name = "linear_gemv_block",
                                    .op = "linear",
                                    .device = "cuda",
+                                   .version = 2,
                                    .priority = 30,
                                    .supports = supports,
                                    .tactics = tactics,

@@ -199,6 +199,7 @@ const KernelDef& paged_attention_flashinfer_decode_kernel() {
       .name = "paged_attention_flashinfer_decode",
       .op = "paged_attention",
       .device = "cuda",
+      .version = 2,
       .priority = 15,
       .supports = supports,
       .tactics = part_tactics,

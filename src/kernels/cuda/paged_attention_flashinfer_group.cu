@@ -130,6 +130,7 @@ const KernelDef& paged_attention_flashinfer_group_kernel() {
       .name = "paged_attention_flashinfer_group",
       .op = "paged_attention",
       .device = "cuda",
+      .version = 2,
       .priority = 22,
       .supports = supports,
       .tactics = part_tactics,

@@ -180,6 +180,7 @@ const KernelDef& paged_attention_flashinfer_prefill_kernel() {
       .name = "paged_attention_flashinfer_prefill",
       .op = "paged_attention",
       .device = "cuda",
+      .version = 2,
       .priority = 27,
       .supports = supports,
       .tactics = tactics,

@@ -308,6 +308,7 @@ const KernelDef& paged_attention_mma_kernel() {
   static const KernelDef kernel = {.name = "paged_attention_mma",
                                    .op = "paged_attention",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 25,
                                    .supports = supports,

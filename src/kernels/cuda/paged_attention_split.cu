@@ -446,6 +446,7 @@ const KernelDef& paged_attention_split_kernel() {
       .name = "paged_attention_split",
       .op = "paged_attention",
       .device = "cuda",
+      .version = 2,
       .invariant = true,
       .priority = 20,
       .supports = [](const KernelDesc& desc) { return attention_supports(desc, true); },

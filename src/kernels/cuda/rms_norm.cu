@@ -7,6 +7,7 @@ const KernelDef& rms_norm_kernel() {
   static const KernelDef kernel = {.name = "rms_norm",
                                    .op = "rms_norm",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 20,
                                    .supports = norm_supports,

@@ -47,6 +47,7 @@ const KernelDef& rope_kernel() {
   static const KernelDef kernel = {.name = "rope",
                                    .op = "rope",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 20,
                                    .supports = supports,

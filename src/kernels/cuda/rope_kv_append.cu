@@ -163,6 +163,7 @@ const KernelDef& rope_kv_append_kernel() {
   static const KernelDef kernel = {.name = "rope_kv_append",
                                    .op = "rope_kv_append",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 20,
                                    .supports = supports,
