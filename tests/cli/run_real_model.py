@@ -108,9 +108,11 @@ def check_memory(checks, model):
                  f"memory: peak {peak / 1e6:.0f} MB, allowed {allowed / 1e6:.0f} MB")
 
 
+GOLDENS = os.path.join(DATA, "goldens", "real", "smollm2-135m-instruct-q4_1.json")
+
+
 def golden_cases():
-    path = os.path.join(DATA, "goldens", "real", "smollm2-135m-instruct-q4_1.json")
-    with open(path, encoding="utf-8") as file:
+    with open(GOLDENS, encoding="utf-8") as file:
         return json.load(file)["cases"]
 
 
@@ -128,7 +130,7 @@ def main():
     check_mode(checks, model, cases, "fast, first run")
     check_mode(checks, model, cases, "fast, second run")
     check_chat_history(checks, model, next(c for c in cases if c["name"] == "turns"))
-    check_conformance(checks, model, path)
+    check_conformance(checks, model, GOLDENS)
     check_memory(checks, model)
     checks.finish()
 
