@@ -34,6 +34,7 @@ constexpr double kLongMicroseconds = 20e3;  // several time slices of a busy mac
 // bucket of the same step.
 constexpr int64_t kSteadyRows = 32;
 constexpr double kHopelessFactor = 2;
+constexpr double kShortestRatioMicroseconds = 10;
 // Candidates compute the same thing in other orders: 2 % of the largest value covers 16-bit
 // activations; a wrong kernel is off by far more.
 constexpr double kMaxDisagreement = 0.02;
@@ -275,6 +276,9 @@ class Tuner {
       shorter_[job.steps.front()] = {&job, fastest};
     }
     if (shape.empty() || shape[0] < kSteadyRows) return;
+    // What is left of short times without their neighbours' makes large ratios of small
+    // differences.
+    if (neighbour_.present() && fastest < kShortestRatioMicroseconds) return;
     std::map<std::string, double>& ratios = ratios_[job.steps.front()];
     const Measured* invariant = nullptr;  // the fastest that invariant mode may use has a race too
     for (const Measured& m : measured) {

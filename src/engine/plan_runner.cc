@@ -420,13 +420,14 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
       run_control(s, symbols);
     } else {
       launch(s, bucket);
+      if (profiling_) timer(s).stop(shared_.stream);  // before the host waits
       if (wait) wait_for(s, bucket);
       if (shared_.options.on_step && &plan_ == &shared_.engine.plan) {
         shared_.stream.synchronize();
         shared_.options.on_step({s, steps_[s].kernels[bucket], steps_[s].outputs});
       }
     }
-    if (profiling_) timer(s).stop(shared_.stream);
+    if (profiling_ && is_control(step)) timer(s).stop(shared_.stream);
   }
   proven_buckets_.insert(bucket);
   // Read at the end: where the device has a clock, its queue does not run dry between two steps.

@@ -99,6 +99,7 @@ std::string supports(const KernelDesc& desc) {
   if (!is_activation(x) || !with_types(x, w, [](auto, auto) {})) {
     return "input is " + x.name() + ", weight is " + w.name();
   }
+  if (!desc.inputs[1].constant) return "weight is computed";  // it is read before the wait
   if (desc.inputs[0].shape.back() % 8 != 0) return "K is not a multiple of 8";
   return gemv_supports(desc);
 }

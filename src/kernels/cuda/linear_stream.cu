@@ -243,6 +243,7 @@ std::string supports(const KernelDesc& desc) {
   }
   const int64_t rows = rows_of(desc.inputs[0].shape);
   if (rows > kMostRows) return std::to_string(rows) + " rows; at most 16";
+  if (!desc.inputs[1].constant) return "weight is computed";  // it is read before the wait
   if (desc.inputs[0].shape.back() % kStep != 0) return "K is not a multiple of 32";
   if (desc.inputs[1].shape[0] > INT_MAX / 2) return "too many output columns";
   return linear_supports(desc);
@@ -250,7 +251,7 @@ std::string supports(const KernelDesc& desc) {
 
 void launch(const LaunchArgs& args, ExecContext& context) {
   const GemvArgs a = gemv_args(args, 1);
-  if (a.m == 0) return;
+  if (a.m == 0 || a.n == 0) return;
   CHECK_LE(a.m, kMostRows);
   CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
   const auto n = static_cast<int>(a.n);

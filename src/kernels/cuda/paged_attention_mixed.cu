@@ -53,7 +53,7 @@ std::vector<std::string> tactics(const KernelDesc&) {
 int rank(const KernelDesc& desc) {
   const int64_t tokens = desc.inputs[0].shape[0];
   const int64_t rows = desc.inputs[7].shape[0];
-  return tokens > 256 && rows > 1 && tokens > rows ? 31 : 17;
+  return tokens > 256 && rows > 1 && tokens > rows ? 33 : 17;
 }
 
 class Mixed final : public KernelInstance {

@@ -147,6 +147,7 @@ class CudaDevice final : public Device {
  public:
   CudaDevice(int index, const cudaDeviceProp& properties) : index_(index), properties_(properties) {
     if (cudaSetDevice(index_) == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
       fail(ErrorCode::kOutOfMemory, kDevice,
            "device 'cuda:{}': out of memory before anything was asked for: other programs hold it "
            "(nvidia-smi lists them)",

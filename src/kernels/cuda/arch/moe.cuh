@@ -53,7 +53,11 @@ __device__ inline float gated(MoeActivation activation, float a, float b) {
     case MoeActivation::kGelu:
       return 0.5f * a * (1.0f + erff(a * 0.70710678f)) * b;
     default:
-      return 0.5f * a * (1.0f + tanhf(0.79788456f * (a + 0.044715f * a * a * a))) * b;
+      // Spelt out, or the compiler fuses it in one kernel and not in another.
+      return 0.5f * a *
+             (1.0f +
+              tanhf(__fmul_rn(0.79788456f, fmaf(__fmul_rn(__fmul_rn(0.044715f, a), a), a, a)))) *
+             b;
   }
 }
 

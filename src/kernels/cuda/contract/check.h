@@ -20,6 +20,7 @@ namespace ingot::cuda {
 // A fault found here is not this kernel's: what it is about to do has not run yet.
 inline void cuda_check(cudaError_t status, std::string_view kernel) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();  // told here, not again by the next kernel's check
   const bool earlier = is_kernel_fault(status);
   const bool memory = status == cudaErrorMemoryAllocation;
   fail(memory ? ErrorCode::kOutOfMemory : ErrorCode::kInternal, "kernels/cuda", "{}{}: {} ({}){}",
