@@ -99,7 +99,8 @@ class Memory {
 void copy_view(const TensorView& from, const TensorView& to) {
   const auto bytes = static_cast<size_t>(from.type.bytes(from.columns()));
   const int64_t rows = from.rows(), step = from.row_bytes(), to_step = to.row_bytes();
-  for (int64_t r = 0; r < rows; ++r) std::memcpy(to.data + r * to_step, from.data + r * step, bytes);
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(to.data + r * to_step, from.data + r * step, bytes);
 }
 
 bool gaps_untouched(const TensorView& view) {
