@@ -277,6 +277,7 @@ class CaseRun {
       segments.push_back(pieces.back());
     }
     std::vector<TensorView> out;
+    out.reserve(desc.outputs.size());
     for (const OperandDesc& o : desc.outputs) {
       out.push_back(
           memory.add(o.type, o.shape, variant.strided && case_.strided_outputs && !o.state));
@@ -310,6 +311,7 @@ class CaseRun {
                                const std::vector<std::span<const TensorView>>& segments) {
     DeviceCopies copies(m);
     std::vector<std::vector<TensorView>> pieces;
+    pieces.reserve(segments.size());
     for (const auto& list : segments) pieces.push_back(copies.add_all(list));
     std::vector<TensorView> inputs;
     for (size_t i = 0; i < in.size(); ++i) {
