@@ -79,6 +79,24 @@ std::vector<Case> read_cases(const std::string& path) {
   return out;
 }
 
+// Before any of them runs: the work grows with the square of a prompt's length.
+void check_fits(const Case& c, const DecoderPlan& plan, const std::string& path) {
+  const int64_t most = plan.trained_len > 0 ? plan.trained_len : plan.max_seq_len;
+  const auto length = static_cast<int64_t>(c.prompt.size() + c.greedy.size());
+  if (length > most) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "{}: case '{}': expected at most the model's {} tokens, found {}", path, c.name, most,
+         length);
+  }
+  for (const std::vector<int32_t>* ids : {&c.prompt, &c.greedy}) {
+    const int32_t largest = *std::max_element(ids->begin(), ids->end());
+    if (largest < plan.vocab_size) continue;
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "{}: case '{}': token id {} is outside the model's vocabulary of {}", path, c.name,
+         largest, plan.vocab_size);
+  }
+}
+
 // Differences from the listed logarithms of probabilities.
 void measure_first(const std::vector<float>& logits, const Case& c, const std::string& path,
                    GoldenResult& result) {
@@ -149,8 +167,11 @@ std::vector<GoldenResult> run_continuations(const std::string& path, const std::
   if (!load.build.dtype && !exact) load.build.dtype = dtype;
   ExecutorOptions execution;
   execution.selection.reference = options.reference;
-  DecoderSession session(build_engine(resolve_any(model), load, &device, nullptr), device,
-                         static_cast<int64_t>(longest), kChunk, execution);
+  const std::shared_ptr<const Engine> engine =
+      build_engine(resolve_any(model), load, &device, nullptr);
+  const DecoderPlan decoder = read_decoder_plan(engine->plan);
+  for (const Case& c : cases) check_fits(c, decoder, path);
+  DecoderSession session(engine, device, static_cast<int64_t>(longest), kChunk, execution);
   const Allowed allowed = exact ? Allowed{-1, 1e-3} : Allowed{0.5, 0.5};
   std::vector<GoldenResult> out;
   out.reserve(cases.size());

@@ -59,13 +59,18 @@ TEST(Continuations, MalformedFilesAreNamed) {
 
 // Another model's ids are outside this one's vocabulary: an error, not an answer.
 TEST(Continuations, AnotherModelIsRefused) {
-  const auto device = make_cpu_device(1);
-  try {
-    run_continuations(real_file(), golden_path("llama-mha"), {}, *device);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument) << error.what();
-  }
+  const auto one_case = [](Json& json) { json["cases"] = {json["cases"][0]}; };
+  EXPECT_THAT(fault(one_case),
+              testing::AllOf(testing::HasSubstr("vocabulary"),
+                             testing::Not(testing::HasSubstr("expected at most"))));
+}
+
+// A prompt of any length is refused before it costs anything.
+TEST(Continuations, TooLongCasesAreRefusedFirst) {
+  const auto long_case = [](Json& json) {
+    json["cases"][0]["input_ids"] = std::vector<int>(1000000, 5);
+  };
+  EXPECT_THAT(fault(long_case), testing::HasSubstr("case 'capital': expected at most the model's"));
 }
 
 }  // namespace continuations_test
