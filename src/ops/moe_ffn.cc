@@ -1,5 +1,6 @@
 #include "ops/contract/llm_args.h"
 #include "ops/shared/activation.h"
+#include "ops/shared/moe_inputs.h"
 
 namespace ingot {
 namespace op_moe_ffn {
@@ -13,7 +14,6 @@ struct MoeFfnAttrs {
 };
 
 constexpr std::string_view kWhere = "ops/moe_ffn";
-enum Input : size_t { kX, kIds, kWeights, kGate, kDown, kUp };
 
 // Experts as a stack of matrices [experts, rows, columns].
 const ValueType& stack(const InferArgs& args, size_t index) {
@@ -34,12 +34,12 @@ std::vector<ValueType> infer(const InferArgs& args) {
   if (!ops::find_activation(attrs.activation)) {
     args.bad(fmt::format("unknown activation '{}'", attrs.activation));
   }
-  if (args.inputs.size() > kUp + 1) {
-    args.bad(fmt::format("expected at most {} inputs, found {}", kUp + 1, args.inputs.size()));
+  if (args.inputs.size() > kMoeUp + 1) {
+    args.bad(fmt::format("expected at most {} inputs, found {}", kMoeUp + 1, args.inputs.size()));
   }
-  const ValueType& x = token_matrix(args, kX);
-  const ValueType& ids = args.input(kIds);
-  const ValueType& weights = args.input(kWeights);
+  const ValueType& x = token_matrix(args, kMoeX);
+  const ValueType& ids = args.input(kMoeIds);
+  const ValueType& weights = args.input(kMoeWeights);
   const bool routed = ids.element == ElementType(DType::kInt32) && ids.shape.size() == 2 &&
                       ids.shape[0] == x.shape[0] && ids.shape[1].is_constant() &&
                       ids.shape[1].constant() > 0 &&
@@ -48,11 +48,12 @@ std::vector<ValueType> infer(const InferArgs& args) {
     args.bad(fmt::format("ids {} and weights {} do not fit {}", type_text(ids), type_text(weights),
                          type_text(x)));
   }
-  const ValueType& gate = stack(args, kGate);
-  const ValueType& down = stack(args, kDown);
-  const bool apart = args.inputs.size() > kUp && args.inputs[kUp];
-  if (apart && !(stack(args, kUp) == gate)) {
-    args.bad(fmt::format("gate {} and up {} differ", type_text(gate), type_text(args.input(kUp))));
+  const ValueType& gate = stack(args, kMoeGate);
+  const ValueType& down = stack(args, kMoeDown);
+  const bool apart = args.inputs.size() > kMoeUp && args.inputs[kMoeUp];
+  if (apart && !(stack(args, kMoeUp) == gate)) {
+    args.bad(
+        fmt::format("gate {} and up {} differ", type_text(gate), type_text(args.input(kMoeUp))));
   }
   const int64_t inner = down.shape[2].constant();
   if (!(gate.shape[0] == down.shape[0]) || !(gate.shape[1] == Dim(apart ? inner : 2 * inner)) ||
@@ -80,11 +81,11 @@ void multiply(const TensorView& stack, int64_t first, int64_t rows, const std::v
 void reference(const OpArgs& args) {
   const auto attrs = read_attrs<MoeFfnAttrs>(args.attrs, kWhere);
   const ops::Activation activation = ops::find_activation(attrs.activation);
-  const TensorView& x = args.inputs[kX];
-  const bool apart = args.inputs.size() > kUp && args.inputs[kUp].present();
+  const TensorView& x = args.inputs[kMoeX];
+  const bool apart = args.inputs.size() > kMoeUp && args.inputs[kMoeUp].present();
   const int64_t hidden = x.columns();
-  const int64_t experts = args.inputs[kDown].shape[0], inner = args.inputs[kDown].shape[2];
-  const int64_t k = args.inputs[kIds].shape[1];
+  const int64_t experts = args.inputs[kMoeDown].shape[0], inner = args.inputs[kMoeDown].shape[2];
+  const int64_t k = args.inputs[kMoeIds].shape[1];
   std::vector<float> token(static_cast<size_t>(hidden)), middle(static_cast<size_t>(inner));
   std::vector<float> both(static_cast<size_t>(2 * inner)), part(token.size()), row;
   std::vector<std::byte> rounded(static_cast<size_t>(x.type.bytes(inner)));
@@ -93,19 +94,19 @@ void reference(const OpArgs& args) {
     load_row(x, t, 0, hidden, token.data());
     std::vector<float> sum(token.size(), 0.0f);
     for (int64_t j = 0; j < k; ++j) {
-      const int64_t expert = load_index(args.inputs[kIds], t * k + j);
+      const int64_t expert = load_index(args.inputs[kMoeIds], t * k + j);
       if (expert < 0 || expert >= experts) continue;
       const int64_t first = expert * (apart ? inner : 2 * inner);
-      multiply(args.inputs[kGate], first, inner, token, row, both.data());
-      const TensorView& up = args.inputs[apart ? kUp : kGate];
+      multiply(args.inputs[kMoeGate], first, inner, token, row, both.data());
+      const TensorView& up = args.inputs[apart ? kMoeUp : kMoeGate];
       multiply(up, apart ? first : first + inner, inner, token, row, both.data() + inner);
       for (size_t i = 0; i < middle.size(); ++i) {
         middle[i] = activation(both[i]) * both[i + middle.size()];
       }
       store_row(rounding, 0, 0, inner, middle.data());
       load_row(rounding, 0, 0, inner, middle.data());
-      multiply(args.inputs[kDown], expert * hidden, hidden, middle, row, part.data());
-      const auto weight = static_cast<float>(load_element(args.inputs[kWeights], t * k + j));
+      multiply(args.inputs[kMoeDown], expert * hidden, hidden, middle, row, part.data());
+      const auto weight = static_cast<float>(load_element(args.inputs[kMoeWeights], t * k + j));
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += weight * part[i];
     }
     store_row(args.outputs[0], t, 0, hidden, sum.data());
@@ -114,11 +115,11 @@ void reference(const OpArgs& args) {
 
 // Every expert with about as many tokens.
 IndexInputs representative(const RepresentativeArgs& args) {
-  const int64_t experts = args.inputs[kDown][0], k = args.inputs[kIds][1];
-  std::vector<int64_t> ids(static_cast<size_t>(args.inputs[kIds][0] * k));
+  const int64_t experts = args.inputs[kMoeDown][0], k = args.inputs[kMoeIds][1];
+  std::vector<int64_t> ids(static_cast<size_t>(args.inputs[kMoeIds][0] * k));
   // A token's experts follow one another; the next token's begin after them.
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<int64_t>(i) % experts;
-  return {{kIds, std::move(ids)}};
+  return {{kMoeIds, std::move(ids)}};
 }
 
 }  // namespace op_moe_ffn

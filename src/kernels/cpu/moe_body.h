@@ -7,12 +7,10 @@
 
 #include "kernels/cpu/linear_common.h"
 #include "kernels/cpu/rows_body.h"
+#include "ops/shared/moe_inputs.h"
 
 namespace ingot::cpu {
 namespace {
-
-// Inputs of the operator.
-enum MoeInput : size_t { kMoeX, kMoeIds, kMoeWeights, kMoeGate, kMoeDown, kMoeUp };
 
 // Pairs of one expert that are worked on at once: what lies between the products stays small.
 constexpr int64_t kMostMoeRows = 256;

@@ -1,24 +1,8 @@
 #include "kernels/cuda/arch/binary_rows.cuh"
+#include "kernels/cuda/arch/gated.cuh"
 
 namespace ingot::cuda {
 namespace kernel_act_mul {
-
-struct SiluMul {
-  static __device__ float apply(float a, float b) { return a / (1.0f + expf(-a)) * b; }
-};
-struct ReluMul {
-  static __device__ float apply(float a, float b) { return (a > 0 ? a : 0.0f) * b; }
-};
-struct GeluMul {
-  static __device__ float apply(float a, float b) {
-    return 0.5f * a * (1.0f + erff(a * 0.70710678f)) * b;
-  }
-};
-struct GeluTanhMul {
-  static __device__ float apply(float a, float b) {
-    return 0.5f * a * (1.0f + tanhf(0.79788456f * (a + 0.044715f * a * a * a))) * b;
-  }
-};
 
 std::string supports(const KernelDesc& desc) {
   const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
@@ -45,6 +29,7 @@ const KernelDef& act_mul_kernel() {
   static const KernelDef kernel = {.name = "act_mul",
                                    .op = "act_mul",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 20,
                                    .supports = supports,

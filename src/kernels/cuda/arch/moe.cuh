@@ -8,12 +8,11 @@
 #pragma once
 
 #include "kernels/cuda/arch/early_start.cuh"
+#include "kernels/cuda/arch/gated.cuh"
 #include "kernels/cuda/arch/numeric.cuh"
+#include "ops/shared/moe_inputs.h"
 
 namespace ingot::cuda {
-
-// Inputs of the operator.
-enum MoeInput : size_t { kMoeX, kMoeIds, kMoeWeights, kMoeGate, kMoeDown, kMoeUp };
 
 // Matrices of all experts.
 struct ExpertStack {
@@ -47,17 +46,13 @@ struct MoeArgs {
 __device__ inline float gated(MoeActivation activation, float a, float b) {
   switch (activation) {
     case MoeActivation::kSilu:
-      return a / (1.0f + expf(-a)) * b;
+      return SiluMul::apply(a, b);
     case MoeActivation::kRelu:
-      return (a > 0 ? a : 0.0f) * b;
+      return ReluMul::apply(a, b);
     case MoeActivation::kGelu:
-      return 0.5f * a * (1.0f + erff(a * 0.70710678f)) * b;
+      return GeluMul::apply(a, b);
     default:
-      // Spelt out, or the compiler fuses it in one kernel and not in another.
-      return 0.5f * a *
-             (1.0f +
-              tanhf(__fmul_rn(0.79788456f, fmaf(__fmul_rn(__fmul_rn(0.044715f, a), a), a, a)))) *
-             b;
+      return GeluTanhMul::apply(a, b);
   }
 }
 

@@ -1,0 +1,27 @@
+// Gated units: activation(a) * b in float32. Roundings that the compiler might fuse in one kernel
+// and not in another are spelt out: kernels that use these claim the same bits everywhere.
+#pragma once
+
+namespace ingot::cuda {
+
+struct SiluMul {
+  static __device__ float apply(float a, float b) { return a / (1.0f + expf(-a)) * b; }
+};
+struct ReluMul {
+  static __device__ float apply(float a, float b) { return (a > 0 ? a : 0.0f) * b; }
+};
+struct GeluMul {
+  static __device__ float apply(float a, float b) {
+    const float bell = erff(__fmul_rn(a, 0.70710678f));
+    return __fmul_rn(__fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell)), b);
+  }
+};
+struct GeluTanhMul {
+  static __device__ float apply(float a, float b) {
+    const float cube = __fmul_rn(__fmul_rn(__fmul_rn(0.044715f, a), a), a);
+    const float bell = tanhf(__fmul_rn(0.79788456f, __fadd_rn(a, cube)));
+    return __fmul_rn(__fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell)), b);
+  }
+};
+
+}  // namespace ingot::cuda
