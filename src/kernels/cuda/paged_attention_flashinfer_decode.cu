@@ -176,11 +176,11 @@ class Decode final : public KernelInstance {
           "paged_attention_flashinfer_decode");
       prepared_ = true;
     }
-    launch_attention("paged_attention_flashinfer_decode", context, kernel,
-                     {.blocks = attention_dims(p.a.tokens, p.a.keys.heads, p.parts),
-                      .threads = dim3(L::kX, kGroup, L::kZ),
-                      .shared = L::kShared},
-                     p);
+    launch_early_grid("paged_attention_flashinfer_decode", context, kernel,
+                      {.blocks = attention_dims(p.a.tokens, p.a.keys.heads, p.parts),
+                       .threads = dim3(L::kX, kGroup, L::kZ),
+                       .shared = L::kShared},
+                      p);
   }
 
   Attrs attrs_;

@@ -100,11 +100,11 @@ class GroupDecode final : public KernelInstance {
                  "paged_attention_flashinfer_group");
       prepared_ = true;
     }
-    launch_attention("paged_attention_flashinfer_group", context, kernel,
-                     {.blocks = attention_dims(token_places(p.a), p.a.keys.heads, p.parts),
-                      .threads = Tile<T, kDim>::threads(),
-                      .shared = kShared},
-                     p, FlashInferParams<T, float>::make(p.a));
+    launch_early_grid("paged_attention_flashinfer_group", context, kernel,
+                      {.blocks = attention_dims(token_places(p.a), p.a.keys.heads, p.parts),
+                       .threads = Tile<T, kDim>::threads(),
+                       .shared = kShared},
+                      p, FlashInferParams<T, float>::make(p.a));
   }
 
   Attrs attrs_;

@@ -136,10 +136,10 @@ class Prefill final : public KernelInstance {
           run<decltype(tag), dim, 64>(a, out, context);
         });
     if (packed) return;
-    launch_attention("paged_attention_flashinfer_prefill", context, spread,
-                     {.blocks = attention_dims(ceil_div(a.tokens * columns / 8, 256)),
-                      .threads = attention_dims(256)},
-                     static_cast<const uint4*>(out), a);
+    launch_early_grid("paged_attention_flashinfer_prefill", context, spread,
+                      {.blocks = attention_dims(ceil_div(a.tokens * columns / 8, 256)),
+                       .threads = attention_dims(256)},
+                      static_cast<const uint4*>(out), a);
   }
 
  private:
@@ -156,11 +156,11 @@ class Prefill final : public KernelInstance {
     auto params = FlashInferParams<T, T>::make(a);
     params.o = static_cast<T*>(out);
     const int64_t tiles = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows);
-    launch_attention("paged_attention_flashinfer_prefill", context, kernel,
-                     {.blocks = attention_dims(tiles, a.keys.heads),
-                      .threads = Shape::threads(),
-                      .shared = kShared},
-                     a, params);
+    launch_early_grid("paged_attention_flashinfer_prefill", context, kernel,
+                      {.blocks = attention_dims(tiles, a.keys.heads),
+                       .threads = Shape::threads(),
+                       .shared = kShared},
+                      a, params);
   }
 
   Attrs attrs_;

@@ -279,11 +279,11 @@ void run(const AttentionArgs& a, ExecContext& context) {
   cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kShared),
              "paged_attention_mma");
   const int64_t tiles = most_row_tiles(a.tokens, a.group, a.keys.batch, kRows);
-  launch_attention("paged_attention_mma", context, kernel,
-                   {.blocks = attention_dims(tiles, a.keys.heads),
-                    .threads = attention_dims(kThreads),
-                    .shared = kShared},
-                   a);
+  launch_early_grid("paged_attention_mma", context, kernel,
+                    {.blocks = attention_dims(tiles, a.keys.heads),
+                     .threads = attention_dims(kThreads),
+                     .shared = kShared},
+                    a);
 }
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {

@@ -383,10 +383,10 @@ class SplitAttention final : public KernelInstance {
       }
     });
     if (!s.partial) return;
-    launch_attention("paged_attention_split", context, combine,
-                     {.blocks = attention_dims(s.a.tokens, s.a.heads),
-                      .threads = attention_dims(ceil_div(s.a.keys.dim, 32) * 32)},
-                     s);
+    launch_early_grid("paged_attention_split", context, combine,
+                      {.blocks = attention_dims(s.a.tokens, s.a.heads),
+                       .threads = attention_dims(ceil_div(s.a.keys.dim, 32) * 32)},
+                      s);
   }
 
  private:
@@ -415,11 +415,11 @@ class SplitAttention final : public KernelInstance {
     if (s.partial) {
       places = std::clamp<int64_t>(ceil_div(kWave, columns * s.a.tokens), 1, s.splits);
     }
-    launch_attention("paged_attention_split", context, kernel,
-                     {.blocks = attention_dims(s.a.tokens, columns, places),
-                      .threads = attention_dims(32 * s.warps),
-                      .shared = static_cast<size_t>(bytes)},
-                     s);
+    launch_early_grid("paged_attention_split", context, kernel,
+                      {.blocks = attention_dims(s.a.tokens, columns, places),
+                       .threads = attention_dims(32 * s.warps),
+                       .shared = static_cast<size_t>(bytes)},
+                      s);
   }
 
   Attrs attrs_;

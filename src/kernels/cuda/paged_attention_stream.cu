@@ -537,13 +537,12 @@ class StreamAttention final : public KernelInstance {
     const AttentionArgs a = attention_args(args, attrs_, fresh_);
     if (a.tokens == 0) return;
     CHECK(is_vector_aligned(args.inputs[0]));
-    const AttentionGrid grid = {
-        .blocks = attention_dims(spread_.parts, a.keys.heads, token_places(a)),
-        .threads = attention_dims(32 * spread_.warps),
-        .shared = static_cast<size_t>(spread_.warps * ring_bytes(a.keys.dim)),
-        .cluster = spread_.parts};
+    const EarlyGrid grid = {.blocks = attention_dims(spread_.parts, a.keys.heads, token_places(a)),
+                            .threads = attention_dims(32 * spread_.warps),
+                            .shared = static_cast<size_t>(spread_.warps * ring_bytes(a.keys.dim)),
+                            .cluster = spread_.parts};
     with_kernel(args.inputs[0].type, a.keys.dim, a.group, [&](auto tag, auto dim, auto heads) {
-      launch_attention(kName, context, attend<decltype(tag), dim, heads>, grid, a);
+      launch_early_grid(kName, context, attend<decltype(tag), dim, heads>, grid, a);
     });
   }
 

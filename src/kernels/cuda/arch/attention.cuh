@@ -94,39 +94,6 @@ inline dim3 attention_dims(int64_t x, int64_t y = 1, int64_t z = 1) {
   CHECK_LE(std::max(y, z), 65535);
   return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y), static_cast<unsigned>(z));
 }
-struct AttentionGrid {
-  dim3 blocks, threads;
-  size_t shared = 0;  // bytes of dynamic shared memory
-  int cluster = 1;    // blocks of a cluster, along x
-};
-
-// launch_early() for grids and blocks of up to three dimensions, and clusters: the kernel keeps the
-// rules of early_start.cuh.
-template <class... Params, class... Args>
-void launch_attention(std::string_view name, ExecContext& context, void (*kernel)(Params...),
-                      const AttentionGrid& grid, const Args&... args) {
-  cudaLaunchAttribute attributes[2] = {};
-  unsigned count = 0;
-  if (cuda_code_version(context.device.capability()) >= 90) {
-    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
-  }
-  if (grid.cluster > 1) {
-    attributes[count].id = cudaLaunchAttributeClusterDimension;
-    attributes[count].val.clusterDim.x = static_cast<unsigned>(grid.cluster);
-    attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
-    ++count;
-  }
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid.blocks;
-  config.blockDim = grid.threads;
-  config.dynamicSmemBytes = grid.shared;
-  config.stream = cuda_stream(context.stream);
-  config.attrs = attributes;
-  config.numAttrs = count;
-  cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
-}
-
 inline AttentionArgs attention_args(const LaunchArgs& args, const Attrs& attrs,
                                     const FreshBounds& fresh = {}) {
   const std::span<const TensorView> in = args.inputs;

@@ -83,10 +83,10 @@ static __global__ void merge_parts(PartArgs args) {
 }
 
 inline void launch_merge(std::string_view name, ExecContext& context, const PartArgs& args) {
-  launch_attention(name, context, merge_parts,
-                   {.blocks = attention_dims(args.a.tokens, args.a.heads),
-                    .threads = attention_dims(ceil_div(args.a.keys.dim, 32) * 32)},
-                   args);
+  launch_early_grid(name, context, merge_parts,
+                    {.blocks = attention_dims(args.a.tokens, args.a.heads),
+                     .threads = attention_dims(ceil_div(args.a.keys.dim, 32) * 32)},
+                    args);
 }
 
 // Host side: the shape of a descriptor, and what a number of parts needs.

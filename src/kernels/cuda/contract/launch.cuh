@@ -30,26 +30,53 @@ void launch_grid(std::string_view name, ExecContext& context, void (*kernel)(Par
   check_launch(name);
 }
 
-// The same for a kernel that keeps the rules of arch/early_start.cuh: it may begin before those
-// ahead of it have ended. `shared`: bytes of dynamic shared memory. A plain launch
-// before Hopper and of code made for earlier GPUs, which would not wait.
+struct EarlyGrid {
+  dim3 blocks, threads;
+  size_t shared = 0;  // bytes of dynamic shared memory
+  int cluster = 1;    // blocks of a cluster, along x
+};
+
+// kernel(args...) on the context's stream, for a kernel that keeps the rules of
+// arch/early_start.cuh: it may begin before those ahead of it have ended. A plain launch where the
+// program has no code for Hopper or later.
+template <class... Params, class... Args>
+void launch_early_grid(std::string_view name, ExecContext& context, void (*kernel)(Params...),
+                       const EarlyGrid& grid, const Args&... args) {
+  cudaLaunchAttribute attributes[2] = {};
+  unsigned count = 0;
+  if (cuda_code_version(context.device.capability()) >= 90) {
+    attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    attributes[count++].val.programmaticStreamSerializationAllowed = 1;
+  }
+  if (grid.cluster > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim.x = static_cast<unsigned>(grid.cluster);
+    attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
+    ++count;
+  }
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid.blocks;
+  config.blockDim = grid.threads;
+  config.dynamicSmemBytes = grid.shared;
+  config.stream = cuda_stream(context.stream);
+  config.attrs = attributes;
+  config.numAttrs = count;
+  cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
+}
+
+// The same for a grid of up to two dimensions; nothing where it is empty. `shared`: bytes of
+// dynamic shared memory.
 template <class... Params, class... Args>
 void launch_early(std::string_view name, ExecContext& context, void (*kernel)(Params...),
                   const Grid& grid, size_t shared, const Args&... args) {
   if (grid.x == 0 || grid.y == 0) return;
   CHECK_LE(grid.x, int64_t{INT_MAX});
   CHECK_LE(grid.y, 65535);
-  cudaLaunchAttribute early = {};
-  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  early.val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y));
-  config.blockDim = dim3(static_cast<unsigned>(grid.threads));
-  config.dynamicSmemBytes = shared;
-  config.stream = cuda_stream(context.stream);
-  config.attrs = &early;
-  config.numAttrs = cuda_code_version(context.device.capability()) >= 90 ? 1 : 0;
-  cuda_check(cudaLaunchKernelEx(&config, kernel, Params(args)...), name);
+  launch_early_grid(name, context, kernel,
+                    {.blocks = dim3(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y)),
+                     .threads = dim3(static_cast<unsigned>(grid.threads)),
+                     .shared = shared},
+                    args...);
 }
 
 // Of the current device.
