@@ -3,8 +3,6 @@
 // recorded into CUDA graphs; one graph walks page sets that together exceed the L2 cache, so keys
 // and values come from memory. Every result is compared with the first kernel's.
 //   attention_bench [decode|prefill|mixed|all] [kernel name part]
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -17,20 +15,13 @@
 #include "kernels/kernel_def.h"
 #include "kernels/reference.h"
 #include "tensor/buffer.h"
-#include "tensor/devices/cuda_stream.h"
+#include "tools/gpu/kernel_bench.h"
 
 namespace ingot {
 namespace {
 
 constexpr int64_t kHeads = 32, kKvHeads = 8, kDim = 128, kPage = 32;
 constexpr int64_t kColdBytes = int64_t{256} << 20;  // several times the L2 cache
-constexpr int kReplays = 10;
-
-void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  std::fprintf(stderr, "attention_bench: %s: %s\n", what, cudaGetErrorString(status));
-  std::exit(1);
-}
 
 struct Work {
   int64_t batch, fresh, context;  // sequences, tokens each in this step, keys of the last token
@@ -49,24 +40,9 @@ struct Work {
   }
 };
 
-class Bench {
+class Bench final : public KernelBench {
  public:
-  Bench() : device_(open_device("cuda:0")), stream_(device_->make_stream()) {
-    check(cudaEventCreate(&begin_), "cudaEventCreate");
-    check(cudaEventCreate(&end_), "cudaEventCreate");
-    std::vector<uint16_t> values(kPatternBytes / 2);
-    for (size_t i = 0; i < values.size(); ++i) {
-      const auto value = static_cast<float>(random_normal(1, i));
-      uint32_t bits;
-      std::memcpy(&bits, &value, 4);
-      values[i] = static_cast<uint16_t>(bits >> 16);
-    }
-    pattern_ = upload(values);
-  }
-  ~Bench() {
-    cudaEventDestroy(begin_);
-    cudaEventDestroy(end_);
-  }
+  Bench() : KernelBench(1) {}
 
   void run(const Work& work, std::string_view wanted) {
     prepare(work);
@@ -84,30 +60,11 @@ class Bench {
         continue;
       }
       const auto tactics = kernel->tactics ? kernel->tactics(desc_) : std::vector<std::string>{""};
-      for (const std::string& tactic : tactics) time(work, *kernel, tactic, &first);
+      for (const std::string& tactic : tactics) time_one(work, *kernel, tactic, &first);
     }
   }
 
  private:
-  static constexpr size_t kPatternBytes = size_t{16} << 20;
-
-  template <class T>
-  Buffer upload(const std::vector<T>& values) {
-    Buffer out(*device_, values.size() * sizeof(T));
-    device_->copy_in(out.data(), reinterpret_cast<const std::byte*>(values.data()),
-                     values.size() * sizeof(T), *stream_);
-    stream_->synchronize();
-    return out;
-  }
-  Buffer patterned(int64_t bytes) {
-    Buffer out(*device_, static_cast<size_t>(bytes));
-    for (size_t at = 0; at < static_cast<size_t>(bytes); at += kPatternBytes) {
-      const size_t size = std::min(kPatternBytes, static_cast<size_t>(bytes) - at);
-      device_->copy(out.data() + at, pattern_.data(), size, *stream_);
-    }
-    return out;
-  }
-
   void prepare(const Work& work) {
     for (Buffer* old : {&keys_, &values_, &q_, &out_}) *old = Buffer();  // room for larger ones
     sets_ = static_cast<int>(std::clamp<int64_t>(kColdBytes / work.cache_bytes(), 1, 256));
@@ -157,7 +114,7 @@ class Bench {
   }
 
   // Launches on one page set.
-  void launch(KernelInstance& instance, int set) {
+  void launch(KernelInstance& instance, int set) override {
     std::vector<TensorView> inputs = inputs_;
     inputs[7].data += set * inputs[7].bytes();
     ExecContext context{
@@ -165,67 +122,18 @@ class Bench {
     instance.launch({inputs, {&output_, 1}, {}}, context);
   }
 
-  void time(const Work& work, const KernelDef& kernel, const std::string& tactic,
-            std::vector<uint16_t>* first) {
-    const auto instance = kernel.prepare(desc_, tactic);
-    if (instance->workspace_bytes() > workspace_.size()) {
-      workspace_ = Buffer();
-      workspace_ = Buffer(*device_, instance->workspace_bytes());
-    }
-    device_->fill_zero(out_.data(), out_.size(), *stream_);
-    launch(*instance, 0);
-    const double difference = compare(first);
-    device_->begin_capture(*stream_);
-    for (int set = 0; set < sets_; ++set) launch(*instance, set);
-    const auto graph = device_->end_capture(*stream_);
-    graph->replay(*stream_);
-    std::vector<float> samples;
-    for (int i = 0; i < kReplays; ++i) {
-      check(cudaEventRecord(begin_, cuda_stream(*stream_)), "cudaEventRecord");
-      graph->replay(*stream_);
-      check(cudaEventRecord(end_, cuda_stream(*stream_)), "cudaEventRecord");
-      check(cudaEventSynchronize(end_), std::string(kernel.name).c_str());
-      samples.push_back(0);
-      check(cudaEventElapsedTime(&samples.back(), begin_, end_), "cudaEventElapsedTime");
-    }
-    std::sort(samples.begin(), samples.end());
-    const double us = 1000.0 * samples[samples.size() / 2] / sets_;
+  void time_one(const Work& work, const KernelDef& kernel, const std::string& tactic,
+                std::vector<uint16_t>* first) {
+    const auto [us, difference] = KernelBench::time(kernel, tactic, sets_, first);
     std::printf("  %-36s %-8s %9.1f us %6.2f TB/s %7.1f TFLOP/s  max difference %.4f\n",
                 std::string(kernel.name).c_str(), tactic.c_str(), us, work.bytes() / us * 1e-6,
                 work.flops() / us * 1e-6, difference);
     std::fflush(stdout);
   }
 
-  // Largest difference from the first kernel's output, in units of its root mean square.
-  double compare(std::vector<uint16_t>* first) {
-    std::vector<uint16_t> got(out_.size() / 2);
-    device_->copy_out(reinterpret_cast<std::byte*>(got.data()), out_.data(), out_.size(), *stream_);
-    stream_->synchronize();
-    if (first->empty()) *first = got;
-    const auto value = [](uint16_t bits) {
-      const uint32_t word = uint32_t{bits} << 16;
-      float out;
-      std::memcpy(&out, &word, 4);
-      return static_cast<double>(out);
-    };
-    double squares = 0;
-    double most = 0;
-    for (size_t i = 0; i < got.size(); ++i) {
-      const double difference = std::fabs(value(got[i]) - value((*first)[i]));
-      most = std::isnan(difference) ? INFINITY : std::max(most, difference);
-      squares += value((*first)[i]) * value((*first)[i]);
-    }
-    return most / std::sqrt(squares / static_cast<double>(got.size()));
-  }
-
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> stream_;
-  cudaEvent_t begin_ = nullptr, end_ = nullptr;
-  Buffer pattern_, keys_, values_, q_, out_, tables_, positions_, rows_, offsets_, lengths_;
-  Buffer workspace_;
+  Buffer keys_, values_, q_, tables_, positions_, rows_, offsets_, lengths_;
   std::vector<TensorView> inputs_;
   TensorView output_;
-  KernelDesc desc_;
   int sets_ = 1;
 };
 

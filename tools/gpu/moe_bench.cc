@@ -3,8 +3,6 @@
 // random; a CUDA graph walks several such choices, so that weights come from memory. Every result
 // is compared with the first kernel's.
 //   moe_bench [mixtral|qwen3|all] [kernel name part]
-#include <cuda_runtime_api.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -17,20 +15,12 @@
 #include "kernels/kernel_def.h"
 #include "kernels/reference.h"
 #include "tensor/buffer.h"
-#include "tensor/devices/cuda_stream.h"
+#include "tools/gpu/kernel_bench.h"
 
 namespace ingot {
 namespace {
 
 constexpr int kSets = 8;  // choices of experts
-constexpr int kReplays = 10;
-constexpr size_t kPatternBytes = size_t{16} << 20;
-
-void check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess) return;
-  std::fprintf(stderr, "moe_bench: %s: %s\n", what, cudaGetErrorString(status));
-  std::exit(1);
-}
 
 struct Layer {
   const char* name;
@@ -39,27 +29,12 @@ struct Layer {
 };
 constexpr Layer kLayers[] = {{"mixtral", 8, 2, 4096, 14336}, {"qwen3", 128, 8, 2048, 768}};
 
-class Bench {
+class Bench final : public KernelBench {
  public:
-  explicit Bench(const Layer& layer)
-      : layer_(layer), device_(open_device("cuda:0")), stream_(device_->make_stream()) {
-    check(cudaEventCreate(&begin_), "cudaEventCreate");
-    check(cudaEventCreate(&end_), "cudaEventCreate");
-    std::vector<uint16_t> values(kPatternBytes / 2);
-    for (size_t i = 0; i < values.size(); ++i) {
-      const auto value = static_cast<float>(0.02 * random_normal(1, i));
-      uint32_t bits;
-      std::memcpy(&bits, &value, 4);
-      values[i] = static_cast<uint16_t>(bits >> 16);
-    }
-    pattern_ = upload(values);
+  explicit Bench(const Layer& layer) : KernelBench(0.02), layer_(layer) {
     for (Buffer* stack : {&gate_, &up_, &down_}) {
       *stack = patterned(layer.experts * layer.hidden * layer.inner * 2);
     }
-  }
-  ~Bench() {
-    cudaEventDestroy(begin_);
-    cudaEventDestroy(end_);
   }
 
   void run(int64_t tokens, std::string_view wanted) {
@@ -77,28 +52,11 @@ class Bench {
         continue;
       }
       const auto tactics = kernel->tactics ? kernel->tactics(desc_) : std::vector<std::string>{""};
-      for (const std::string& tactic : tactics) time(*kernel, tactic, &first);
+      for (const std::string& tactic : tactics) time_one(*kernel, tactic, &first);
     }
   }
 
  private:
-  template <class T>
-  Buffer upload(const std::vector<T>& values) {
-    Buffer out(*device_, values.size() * sizeof(T));
-    device_->copy_in(out.data(), reinterpret_cast<const std::byte*>(values.data()),
-                     values.size() * sizeof(T), *stream_);
-    stream_->synchronize();
-    return out;
-  }
-  Buffer patterned(int64_t bytes) {
-    Buffer out(*device_, static_cast<size_t>(bytes));
-    for (size_t at = 0; at < static_cast<size_t>(bytes); at += kPatternBytes) {
-      const size_t size = std::min(kPatternBytes, static_cast<size_t>(bytes) - at);
-      device_->copy(out.data() + at, pattern_.data(), size, *stream_);
-    }
-    return out;
-  }
-
   void prepare(int64_t tokens) {
     std::vector<int32_t> ids;
     used_ = 0;
@@ -140,7 +98,7 @@ class Bench {
     desc_.capability = device_->capability();
   }
 
-  void launch(KernelInstance& instance, int set) {
+  void launch(KernelInstance& instance, int set) override {
     std::vector<TensorView> inputs = inputs_;
     inputs[1].data += set * inputs[1].bytes();
     ExecContext context{
@@ -148,30 +106,8 @@ class Bench {
     instance.launch({inputs, {&output_, 1}, {}}, context);
   }
 
-  void time(const KernelDef& kernel, const std::string& tactic, std::vector<uint16_t>* first) {
-    const auto instance = kernel.prepare(desc_, tactic);
-    if (instance->workspace_bytes() > workspace_.size()) {
-      workspace_ = Buffer();
-      workspace_ = Buffer(*device_, instance->workspace_bytes());
-    }
-    device_->fill_zero(out_.data(), out_.size(), *stream_);
-    launch(*instance, 0);
-    const double difference = compare(first);
-    device_->begin_capture(*stream_);
-    for (int set = 0; set < kSets; ++set) launch(*instance, set);
-    const auto graph = device_->end_capture(*stream_);
-    graph->replay(*stream_);
-    std::vector<float> samples;
-    for (int i = 0; i < kReplays; ++i) {
-      check(cudaEventRecord(begin_, cuda_stream(*stream_)), "cudaEventRecord");
-      graph->replay(*stream_);
-      check(cudaEventRecord(end_, cuda_stream(*stream_)), "cudaEventRecord");
-      check(cudaEventSynchronize(end_), std::string(kernel.name).c_str());
-      samples.push_back(0);
-      check(cudaEventElapsedTime(&samples.back(), begin_, end_), "cudaEventElapsedTime");
-    }
-    std::sort(samples.begin(), samples.end());
-    const double us = 1000.0 * samples[samples.size() / 2] / kSets;
+  void time_one(const KernelDef& kernel, const std::string& tactic, std::vector<uint16_t>* first) {
+    const auto [us, difference] = KernelBench::time(kernel, tactic, kSets, first);
     const double rows = static_cast<double>(inputs_[0].shape[0]);
     const double bytes = used_ * layer_.expert_bytes() + 4.0 * rows * layer_.hidden;
     const double flops = 6.0 * rows * layer_.k * layer_.hidden * layer_.inner;
@@ -181,36 +117,10 @@ class Bench {
     std::fflush(stdout);
   }
 
-  // Largest difference from the first kernel's output, in units of its root mean square.
-  double compare(std::vector<uint16_t>* first) {
-    std::vector<uint16_t> got(out_.size() / 2);
-    device_->copy_out(reinterpret_cast<std::byte*>(got.data()), out_.data(), out_.size(), *stream_);
-    stream_->synchronize();
-    if (first->empty()) *first = got;
-    const auto value = [](uint16_t bits) {
-      const uint32_t word = uint32_t{bits} << 16;
-      float out;
-      std::memcpy(&out, &word, 4);
-      return static_cast<double>(out);
-    };
-    double squares = 0;
-    double most = 0;
-    for (size_t i = 0; i < got.size(); ++i) {
-      const double difference = std::fabs(value(got[i]) - value((*first)[i]));
-      most = std::isnan(difference) ? INFINITY : std::max(most, difference);
-      squares += value((*first)[i]) * value((*first)[i]);
-    }
-    return most / std::sqrt(squares / static_cast<double>(got.size()));
-  }
-
   Layer layer_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Stream> stream_;
-  cudaEvent_t begin_ = nullptr, end_ = nullptr;
-  Buffer pattern_, gate_, up_, down_, x_, ids_, weights_, out_, workspace_;
+  Buffer gate_, up_, down_, x_, ids_, weights_;
   std::vector<TensorView> inputs_;
   TensorView output_;
-  KernelDesc desc_;
   double used_ = 0;  // experts a launch, on average
 };
 
