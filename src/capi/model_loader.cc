@@ -11,6 +11,7 @@
 #include "base/knobs.h"
 #include "base/log.h"
 #include "capi/engine_cache.h"
+#include "engine/selection.h"
 #include "loaders/hub.h"
 #include "models/contract/presets.h"
 #include "text/tokenizer.h"
@@ -234,10 +235,14 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
   if (options.use_cache && is_regular_file(cached)) {
     try {
       out.engine = load_engine(cached);
-      touch_engine(cached);
-      out.engine_path = cached;
-      out.milliseconds = watch.ms();
-      return out;
+      const std::string stale = section_notice(*out.engine, device);
+      if (stale.empty()) {
+        touch_engine(cached);
+        out.engine_path = cached;
+        out.milliseconds = watch.ms();
+        return out;
+      }
+      spdlog::info("cached engine is built anew: {}", stale);
     } catch (const Error& error) {
       spdlog::warn("cached engine is built anew: {}", error.what());
     }

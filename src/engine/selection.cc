@@ -193,7 +193,8 @@ std::string section_notice(const Engine& engine, const Device& device) {
   for (const auto& [desc, choice] : section->choices) {
     if (kernel_of(choice, device.kind())) continue;
     if (stale++ == 0) {
-      example = fmt::format("{} version {} {}", choice.kernel, choice.version, choice.library);
+      example = fmt::format("{} version {}{}{}", choice.kernel, choice.version,
+                            choice.library.empty() ? "" : ", ", choice.library);
     }
   }
   if (stale == 0) return "";

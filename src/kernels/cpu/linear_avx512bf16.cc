@@ -12,74 +12,93 @@ namespace {
 #define BF16_FN INGOT_TARGET_AVX512BF16
 
 constexpr int kMaxRows = 6;
+constexpr int64_t kFirstCache = 24 << 10;  // what x may take of it
 
 struct Tile {
   const uint16_t* x[kMaxRows];
   std::byte* y[kMaxRows];  // at the block's first column
   const uint16_t* w;
   int64_t w_stride;  // elements
-  int64_t columns;
   int64_t k;
   const float* bias;  // at the block's first column; may be null
   DType y_type;
 };
 
-// Dot products of MR rows with NR weight rows. One chain an output: lane l takes the pairs
+// Asks for the weights that are read next, line by line as they lie in memory: a thread that reads
+// one stream gets all of its rate, one that reads eight rows side by side 70 % (docs/decisions.md,
+// 48).
+struct Ahead {
+  const char* at = nullptr;  // null: nothing
+  const char* end = nullptr;
+  BF16_FN void next(int lines) {
+    for (int i = 0; i < lines && at < end; ++i, at += 64) _mm_prefetch(at, _MM_HINT_T0);
+  }
+};
+
+BF16_FN __m512i load_pairs(const uint16_t* p, int64_t left) {
+  return _mm512_maskz_loadu_epi16(left >= 32 ? ~0u : (1u << left) - 1u, p);
+}
+
+// One weight row for each lane of the sums; NR = 1 uses the first alone.
+template <int NR>
+BF16_FN void store_sums(const Tile& t, int m, int64_t col, __m512 a, __m512 b, __m512 c, __m512 d) {
+  std::byte* y = t.y[m] + col * (t.y_type == DType::kFloat32 ? 4 : 2);
+  const __m128 v = vsum4(a, b, c, d);
+  if constexpr (NR == 1) {
+    store1(y, t.y_type, t.bias ? _mm_add_ss(v, _mm_load_ss(t.bias + col)) : v);
+  } else {
+    store4(y, t.y_type, t.bias ? _mm_add_ps(v, _mm_loadu_ps(t.bias + col)) : v);
+  }
+}
+
+// Dot products of MR rows with NR weight rows, 1 or 4. One chain an output: lane l takes the pairs
 // k = 2l, 2l+1 of every 32 in order, the lanes are added as vsum4 does; it depends on K alone.
 template <int MR, int NR>
-BF16_FN void dot_tile(const Tile& t, int64_t col) {
+BF16_FN void dot_tile(const Tile& t, int64_t col, Ahead ahead) {
   __m512 acc[MR][NR];
   for (int m = 0; m < MR; ++m) {
     for (int n = 0; n < NR; ++n) acc[m][n] = _mm512_setzero_ps();
   }
   const uint16_t* w = t.w + col * t.w_stride;
-  const int64_t ahead = NR * t.w_stride <= 16384 ? NR * t.w_stride : 1024;
   for (int64_t k = 0; k < t.k; k += 32) {
-    const int64_t rest = t.k - k;
-    const __mmask32 mask = rest >= 32 ? ~0u : (1u << rest) - 1u;
     __m512i weight[NR];
-#pragma GCC unroll 8
-    for (int n = 0; n < NR; ++n) {
-      weight[n] = _mm512_maskz_loadu_epi16(mask, w + n * t.w_stride + k);
-      if constexpr (MR <= 2) {
-        _mm_prefetch(reinterpret_cast<const char*>(w + n * t.w_stride + k + ahead), _MM_HINT_T0);
-      }
-    }
+#pragma GCC unroll 4
+    for (int n = 0; n < NR; ++n) weight[n] = load_pairs(w + n * t.w_stride + k, t.k - k);
+    ahead.next(NR);
 #pragma GCC unroll 6
     for (int m = 0; m < MR; ++m) {
-      const __m512i x = _mm512_maskz_loadu_epi16(mask, t.x[m] + k);
-#pragma GCC unroll 8
+      const __m512i x = load_pairs(t.x[m] + k, t.k - k);
+#pragma GCC unroll 4
       for (int n = 0; n < NR; ++n) {
         acc[m][n] = _mm512_dpbf16_ps(acc[m][n], (__m512bh)x, (__m512bh)weight[n]);
       }
     }
   }
-  const int64_t size = t.y_type == DType::kFloat32 ? 4 : 2;
 #pragma GCC unroll 6
   for (int m = 0; m < MR; ++m) {
-    std::byte* y = t.y[m] + col * size;
-    if constexpr (NR == 1) {
-      const __m128 v = vsum4(acc[m][0], acc[m][0], acc[m][0], acc[m][0]);
-      store1(y, t.y_type, t.bias ? _mm_add_ss(v, _mm_load_ss(t.bias + col)) : v);
-    } else {
-#pragma GCC unroll 2
-      for (int n = 0; n < NR; n += 4) {
-        const __m128 v = vsum4(acc[m][n], acc[m][n + 1], acc[m][n + 2], acc[m][n + 3]);
-        store4(y + n * size, t.y_type, t.bias ? _mm_add_ps(v, _mm_loadu_ps(t.bias + col + n)) : v);
-      }
-    }
+    store_sums<NR>(t, m, col, acc[m][0], acc[m][1 % NR], acc[m][2 % NR], acc[m][3 % NR]);
   }
 }
 
-template <int MR>
-void tile_columns(const Tile& t) {
-  int64_t col = 0;
-  if constexpr (MR <= 2) {
-    for (; col + 8 <= t.columns; col += 8) dot_tile<MR, 8>(t, col);
+// dot_tile of one row of x, weight rows one behind the other.
+template <>
+BF16_FN void dot_tile<1, 4>(const Tile& t, int64_t col, Ahead) {
+  __m512 acc[4];
+  for (int n = 0; n < 4; ++n) {
+    const uint16_t* w = t.w + (col + n) * t.w_stride;
+    acc[n] = _mm512_setzero_ps();
+    for (int64_t k = 0; k < t.k; k += 32) {
+      acc[n] = _mm512_dpbf16_ps(acc[n], (__m512bh)load_pairs(t.x[0] + k, t.k - k),
+                                (__m512bh)load_pairs(w + k, t.k - k));
+    }
   }
-  for (; col + 4 <= t.columns; col += 4) dot_tile<MR, 4>(t, col);
-  for (; col < t.columns; ++col) dot_tile<MR, 1>(t, col);
+  store_sums<4>(t, 0, col, acc[0], acc[1], acc[2], acc[3]);
 }
+
+using TileFunction = void (*)(const Tile&, int64_t col, Ahead);
+template <int NR>
+constexpr TileFunction kTiles[] = {dot_tile<1, NR>, dot_tile<2, NR>, dot_tile<3, NR>,
+                                   dot_tile<4, NR>, dot_tile<5, NR>, dot_tile<6, NR>};
 
 class Bf16Linear final : public KernelInstance {
  public:
@@ -120,20 +139,34 @@ class Bf16Linear final : public KernelInstance {
     Tile t = {};
     t.w = block.piece->row_as<uint16_t>(block.piece_row);
     t.w_stride = block.piece->row_bytes() / 2;
-    t.columns = block.rows;
     t.k = x.columns();
     t.bias = bias ? bias + block.first : nullptr;
     t.y_type = y.type.dtype;
-    constexpr void (*kRows[])(const Tile&) = {tile_columns<1>, tile_columns<2>, tile_columns<3>,
-                                              tile_columns<4>, tile_columns<5>, tile_columns<6>};
-    for (int64_t m = 0; m < x.rows(); m += kMaxRows) {
-      const int64_t rows = std::min<int64_t>(kMaxRows, x.rows() - m);
-      for (int64_t i = 0; i < rows; ++i) {
-        t.x[i] = x.row_as<uint16_t>(m + i);
-        t.y[i] = y.row(m + i) + y.type.bytes(block.first);
+    // Rows of x in groups of a size. Few rows stay in the first cache while weights pass by once;
+    // many take a block of weights from the second cache for each group.
+    const int64_t rows = x.rows();
+    const int64_t groups = (rows + kMaxRows - 1) / kMaxRows;
+    const int64_t width = rows * x.row_bytes() <= kFirstCache ? 4 : block.rows;
+    for (int64_t col = 0; col < block.rows; col += width) {
+      const int64_t end = std::min(col + width, block.rows);
+      for (int64_t g = 0; g < groups; ++g) {
+        const int64_t first = rows * g / groups;
+        const int64_t count = rows * (g + 1) / groups - first;
+        for (int64_t i = 0; i < count; ++i) {
+          t.x[i] = x.row_as<uint16_t>(first + i);
+          t.y[i] = y.row(first + i) + y.type.bytes(block.first);
+        }
+        run_tiles(t, count, col, end, g == 0);
       }
-      kRows[rows - 1](t);
     }
+  }
+
+  static void run_tiles(const Tile& t, int64_t rows, int64_t col, int64_t end, bool first) {
+    const auto row = [&](int64_t n) { return reinterpret_cast<const char*>(t.w + n * t.w_stride); };
+    for (; col + 4 <= end; col += 4) {
+      kTiles<4>[rows - 1](t, col, first ? Ahead{row(col + 4), row(col + 8)} : Ahead{});
+    }
+    for (; col < end; ++col) kTiles<1>[rows - 1](t, col, {});
   }
 
   int64_t bias_bytes_ = 0;
@@ -147,6 +180,7 @@ const KernelDef& linear_avx512bf16_kernel() {
       .name = "linear_avx512bf16",
       .op = "linear",
       .device = "cpu",
+      .version = 2,
       .invariant = true,
       .priority = 30,
       .supports = [](const KernelDesc& desc) -> std::string {

@@ -86,9 +86,38 @@ ISA_FN void dot_tile(const TileArgs& t, int64_t col) {
   }
 }
 
+// One row of x: four weight rows one behind the other, so that each thread reads memory as one
+// stream (docs/decisions.md, 48). The bits are dot_tile's.
+template <class P>
+ISA_FN void dot_rows(const TileArgs& t, int64_t col) {
+  Vec acc[4];
+  const int64_t whole = t.k / P::kStep * P::kStep;
+  for (int n = 0; n < 4; ++n) {
+    const std::byte* w = t.w + (col + n) * t.w_stride;
+    acc[n] = vzero();
+    for (int64_t k = 0; k < whole; k += P::kStep) {
+      const typename P::State state = P::open(w, k);
+#pragma GCC unroll 4
+      for (int part = 0; part < P::kParts; ++part) {
+        acc[n] = vfma(vload(t.x[0] + k + part * kLanes), P::get(state, part), acc[n]);
+      }
+    }
+    if (whole < t.k) {
+      const int64_t rest = t.k - whole;
+      acc[n] = vfma(vload_n(t.x[0] + whole, rest), P::get_n(P::open(w, whole), rest), acc[n]);
+    }
+  }
+  const __m128 v = vsum4(acc[0], acc[1], acc[2], acc[3]);
+  store4(t.y[0] + col * (t.y_type == DType::kFloat32 ? 4 : 2), t.y_type,
+         t.bias ? _mm_add_ps(v, _mm_loadu_ps(t.bias + col)) : v);
+}
+
 template <class P, int MR>
 inline void tile_columns(const TileArgs& t) {
   int64_t col = 0;
+  if constexpr (MR == 1) {
+    for (; col + 4 <= t.columns; col += 4) dot_rows<P>(t, col);
+  }
   if constexpr (MR <= 2 && kWideRegisters) {
     for (; col + 8 <= t.columns; col += 8) dot_tile<P, MR, 8>(t, col);
   }
@@ -262,6 +291,7 @@ template <const KernelDef& (*kSelf)()>
 KernelDef linear_vec_kernel(std::string_view name) {
   KernelDef kernel =
       vec_kernel<kSelf, dot_linear_supports, linear_cases>(name, "linear", dot_linear_prepare);
+  kernel.version = 2;
   kernel.tactics = dot_linear_tactics;
   return kernel;
 }
