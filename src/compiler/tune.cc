@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -10,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "compiler/tune_jobs.h"
 #include "compiler/tune_neighbour.h"
 #include "compiler/tune_operands.h"
 #include "engine/selection.h"
@@ -58,36 +61,6 @@ bool agree(const std::vector<float>& a, const std::vector<float>& b) {
   return difference <= kMaxDisagreement * largest + 1e-6;
 }
 
-std::vector<TuneJob> collect(const Plan& plan, WeightStore& weights, int capability) {
-  std::map<std::string, size_t> index;
-  std::vector<TuneJob> jobs;
-  const std::vector<Bucket> none = {{}};
-  for (const Bucket& bucket : plan.buckets.empty() ? none : plan.buckets) {
-    for (const PlanStep& step : plan.steps) {
-      if (step.kind != StepKind::kKernel) continue;
-      std::vector<int64_t> segments;
-      for (int id : step.inputs) {
-        const bool weight =
-            id != kNoValue && plan.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;
-        const size_t pieces =
-            weight ? weights.piece_count(plan.values[static_cast<size_t>(id)]) : 1;
-        segments.push_back(static_cast<int64_t>(pieces));
-      }
-      TuneJob job{describe(plan, step, bucket, plan.limits, segments, false), {&step}};
-      job.desc.capability = capability;
-      auto [it, fresh] = index.try_emplace(job.desc.text(), jobs.size());
-      if (fresh) {
-        jobs.push_back(std::move(job));
-      } else {
-        // Another bucket may say the same of the same step.
-        std::vector<const PlanStep*>& steps = jobs[it->second].steps;
-        if (std::find(steps.begin(), steps.end(), &step) == steps.end()) steps.push_back(&step);
-      }
-    }
-  }
-  return jobs;
-}
-
 struct Measured {
   Selection candidate;
   std::unique_ptr<KernelInstance> instance;
@@ -124,7 +97,12 @@ class Tuner {
     device_.activate();
     DeviceSection section;
     section.device = device_.identity();
-    std::vector<TuneJob> jobs = collect(engine_.plan, weights_, device_.capability());
+    const std::vector<FusedStep> fused = find_fused_steps(engine_.plan, device_.kind());
+    const std::vector<TuneJob> jobs =
+        tune_jobs(engine_.plan, fused, weights_, device_.capability());
+    for (const TuneJob& job : jobs) {
+      for (const KernelDesc& part : job.parts) parts_.insert(part.text());
+    }
     Progress progress("tuning kernels", static_cast<int64_t>(jobs.size()), "descriptors");
     report_.descriptors = static_cast<int>(jobs.size());
     report_.details = Json::array();
@@ -159,11 +137,31 @@ class Tuner {
       measured.emplace_back();
       measured.back().candidate = std::move(candidate);
     }
-    if (measured.size() > 1) {
+    if (!job.parts.empty()) {
+      // It is there to be faster than its parts, never as a last resort.
+      std::erase_if(measured, [](const Measured& m) { return m.candidate.kernel->op == "*"; });
+      if (measured.empty()) return;
+    }
+    const bool compared = !job.parts.empty() || parts_.count(job.desc.text()) > 0;
+    if (measured.size() > 1 || compared) {
       if (take_over(job, section)) return;
       measure(job, measured, rejected);
     }
     record(job, measured, rejected, section);
+  }
+
+  // What the steps that a fused one covers take together, by the choices made for them; nullopt
+  // where one was not measured.
+  static std::optional<double> parts_microseconds(const TuneJob& job, bool invariant,
+                                                  const DeviceSection& section) {
+    double sum = 0;
+    for (KernelDesc part : job.parts) {
+      part.invariant = invariant;
+      const auto choice = section.choices.find(part.text());
+      if (choice == section.choices.end() || choice->second.microseconds <= 0) return {};
+      sum += choice->second.microseconds;
+    }
+    return sum;
   }
 
   // Long contexts of many rows cost seconds to run and change no ranking.
@@ -309,7 +307,7 @@ class Tuner {
       if (!m.microseconds.empty()) return;
     }
     const KernelDef* reference = find_kernel("cpu", "reference");
-    if (get_op(job.desc.op).control_flow || !reference) return;
+    if (get_op(job.desc.op).control_flow || !reference || !job.parts.empty()) return;
     measured.emplace_back();
     measured.back().candidate = {reference, "", false};
     measured.back().microseconds = {kReferenceMicroseconds};
@@ -540,6 +538,15 @@ class Tuner {
       if (!may_run(*m.candidate.kernel, invariant)) continue;
       if (!invariant_winner || m.best() < invariant_winner->best()) invariant_winner = &m;
     }
+    if (!job.parts.empty()) {
+      const auto parts = parts_microseconds(job, false, section);
+      item["parts_us"] = parts.value_or(0);
+      if (!parts || (winner && winner->best() >= *parts)) winner = nullptr;
+      const auto invariant_parts = parts_microseconds(job, true, section);
+      if (!invariant_parts || (invariant_winner && invariant_winner->best() >= *invariant_parts)) {
+        invariant_winner = nullptr;
+      }
+    }
     if (invariant_winner) section.choices[invariant.text()] = choice_of(*invariant_winner);
     if (winner) {
       section.choices[job.desc.text()] = choice_of(*winner);
@@ -562,6 +569,7 @@ class Tuner {
   // By the step of a descriptor, by candidate: times the fastest, see kHopelessFactor.
   std::map<const PlanStep*, std::map<std::string, double>> ratios_;
   std::map<const PlanStep*, Shorter> shorter_;  // jobs of run()
+  std::set<std::string> parts_;                 // descriptors that fused ones are compared with
   Stopwatch watch_;
 };
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/tune_jobs.h"
 #include "engine/engine.h"
 #include "engine/selection.h"
 #include "engine/weights.h"
@@ -14,13 +15,6 @@
 #include "tensor/buffer.h"
 
 namespace ingot {
-
-// A descriptor and the steps that have it: they share tactics, and their different weights keep
-// timings cold.
-struct TuneJob {
-  KernelDesc desc;
-  std::vector<const PlanStep*> steps;
-};
 
 // Memory that descriptors use one after the other: fresh pages cost more than many a kernel. Not
 // thread safe; the device and the stream must outlive it.

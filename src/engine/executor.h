@@ -56,8 +56,8 @@ struct StepTiming {
   std::string op;
   std::string kernel;
   std::string origin;
-  double microseconds = 0;  // by the device's clock where it has one
-  size_t step = 0;          // index in the plan
+  double microseconds = 0;    // by the device's clock where it has one
+  std::vector<size_t> steps;  // of the plan; several where a fused kernel ran them as one
 };
 
 // One thread at a time. The device must outlive the executor.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -29,7 +30,8 @@ std::optional<int64_t> bytes_at(const ValueType& type, const SymbolValues& limit
   return type.element.bytes(elements);
 }
 
-MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits) {
+MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits,
+                       std::span<const FusedStep> fused) {
   struct Life {
     int first;
     int last;
@@ -40,7 +42,7 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits) {
     const int root = plan.root(id);
     if (plan.values[static_cast<size_t>(root)].kind != PlanValue::Kind::kActivation) return;
     auto [it, fresh] = lives.try_emplace(root, Life{step, step});
-    it->second.last = step;
+    it->second.last = std::max(it->second.last, step);
   };
   const int end = static_cast<int>(plan.steps.size());
   std::set<int> control_outputs;  // sized by what ran, whatever their types say
@@ -51,6 +53,9 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits) {
     if (step.kind == StepKind::kIf || step.kind == StepKind::kLoop) {
       control_outputs.insert(step.outputs.begin(), step.outputs.end());
     }
+  }
+  for (const FusedStep& step : fused) {
+    for (int id : step.step.inputs) touch(id, static_cast<int>(step.covers.back()));
   }
   for (int id : plan.outputs) touch(id, end);
 

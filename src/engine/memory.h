@@ -2,10 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/arena.h"
+#include "engine/fusion.h"
 #include "engine/plan.h"
 
 namespace ingot {
@@ -21,7 +23,9 @@ struct MemoryPlan {
 };
 
 // Only kActivation roots live in the arena; inputs, states and weights have memory of their own.
-MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits);
+// What `fused` steps read stays until the last of the steps that they cover, whose place they take.
+MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits,
+                       std::span<const FusedStep> fused = {});
 
 // One line per arena value: "name bytes first last offset", for reports and for the script that
 // recomputes the bound (tools/arena_bound.py).

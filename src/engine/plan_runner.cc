@@ -25,6 +25,15 @@ SymbolValues merged_limits(const Plan& plan, const SymbolValues& overrides) {
   return out;
 }
 
+// Fused steps run where they were measured to be faster than what they cover, and nobody looks at
+// values between.
+std::vector<FusedStep> fusable(const RunnerShared& shared, const Plan& plan) {
+  const ExecutorOptions& options = shared.options;
+  const bool looks = options.on_step || options.weight_memory_limit > 0;
+  if (options.selection.reference || !shared.section || looks) return {};
+  return find_fused_steps(plan, shared.device.kind());
+}
+
 // Control flow and values sized while running live on the host heap.
 void check_runs_on(const Device& device, const Plan& plan) {
   if (device.host_visible()) return;
@@ -88,7 +97,8 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
     : shared_(shared),
       plan_(plan),
       buckets_(covering_buckets(plan, shared.limits)),
-      memory_(plan_memory(plan, shared.limits)) {
+      fused_(fusable(shared, plan)),
+      memory_(plan_memory(plan, shared.limits, fused_)) {
   check_runs_on(shared.device, plan);
   for (const PlanStep& step : plan.steps) {
     if (is_control(step)) control_outputs_.insert(step.outputs.begin(), step.outputs.end());
@@ -115,7 +125,8 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
   }
   for (const Plan& sub : plan.subplans)
     bodies_.push_back(std::make_unique<PlanRunner>(shared, sub));
-  steps_.resize(plan.steps.size());
+  steps_.resize(plan.steps.size() + fused_.size());
+  orders_.resize(buckets_.size());
   find_told();
   bind_weights();
 }
@@ -123,7 +134,7 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
 // Finds each step's weight pieces; packed layouts follow when a bucket's kernel is chosen.
 void PlanRunner::bind_weights() {
   for (size_t s = 0; s < steps_.size(); ++s) {
-    const PlanStep& step = plan_.steps[s];
+    const PlanStep& step = step_at(s);
     BoundStep& bound = steps_[s];
     bound.may_disagree =
         step.kind != StepKind::kView && !is_control(step) && sizes_may_disagree(plan_, step);
@@ -194,7 +205,7 @@ void PlanRunner::refresh_value(int id, const SymbolValues& symbols) {
 }
 
 void PlanRunner::fill_step(size_t index) {
-  const PlanStep& step = plan_.steps[index];
+  const PlanStep& step = step_at(index);
   BoundStep& bound = steps_[index];
   bound.inputs.resize(step.inputs.size());
   bound.outputs.resize(step.outputs.size());
@@ -287,7 +298,7 @@ void PlanRunner::vote_layouts(LayoutVotes& votes) {
   for (const auto& body : bodies_) body->vote_layouts(votes);
   std::map<std::string, bool> packing;  // by operator: most have no kernel that packs
   for (size_t s = 0; s < steps_.size(); ++s) {
-    const PlanStep& step = plan_.steps[s];
+    const PlanStep& step = step_at(s);
     if (step.kind == StepKind::kView || is_control(step)) continue;
     auto [op, fresh] = packing.try_emplace(step.op);
     if (fresh) {
@@ -312,10 +323,26 @@ void PlanRunner::vote_layouts(LayoutVotes& votes) {
   }
 }
 
+std::vector<size_t> PlanRunner::launch_order(size_t bucket) {
+  constexpr size_t kNowhere = SIZE_MAX;
+  const size_t own = plan_.steps.size();
+  std::vector<size_t> places(own);
+  for (size_t s = 0; s < own; ++s) {
+    places[s] = plan_.steps[s].kind == StepKind::kView ? kNowhere : s;
+  }
+  for (size_t f = 0; f < fused_.size(); ++f) {
+    if (!select(fused_[f].step, steps_[own + f], bucket).tuned) continue;
+    for (size_t s : fused_[f].covers) places[s] = kNowhere;
+    places[fused_[f].covers.back()] = own + f;
+  }
+  std::erase(places, kNowhere);
+  return places;
+}
+
 void PlanRunner::prepare_step(size_t index, size_t bucket) {
-  const PlanStep& step = plan_.steps[index];
+  const PlanStep& step = step_at(index);
   BoundStep& bound = steps_[index];
-  if (step.kind == StepKind::kView || is_control(step)) return;
+  if (is_control(step)) return;
   const Selection selection = select(step, bound, bucket);
   const KernelDesc desc = describe_step(step, bound, bucket);
   for (size_t i = 0; i < step.inputs.size(); ++i) {
@@ -340,7 +367,8 @@ void PlanRunner::prepare_bucket(size_t bucket) {
   shared_.device.activate();  // each run begins here, on any thread
   if (bucket == active_bucket_) return;
   const bool fresh = ready_buckets_.insert(bucket).second;
-  for (size_t s = 0; s < steps_.size(); ++s) {
+  if (fresh) orders_[bucket] = launch_order(bucket);
+  for (size_t s : orders_[bucket]) {
     if (fresh) {
       prepare_step(s, bucket);
     } else if (!steps_[s].bucket_weights[bucket].empty()) {
@@ -353,7 +381,7 @@ void PlanRunner::prepare_bucket(size_t bucket) {
 
 void PlanRunner::launch(size_t index, size_t bucket) {
   BoundStep& bound = steps_[index];
-  const PlanStep& step = plan_.steps[index];
+  const PlanStep& step = step_at(index);
   auto check = [&](const std::vector<int>& ids, const std::vector<TensorView>& views) {
     for (size_t i = 0; i < ids.size(); ++i) {
       if (ids[i] == kNoValue || views[i].present()) continue;
@@ -383,7 +411,7 @@ void PlanRunner::wait_for(size_t index, size_t bucket) {
   try {
     shared_.stream.synchronize();
   } catch (const Error& error) {
-    const PlanStep& step = plan_.steps[index];
+    const PlanStep& step = step_at(index);
     fail(error.code(), kWhere, "kernel '{}' (step {} of plan '{}': {} {}) failed: {}",
          steps_[index].kernels[bucket], index, plan_.name, step.op, step.origin, error.what());
   }
@@ -411,9 +439,8 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
   const bool wait = shared_.wait_kernels ||
                     (!shared_.device.host_visible() && proven_buckets_.count(bucket) == 0);
   if (wait) shared_.stream.synchronize();  // or the first kernel answers for those before it
-  for (size_t s = 0; s < steps_.size(); ++s) {
-    const PlanStep& step = plan_.steps[s];
-    if (step.kind == StepKind::kView) continue;
+  for (size_t s : orders_[bucket]) {
+    const PlanStep& step = step_at(s);
     if (profiling_) timer(s).start(shared_.stream);
     if (shared_.options.weight_memory_limit > 0) stream_weights(s);
     if (is_control(step)) {
@@ -431,9 +458,8 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
   }
   proven_buckets_.insert(bucket);
   // Read at the end: where the device has a clock, its queue does not run dry between two steps.
-  for (size_t s = 0; profiling_ && s < steps_.size(); ++s) {
-    if (plan_.steps[s].kind != StepKind::kView) steps_[s].microseconds += timer(s).microseconds();
-  }
+  if (!profiling_) return;
+  for (size_t s : orders_[bucket]) steps_[s].microseconds += timer(s).microseconds();
 }
 
 bool PlanRunner::can_capture() const {
@@ -478,9 +504,7 @@ bool PlanRunner::capture(size_t bucket, const SymbolValues& symbols) {
   if (captures_.try_emplace(symbols).second) return false;
   if (!shared_.device.begin_capture(shared_.stream)) return false;
   try {
-    for (size_t s = 0; s < steps_.size(); ++s) {
-      if (plan_.steps[s].kind != StepKind::kView) launch(s, bucket);
-    }
+    for (size_t s : orders_[bucket]) launch(s, bucket);
   } catch (...) {
     try {
       shared_.device.end_capture(shared_.stream);  // the stream must not stay in capture
@@ -537,7 +561,11 @@ std::vector<StepTiming> PlanRunner::profile() const {
         kernel += (kernel.empty() ? "" : "+") + name;
       }
     }
-    out.push_back({plan_.steps[s].op, kernel, plan_.steps[s].origin, steps_[s].microseconds, s});
+    const PlanStep& step = step_at(s);
+    const size_t own = plan_.steps.size();
+    std::vector<size_t> covers = {s};
+    if (s >= own) covers = fused_[s - own].covers;
+    out.push_back({step.op, kernel, step.origin, steps_[s].microseconds, std::move(covers)});
   }
   return out;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/executor.h"
+#include "engine/fusion.h"
 #include "engine/memory.h"
 #include "engine/weights.h"
 
@@ -96,6 +97,12 @@ class PlanRunner {
     double microseconds = 0;
   };
 
+  // Fused steps come behind those of the plan.
+  const PlanStep& step_at(size_t index) const {
+    const size_t own = plan_.steps.size();
+    return index < own ? plan_.steps[index] : fused_[index - own].step;
+  }
+  std::vector<size_t> launch_order(size_t bucket);
   void bind_weights();
   void refresh(const SymbolValues& symbols);
   void refresh_value(int id, const SymbolValues& symbols);
@@ -137,6 +144,7 @@ class PlanRunner {
   RunnerShared& shared_;
   const Plan& plan_;
   std::vector<Bucket> buckets_;
+  std::vector<FusedStep> fused_;
   MemoryPlan memory_;
   Buffer arena_;
   std::map<int, Buffer> owned_;                    // states, and dynamic values of known size
@@ -144,7 +152,10 @@ class PlanRunner {
   std::vector<TensorView> views_;                  // by value
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
   std::set<int> control_outputs_;                  // no memory before their step has run
-  std::vector<BoundStep> steps_;
+  std::vector<BoundStep> steps_;                   // step_at()
+  // By bucket: the steps to launch. Views are none; a fused step stands where the last of those
+  // that it covers would.
+  std::vector<std::vector<size_t>> orders_;
   // Symbols whose sizes inputs (0) or a step of control flow (its index + 1) tell first; others may
   // stand for a limit.
   std::map<std::string, size_t> told_at_;

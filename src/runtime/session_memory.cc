@@ -60,7 +60,7 @@ SessionMemory session_memory(const Engine& engine, const SessionOptions& options
   for (int id : plan.states) {
     out.kv += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
   }
-  out.activations = plan_memory(plan, symbols).layout.total;
+  out.activations = plan_memory(plan, symbols, find_fused_steps(plan, device.kind())).layout.total;
   for (int id : plan.inputs) {
     out.activations += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
   }

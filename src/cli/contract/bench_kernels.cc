@@ -37,17 +37,18 @@ Json rows_json(const Plan& plan, const std::vector<StepTiming>& timings, int64_t
                const SymbolValues& symbols, const AttentionLoad& load, const DeviceRates& rates) {
   std::map<std::string, KernelRow> rows;
   for (const StepTiming& timing : timings) {
-    const PlanStep& step = plan.steps[timing.step];
-    const std::string operand = operand_text(plan, step);
+    const std::string operand = operand_text(plan, plan.steps[timing.steps.front()]);
     KernelRow& row = rows[timing.op + "\n" + timing.kernel + "\n" + operand];
     row.op = timing.op;
     row.kernel = timing.kernel;
     row.operand = operand;
     row.us += timing.microseconds / static_cast<double>(steps);
     ++row.count;
-    const StepCost cost = step_cost(plan, step, symbols, load);
-    row.cost.bytes += cost.bytes;
-    row.cost.flops += cost.flops;
+    for (size_t index : timing.steps) {
+      const StepCost cost = step_cost(plan, plan.steps[index], symbols, load);
+      row.cost.bytes += cost.bytes;
+      row.cost.flops += cost.flops;
+    }
   }
   Json out = Json::array();
   for (const auto& [key, row] : rows) {

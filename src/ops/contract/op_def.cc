@@ -8,7 +8,7 @@ namespace ingot {
 namespace {
 
 // The shelf's list plus what plugins add; guarded by ops_mutex().
-std::vector<const OpDef*>& all_ops() {
+std::vector<const OpDef*>& op_table() {
   static std::vector<const OpDef*> ops = ops_op_list();
   return ops;
 }
@@ -62,9 +62,14 @@ std::vector<int64_t> spread_indices(int64_t count, int64_t range) {
   return out;
 }
 
+std::vector<const OpDef*> all_ops() {
+  std::lock_guard lock(ops_mutex());
+  return op_table();
+}
+
 const OpDef* find_op(std::string_view name) {
   std::lock_guard lock(ops_mutex());
-  for (const OpDef* op : all_ops()) {
+  for (const OpDef* op : op_table()) {
     if (op->name == name) return op;
   }
   return nullptr;
@@ -78,18 +83,18 @@ const OpDef& get_op(std::string_view name) {
 
 void register_op(const OpDef& op) {
   std::lock_guard lock(ops_mutex());
-  for (const OpDef* known : all_ops()) {
+  for (const OpDef* known : op_table()) {
     if (known == &op) return;
     if (known->name != op.name) continue;
     fail(ErrorCode::kInvalidArgument, "ops", "operator '{}' exists already", op.name);
   }
-  all_ops().push_back(&op);
+  op_table().push_back(&op);
 }
 
 const OnnxImport* find_onnx_import(std::string_view domain, std::string_view name, int64_t opset) {
   std::lock_guard lock(ops_mutex());
   const OnnxImport* best = nullptr;
-  for (const OpDef* op : all_ops()) {
+  for (const OpDef* op : op_table()) {
     for (const OnnxImport& entry : op->onnx) {
       if (entry.domain != domain || entry.name != name || entry.since > opset) continue;
       if (!best || entry.since > best->since) best = &entry;

@@ -159,6 +159,9 @@ struct OnnxImport {
   std::vector<int> (*import)(const OnnxNode& node, OpEmitter& emitter);
 };
 
+class StepSource;  // ops/contract/fusion.h
+struct FusionMatch;
+
 struct OpDef {
   std::string_view name;  // snake_case, equal to the file's stem
   std::vector<OnnxImport> onnx;
@@ -170,6 +173,9 @@ struct OpDef {
   // ... or, for a fused op, the same computation in other ops; returns one value per output.
   std::vector<int> (*decompose)(OpEmitter& emitter, const Attrs& attrs,
                                 std::span<const int> inputs) = nullptr;
+  // A fused op that plans do not hold: the steps ending with `last` that compute the same and may
+  // run as one kernel. All values between them have no other reader.
+  std::optional<FusionMatch> (*match)(const StepSource& steps, size_t last) = nullptr;
   // Runs on the host on tiny integer tensors (shape arithmetic), whatever the device.
   bool host_only = false;
   // Output k is the columns [offset, offset + width) of input 0 (split): the executor hands out
@@ -202,6 +208,8 @@ struct OpDef {
 // Generated from ops/*.cc.
 const std::vector<const OpDef*>& ops_op_list();
 
+// Those, and what register_op added. Thread safe.
+std::vector<const OpDef*> all_ops();
 // nullptr when unknown. Ops added by register_op (plugins, tests) are found too.
 const OpDef* find_op(std::string_view name);
 const OpDef& get_op(std::string_view name);  // Error{kUnsupported} naming it

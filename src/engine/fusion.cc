@@ -1,0 +1,89 @@
+#include "engine/fusion.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "kernels/kernel_def.h"
+#include "ops/contract/fusion.h"
+
+namespace ingot {
+namespace {
+
+class PlanSteps final : public StepSource {
+ public:
+  explicit PlanSteps(const Plan& plan)
+      : plan_(plan), producers_(plan.values.size()), readers_(plan.values.size(), 0) {
+    for (size_t s = 0; s < plan.steps.size(); ++s) {
+      for (int id : plan.steps[s].outputs) producers_[static_cast<size_t>(id)] = s;
+      for (int id : std::set<int>(plan.steps[s].inputs.begin(), plan.steps[s].inputs.end())) {
+        if (id != kNoValue) ++readers_[static_cast<size_t>(id)];
+      }
+    }
+    for (int id : plan.outputs) ++readers_[static_cast<size_t>(id)];
+  }
+  Step step(size_t index) const override {
+    const PlanStep& step = plan_.steps[index];
+    return {step.op, step.attrs, step.inputs, step.outputs};
+  }
+  std::optional<size_t> producer(int value) const override {
+    return value == kNoValue ? std::nullopt : producers_[static_cast<size_t>(value)];
+  }
+  size_t readers(int value) const override { return readers_[static_cast<size_t>(value)]; }
+  const ValueType& type(int value) const override {
+    return plan_.values[static_cast<size_t>(value)].type;
+  }
+  bool is_weight(int value) const override {
+    return plan_.values[static_cast<size_t>(value)].kind == PlanValue::Kind::kWeight;
+  }
+
+ private:
+  const Plan& plan_;
+  std::vector<std::optional<size_t>> producers_;
+  std::vector<size_t> readers_;
+};
+
+bool has_kernel(std::string_view device_kind, std::string_view op) {
+  const auto kernels = kernels_for(device_kind, op);
+  return std::any_of(kernels.begin(), kernels.end(),
+                     [&](const KernelDef* kernel) { return kernel->op == op; });
+}
+
+}  // namespace
+
+std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view device_kind) {
+  std::vector<FusedStep> found;
+  std::optional<PlanSteps> steps;
+  for (const OpDef* op : all_ops()) {
+    if (!op->match || !has_kernel(device_kind, op->name)) continue;
+    if (!steps) steps.emplace(plan);
+    for (size_t last = 0; last < plan.steps.size(); ++last) {
+      std::optional<FusionMatch> match = op->match(*steps, last);
+      if (!match) continue;
+      std::erase_if(match->covers, [&](size_t s) { return plan.steps[s].kind == StepKind::kView; });
+      std::sort(match->covers.begin(), match->covers.end());
+      CHECK_MSG(!match->covers.empty() && match->covers.back() == last,
+                "operator '{}' matched steps that do not end at the one asked for", op->name);
+      found.push_back(
+          {{StepKind::kKernel, std::string(op->name), std::move(match->attrs),
+            std::move(match->inputs), std::move(match->outputs), plan.steps[last].origin},
+           std::move(match->covers)});
+    }
+  }
+  std::stable_sort(found.begin(), found.end(), [](const FusedStep& a, const FusedStep& b) {
+    return a.covers.size() != b.covers.size() ? a.covers.size() > b.covers.size()
+                                              : a.step.op < b.step.op;
+  });
+  std::vector<FusedStep> out;
+  std::set<size_t> covered;
+  for (FusedStep& fused : found) {
+    const bool free = std::none_of(fused.covers.begin(), fused.covers.end(),
+                                   [&](size_t s) { return covered.count(s) > 0; });
+    if (!free) continue;
+    covered.insert(fused.covers.begin(), fused.covers.end());
+    out.push_back(std::move(fused));
+  }
+  return out;
+}
+
+}  // namespace ingot

@@ -1,0 +1,154 @@
+#include "engine/fusion.h"
+
+#include "engine/memory.h"
+#include "engine/selection.h"
+#include "ops/contract/fusion.h"
+#include "tests/engine/small_engine.h"
+
+namespace ingot {
+namespace fusion_test {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+// a * b + c. Plans hold mul and add.
+const OpDef& mul_add_op() {
+  static const OpDef op = {
+      .name = "test_mul_add",
+      .infer = [](const InferArgs& args) -> std::vector<ValueType> { return {args.input(0)}; },
+      .decompose =
+          [](OpEmitter& emitter, const Attrs&, std::span<const int> in) {
+            const int product = emitter.emit("mul", {}, {in[0], in[1]});
+            return std::vector<int>{emitter.emit("add", {}, {product, in[2]})};
+          },
+      .match = [](const StepSource& steps, size_t last) -> std::optional<FusionMatch> {
+        const StepSource::Step add = steps.step(last);
+        if (add.op != "add") return {};
+        const auto first = steps.producer(add.inputs[0]);
+        if (!first || steps.step(*first).op != "mul") return {};
+        if (steps.readers(add.inputs[0]) != 1) return {};
+        const StepSource::Step mul = steps.step(*first);
+        return FusionMatch{{},
+                           {mul.inputs[0], mul.inputs[1], add.inputs[1]},
+                           {add.outputs.begin(), add.outputs.end()},
+                           {*first, last}};
+      }};
+  return op;
+}
+
+const KernelDef& mul_add_kernel() {
+  static const KernelDef kernel = {
+      .name = "test_mul_add_loop",
+      .op = "test_mul_add",
+      .device = "cpu",
+      .prepare = [](const KernelDesc&, std::string_view) {
+        return make_instance([](const LaunchArgs& args, ExecContext&) {
+          // Element by element: an output in the memory of an input that is still read shows.
+          const auto* a = args.inputs[0].as<float>();
+          const auto* b = args.inputs[1].as<float>();
+          const auto* c = args.inputs[2].as<float>();
+          for (int64_t i = args.outputs[0].elements() - 1; i >= 0; --i) {
+            args.outputs[0].as<float>()[i] = a[i] * b[args.inputs[0].elements() - 1 - i] + c[i];
+          }
+        });
+      }};
+  return kernel;
+}
+
+class FusionTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    register_op(mul_add_op());
+    register_kernel(mul_add_kernel());
+  }
+
+  // y = (x + x) * (x + x) + x; steps 0 (add), 1 (mul), 2 (add).
+  std::shared_ptr<Engine> engine(bool keep_product = false) {
+    EngineMaker maker;
+    const int x = maker.input("x", DType::kFloat32, {Dim::symbol("rows"), 4});
+    const int twice = maker.step("add", {}, {x, x})[0];
+    const int product = maker.step("mul", {}, {twice, twice})[0];
+    const int y = maker.step("add", {}, {product, x})[0];
+    if (keep_product) maker.output(product, "product");
+    maker.output(y, "y");
+    return maker.finish({{"rows", 2}});
+  }
+  static void choose(Engine& engine, const Device& device) {
+    const auto fused = find_fused_steps(engine.plan, "cpu");
+    ASSERT_EQ(fused.size(), 1u);
+    const KernelDesc desc = describe(engine.plan, fused[0].step, {}, engine.plan.limits, {}, false);
+    engine.devices = {{device.identity(), {{desc.text(), {"test_mul_add_loop", 1, "", 1}}}}};
+  }
+  // x_i * 2 at both ends of the row pair, as the kernel pairs them.
+  std::vector<float> run(const std::shared_ptr<Engine>& engine, ExecutorOptions options = {}) {
+    Executor executor(engine, *device_, std::move(options));
+    executor.set_input("x", host_view(x_, {2, 4}));
+    executor.enable_profile(true);
+    executor.run();
+    kernels_ = executor.kernels_used();
+    timings_ = executor.profile();
+    return floats_of(executor.output("y"));
+  }
+
+  std::unique_ptr<Device> device_ = make_cpu_device(1);
+  std::vector<float> x_ = {1, 2, 3, 4, 5, 6, 7, 8};
+  std::vector<std::string> kernels_;
+  std::vector<StepTiming> timings_;
+};
+
+TEST_F(FusionTest, StepsAreFoundWhereNobodyElseReadsBetween) {
+  const auto found = find_fused_steps(engine()->plan, "cpu");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_THAT(found[0].covers, ElementsAre(1, 2));
+  EXPECT_EQ(found[0].step.op, "test_mul_add");
+  EXPECT_THAT(find_fused_steps(engine(true)->plan, "cpu"), IsEmpty());
+  EXPECT_THAT(find_fused_steps(engine()->plan, "device without kernels"), IsEmpty());
+}
+
+TEST_F(FusionTest, ATunedChoiceTakesTheStepsOver) {
+  const auto made = engine();
+  const std::vector<float> plain = run(made);
+  EXPECT_THAT(kernels_, Not(Contains("test_mul_add_loop")));
+  EXPECT_THAT(plain, ElementsAre(5, 18, 39, 68, 105, 150, 203, 264));
+  choose(*made, *device_);
+  // The kernel reads its second operand backwards: nobody could take it for the two others.
+  EXPECT_THAT(run(made), ElementsAre(33, 58, 75, 84, 85, 78, 63, 40));
+  EXPECT_THAT(kernels_, Contains("test_mul_add_loop"));
+  ASSERT_EQ(timings_.size(), 2u);
+  EXPECT_EQ(timings_[1].op, "test_mul_add");
+  EXPECT_THAT(timings_[1].steps, ElementsAre(1, 2));
+}
+
+TEST_F(FusionTest, WhoeverLooksBetweenStepsSeesThemAll) {
+  const auto made = engine();
+  choose(*made, *device_);
+  std::vector<size_t> seen;
+  ExecutorOptions options;
+  options.on_step = [&](const StepSeen& step) { seen.push_back(step.index); };
+  EXPECT_EQ(run(made, options)[0], 5);
+  EXPECT_THAT(seen, ElementsAre(0, 1, 2));
+  ExecutorOptions reference;
+  reference.selection.reference = true;
+  EXPECT_EQ(run(made, reference)[0], 5);
+  EXPECT_THAT(kernels_, ElementsAre("reference"));
+}
+
+// Without the fused step, the output may take the memory of what the first covered step read.
+TEST_F(FusionTest, WhatAFusedStepReadsLivesUntilItRuns) {
+  const Plan plan = engine()->plan;
+  const auto fused = find_fused_steps(plan, "cpu");
+  const int twice = plan.steps[0].outputs[0];
+  const auto last = [&](const MemoryPlan& memory) {
+    for (size_t i = 0; i < memory.values.size(); ++i) {
+      if (memory.values[i] == twice) return memory.items[i].last;
+    }
+    return -1;
+  };
+  EXPECT_EQ(last(plan_memory(plan, plan.limits)), 1);
+  EXPECT_EQ(last(plan_memory(plan, plan.limits, fused)), 2);
+}
+
+}  // namespace fusion_test
+}  // namespace ingot
