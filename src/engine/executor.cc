@@ -26,6 +26,8 @@ class Executor::Impl {
     LayoutVotes votes;
     runner_.vote_layouts(votes);
     shared_.layouts = votes.settle(knob_int("pack_budget_mb") << 20);
+    CHECK_GT(options_.runs_ahead, 0u);
+    passed_.resize(options_.runs_ahead + 1);
     for (auto& event : passed_) event = device.make_event();
     for (int id : plan().inputs) {
       Input& input = inputs_.emplace_back(id, plan().values[static_cast<size_t>(id)]);
@@ -119,7 +121,7 @@ class Executor::Impl {
     runner_.submit(run_symbols_, capture);
     // Copies out of this turn's host memory are behind us when the event is.
     passed_[turn_]->record(shared_.stream);
-    turn_ = 1 - turn_;
+    turn_ = (turn_ + 1) % passed_.size();
     passed_[turn_]->synchronize();
   }
 
@@ -199,7 +201,7 @@ class Executor::Impl {
     Buffer buffer;                     // empty while it is shared
     // On their way to a device apart: they take turns, so that the next step's value can be written
     // while this one's is copied.
-    std::array<HostBuffer, 2> staging;
+    std::vector<HostBuffer> staging;
     bool given = false;          // by set_input or input_storage
     std::optional<Shape> shape;  // of the last set_input; nullopt: the caller fills the storage
     SymbolValues matched;        // what that shape says of symbols
@@ -226,6 +228,7 @@ class Executor::Impl {
 
   void copy_in(Input& input, const std::byte* source, size_t bytes) {
     if (!shared_.device.host_visible()) {
+      input.staging.resize(passed_.size());
       HostBuffer& buffer = input.staging[turn_];
       if (buffer.size() < bytes) buffer = HostBuffer(shared_.device, input.buffer.size());
       std::memcpy(buffer.data(), source, bytes);
@@ -279,8 +282,8 @@ class Executor::Impl {
   std::shared_ptr<const Engine> engine_;
   RunnerShared shared_;
   PlanRunner runner_;
-  std::vector<Input> inputs_;                     // in the plan's order
-  std::array<std::unique_ptr<Event>, 2> passed_;  // after the runs that read staging[turn]
+  std::vector<Input> inputs_;                   // in the plan's order
+  std::vector<std::unique_ptr<Event>> passed_;  // after the runs that read staging[turn]
   size_t turn_ = 0;
   SymbolValues symbols_;
   SymbolValues run_symbols_;  // symbols_ and limits, during a run

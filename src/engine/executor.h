@@ -50,6 +50,9 @@ struct ExecutorOptions {
   // Nothing is captured while it is set.
   std::function<void(const StepSeen&)> on_step;
   bool capture = false;  // replay captured graphs where the device can
+  // Runs that may be under way when inputs of the next are set, on a device apart: submit() waits
+  // for the one that many before. Each has host memory for its inputs.
+  size_t runs_ahead = 1;
 };
 
 struct StepTiming {

@@ -157,6 +157,8 @@ Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
   engine->plan = b.plan_.finish(limits, {limits});
   ExecutorOptions options;
   options.stream = options_.stream;
+  // All groups of a step run on it behind those of the step before, and none is waited for here.
+  options.runs_ahead = kTurns * ((static_cast<size_t>(options_.max_rows) - 1) / group_rows_ + 1);
   variant->executor = std::make_unique<Executor>(std::move(engine), device_, std::move(options));
   if (options_.kept.present()) variant->executor->share_input("kept", options_.kept);
   return *(variants_[signature] = std::move(variant));

@@ -18,7 +18,7 @@
 
 namespace ingot {
 
-class FakeDevice final : public Device {
+class FakeDevice : public Device {
  public:
   FakeDevice() : handed_(map(PROT_NONE)), real_(map(PROT_READ | PROT_WRITE)) { register_kernels(); }
   ~FakeDevice() override {

@@ -126,5 +126,42 @@ TEST_F(HostInputs, AShapeSeenBeforeCountsAgain) {
   EXPECT_EQ(seen.values, two);
 }
 
+// Its events write down when they were recorded, and how long ago when somebody waits.
+class MarkedDevice final : public FakeDevice {
+ public:
+  std::unique_ptr<Event> make_event() override { return std::make_unique<Mark>(*this); }
+  std::vector<int> waited;  // for the record so many before the last one
+
+ private:
+  struct Mark final : Event {
+    explicit Mark(MarkedDevice& d) : device(d) {}
+    void record(Stream&) override { number = ++device.recorded_; }
+    void synchronize() override {
+      if (number > 0) device.waited.push_back(device.recorded_ - number);
+    }
+    MarkedDevice& device;
+    int number = 0;
+  };
+  int recorded_ = 0;
+};
+
+TEST_F(HostInputs, ARunWaitsForNoneOfThoseThatMayBeUnderWay) {
+  for (const size_t ahead : {1, 2, 5}) {
+    MarkedDevice device;
+    ExecutorOptions options;
+    options.runs_ahead = ahead;
+    Executor executor(engine(), device, options);
+    for (int32_t i = 0; i < 12; ++i) {
+      std::vector<int32_t> ids = {i};
+      std::vector<float> x = {0};
+      executor.set_input("x", host_view(x, {1}));
+      executor.set_input("ids", host_view(ids, {1}));
+      executor.submit(false);
+      EXPECT_EQ(seen.values, ids);
+    }
+    EXPECT_EQ(device.waited, std::vector<int>(12 - ahead, static_cast<int>(ahead)));
+  }
+}
+
 }  // namespace
 }  // namespace ingot
