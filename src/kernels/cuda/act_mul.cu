@@ -5,11 +5,8 @@ namespace ingot::cuda {
 namespace kernel_act_mul {
 
 std::string supports(const KernelDesc& desc) {
-  const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
-  for (std::string_view known : {"silu", "relu", "gelu", "gelu_tanh"}) {
-    if (name == known) return binary_supports(desc);
-  }
-  return "activation " + name;
+  const std::string reason = gated_supports(desc.attrs);
+  return reason.empty() ? binary_supports(desc) : reason;
 }
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {

@@ -2,6 +2,8 @@
 // and not in another are spelt out: kernels that use these claim the same bits everywhere.
 #pragma once
 
+#include "kernels/cuda/contract/launch.cuh"
+
 namespace ingot::cuda {
 
 struct SiluMul {
@@ -23,5 +25,37 @@ struct GeluTanhMul {
     return __fmul_rn(__fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell)), b);
   }
 };
+
+// Told apart at run time.
+enum class GatedActivation { kSilu, kRelu, kGelu, kGeluTanh };
+
+__device__ inline float gated(GatedActivation activation, float a, float b) {
+  switch (activation) {
+    case GatedActivation::kSilu:
+      return SiluMul::apply(a, b);
+    case GatedActivation::kRelu:
+      return ReluMul::apply(a, b);
+    case GatedActivation::kGelu:
+      return GeluMul::apply(a, b);
+    default:
+      return GeluTanhMul::apply(a, b);
+  }
+}
+
+// Of an operator's attribute `activation`, which gated_supports() has seen or infer() has checked.
+inline GatedActivation gated_activation(const Attrs& attrs) {
+  const auto name = attr_or<std::string>(attrs, "activation", "silu");
+  if (name == "relu") return GatedActivation::kRelu;
+  if (name == "gelu") return GatedActivation::kGelu;
+  if (name == "gelu_tanh") return GatedActivation::kGeluTanh;
+  return GatedActivation::kSilu;
+}
+inline std::string gated_supports(const Attrs& attrs) {
+  const auto name = attr_or<std::string>(attrs, "activation", "silu");
+  for (std::string_view known : {"silu", "relu", "gelu", "gelu_tanh"}) {
+    if (name == known) return "";
+  }
+  return "activation " + name;
+}
 
 }  // namespace ingot::cuda

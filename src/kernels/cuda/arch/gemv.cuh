@@ -1,9 +1,11 @@
 // Matrix-vector products for up to eight rows of x: a warp (or several that share K) makes kOut
-// output columns for all rows. Every output is one chain of fused multiply-adds per lane, then a
-// fixed tree over lanes and warps: it does not depend on the number of rows.
+// sums, of as many rows of the weight, for all rows of x. Every output is one chain of fused
+// multiply-adds per lane, then a fixed tree over lanes and warps: it does not depend on the number
+// of rows.
 #pragma once
 
 #include "kernels/cuda/arch/block_decode.cuh"
+#include "kernels/cuda/arch/linear_unit.cuh"
 
 namespace ingot::cuda {
 
@@ -19,8 +21,8 @@ struct GemvArgs {
   DType y_type;
   int64_t y_stride;  // elements
   int m;
-  int64_t n, k;
-  int split;  // warps that share a group of columns, 1 to kGemvWarps, a power of two
+  int64_t n, k;  // n: output columns
+  int split;     // warps that share a group of columns, 1 to kGemvWarps, a power of two
   bool x_vector;
   Pieces weight;
 };
@@ -37,20 +39,22 @@ __device__ inline GemvPlace gemv_place(const GemvArgs& a, int out) {
   return {(static_cast<int64_t>(blockIdx.x) * groups + slot) * out, warp % a.split, slot};
 }
 
-// Row r of the weight makes output column place.first + r; columns past n read the last one, and
-// gemv_finish does not store them.
-template <class W, int kOut>
+// The weight rows of a group: the parts of column place.first, then those of the next. Columns past
+// n read the last one, and gemv_finish does not store them.
+template <class Unit = PlainUnit, class W, int kOut>
 __device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, const W* (&w)[kOut]) {
 #pragma unroll
   for (int r = 0; r < kOut; ++r) {
-    const int64_t n = place.first + r < a.n ? place.first + r : a.n - 1;
+    const int64_t at = place.first + r / Unit::kParts;
+    const int64_t n = (at < a.n ? at : a.n - 1) + r % Unit::kParts * a.n;
     w[r] = reinterpret_cast<const W*>(piece_row(a.weight, n));
   }
 }
 
 // Adds the lanes and the warps of a group up and writes y.
-template <int kRows, int kOut>
-__device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&acc)[kRows][kOut]) {
+template <class Unit = PlainUnit, int kRows, int kOut>
+__device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&acc)[kRows][kOut],
+                            Unit unit = {}) {
   __shared__ float partial[kGemvWarps][kRows * kOut];
   const int lane = threadIdx.x % 32;
   float mine = 0;
@@ -72,11 +76,17 @@ __device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&a
       for (int s = 0; s < a.split; ++s) mine += partial[place.slot * a.split + s][lane];
     }
   }
+  constexpr int kParts = Unit::kParts;
+  static_assert(kOut % kParts == 0);
   const int m = lane / kOut;
-  const int64_t n = place.first + lane % kOut;
-  if (lane >= kRows * kOut || m >= a.m || n >= a.n) return;
-  if (a.bias.data) mine += load_any(a.bias, n);
-  store_any(a.y, a.y_type, m * a.y_stride + n, mine);
+  const int64_t n = place.first + lane % kOut / kParts;
+  const bool real = lane < kRows * kOut && m < a.m && n < a.n;
+  if (kParts == 1 && !real) return;
+  if (real && a.bias.data) mine += load_any(a.bias, n + lane % kParts * a.n);
+  float sum[kParts] = {mine};
+#pragma unroll
+  for (int p = 1; p < kParts; ++p) sum[p] = __shfl_down_sync(~0u, mine, p);
+  if (real && lane % kParts == 0) store_any(a.y, a.y_type, m * a.y_stride + n, unit.value(sum));
 }
 
 inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
@@ -97,7 +107,7 @@ inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
   a.weight = pieces_of(args, 1);
   return a;
 }
-// Of a kernel that makes `out` columns a group.
+// Of a kernel that makes `out` output columns a group.
 inline Grid gemv_grid(const GemvArgs& a, int out) {
   return {ceil_div(a.n, static_cast<int64_t>(kGemvWarps / a.split) * out), 1, kGemvThreads};
 }

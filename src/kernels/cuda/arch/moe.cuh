@@ -23,8 +23,6 @@ struct ExpertStack {
   }
 };
 
-enum class MoeActivation { kSilu, kRelu, kGelu, kGeluTanh };
-
 struct MoeArgs {
   AnyFloats x;
   int64_t x_stride;  // elements
@@ -34,7 +32,7 @@ struct MoeArgs {
   const int* ids;
   const float* weights;
   ExpertStack gate, up, down;
-  MoeActivation activation;
+  GatedActivation activation;
   int tokens, k, pairs, experts, hidden, inner;
   // The workspace.
   std::byte* middle;  // [pairs][inner] of x's type: what goes into down, by place in `order`
@@ -42,19 +40,6 @@ struct MoeArgs {
   int* offsets;       // [experts + 1]: places of an expert's pairs in `order`
   int* order;         // pairs by expert
 };
-
-__device__ inline float gated(MoeActivation activation, float a, float b) {
-  switch (activation) {
-    case MoeActivation::kSilu:
-      return SiluMul::apply(a, b);
-    case MoeActivation::kRelu:
-      return ReluMul::apply(a, b);
-    case MoeActivation::kGelu:
-      return GeluMul::apply(a, b);
-    default:
-      return GeluTanhMul::apply(a, b);
-  }
-}
 
 constexpr int kGroupThreads = 256;
 
@@ -216,14 +201,6 @@ std::unique_ptr<KernelInstance> make_workspace_instance(size_t bytes, Run run) {
   return std::make_unique<Instance>(bytes, std::move(run));
 }
 
-inline MoeActivation moe_activation(const Attrs& attrs) {
-  const auto name = attr_or<std::string>(attrs, "activation", "silu");
-  if (name == "relu") return MoeActivation::kRelu;
-  if (name == "gelu") return MoeActivation::kGelu;
-  if (name == "gelu_tanh") return MoeActivation::kGeluTanh;
-  return MoeActivation::kSilu;
-}
-
 inline ExpertStack expert_stack(const TensorView& view) {
   return {view.data, view.shape[1] * view.row_bytes(), view.row_bytes()};
 }
@@ -260,7 +237,7 @@ inline MoeArgs moe_args(const LaunchArgs& args, const Attrs& attrs, ExecContext&
   a.inner = static_cast<int>(down.shape[2]);
   a.gate = expert_stack(in[kMoeGate]);
   a.down = expert_stack(down);
-  a.activation = moe_activation(attrs);
+  a.activation = gated_activation(attrs);
   if (in.size() > kMoeUp && in[kMoeUp].present()) {
     a.up = expert_stack(in[kMoeUp]);
   } else {

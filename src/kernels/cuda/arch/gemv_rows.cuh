@@ -1,0 +1,132 @@
+// Linear layers of up to eight rows whose weights are of activation types: the kernel, its tactics
+// and what it runs. A policy (arch/linear_unit.cuh) makes outputs of sums.
+#pragma once
+
+#include "kernels/cuda/arch/gemv.cuh"
+#include "kernels/cuda/arch/streamed.cuh"
+
+namespace ingot::cuda {
+
+// K is a multiple of 8 and every weight row lies at a 16-byte boundary. Rows past m repeat the last
+// one; they are not stored.
+template <class X, class W, int kRows, int kOut, class Unit>
+__global__ void __launch_bounds__(kGemvThreads) gemv_rows(GemvArgs a, Unit unit) {
+  let_next_start();
+  const GemvPlace place = gemv_place(a, kOut / Unit::kParts);
+  const W* w[kOut];
+  gemv_weight_rows<Unit>(a, place, w);
+  const X* x[kRows];
+#pragma unroll
+  for (int m = 0; m < kRows; ++m) {
+    x[m] = static_cast<const X*>(a.x.data) + (m < a.m ? m : a.m - 1) * a.x_stride;
+  }
+  float acc[kRows][kOut] = {};
+  constexpr int kAhead = 8 / kOut;  // eight words of weights in flight
+  const int64_t step = 256 * a.split;
+  for (int64_t k0 = 8 * (threadIdx.x % 32 + 32 * place.part); k0 < a.k; k0 += kAhead * step) {
+    Raw8<W> raw[kAhead][kOut];
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u) {
+      const int64_t k = k0 + u * step;
+#pragma unroll
+      for (int r = 0; r < kOut; ++r) {
+        if (k < a.k) raw[u][r].load(w[r] + k);
+      }
+    }
+    wait_for_earlier();  // with weights on their way
+#pragma unroll
+    for (int u = 0; u < kAhead; ++u) {
+      const int64_t k = k0 + u * step;
+      if (k >= a.k) break;
+      float weight[kOut][8];
+#pragma unroll
+      for (int r = 0; r < kOut; ++r) raw[u][r].unpack(weight[r]);
+#pragma unroll
+      for (int m = 0; m < kRows; ++m) {
+        float v[8];
+        load8(x[m] + k, 8, a.x_vector, v);
+#pragma unroll
+        for (int r = 0; r < kOut; ++r) {
+#pragma unroll
+          for (int i = 0; i < 8; ++i) acc[m][r] = fmaf(v[i], weight[r][i], acc[m][r]);
+        }
+      }
+    }
+  }
+  wait_for_earlier();  // also warps that had no part of K
+  gemv_finish(a, place, acc, unit);
+}
+
+template <class X, class W, class Unit>
+void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit,
+                      ExecContext& context) {
+  void (*kernel)(GemvArgs, Unit) = gemv_rows<X, W, 8, 2, Unit>;
+  if (a.m <= 4) kernel = gemv_rows<X, W, 4, 2, Unit>;
+  if (a.m == 2) kernel = gemv_rows<X, W, 2, 2, Unit>;
+  if (a.m == 1) kernel = out == 4 ? gemv_rows<X, W, 1, 4, Unit> : gemv_rows<X, W, 1, 2, Unit>;
+  launch_early(name, context, kernel, gemv_grid(a, (a.m == 1 ? out : 2) / Unit::kParts), 0, a,
+               unit);
+}
+
+// Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.
+template <class F>
+bool with_gemv_types(const ElementType& x, const ElementType& w, F&& f) {
+  if (x == DType::kFloat32) {
+    return with_float(w, [&](auto weight) { f(float{}, weight); });
+  }
+  if (!(x == w)) return false;
+  return with_float(x, [&](auto tag) { f(tag, tag); });
+}
+
+// `out`: weight rows of a group.
+struct GemvTactic {
+  const char* name;
+  int out, split;
+};
+constexpr GemvTactic kGemvTactics[] = {{"out2_split1", 2, 1}, {"out4_split1", 4, 1},
+                                       {"out2_split2", 2, 2}, {"out2_split4", 2, 4},
+                                       {"out2_split8", 2, 8}, {"out4_split4", 4, 4}};
+
+// Enough warps for the device first.
+inline std::vector<std::string> gemv_rows_tactics(const KernelDesc& desc) {
+  const int64_t n = desc.inputs[1].shape[0];
+  const size_t best = n >= 16384 ? 0 : n >= 8192 ? 2 : n >= 2048 ? 3 : 4;
+  std::vector<std::string> names = {kGemvTactics[best].name};
+  const bool one_row = rows_of(desc.inputs[0].shape) == 1;
+  for (const GemvTactic& t : kGemvTactics) {
+    if (t.name != names[0] && (t.out == 2 || one_row)) names.emplace_back(t.name);
+  }
+  return names;
+}
+
+inline std::string gemv_rows_supports(const KernelDesc& desc) {
+  const ElementType& x = desc.inputs[0].type;
+  const ElementType& w = desc.inputs[1].type;
+  if (w.is_block()) return "weight is " + w.name();
+  if (!is_activation(x) || !with_gemv_types(x, w, [](auto, auto) {})) {
+    return "input is " + x.name() + ", weight is " + w.name();
+  }
+  if (!desc.inputs[1].constant) return "weight is computed";  // it is read before the wait
+  if (desc.inputs[0].shape.back() % 8 != 0) return "K is not a multiple of 8";
+  return gemv_supports(desc);
+}
+
+// `name` is the KernelDef's.
+template <class Unit>
+std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
+                                                   std::string_view tactic) {
+  GemvTactic chosen = kGemvTactics[0];
+  for (const GemvTactic& t : kGemvTactics) {
+    if (tactic.empty() ? gemv_rows_tactics(desc)[0] == t.name : tactic == t.name) chosen = t;
+  }
+  const auto launch = [name, out = chosen.out, unit = Unit::of(desc.attrs)](
+                          const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
+    CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
+    with_gemv_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
+      launch_gemv_rows<decltype(x), decltype(w)>(name, a, out, unit, context);
+    });
+  };
+  return gemv_instance(chosen.split, launch);
+}
+
+}  // namespace ingot::cuda

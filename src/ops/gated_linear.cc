@@ -1,0 +1,64 @@
+#include "ops/contract/op_def.h"
+#include "ops/shared/activation.h"
+
+namespace ingot {
+namespace op_gated_linear {
+
+struct GatedLinearAttrs {
+  std::string activation = "silu";
+  template <typename V>
+  void fields(V& v) {
+    v("activation", activation);
+  }
+};
+
+std::vector<ValueType> infer(const InferArgs& args) {
+  const auto attrs = read_attrs<GatedLinearAttrs>(args.attrs, "ops/gated_linear");
+  if (!ops::find_activation(attrs.activation)) {
+    args.bad(fmt::format("unknown activation '{}'", attrs.activation));
+  }
+  const ValueType& x = args.input(0);
+  const ValueType& w = args.input(1);
+  if (x.shape.empty() || !is_float(x.element.dtype))
+    args.bad("expected float input, found " + type_text(x));
+  if (w.shape.size() != 2 || !(w.shape[1] == x.shape.back())) {
+    args.bad(fmt::format("weight {} does not fit input {}", type_text(w), type_text(x)));
+  }
+  const int64_t rows = w.shape[0].is_constant() ? w.shape[0].constant() : 0;
+  if (rows == 0 || rows % 2 != 0) {
+    args.bad(fmt::format("weight {} has no halves for gate and up", type_text(w)));
+  }
+  if (args.inputs.size() > 2 && args.inputs[2] &&
+      (args.inputs[2]->shape.size() != 1 || !(args.inputs[2]->shape[0] == w.shape[0]))) {
+    args.bad(
+        fmt::format("bias {} does not fit weight {}", type_text(*args.inputs[2]), type_text(w)));
+  }
+  SymShape shape = x.shape;
+  shape.back() = rows / 2;
+  return {{x.element, std::move(shape)}};
+}
+
+std::vector<int> decompose(OpEmitter& emitter, const Attrs& attrs, std::span<const int> inputs) {
+  const int64_t n = emitter.type(inputs[1]).shape[0].constant() / 2;
+  const int both = emitter.emit("linear", {}, {inputs.begin(), inputs.end()});
+  const Attrs halves = {{"widths", std::vector<int64_t>{n, n}}};
+  return {emitter.emit("act_mul", attrs, emitter.emit_many("split_columns", halves, {both}, 2))};
+}
+
+}  // namespace op_gated_linear
+
+// y[.., N] = activation(x * gate^T) * (x * up^T) of x[.., K], weight[2N, K] and bias[2N]: the first
+// N rows are the gate's, the others the up's. Kernels may keep both products in float32; the
+// decomposition rounds them to x's type.
+const OpDef& gated_linear_op() {
+  using namespace op_gated_linear;
+  static const OpDef op = {.name = "gated_linear",
+                           .infer = infer,
+                           .decompose = decompose,
+                           .row_strided = true,
+                           .weight_pieces = true,
+                           .heavy = true};
+  return op;
+}
+
+}  // namespace ingot
