@@ -1,4 +1,6 @@
-#include "ops/contract/op_def.h"
+#include <algorithm>
+
+#include "ops/contract/fusion.h"
 #include "ops/shared/activation.h"
 
 namespace ingot {
@@ -45,16 +47,40 @@ std::vector<int> decompose(OpEmitter& emitter, const Attrs& attrs, std::span<con
   return {emitter.emit("act_mul", attrs, emitter.emit_many("split_columns", halves, {both}, 2))};
 }
 
+// linear -> split_columns in halves -> act_mul, as models and merge_linears leave them.
+std::optional<FusionMatch> match(const StepSource& steps, size_t last) {
+  const StepSource::Step act_mul = steps.step(last);
+  if (act_mul.op != "act_mul") return {};
+  const auto halves = steps.producer(act_mul.inputs[0]);
+  if (!halves || steps.step(*halves).op != "split_columns") return {};
+  const StepSource::Step split = steps.step(*halves);
+  if (!std::ranges::equal(split.outputs, act_mul.inputs)) return {};
+  const int both = split.inputs[0];
+  const auto product = steps.producer(both);
+  if (!product || steps.readers(both) != 1) return {};
+  for (int half : split.outputs) {
+    if (steps.readers(half) != 1) return {};
+  }
+  const StepSource::Step linear = steps.step(*product);
+  if (linear.op != "linear" || !steps.is_weight(linear.inputs[1])) return {};
+  if (!(steps.type(linear.inputs[0]).element == steps.type(both).element)) return {};
+  return FusionMatch{act_mul.attrs,
+                     {linear.inputs.begin(), linear.inputs.end()},
+                     {act_mul.outputs.begin(), act_mul.outputs.end()},
+                     {*product, *halves, last}};
+}
+
 }  // namespace op_gated_linear
 
 // y[.., N] = activation(x * gate^T) * (x * up^T) of x[.., K], weight[2N, K] and bias[2N]: the first
-// N rows are the gate's, the others the up's. Kernels may keep both products in float32; the
-// decomposition rounds them to x's type.
+// N rows are the gate's, the others the up's. Plans do not hold it. Kernels may keep both products
+// in float32; the decomposition rounds them to x's type.
 const OpDef& gated_linear_op() {
   using namespace op_gated_linear;
   static const OpDef op = {.name = "gated_linear",
                            .infer = infer,
                            .decompose = decompose,
+                           .match = match,
                            .row_strided = true,
                            .weight_pieces = true,
                            .heavy = true};

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/knobs.h"
 #include "compiler/compile.h"
+#include "compiler/tune_jobs.h"
 #include "engine/executor.h"
 #include "engine/weights.h"
 #include "models/contract/model_def.h"
@@ -106,6 +107,35 @@ TEST(FakeDevice, RunsLlamaFromCapturedGraphs) {
         EXPECT_TRUE(!together || apart) << a << " and " << b;
       }
     }
+  }
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
+// Kernels of gated_linear take the steps of each layer's gate and up over where they were chosen.
+TEST(FakeDevice, RunsFusedStepsThatWereChosen) {
+  const auto plain = llama();
+  const auto fused = std::make_shared<Engine>(*plain);
+  FakeDevice device;
+  {
+    WeightStore weights(*fused, device);
+    const std::vector<FusedStep> steps = find_fused_steps(fused->plan, device.kind());
+    ASSERT_EQ(steps.size(), 2u) << "layers";
+    DeviceSection section = {device.identity(), {}};
+    for (const TuneJob& job : tune_jobs(fused->plan, steps, weights, device.capability())) {
+      if (job.parts.empty()) continue;
+      EXPECT_EQ(job.parts.size(), 2u) << "the split is no launch";
+      section.choices[job.desc.text()] = {"fake_gated_linear", 1, "", 1};
+    }
+    fused->devices = {section};
+    const std::vector<int32_t> prompt = {3, 17, 90, 5, 44};
+    const auto launches = [&](const std::shared_ptr<const Engine>& engine) {
+      Session session(engine, device);
+      const int before = device.launches;
+      expect_close(session.step(prompt, 0), on_cpu(plain, {prompt}));
+      expect_close(session.step({7}, 5), on_cpu(plain, {prompt, {7}}));
+      return device.launches - before;
+    };
+    EXPECT_EQ(launches(plain) - launches(fused), 2 * 2);
   }
   EXPECT_EQ(device.violations, std::vector<std::string>{});
 }
