@@ -64,6 +64,7 @@ class Chat final : public Command {
     sampling_.check();
     const OpenModel model = model_.open();
     const TextAssets& assets = model.assets;
+    require_tokenizer(assets, false);
     assets.require_template();
     SessionOptions options;
     options.reference = model_.reference;

@@ -54,7 +54,7 @@ class Run final : public Command {
 
  private:
   std::vector<int32_t> encode(const TextAssets& assets) const {
-    const Tokenizer& tokenizer = assets.require_tokenizer();
+    const Tokenizer& tokenizer = require_tokenizer(assets, true);
     if (raw_ || !assets.chat_template) {
       if (!system_.empty()) assets.require_template();
       return tokenizer.encode(prompt_);

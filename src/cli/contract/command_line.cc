@@ -21,6 +21,7 @@
 #include "cli/contract/command.h"
 #include "cli/contract/environment.h"
 #include "cli/contract/nearest.h"
+#include "runtime/session_memory.h"
 
 namespace ingot {
 namespace {
@@ -233,6 +234,17 @@ bool flush_standard_output() {
   return false;
 }
 
+// What helps where memory ran out: those flags of the command that set how much it takes.
+std::string memory_advice(CLI::App& app) {
+  std::string out;
+  for (const char* flag :
+       {"--max-seq-len", "--max-batch-size", "--max-num-tokens", "--kv-memory"}) {
+    if (!app.get_option_no_throw(flag)) continue;
+    out += fmt::format("{}{}", out.empty() ? "; lower " : ", ", flag);
+  }
+  return out.empty() ? out : out + " ('ingot plan' shows what fits)";
+}
+
 // Names of all flags, or of their twins in the environment.
 std::vector<std::string> flag_names(CLI::App& app, bool twins) {
   std::vector<std::string> out;
@@ -341,7 +353,14 @@ int run_parsed(int argc, char** argv) {
     if (!parsed.app->parsed()) continue;
     parsed.flags->finish();
     apply_global(*parsed.global, unknown_variables(environ, std::move(twins)));
-    return parsed.command->run();
+    try {
+      return parsed.command->run();
+    } catch (const WeightsTooLarge&) {
+      throw;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory) throw;
+      throw Error(error.code(), error.what() + memory_advice(*parsed.app));
+    }
   }
   return kWrongUsage;
 }
