@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 
-from cli_harness import CASE, IDS, ROOT, BadInput, Checks, ingot
+from cli_harness import CASE, IDS, ROOT, BadInput, Checks, ingot, ingot_json
 
 
 def check_subcommands(bad):
@@ -87,6 +87,91 @@ def check_empty_values(bad):
         bad.checks.equal(done.returncode, 0, f"{arguments} {env}: counts as absent")
 
 
+def check_kinds(bad):
+    """Files of another kind: what was expected, and what is there."""
+    engine, junk, empty = bad.path("s.engine"), bad.path("junk.engine"), bad.path("empty.engine")
+    ingot_json("build", CASE, "--output", engine, "--no-tune", env=bad.env)
+    with open(junk, "wb") as file:
+        file.write(b"root:x:0")
+    with open(empty, "wb"):
+        pass
+    weights = os.path.join(CASE, "model.safetensors")
+    for command in ("build", "convert"):
+        bad.refused(f"{command} of an engine", command, engine,
+                    names=[engine, "found an engine, which is built already", "'ingot run'"])
+    models = "expected an engine, a GGUF, .safetensors or .onnx file or a model directory"
+    for command, expected in (("run", models), ("build", models), ("inspect", models),
+                              ("exec", "expected a complete ONNX file"),
+                              ("tokenize", "a tokenizer.json")):
+        arguments = IDS if command == "run" else ["Hi"] if command == "tokenize" else []
+        bad.refused(f"{command} of junk", command, junk, *arguments,
+                    names=[junk, expected, "a file of 8 bytes that begins with 72 6f 6f 74 3a 78"])
+        bad.refused(f"{command} of nothing", command, empty, *arguments,
+                    names=[empty, "found an empty file"])
+        bad.refused(f"{command} of a device", command, "/dev/null", *arguments,
+                    names=["/dev/null", "found a character device" if command != "tokenize" else
+                           "expected"])
+    bad.refused("exec of weights", "exec", weights, names=[weights, "found a safetensors file of"])
+    bad.refused("exec of a model", "exec", CASE, names=[CASE, "'ingot run'", ".onnx file"])
+    bad.refused("exec of a folder", "exec", bad.folder, names=["found a directory"])
+    bad.refused("conformance of nothing", "conformance", bad.path("none"), CASE,
+                names=[bad.path("none"), "no such file or directory"])
+    done = ingot("run", CASE, *IDS, "--plugin", junk, env=bad.env)
+    bad.checks.equal(done.stderr.count(b"junk.engine"), 1, f"a plugin's path once: {done.stderr!r}")
+    target = bad.path("none/x.engine")  # before the model, which does not exist, is looked for
+    bad.refused("build into no folder", "build", bad.path("none.gguf"), "--output", target, code=2,
+                names=["--output", target, f"expected the folder {bad.path('none')}/"])
+    bad.refused("build below a file", "build", CASE, "--output", junk + "/x", code=2,
+                names=["--output", "expected the folder", "junk.engine"])
+
+
+def check_configs(bad):
+    """Values of a model's files that no run can take: file, key, expected and found."""
+    ends = "'eos_token_id': expected 0 to 511, found 99999"
+    folder = bad.model_with("ends", eos_token_id=99999)
+    bad.refused("an end token past the vocabulary", "run", folder, *IDS,
+                names=[os.path.join(folder, "config.json"), ends])
+    with open(os.path.join(folder, "generation_config.json"), "w", encoding="utf-8") as file:
+        file.write('{"eos_token_id": [2, 99999]}')
+    bad.refused("and in generation_config.json", "run", folder, *IDS,
+                names=[os.path.join(folder, "generation_config.json"), ends])
+    folder = bad.model_with("long", max_position_embeddings=2**31 - 1)
+    bad.refused("a longer context than there are positions", "run", folder, *IDS,
+                names=[os.path.join(folder, "config.json"), "'max_position_embeddings'",
+                       "at most 2147483616, found 2147483647", "'ingot build --max-seq-len N'"])
+    engine = bad.path("long.engine")
+    ingot_json("build", folder, "--output", engine, "--max-seq-len", "64", env=bad.env)
+    bad.checks.equal(ingot("run", engine, *IDS, env=bad.env).returncode, 0, "it helps as it says")
+    for method in ("awq", "gptq", "fp8", "bitsandbytes"):
+        folder = bad.model_with(method, quantization_config={"quant_method": method, "bits": 4})
+        for command in (["run", folder, *IDS], ["build", folder, "--output", bad.path("q.engine")],
+                        ["convert", folder, "--output", bad.path("q")]):
+            bad.refused(f"{command[0]} of {method}", *command,
+                        names=["config.json", "'quantization_config'", f'found "{method}"'])
+    folder = bad.model_with("tokenizer")
+    with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
+        file.write("{")
+    for command in ("run", "tokenize"):
+        bad.refused(f"{command} with half a tokenizer.json", command, folder, "Hi",
+                    names=[os.path.join(folder, "tokenizer.json"), "byte 2"])
+
+
+def check_advice(bad):
+    """The command that was called, not the room below it, says which of its flags helps."""
+    engine = bad.path("bare.engine")
+    ingot_json("build", CASE, "--output", engine, "--no-tune", env=bad.env)
+    said = "expected a tokenizer, found none"
+    bad.refused("run without tokenizer", "run", engine, "Hi",
+                names=[said, "--prompt-ids", "--tokenizer-dir"])
+    bad.refused("chat without tokenizer", "chat", engine, names=[said, "--tokenizer-dir"])
+    done = ingot("chat", engine, env=bad.env)
+    bad.checks.check(b"--prompt-ids" not in done.stderr, "chat has no --prompt-ids to advise")
+    big = bad.model_with("wide", max_position_embeddings=2**31 - 32)
+    kv = ["--max-tokens", str(2**31 - 64)]
+    bad.refused("run without memory", "run", big, "--prompt-ids", "1,2", *kv,
+                names=["KV cache", "are free; lower --max-seq-len ('ingot plan' shows what fits)"])
+
+
 def variables_of_scripts():
     """What tests, tools and the scripts of the root read from the environment."""
     reads = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\(|_environment\()"(INGOT_\w+)"|"""
@@ -138,6 +223,9 @@ def main():
         check_values(bad)
         check_empty_values(bad)
         check_variables(bad)
+        check_kinds(bad)
+        check_configs(bad)
+        check_advice(bad)
     checks.finish()
 
 
