@@ -4,15 +4,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <vector>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "base/temporary.h"
 
 namespace ingot {
 namespace {
+
+// What a file is by its first bytes.
+constexpr std::pair<std::string_view, std::string_view> kMagics[] = {
+    {"GGUF", "a GGUF file"},
+    {"PK\x03\x04", "a ZIP archive (as PyTorch writes)"},
+    {"\x80\x02", "a Python pickle (as PyTorch wrote)"},
+    {"\x93NUMPY", "a NumPy array"},
+    {"\x7f"
+     "ELF",
+     "a program or library"},
+    {"\x1f\x8b", "a gzip file"},
+    {"version https://git-lfs", "a Git LFS pointer (the file itself was not fetched)"}};
 
 // Writes all of `bytes` at the descriptor's position (offset < 0) or at `offset`.
 void write_all(int fd, const std::string& path, std::span<const std::byte> bytes, off_t offset) {
@@ -64,6 +78,55 @@ bool is_regular_file(const std::string& path) {
 bool is_directory(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+std::string describe_bytes(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return "an empty file";
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  for (const auto& [magic, name] : kMagics) {
+    if (text.starts_with(magic)) return fmt::format("{} of {} bytes", name, bytes.size());
+  }
+  uint64_t header = 0;
+  if (bytes.size() > sizeof header) std::memcpy(&header, bytes.data(), sizeof header);
+  if (header > 0 && header <= bytes.size() - sizeof header && text[sizeof header] == '{') {
+    return fmt::format("a safetensors file of {} bytes", bytes.size());
+  }
+  std::string out = fmt::format("a file of {} bytes that begins with", bytes.size());
+  for (const std::byte byte : bytes.first(std::min<size_t>(bytes.size(), 8))) {
+    out += fmt::format(" {:02x}", static_cast<unsigned>(byte));
+  }
+  return out;
+}
+
+std::string describe_path(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    return errno == ENOENT ? "nothing" : std::strerror(errno);
+  }
+  switch (info.st_mode & S_IFMT) {
+    case S_IFDIR:
+      return "a directory";
+    case S_IFCHR:
+      return "a character device";
+    case S_IFBLK:
+      return "a block device";
+    case S_IFIFO:
+      return "a pipe";
+    case S_IFSOCK:
+      return "a socket";
+    default:
+      return describe_bytes(MappedFile::open(path)->bytes());
+  }
+}
+
+std::string why_not_writable(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  if (!is_directory(folder)) {
+    return fmt::format("expected the folder {}, found {}", folder, describe_path(folder));
+  }
+  if (::access(folder.c_str(), W_OK | X_OK) == 0) return {};
+  return fmt::format("the folder {} cannot be written to: {}", folder, std::strerror(errno));
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {

@@ -14,6 +14,15 @@ std::string read_file(const std::string& path, size_t limit = size_t{1} << 30);
 bool is_regular_file(const std::string& path);
 bool is_directory(const std::string& path);
 
+// What is there, for messages that say what was found: "nothing", "a directory", "a character
+// device", "an empty file", "a GGUF file of 300 bytes", "a file of 300 bytes that begins with 7b
+// 22".
+std::string describe_path(const std::string& path);
+std::string describe_bytes(std::span<const std::byte> bytes);  // of a whole file
+
+// Why no file can be made at `path`: its folder does not exist or refuses. Empty when one can.
+std::string why_not_writable(const std::string& path);
+
 // Writes to PATH.tmp-<pid>-<n>, and only commit() (fsync, rename, fsync of the folder) makes it
 // appear as PATH. Destroyed without commit it removes the temporary file. Every failure, disk full
 // included, is Error{kIo} naming the path and the bytes wanted. Not thread safe.

@@ -68,6 +68,12 @@ GenerationDefaults generation_defaults_from_json(const Json& json, std::string_v
   read_optional(json, "top_k", file, out.top_k);
   read_optional(json, "repetition_penalty", file, out.repetition_penalty);
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // the sampler counts in 32 bits
+  for (const int64_t id : out.eos_ids) {
+    const int64_t last = vocab_size > 0 ? std::min(vocab_size - 1, kMost) : kMost;
+    if (id >= 0 && id <= last) continue;
+    fail(ErrorCode::kCorrupt, kWhere, "{}: 'eos_token_id': expected 0 to {}, found {}", file, last,
+         id);
+  }
   const int64_t most = vocab_size > 0 ? std::min(vocab_size, kMost) : kMost;
   if (out.top_k && (*out.top_k < 0 || *out.top_k > most)) {
     fail(ErrorCode::kCorrupt, kWhere, "{}: 'top_k': expected 0 to {}, found {}", file, most,

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace ingot {
 
@@ -21,7 +22,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
   struct stat info {};
   if (::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     ::close(fd);
-    fail(ErrorCode::kIo, "base/mapped_file", "{}: expected a regular file", path);
+    fail(ErrorCode::kIo, "base/mapped_file", "{}: expected a regular file, found {}", path,
+         describe_path(path));
   }
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;

@@ -138,7 +138,8 @@ TemporaryEntry create_temporary(const std::string& target, bool folder) {
     const int error = errno;
     forget_temporary(out.path);
     if (error == EEXIST && tries < kMostTries) continue;
-    fail(ErrorCode::kIo, kWhere, "{}: creating: {}", out.path, std::strerror(error));
+    fail(ErrorCode::kIo, kWhere, "{}: creating a temporary {} beside it: {}", target,
+         folder ? "folder" : "file", std::strerror(error));
   }
   ::flock(out.fd, LOCK_EX | LOCK_NB);  // nothing is lost where a file system has no locks
   return out;

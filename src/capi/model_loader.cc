@@ -11,9 +11,11 @@
 #include "base/knobs.h"
 #include "base/log.h"
 #include "capi/engine_cache.h"
+#include "engine/container.h"
 #include "engine/selection.h"
 #include "loaders/hub.h"
 #include "models/contract/presets.h"
+#include "tensor/kv_page.h"
 #include "text/tokenizer.h"
 
 namespace ingot {
@@ -49,7 +51,7 @@ std::string engine_key(const ModelSource& source, const LoadOptions& options, De
                                  knob_text("disable_passes"), device.identity(), tuned);
   for (const auto& [name, value] : options.limits) text += fmt::format("|{}={}", name, value);
   if (!options.tokenizer_dir.empty()) {
-    text += "|" + open_model_source(options.tokenizer_dir).identity;
+    text += "|" + open_buildable(options.tokenizer_dir).identity;
   }
   return hash128(text).hex();
 }
@@ -76,12 +78,31 @@ CompileOptions compile_options(const LoadOptions& options, Device* device, Timin
   return out;
 }
 
+// A file of the folder that the model's config lies in.
+std::string file_beside(const ModelSource& source, const char* name) {
+  return (std::filesystem::path(source.config_file).parent_path() / name).string();
+}
+
+// Before any work: a longer sequence has no positions in 32 bits. Other limits than the model's own
+// are the caller's.
+void check_length(const ModelSource& source, const LoadOptions& options, const Graph& graph) {
+  const auto own = graph.limits().find("max_blocks");
+  if (own == graph.limits().end() || options.limits.count("max_blocks")) return;
+  if (own->second <= kv_blocks(kMostSequence)) return;
+  const auto found = graph.metadata().find("max_position_embeddings");
+  fail(
+      ErrorCode::kUnsupported, kWhere,
+      "{}: 'max_position_embeddings': expected at most {}, found {} ('ingot build --max-seq-len N' "
+      "makes an engine for sequences of N tokens)",
+      source.config_file, kMostSequence, found == graph.metadata().end() ? "more" : found->second);
+}
+
 std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadOptions& options,
                                           Device* device, TimingCache* timings) {
   const ModelSource* texts = &source;
   ModelSource other;
   if (!options.tokenizer_dir.empty()) {
-    other = open_model_source(options.tokenizer_dir);
+    other = open_buildable(options.tokenizer_dir);
     texts = &other;
   }
   const std::string spec = tokenizer_spec(*texts);
@@ -91,6 +112,7 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
          options.tokenizer_dir, why.empty() ? "" : ": " + why);
   }
   auto graph = build_model(source, options.build);
+  check_length(source, options, *graph);
   auto engine = compile(*graph, compile_options(options, device, timings));
   if (!spec.empty()) engine->extras["tokenizer"] = spec;
   if (const std::string why = unsupported_tokenizer(source); spec.empty() && !why.empty()) {
@@ -118,7 +140,7 @@ void check_options(const std::string& path, const LoadOptions& options) {
 }
 
 ModelSource open_source(const std::string& path, const LoadOptions& options) {
-  return is_random_model(path) ? random_source(path, options.build.dtype) : open_model_source(path);
+  return is_random_model(path) ? random_source(path, options.build.dtype) : open_buildable(path);
 }
 
 std::shared_ptr<Engine> build_any(const std::string& path, const LoadOptions& options,
@@ -162,6 +184,16 @@ std::string try_save(const Engine& engine, const std::string& path) {
 
 }  // namespace
 
+ModelSource open_buildable(const std::string& path) {
+  if (is_regular_file(path) && looks_like_container(path)) {
+    const bool network = Container::open(path)->has("extra.network");
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "{}: expected a model, found an engine, which is built already ('ingot {}' takes it)",
+         path, network ? "exec" : "run");
+  }
+  return open_model_source(path);
+}
+
 std::string resolve_any(const std::string& model) {
   return is_random_model(model) ? model : resolve_model(model);
 }
@@ -170,10 +202,12 @@ std::string tokenizer_spec(const ModelSource& source) {
   const TokenizerMaterial& material = source.tokenizer;
   if (material.gguf) return make_tokenizer_spec(vocab_source(*material.gguf));
   if (material.tokenizer_json.empty()) return {};
+  // Only its syntax: a kind that is not supported stops those alone who need a tokenizer.
+  check_tokenizer_json(material.tokenizer_json, file_beside(source, "tokenizer.json"));
   TokenizerConfig config;
   if (!material.tokenizer_config_json.empty()) {
     config = parse_tokenizer_config(material.tokenizer_config_json,
-                                    source.path + ": tokenizer_config.json");
+                                    file_beside(source, "tokenizer_config.json"));
   }
   return make_tokenizer_spec(material.tokenizer_json, config);
 }
@@ -186,11 +220,10 @@ std::string unsupported_tokenizer(const ModelSource& source) {
   if (material.gguf || !material.tokenizer_json.empty() || material.tokenizer_model.empty()) {
     return {};
   }
-  const auto file = std::filesystem::path(source.config_file).parent_path() / "tokenizer.model";
   return fmt::format(
       "{} is a SentencePiece file, which is not supported yet; expected a "
       "tokenizer.json beside it",
-      file.string());
+      file_beside(source, "tokenizer.model"));
 }
 
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }

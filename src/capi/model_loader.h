@@ -44,6 +44,9 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
 std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,
                                      Device* device, TimingCache* timings);
 
+// open_model_source() that knows an engine where it finds one: Error{kInvalidArgument} says so.
+ModelSource open_buildable(const std::string& path);
+
 // resolve_model() (loaders/hub.h) of a model's name; "random:<preset>" stays what it is.
 std::string resolve_any(const std::string& model);
 

@@ -352,7 +352,11 @@ PluginInfo load_plugin(const std::string& path) {
   // An absolute path: dlopen must not search anywhere else.
   const std::string absolute = std::filesystem::absolute(path).string();
   void* library = ::dlopen(absolute.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library) fail(ErrorCode::kInvalidArgument, kWhere, "{}: {}", path, ::dlerror());
+  if (!library) {
+    std::string why = ::dlerror();
+    if (why.starts_with(absolute + ": ")) why.erase(0, absolute.size() + 2);
+    fail(ErrorCode::kInvalidArgument, kWhere, "{}: {}", path, why);
+  }
   const auto* version = static_cast<const uint32_t*>(::dlsym(library, "ingot_plugin_abi_version"));
   void* entry = ::dlsym(library, "ingot_plugin_register");
   auto refuse = [&](ErrorCode code, const std::string& why) {

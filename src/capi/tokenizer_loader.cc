@@ -45,9 +45,9 @@ std::string source_spec(const std::string& path) {
 std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
   const std::string path = resolve_model(source);
   if (is_directory(path)) {
-    std::string spec = directory_spec(path);
-    if (spec.empty()) spec = source_spec(path);
-    return Tokenizer::load(std::string_view(spec), path);
+    const std::string spec = directory_spec(path);
+    if (spec.empty()) return Tokenizer::load(std::string_view(source_spec(path)), path);
+    return Tokenizer::load(std::string_view(spec), path + "/tokenizer.json");
   }
   if (looks_like_container(path)) {
     const auto file = Container::open(path);
@@ -65,7 +65,8 @@ std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
   }
   if (path.ends_with(".json")) return Tokenizer::load(std::string_view(read_file(path)), path);
   fail(ErrorCode::kUnsupported, kWhere,
-       "{}: expected an engine, a GGUF file, a tokenizer.json or a model directory", path);
+       "{}: expected an engine, a GGUF file, a tokenizer.json or a model directory, found {}", path,
+       describe_path(path));
 }
 
 }  // namespace ingot

@@ -23,7 +23,7 @@ class Build final : public Command {
     flags.argument("model", &model_,
                    "checkpoint, Hugging Face directory, .gguf or .onnx file, or hub name", false);
     flags.flag("random-weights", &random_, "in place of a model: a preset's shapes");
-    flags.flag("output", &output_, "engine file to write");
+    flags.flag("output", &output_, "engine file to write", &has_output_);
     flags.flag("dtype", &dtype_, "element type of weights and activations; default: as stored");
     flags.flag("kv-dtype", &kv_dtype_, "element type of the KV cache; default: the activations'");
     flags.flag("max-batch-size", &batch_, "most sequences in a step", &has_batch_);
@@ -59,6 +59,7 @@ class Build final : public Command {
                                    : std::filesystem::path(model_).filename().stem().string();
       output_ = (stem.empty() ? "model" : stem) + ".engine";
     }
+    check_output_folder();
     const auto device = open_device_flag(device_);
     const std::string source = resolve_any(model_);
     for (const std::string& path : {source, tokenizer_dir_}) check_output(path);
@@ -75,13 +76,19 @@ class Build final : public Command {
   }
 
  private:
+  // Before a download and an hour of tuning.
+  void check_output_folder() const {
+    if (is_directory(output_)) {
+      throw UsageError(fmt::format("--output: expected a file, found the folder {}", output_));
+    }
+    const std::string why = why_not_writable(output_);
+    if (!why.empty()) throw UsageError(fmt::format("--output {}: {}", output_, why));
+  }
+
   // Writing the engine must not destroy what it is built from: the source, a file in it, or one
   // beside it (the config.json of a lone .safetensors file).
   void check_output(const std::string& source) const {
     namespace fs = std::filesystem;
-    if (is_directory(output_)) {
-      throw UsageError(fmt::format("--output: expected a file, found the folder {}", output_));
-    }
     // An engine of an earlier build may lie in the folder and be replaced.
     if (source.empty() || is_random_model(source)) return;
     if (!is_regular_file(output_) || looks_like_container(output_)) return;
@@ -95,6 +102,8 @@ class Build final : public Command {
     }
     for (const fs::path& file : files) {
       if (!fs::equivalent(file, output_, error) || error) continue;
+      // `build x.engine` of a file that is no model is wrong for that, not for its output's name.
+      if (!has_output_ && !is_onnx_path(source)) open_buildable(source);
       throw UsageError(
           fmt::format("--output: {} belongs to the model that is to be built", output_));
     }
@@ -147,6 +156,7 @@ class Build final : public Command {
   int64_t batch_ = 8;
   int64_t tokens_ = 512;
   int64_t seq_ = 0;
+  bool has_output_ = false;
   bool has_batch_ = false;
   bool has_tokens_ = false;
   bool has_seq_ = false;

@@ -1,9 +1,6 @@
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -11,31 +8,12 @@
 #include "base/error.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/generation_flags.h"
+#include "cli/contract/interrupts.h"
 
 namespace ingot {
 namespace command_chat {
 
 constexpr int64_t kDefaultContext = 4096;  // tokens; KV memory is taken for all of them
-
-std::atomic<bool> interrupted{false};
-int wake_pipe[2];  // a byte for every Ctrl-C: wakes the wait for a line without a race
-
-void on_interrupt(int) {
-  const int before = errno;
-  interrupted.store(true);
-  [[maybe_unused]] const ssize_t count = ::write(wake_pipe[1], "", 1);
-  errno = before;
-}
-
-void catch_interrupts() {
-  if (::pipe2(wake_pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
-    fail(ErrorCode::kIo, "cli/chat", "pipe: {}", std::strerror(errno));
-  }
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  action.sa_flags = SA_RESTART;  // an answer that is being written loses nothing
-  ::sigaction(SIGINT, &action, nullptr);
-}
 
 enum class Input { kLine, kEnd, kInterrupted };
 
@@ -45,11 +23,11 @@ class LineReader {
   Input next(std::string& line) {
     size_t end = 0;
     while ((end = pending_.find('\n')) == std::string::npos) {
-      pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {wake_pipe[0], POLLIN, 0}};
+      pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {interrupt_pipe(), POLLIN, 0}};
       if (::poll(wait, 2, -1) < 0) continue;
       char buffer[4096];
       if (wait[1].revents != 0) {
-        while (::read(wake_pipe[0], buffer, sizeof buffer) > 0) continue;
+        while (::read(interrupt_pipe(), buffer, sizeof buffer) > 0) continue;
         if (interrupted.exchange(false)) return Input::kInterrupted;  // else it ended an answer
       }
       if (wait[0].revents == 0) continue;
@@ -58,8 +36,11 @@ class LineReader {
         pending_.append(buffer, static_cast<size_t>(count));
         continue;
       }
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0 || pending_.empty()) return Input::kEnd;
+      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+      if (count < 0) {
+        fail(ErrorCode::kIo, "cli/chat", "standard input: {}", std::strerror(errno));
+      }
+      if (pending_.empty()) return Input::kEnd;
       pending_ += '\n';  // the last line has no line break
     }
     line = pending_.substr(0, end);
@@ -75,7 +56,7 @@ class Chat final : public Command {
  public:
   void declare(Flags& flags) override {
     model_.declare(flags);
-    flags.flag("system", &system_, "system message");
+    flags.text("system", &system_, "system message");
     sampling_.declare(flags);
   }
 
@@ -83,19 +64,21 @@ class Chat final : public Command {
     sampling_.check();
     const OpenModel model = model_.open();
     const TextAssets& assets = model.assets;
+    require_tokenizer(assets, false);
     assets.require_template();
     SessionOptions options;
     options.reference = model_.reference;
     options.context = model_.max_seq_len > 0 ? model_.max_seq_len : kDefaultContext;
     TextSession session(model.loaded.engine, *model.device, options);
     reset();
-    catch_interrupts();
+    catch_interrupts(/*once=*/false);
     const bool terminal = ::isatty(STDIN_FILENO) == 1;
     if (terminal) {
       std::fprintf(stderr, "/reset forgets, Ctrl-C stops an answer, /exit or Ctrl-D leaves\n");
     }
     LineReader lines;
     std::string line;
+    bool all = true;      // turns were answered
     bool warned = false;  // one Ctrl-C at the prompt may have been meant for an answer just over
     while (true) {
       if (terminal) std::fprintf(stderr, "> ");
@@ -111,11 +94,11 @@ class Chat final : public Command {
         reset();
         if (terminal) std::fprintf(stderr, "(forgotten)\n");
       } else if (!line.empty()) {
-        answer(line, assets, session);
+        all &= answer(line, assets, session);
       }
     }
     if (terminal) std::fprintf(stderr, "\n");
-    return 0;
+    return all || terminal ? 0 : 1;  // who types sees what failed, a script does not
   }
 
  private:
@@ -124,17 +107,19 @@ class Chat final : public Command {
     if (!system_.empty()) messages_.push_back({{"role", "system"}, {"content", system_}});
   }
 
-  // A turn that fails leaves the history as it was before it.
-  void answer(const std::string& line, const TextAssets& assets, TextSession& session) {
+  // A turn that fails leaves the history as it was before it, and gives false.
+  bool answer(const std::string& line, const TextAssets& assets, TextSession& session) {
     const Json before = messages_;
     messages_.push_back({{"role", "user"}, {"content", line}});
     try {
       const Generation generation = generate(assets, session);
       messages_.push_back({{"role", "assistant"}, {"content", generation.text}});
       report(generation);
+      return true;
     } catch (const Error& error) {
       messages_ = before;
       std::fprintf(stderr, "error: %s\n", error.what());
+      return false;
     }
   }
 

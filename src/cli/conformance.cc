@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 
 #include "base/json.h"
 #include "capi/continuations.h"
@@ -27,6 +28,10 @@ class Conformance final : public Command {
     options.reference = reference_;
     options.dtype = parse_float_dtype("dtype", dtype_);
     options.arithmetic = parse_float_dtype("arithmetic", arithmetic_);
+    for (const std::string& directory : directories_) {
+      if (std::filesystem::exists(directory)) continue;
+      fail(ErrorCode::kNotFound, "cli/conformance", "{}: no such file or directory", directory);
+    }
     const auto device = open_device_flag(device_);
     bool all = true;
     for (const std::string& directory : directories_) {

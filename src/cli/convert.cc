@@ -29,7 +29,7 @@ class Convert final : public Command {
       output_ = std::filesystem::path(path).lexically_normal().stem().string() + ".checkpoint";
       check_checkpoint_target(output_);
     }
-    convert_model(open_model_source(path), options, output_);
+    convert_model(open_buildable(path), options, output_);
     const auto bytes = std::filesystem::file_size(output_ + "/rank0.safetensors");
     if (json) {
       print_json({{"checkpoint", output_}, {"weight_bytes", bytes}, {"convert_ms", watch.ms()}});

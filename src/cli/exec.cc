@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 #include <set>
 
@@ -94,6 +95,7 @@ class ExecCommand final : public Command {
       if (entry.find(':') != std::string::npos) continue;
       throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));
     }
+    check_model();
     const auto device = open_device_flag(device_);
     const NetworkSessionOptions options{reference_, profile_, tune_seconds_};
     const Stopwatch load;
@@ -128,6 +130,20 @@ class ExecCommand final : public Command {
   }
 
  private:
+  // A folder is what other commands take.
+  void check_model() const {
+    if (!is_directory(model_)) return;
+    bool language = false;
+    std::error_code error;
+    std::filesystem::directory_iterator it(model_, error);
+    for (; !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+      language |= it->path().filename() == "config.json" || it->path().extension() == ".gguf";
+    }
+    fail(ErrorCode::kUnsupported, kWhere, "{}: expected a network's engine or .onnx file, found {}",
+         model_,
+         language ? "a language model's folder ('ingot run' answers with it)" : "a directory");
+  }
+
   std::vector<Wanted> wanted_by(const Engine& engine) const {
     std::vector<Wanted> out;
     for (const NetworkInput& input : network_signature(engine, model_).inputs) {

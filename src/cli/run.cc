@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "cli/contract/generation_flags.h"
+#include "cli/contract/interrupts.h"
 
 namespace ingot {
 namespace command_run {
@@ -15,7 +16,7 @@ class Run final : public Command {
         "raw", &raw_,
         "no chat template: continue the text, in which control tokens (<|im_end|>) count as such");
     flags.flag("prompt-ids", &prompt_ids_, "prompt as token ids: 1,2,3");
-    flags.flag("system", &system_, "system message, where the model has a chat template");
+    flags.text("system", &system_, "system message, where the model has a chat template");
     sampling_.declare(flags);
   }
 
@@ -42,16 +43,18 @@ class Run final : public Command {
     const auto& engine = model.loaded.engine;
     TextSession session(engine, *model.device, session_options(*engine, input));
     const double load_ms = watch.ms();
+    catch_interrupts(/*once=*/true);
+    input.cancel = &interrupted;
     const Generation generation = session.generate(input, [&](std::string_view text) {
       if (!json) write_output(text);
     });
     report(input, generation, load_ms);
-    return 0;
+    return generation.finish == FinishReason::kCancelled ? kInterrupted : 0;
   }
 
  private:
   std::vector<int32_t> encode(const TextAssets& assets) const {
-    const Tokenizer& tokenizer = assets.require_tokenizer();
+    const Tokenizer& tokenizer = require_tokenizer(assets, true);
     if (raw_ || !assets.chat_template) {
       if (!system_.empty()) assets.require_template();
       return tokenizer.encode(prompt_);

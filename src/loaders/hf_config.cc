@@ -122,7 +122,7 @@ std::optional<DType> read_config_dtype(const Json& config, std::string_view file
 }
 
 GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,
-                                            std::string_view file) {
+                                            std::string_view file, std::string_view config_file) {
   // A vocab_size that is no number is refused where the model's own file is read.
   const bool sized = config.is_object() && config.contains("vocab_size") &&
                      config["vocab_size"].is_number_integer();
@@ -136,7 +136,7 @@ GenerationDefaults read_generation_defaults(const Json& generation, const Json& 
   take("eos_token_id", !out.eos_ids.empty());
   take("bos_token_id", out.bos_id.has_value());
   take("pad_token_id", out.pad_id.has_value());
-  const GenerationDefaults older = generation_defaults_from_json(ids, file, vocab_size);
+  const GenerationDefaults older = generation_defaults_from_json(ids, config_file, vocab_size);
   if (out.eos_ids.empty()) out.eos_ids = older.eos_ids;
   if (!out.bos_id) out.bos_id = older.bos_id;
   if (!out.pad_id) out.pad_id = older.pad_id;

@@ -43,9 +43,10 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
 std::optional<DType> read_config_dtype(const Json& config, std::string_view file);
 
 // generation_config.json's fields; what `generation` lacks of the token ids comes from `config`,
-// whose vocab_size bounds top_k. Either may be null. Errors as generation_defaults_from_json().
+// whose vocab_size bounds top_k and end tokens. Either may be null. Errors as
+// generation_defaults_from_json(), naming the one of the two files.
 GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,
-                                            std::string_view file);
+                                            std::string_view file, std::string_view config_file);
 
 // The template of tokenizer_config.json: a string, or the entry named "default" of a list. Empty
 // when there is none.

@@ -143,9 +143,9 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
   source.tokenizer.tokenizer_config_json = std::move(files.tokenizer_config_json);
   source.tokenizer.tokenizer_model = std::move(files.tokenizer_model);
   source.chat_template = std::move(files.chat_template);
-  source.generation =
-      read_generation_defaults(files.generation_config, source.config,
-                               (fs::path(directory) / "generation_config.json").string());
+  source.generation = read_generation_defaults(
+      files.generation_config, source.config,
+      (fs::path(directory) / "generation_config.json").string(), source.config_file);
   source.identity = identity_of(source, small_files);
   return source;
 }
@@ -182,10 +182,10 @@ ModelSource open_file(const std::string& path) {
          path);
   }
   if (!path.ends_with(".safetensors")) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: expected a GGUF file (magic 'GGUF' at offset 0), a .safetensors file or a model "
-         "directory, found none of them",
-         path);
+    fail(
+        ErrorCode::kUnsupported, kWhere,
+        "{}: expected an engine, a GGUF, .safetensors or .onnx file or a model directory, found {}",
+        path, describe_path(path));
   }
   fs::path directory = fs::path(path).parent_path();
   if (directory.empty()) directory = ".";

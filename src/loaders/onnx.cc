@@ -5,6 +5,7 @@
 #include <cctype>
 #include <limits>
 
+#include "base/file.h"
 #include "base/mapped_file.h"
 #include "loaders/onnx_importer.h"
 #include "loaders/onnx_tensor.h"
@@ -31,8 +32,8 @@ void parse_message(std::span<const std::byte> bytes, const std::string& file, Me
                                                 static_cast<int>(bytes.size()));
   stream.SetRecursionLimit(kMaxMessageDepth);
   if (!out.ParseFromCodedStream(&stream) || !stream.ConsumedEntireMessage()) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: not a complete ONNX file (protobuf parse of {} bytes)",
-         file, bytes.size());
+    fail(ErrorCode::kCorrupt, kWhere, "{}: expected a complete ONNX file, found {}", file,
+         describe_bytes(bytes));
   }
 }
 
@@ -68,7 +69,10 @@ OnnxContext make_context(std::span<const std::byte> bytes, const std::string& fi
                          const std::string& folder, const OnnxOptions& options) {
   auto model = std::make_shared<onnx::ModelProto>();
   parse_message(bytes, file, *model);
-  if (!model->has_graph()) fail(ErrorCode::kCorrupt, kWhere, "{}: the file holds no graph", file);
+  if (!model->has_graph()) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: expected an ONNX file with a graph, found {}", file,
+         describe_bytes(bytes));
+  }
   OnnxContext context;
   context.model = model;
   context.file = file;

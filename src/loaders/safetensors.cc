@@ -160,8 +160,8 @@ WeightInfo check_entry(HeaderEntry& entry, const std::string& file, uint64_t dat
   info.name = std::move(entry.name);
   const auto dtype = parse_safetensors_dtype(entry.dtype);
   if (!dtype) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}': dtype '{}'", file, info.name,
-         entry.dtype);
+    fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}': dtype: expected one of {}, found '{}'",
+         file, info.name, safetensors_dtype_names(), entry.dtype);
   }
   info.type = *dtype;
   uint64_t elements = 1;

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/check.h"
@@ -34,6 +35,15 @@ inline std::optional<DType> parse_safetensors_dtype(std::string_view name) {
     if (entry.name == name) return entry.dtype;
   }
   return std::nullopt;
+}
+
+// All of them, for messages.
+inline std::string safetensors_dtype_names() {
+  std::string out;
+  for (const SafetensorsDType& entry : kSafetensorsDTypes) {
+    (out += out.empty() ? "" : ", ") += entry.name;
+  }
+  return out;
 }
 
 // CHECKs that `dtype` is a scalar.

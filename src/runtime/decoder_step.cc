@@ -167,8 +167,10 @@ class DecoderPlanReader {
       blocks = blocks == 0 ? it->second : std::min(blocks, it->second);
     }
     // Positions are int32.
-    if (blocks < 1 || blocks > std::numeric_limits<int32_t>::max() / out_.page_tokens) {
-      bad(fmt::format("a sequence of {} pages of {} tokens", blocks, out_.page_tokens));
+    const int64_t most = std::numeric_limits<int32_t>::max() / out_.page_tokens;
+    if (blocks < 1 || blocks > most) {
+      bad(fmt::format("a sequence: expected 1 to {} pages of {} tokens, found {}", most,
+                      out_.page_tokens, blocks));
     }
     out_.max_seq_len = blocks * out_.page_tokens;
     auto trained = plan_.metadata.find("max_position_embeddings");

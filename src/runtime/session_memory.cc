@@ -73,16 +73,17 @@ SessionMemory session_memory(const Engine& engine, const SessionOptions& options
 
 void check_session_fits(const SessionMemory& memory) {
   if (memory.free == 0 || memory.needed() <= memory.free) return;
-  const bool weights_alone = memory.weights_new > memory.free;
-  fail(ErrorCode::kOutOfMemory, kWhere,
-       "{}: weights {:.2f} GiB + KV cache {:.2f} GiB ({} tokens of {} bytes) + activations {:.2f} "
-       "GiB + graphs {:.2f} GiB = {:.2f} GiB, but {:.2f} GiB are free; {}",
-       memory.device, gib(memory.weights_new), gib(memory.kv), memory.kv_tokens, memory.kv_token,
-       gib(memory.activations), gib(memory.graphs), gib(memory.needed()), gib(memory.free),
-       weights_alone ? "the weights alone do not fit: take a smaller type (--dtype), a quantized "
-                       "model or a larger device"
-                     : "lower --max-seq-len, or --max-batch-size, --max-num-tokens and --kv-memory "
-                       "where the command has them ('ingot plan' shows what fits)");
+  const std::string what = fmt::format(
+      "{}: weights {:.2f} GiB + KV cache {:.2f} GiB ({} tokens of {} bytes) + activations {:.2f} "
+      "GiB + graphs {:.2f} GiB = {:.2f} GiB, but {:.2f} GiB are free",
+      memory.device, gib(memory.weights_new), gib(memory.kv), memory.kv_tokens, memory.kv_token,
+      gib(memory.activations), gib(memory.graphs), gib(memory.needed()), gib(memory.free));
+  if (memory.weights_new <= memory.free) fail(ErrorCode::kOutOfMemory, kWhere, "{}", what);
+  throw WeightsTooLarge(
+      ErrorCode::kOutOfMemory,
+      fmt::format("[{}] {}; the weights alone do not fit: take a smaller type, a quantized model "
+                  "or a larger device",
+                  kWhere, what));
 }
 
 }  // namespace ingot

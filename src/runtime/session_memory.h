@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/error.h"
 #include "runtime/text_session.h"
 
 namespace ingot {
@@ -32,7 +33,14 @@ struct SessionMemory {
 SessionMemory session_memory(const Engine& engine, const SessionOptions& options,
                              const Device& device);
 
-// Error{kOutOfMemory} with the arithmetic and the flags that help, where more is needed than free.
+// kOutOfMemory that no other limit of the session helps.
+class WeightsTooLarge : public Error {
+ public:
+  using Error::Error;
+};
+
+// Error{kOutOfMemory} with the arithmetic, where more is needed than free; WeightsTooLarge when
+// that holds of the weights alone.
 void check_session_fits(const SessionMemory& memory);
 
 }  // namespace ingot

@@ -1,7 +1,5 @@
 #include "runtime/text_assets.h"
 
-#include <limits>
-
 #include "base/error.h"
 #include "runtime/decoder_step.h"
 #include "text/utf8.h"
@@ -19,9 +17,8 @@ std::string token_or_empty(const Tokenizer& tokenizer, int32_t id) {
 
 const Tokenizer& TextAssets::require_tokenizer() const {
   if (!tokenizer) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: expected a tokenizer, found none{}; give --prompt-ids, or build with --tokenizer-dir",
-         name, no_tokenizer.empty() ? "" : " (" + no_tokenizer + ")");
+    fail(ErrorCode::kUnsupported, kWhere, "{}: expected a tokenizer, found none{}", name,
+         no_tokenizer.empty() ? "" : " (" + no_tokenizer + ")");
   }
   return *tokenizer;
 }
@@ -36,13 +33,8 @@ const ChatTemplate& TextAssets::require_template() const {
 
 std::vector<int32_t> TextAssets::end_ids() const {
   std::vector<int32_t> out;
-  for (int64_t id : generation.eos_ids) {
-    if (id < 0 || id > std::numeric_limits<int32_t>::max()) {
-      fail(ErrorCode::kCorrupt, kWhere, "{}: 'eos_token_id': expected 0 to {}, found {}", name,
-           std::numeric_limits<int32_t>::max(), id);
-    }
-    out.push_back(static_cast<int32_t>(id));
-  }
+  // In 32 bits: generation_defaults_from_json() refuses others.
+  for (int64_t id : generation.eos_ids) out.push_back(static_cast<int32_t>(id));
   if (out.empty() && tokenizer && tokenizer->eos_id() >= 0) out.push_back(tokenizer->eos_id());
   return out;
 }
@@ -50,7 +42,6 @@ std::vector<int32_t> TextAssets::end_ids() const {
 SamplingParams TextAssets::sampling() const {
   SamplingParams out;
   if (generation.do_sample.value_or(false)) out.temperature = generation.temperature.value_or(1.0);
-  // In 32 bits: generation_defaults_from_json() refuses others.
   out.top_k = static_cast<int32_t>(generation.top_k.value_or(out.top_k));
   out.top_p = generation.top_p.value_or(out.top_p);
   out.min_p = generation.min_p.value_or(out.min_p);

@@ -36,7 +36,7 @@ void check_finish(FinishReason reason) {
   }
   if (reason == FinishReason::kOutOfMemory) {
     fail(ErrorCode::kOutOfMemory, kWhere,
-         "no memory for the next step (the log says what was asked for): lower --max-seq-len");
+         "no memory for the next step (the log says what was asked for)");
   }
 }
 

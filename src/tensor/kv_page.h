@@ -10,6 +10,9 @@ namespace ingot {
 // few pages of memory; and a sequence wastes at most 31 positions, a prefix is shared to within 31.
 constexpr int64_t kKvBlockTokens = 32;
 
+// Longest sequence: whole pages whose positions are counted in 31 bits.
+constexpr int64_t kMostSequence = (int64_t{1} << 31) - kKvBlockTokens;
+
 // Pages that hold `tokens` positions.
 constexpr int64_t kv_blocks(int64_t tokens) {
   return (tokens + kKvBlockTokens - 1) / kKvBlockTokens;

@@ -96,6 +96,9 @@ class Tokenizer {
   std::unique_ptr<State> state_;
 };
 
+// Error{kCorrupt} with file and byte offset unless this is JSON.
+void check_tokenizer_json(std::string_view json, std::string_view file);
+
 // A spec is the self-contained form that an engine or checkpoint stores: a magic, the parts below
 // and little-endian lengths. Tokenizer::load() reads it with every length checked.
 std::string make_tokenizer_spec(std::string_view tokenizer_json, const TokenizerConfig& config);

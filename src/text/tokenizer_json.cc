@@ -209,17 +209,39 @@ class Reader {
   const TokenizerConfig& config_;
 };
 
+// The other library tells where it stopped; nothing is kept of what it reads.
+size_t syntax_error(std::string_view json) {
+  try {
+    Json::parse(json.begin(), json.end(), [](int, Json::parse_event_t, Json&) { return false; });
+  } catch (const Json::parse_error& error) {
+    return error.byte;
+  } catch (const Json::exception&) {
+  }
+  return 0;
+}
+
+dom::element parse_root(dom::parser& parser, std::string_view json, std::string_view file) {
+  dom::element root;
+  const auto error = parser.parse(simdjson::padded_string(json)).get(root);
+  if (error == simdjson::SUCCESS) return root;
+  const size_t byte = json.empty() ? 0 : syntax_error(json);
+  fail(ErrorCode::kCorrupt, kWhere, "{}:{} not valid JSON ({})", file,
+       byte > 0 ? fmt::format(" byte {}:", byte) : "",
+       json.empty() ? "the file is empty" : simdjson::error_message(error));
+}
+
 }  // namespace
+
+void check_tokenizer_json(std::string_view json, std::string_view file) {
+  dom::parser parser;
+  parse_root(parser, json, file);
+}
 
 std::unique_ptr<TokenizerParts> parts_from_tokenizer_json(std::string_view json,
                                                           const TokenizerConfig& config,
                                                           std::string_view file) {
   dom::parser parser;
-  dom::element root;
-  const auto error = parser.parse(simdjson::padded_string(json)).get(root);
-  if (error != simdjson::SUCCESS) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: {}", file, simdjson::error_message(error));
-  }
+  const dom::element root = parse_root(parser, json, file);
   auto parts = std::make_unique<TokenizerParts>();
   parts->file = file;
   Reader(*parts, config).read(root);

@@ -111,6 +111,40 @@ TEST_F(FileTest, KindsOfPaths) {
   EXPECT_FALSE(is_regular_file(path("none")));
 }
 
+TEST_F(FileTest, SaysWhatIsThere) {
+  const auto holds = [&](const std::string& bytes) {
+    std::ofstream(path("a"), std::ios::binary) << bytes;
+    return describe_path(path("a"));
+  };
+  EXPECT_EQ(holds(""), "an empty file");
+  EXPECT_EQ(holds("{\"a\""), "a file of 4 bytes that begins with 7b 22 61 22");
+  EXPECT_EQ(holds("root:x:0:0:"), "a file of 11 bytes that begins with 72 6f 6f 74 3a 78 3a 30");
+  EXPECT_EQ(holds("GGUF1234"), "a GGUF file of 8 bytes");
+  EXPECT_EQ(holds(std::string("\x02\0\0\0\0\0\0\0{}", 10)), "a safetensors file of 10 bytes");
+  EXPECT_EQ(holds(std::string("\x03\0\0\0\0\0\0\0{}", 10)).substr(0, 12), "a file of 10");
+  EXPECT_EQ(holds(std::string("\x08\0\0\0\0\0\0\0", 8)).substr(0, 11), "a file of 8");
+  EXPECT_EQ(holds("PK\x03\x04-----").substr(0, 13), "a ZIP archive");
+  EXPECT_EQ(holds("version https://git-lfs.github.com/spec/v1").substr(0, 17), "a Git LFS pointer");
+  EXPECT_EQ(describe_path(folder_.string()), "a directory");
+  EXPECT_EQ(describe_path("/dev/null"), "a character device");
+  EXPECT_EQ(describe_path(path("none")), "nothing");
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  EXPECT_EQ(describe_path(path("pipe")), "a pipe");
+}
+
+TEST_F(FileTest, SaysWhyNothingCanBeWritten) {
+  EXPECT_EQ(why_not_writable(path("a")), "");
+  EXPECT_EQ(why_not_writable("a"), "");
+  EXPECT_EQ(why_not_writable(path("none/a")),
+            "expected the folder " + path("none/") + ", found nothing");
+  std::ofstream(path("file")) << "x";
+  EXPECT_NE(why_not_writable(path("file/a")).find("expected the folder"), std::string::npos);
+  if (::geteuid() == 0) return;  // root writes anywhere
+  ASSERT_EQ(::chmod(folder_.c_str(), 0500), 0);
+  EXPECT_NE(why_not_writable(path("a")).find("cannot be written to"), std::string::npos);
+  ASSERT_EQ(::chmod(folder_.c_str(), 0700), 0);
+}
+
 // The kernel refuses a write past the limit: the same road as a full disk, without needing a mount.
 TEST_F(FileTest, AWriteThatTheSystemRefusesLeavesNothing) {
   struct rlimit before {};

@@ -93,5 +93,16 @@ TEST(GenerationDefaultsTest, TopKOutsideItsRangeIsRefused) {
   EXPECT_THAT(refusal(R"({"top_k":1e30})"), HasSubstr("'top_k': expected an integer"));
 }
 
+TEST(GenerationDefaultsTest, AnEndTokenPastTheVocabularyIsRefused) {
+  EXPECT_EQ(read_defaults(R"({"eos_token_id":[0,96]})", 97).eos_ids, (std::vector<int64_t>{0, 96}));
+  EXPECT_THAT(refusal(R"({"eos_token_id":97})", 97),
+              HasSubstr("g.json: 'eos_token_id': expected 0 to 96, found 97"));
+  EXPECT_THAT(refusal(R"({"eos_token_id":[1,99999]})", 97), HasSubstr("found 99999"));
+  EXPECT_THAT(refusal(R"({"eos_token_id":-1})", 97), HasSubstr("0 to 96, found -1"));
+  EXPECT_THAT(refusal(R"({"eos_token_id":4294967301})"), HasSubstr("0 to 2147483647"));
+  // Others may be: old configs say -1 for none, and nothing here runs on them.
+  EXPECT_EQ(read_defaults(R"({"pad_token_id":-1})", 97).pad_id, -1);
+}
+
 }  // namespace
 }  // namespace ingot

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
 
+#include "base/json.h"
 #include "tests/loaders/test_files.h"
 
 namespace ingot {
@@ -41,6 +43,54 @@ TEST_F(ModelLoader, ACachedEngineTunedWithOtherKernelsIsBuiltAnew) {
   EXPECT_EQ(again.engine_path, path);
   EXPECT_EQ(again.engine->devices.at(0).choices.at(changed->first).version, version);
   EXPECT_FALSE(load().built);
+}
+
+// A copy of the golden model, with some values of its config changed.
+ModelSource changed_model(const ScratchDirectory& dir, const Json& changes) {
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    std::filesystem::copy_file(golden_path("llama-mha") + "/" + name, dir / name,
+                               std::filesystem::copy_options::overwrite_existing);
+  }
+  Json config = parse_json(read_file(dir / "config.json"), "test", "config.json");
+  config.update(changes);
+  dir.write("config.json", config.dump());
+  return open_buildable(dir.path());
+}
+
+TEST_F(ModelLoader, AnEngineIsNoModelToBuild) {
+  const std::string path = load().engine_path;
+  const auto says = [&](const auto& build) {
+    expect_error(build, ErrorCode::kInvalidArgument, {path, "found an engine", "'ingot run'"});
+  };
+  says([&] { open_buildable(path); });
+  says([&] { build_engine(path, {.tune = false}, nullptr, nullptr); });
+  says([&] {
+    build_engine(golden_path("llama-mha"), {.tune = false, .tokenizer_dir = path}, nullptr,
+                 nullptr);
+  });
+  EXPECT_EQ(open_buildable(golden_path("llama-mha")).architecture, "LlamaForCausalLM");
+}
+
+TEST_F(ModelLoader, ALongerSequenceThanPositionsCountIsRefusedUnlessTheCallerLimitsIt) {
+  const ScratchDirectory model;
+  const auto build = [&](const SymbolValues& limits) {
+    return build_engine(model.path(), {.limits = limits, .tune = false}, nullptr, nullptr);
+  };
+  changed_model(model, {{"max_position_embeddings", int64_t{1} << 31}});
+  expect_error([&] { build({}); }, ErrorCode::kUnsupported,
+               {"config.json", "'max_position_embeddings'", "at most 2147483616",
+                "found 2147483648", "--max-seq-len"});
+  EXPECT_EQ(build({{"max_blocks", 4}, {"kv_pages", 4}})->plan.limits.at("max_blocks"), 4);
+  changed_model(model, {{"max_position_embeddings", 2147483616}});
+  EXPECT_EQ(build({})->plan.limits.at("max_blocks"), (int64_t{1} << 26) - 1);
+}
+
+TEST_F(ModelLoader, ABrokenTokenizerIsNamed) {
+  const ScratchDirectory model;
+  model.write("tokenizer.json", "{");
+  changed_model(model, Json::object());
+  expect_error([&] { build_engine(model.path(), {.tune = false}, nullptr, nullptr); },
+               ErrorCode::kCorrupt, {model / "tokenizer.json", "byte 2"});
 }
 
 }  // namespace model_loader_test

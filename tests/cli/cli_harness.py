@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get("INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot")))
 DATA = os.path.join(ROOT, "tests", "data")
+CASE = os.path.join(DATA, "goldens", "llama-mha")  # a small model without tokenizer
+IDS = ["--prompt-ids", "1,2,3", "--max-tokens", "2"]
 
 
 class Checks:
@@ -63,3 +66,44 @@ def one_error_line(done):
     lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line]
     errors = [line for line in lines if line.startswith("error: ")]
     return errors[0] if len(errors) == 1 and len(lines) == 1 else None
+
+
+class BadInput:
+    """Runs that must fail, and the folder where their files lie."""
+
+    def __init__(self, checks, folder):
+        self.checks = checks
+        self.folder = folder
+        self.env = {"INGOT_CACHE_DIR": os.path.join(folder, "cache"), "INGOT_PROGRESS": "none",
+                    "HF_HUB_OFFLINE": "1", "HF_HOME": os.path.join(folder, "hub")}
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def refused(self, what, *arguments, code=1, names=(), stdin=b"", env=None):
+        done = ingot(*arguments, stdin=stdin, env={**self.env, **(env or {})}, timeout=120)
+        self.checks.equal(done.returncode, code, f"{what}: exit code")
+        line = one_error_line(done)
+        self.checks.check(line is not None, f"{what}: one error line: {done.stderr[:300]!r}")
+        for name in names:
+            self.checks.check(name in (line or ""), f"{what}: the line names {name!r}")
+        self.checks.equal(done.stdout, b"", f"{what}: nothing on standard output")
+
+    def model_with(self, name, **changes):
+        """A copy of a small model whose config.json has other values."""
+        target = self.path(name)
+        shutil.copytree(CASE, target)
+        path = os.path.join(target, "config.json")
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+        config.update(changes)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        return target
+
+    def copy(self, source, name, size=None):
+        with open(source, "rb") as file:
+            data = file.read() if size is None else file.read(size)
+        with open(self.path(name), "wb") as file:
+            file.write(data)
+        return self.path(name)

@@ -13,52 +13,8 @@ import subprocess
 import tempfile
 import time
 
-from cli_harness import BINARY, DATA, Checks, ingot, ingot_json, one_error_line, real_model
-
-CASE = os.path.join(DATA, "goldens", "llama-mha")
-IDS = ["--prompt-ids", "1,2,3", "--max-tokens", "2"]
-
-
-class BadInput:
-    def __init__(self, checks, folder):
-        self.checks = checks
-        self.folder = folder
-        self.env = {"INGOT_CACHE_DIR": os.path.join(folder, "cache"), "INGOT_PROGRESS": "none",
-                    "HF_HUB_OFFLINE": "1", "HF_HOME": os.path.join(folder, "hub")}
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
-
-    def refused(self, what, *arguments, code=1, names=(), stdin=b"", env=None):
-        done = ingot(*arguments, stdin=stdin, env={**self.env, **(env or {})}, timeout=120)
-        self.checks.equal(done.returncode, code, f"{what}: exit code")
-        if code == 1 or names:
-            line = one_error_line(done)
-            self.checks.check(line is not None, f"{what}: one error line: {done.stderr[:300]!r}")
-            for name in names:
-                self.checks.check(name in (line or ""), f"{what}: the line names {name!r}")
-        else:
-            self.checks.check(done.stderr, f"{what}: says why")
-        self.checks.equal(done.stdout, b"", f"{what}: nothing on standard output")
-
-    def model_with(self, name, **changes):
-        """A copy of a small model whose config.json has other values."""
-        target = self.path(name)
-        shutil.copytree(CASE, target)
-        path = os.path.join(target, "config.json")
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-        config.update(changes)
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(config, file)
-        return target
-
-    def copy(self, source, name, size=None):
-        with open(source, "rb") as file:
-            data = file.read() if size is None else file.read(size)
-        with open(self.path(name), "wb") as file:
-            file.write(data)
-        return self.path(name)
+from cli_harness import (BINARY, CASE, IDS, BadInput, Checks, ingot, ingot_json, one_error_line,
+                         real_model)
 
 
 def check_models(bad):

@@ -141,6 +141,29 @@ def check_pipe(checks, model):
     checks.equal(chat.wait(timeout=LIMIT), 0, "a pipe: SIGINT at the prompt leaves")
 
 
+def check_failures(checks, model):
+    """Without a terminal the exit code tells that a turn, or reading the next one, failed."""
+    def chat(stdin, **options):
+        return subprocess.run([BINARY, "chat", model, "--max-tokens", "4"], stdin=stdin,
+                              capture_output=True, check=False, timeout=LIMIT, **options)
+
+    folder = os.open("/", os.O_RDONLY)
+    done = chat(folder)
+    os.close(folder)
+    checks.equal(done.returncode, 1, "a folder as standard input: exit code")
+    checks.check(done.stderr.startswith(b"error: ") and b"standard input" in done.stderr,
+                 f"a folder as standard input: says so: {done.stderr!r}")
+    done = chat(None, preexec_fn=lambda: os.close(0))
+    checks.equal(done.returncode, 1, f"closed standard input: exit code {done.stderr!r}")
+    checks.equal(chat(subprocess.DEVNULL).returncode, 0, "empty standard input: nothing failed")
+    for lines, code in ((b"\xff\n", 1), (b"\xff\nHi\n", 1), (b"Hi\n", 0)):
+        done = subprocess.run([BINARY, "chat", model, "--max-tokens", "4"], input=lines,
+                              capture_output=True, check=False, timeout=LIMIT)
+        checks.equal(done.returncode, code, f"{lines!r}: exit code")
+        checks.equal(done.stderr.count(b"error: "), code, f"{lines!r}: {done.stderr!r}")
+        checks.equal(done.stderr.count(b"tok/s"), lines.count(b"Hi"), f"{lines!r}: answers")
+
+
 def main():
     checks = Checks()
     model = real_model()
@@ -154,6 +177,7 @@ def main():
     chat.until(PROMPT)
     check_idle(checks, chat)
     check_pipe(checks, model)
+    check_failures(checks, model)
     checks.finish()
 
 

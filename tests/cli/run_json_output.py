@@ -1,5 +1,6 @@
 """Every subcommand with --json prints JSON lines and nothing else; --help shows an example."""
 
+import contextlib
 import json
 import os
 import re
@@ -263,6 +264,43 @@ def check_interrupt(checks, model):
     checks.equal(chat.wait(timeout=60), 0, "chat: Ctrl-C at the prompt leaves")
 
 
+def check_run_interrupt(checks, model):
+    """Ctrl-C ends a run's answer: what there is of it is printed, exit code 130."""
+    story = "Write a very long story about the sea and the people who live by it."
+    for flags in ([], ["--json"]):
+        run = subprocess.Popen([BINARY, "run", model, story, "--max-tokens", "4000", *flags],
+                               bufsize=0, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+        if flags:  # nothing is printed before the end: the handler tells that it answers
+            wait_for_handler(run.pid)
+            time.sleep(0.3)
+        started = b"" if flags else run.stdout.read(1)
+        run.send_signal(signal.SIGINT)
+        out, error = run.communicate(timeout=60)
+        what = f"run {' '.join(flags)}, Ctrl-C"
+        checks.equal(run.returncode, 130, f"{what}: exit code ({error[-200:]!r})")
+        if flags:
+            answer = json.loads(out)
+            checks.equal(answer["finish_reason"], "cancelled", f"{what}: finish_reason")
+            checks.equal(list(answer), RUN_KEYS, f"{what}: its keys")
+            checks.check(len(answer["token_ids"]) < 4000, f"{what}: {answer['text'][:40]!r}")
+        else:
+            checks.check((started + out).endswith(b"\n"), f"{what}: ends the line")
+            checks.check(b"cancelled" in error, f"{what}: says so: {error!r}")
+
+
+def wait_for_handler(pid):
+    """Until the process has the pipe that wakes it at SIGINT, beside its output and errors."""
+    pipes = f"/proc/{pid}/fd"
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):  # one closed since
+            links = [os.readlink(os.path.join(pipes, fd)) for fd in os.listdir(pipes)]
+            if sum(link.startswith("pipe:") for link in links) >= 4:
+                return
+        time.sleep(0.01)
+
+
 def main():
     checks = Checks()
     model = real_model()
@@ -290,6 +328,7 @@ def main():
         check_odd_paths(checks, folder)
         check_sampling(checks, model)
         check_interrupt(checks, model)
+        check_run_interrupt(checks, model)
     checks.finish()
 
 

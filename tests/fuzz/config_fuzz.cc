@@ -27,8 +27,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!config.is_object()) return 0;
     bool all = accepted([](const Json& c) { ingot::read_rope_config(c, "config.json"); }, config);
     all &= accepted([](const Json& c) { ingot::read_config_dtype(c, "config.json"); }, config);
-    all &= accepted([](const Json& c) { ingot::read_generation_defaults(c, c, "config.json"); },
-                    config);
+    all &= accepted(
+        [](const Json& c) { ingot::read_generation_defaults(c, c, "g.json", "config.json"); },
+        config);
     all &= accepted([](const Json& c) { ingot::read_chat_template(c, "config.json"); }, config);
     all |= accepted([](const Json& c) { ingot::complete_checkpoint_config(c, "config.json"); },
                     config);

@@ -71,10 +71,11 @@ TEST(HfConfigTest, DType) {
 
 TEST(HfConfigTest, GenerationDefaults) {
   const Json config = parse_json(R"({"eos_token_id":2,"bos_token_id":1})", "t", "c");
-  EXPECT_EQ(read_generation_defaults(Json(), config, "g").eos_ids, (std::vector<int64_t>{2}));
+  EXPECT_EQ(read_generation_defaults(Json(), config, "g", "c.json").eos_ids,
+            (std::vector<int64_t>{2}));
   const Json generation =
       parse_json(R"({"eos_token_id":[7,8],"top_p":0.9,"top_k":null})", "t", "g");
-  const GenerationDefaults both = read_generation_defaults(generation, config, "g");
+  const GenerationDefaults both = read_generation_defaults(generation, config, "g", "c.json");
   EXPECT_EQ(both.eos_ids, (std::vector<int64_t>{7, 8}));
   EXPECT_EQ(both.bos_id, 1);
   EXPECT_EQ(both.top_p, 0.9);
@@ -82,12 +83,21 @@ TEST(HfConfigTest, GenerationDefaults) {
   // The vocabulary bounds top_k.
   const Json sized = parse_json(R"({"vocab_size":50})", "t", "c");
   const Json top = parse_json(R"({"top_k":51})", "t", "g");
-  EXPECT_EQ(read_generation_defaults(top, config, "g").top_k, 51);
-  expect_error([&] { read_generation_defaults(top, sized, "g.json"); }, ErrorCode::kCorrupt,
-               {"g.json", "'top_k'", "0 to 50", "found 51"});
+  EXPECT_EQ(read_generation_defaults(top, config, "g", "c.json").top_k, 51);
+  expect_error([&] { read_generation_defaults(top, sized, "g.json", "c.json"); },
+               ErrorCode::kCorrupt, {"g.json", "'top_k'", "0 to 50", "found 51"});
+  // And end tokens, of either file.
+  const Json end = parse_json(R"({"eos_token_id":[3,50]})", "t", "g");
+  const std::vector<std::string> says = {"'eos_token_id'", "0 to 49", "found 50"};
+  EXPECT_EQ(read_generation_defaults(end, config, "g.json", "c.json").eos_ids.size(), 2u);
+  expect_error([&] { read_generation_defaults(end, sized, "g.json", "c.json"); },
+               ErrorCode::kCorrupt, {"g.json", says[0], says[1], says[2]});
+  const Json both_in_one = parse_json(R"({"vocab_size":50,"eos_token_id":50})", "t", "c");
+  expect_error([&] { read_generation_defaults(Json(), both_in_one, "g.json", "c.json"); },
+               ErrorCode::kCorrupt, {"c.json", says[0], says[1], says[2]});
   const Json bad = parse_json(R"({"eos_token_id":"x"})", "t", "g");
-  expect_error([&] { read_generation_defaults(bad, config, "g.json"); }, ErrorCode::kCorrupt,
-               {"g.json", "eos_token_id"});
+  expect_error([&] { read_generation_defaults(bad, config, "g.json", "c.json"); },
+               ErrorCode::kCorrupt, {"g.json", "eos_token_id"});
 }
 
 TEST(HfConfigTest, ManyKeysStayFast) {

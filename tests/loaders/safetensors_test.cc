@@ -108,7 +108,8 @@ TEST(SafetensorsTest, NamesUnsupportedDTypes) {
   for (const char* dtype : {"F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "C64", "f32", ""}) {
     expect_refused(
         fmt::format(R"({{"a":{{"dtype":"{}","shape":[],"data_offsets":[0,1]}}}})", dtype), 1,
-        ErrorCode::kUnsupported, {"'a'", fmt::format("dtype '{}'", dtype)});
+        ErrorCode::kUnsupported,
+        {"'a'", "expected one of F32, F16, BF16, F64, I8", fmt::format("found '{}'", dtype)});
   }
 }
 

@@ -53,12 +53,28 @@ TEST(LlamaTest, ConfigFaultsAreNamed) {
        {"rms_norm_eps", -1e-5, corrupt, {"config.json", "'rms_norm_eps'"}},
        {"rms_norm_eps", 1.0, corrupt, {"config.json", "'rms_norm_eps'", "found 1"}},
        {"torch_dtype", "abc", unsupported, {"config.json", "dtype", "abc"}},
+       {"quantization_config",
+        Json{{"quant_method", "awq"}, {"bits", 4}},
+        unsupported,
+        {"config.json", "'quantization_config'", "expected none", "found \"awq\""}},
+       {"quantization_config", Json{{"bits", 4}}, unsupported, {"config.json", "{\"bits\":4}"}},
+       {"quantization_config", "fp8", unsupported, {"'quantization_config'", "\"fp8\""}},
+       {"compression_config",
+        Json{{"quant_method", "compressed-tensors"}},
+        unsupported,
+        {"config.json", "'compression_config'", "compressed-tensors"}},
        {"intermediate_size", 300, corrupt, {"model.safetensors", "mlp", "300"}},
        {"num_hidden_layers", 1000, ErrorCode::kNotFound, {"model.safetensors", "model.layers."}},
        {"architectures",
         Json{"NoSuchForCausalLM"},
         unsupported,
         {"config.json", "NoSuchForCausalLM", "LlamaForCausalLM"}}});
+}
+
+TEST(LlamaTest, NoQuantizationMayBeSpelledOut) {
+  ModelSource source = open_model_source(golden_path("llama-mha"));
+  source.config["quantization_config"] = nullptr;
+  EXPECT_EQ(model_config(source, find_model("llama"))["vocab_size"], 512);
 }
 
 // Hugging Face's Llama has no windows; a config that names one runs without.

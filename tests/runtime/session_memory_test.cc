@@ -57,10 +57,11 @@ TEST(SessionMemory, WhatDoesNotFitIsRefusedWithTheArithmetic) {
   memory.free -= 1;
   expect_error([&] { check_session_fits(memory); }, ErrorCode::kOutOfMemory,
                {"cuda", "weights 10.00 GiB", "KV cache 4.00 GiB", "32768 tokens", "= 15.00 GiB",
-                "--max-seq-len"});
+                "but 15.00 GiB are free"});
   memory.free = int64_t{9} << 30;
   expect_error([&] { check_session_fits(memory); }, ErrorCode::kOutOfMemory,
-               {"the weights alone do not fit", "9.00 GiB are free", "--dtype"});
+               {"the weights alone do not fit", "9.00 GiB are free", "a smaller type"});
+  EXPECT_THROW(check_session_fits(memory), WeightsTooLarge);  // no smaller session helps
   EXPECT_EQ(memory.room_for_kv(), 0);
 }
 

@@ -137,6 +137,24 @@ TEST(Tokenizer, BrokenFilesGiveOneError) {
   EXPECT_THAT(with("/pre_tokenizer", split), HasSubstr("regular expression '(a'"));
 }
 
+TEST(Tokenizer, WhatIsNoJsonNamesFileAndByte) {
+  const auto refusal = [](const std::string& json) -> std::string {
+    try {
+      check_tokenizer_json(json, "dir/tokenizer.json");
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCorrupt);
+      return error.what();
+    }
+    return "no error";
+  };
+  EXPECT_THAT(refusal("{"), testing::HasSubstr("dir/tokenizer.json: byte 2: not valid JSON"));
+  EXPECT_THAT(refusal(R"({"model":{"vocab":{"a":1,}}})"), testing::HasSubstr("byte 26:"));
+  EXPECT_THAT(refusal(""), testing::HasSubstr("dir/tokenizer.json: not valid JSON (the file is"));
+  EXPECT_THAT(refusal("{\"a\":\"\xff\"}"), testing::HasSubstr("byte 7:"));
+  EXPECT_EQ(refusal("[]"), "no error");  // JSON, if no tokenizer
+  EXPECT_EQ(refusal(byte_level_json().dump()), "no error");
+}
+
 TEST(Tokenizer, SpecRoundTripAndTruncation) {
   TokenizerConfig config;
   config.bos_token = "<|start|>";

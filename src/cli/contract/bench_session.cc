@@ -325,7 +325,7 @@ BenchRequest BenchSession::dataset_request(const Json& json, const std::string& 
   } else {
     const auto prompt = json_require<std::string>(json, "prompt", kWhere, where);
     check_utf8(prompt, where);
-    request.prompt = open_.assets.require_tokenizer().encode(prompt);
+    request.prompt = require_tokenizer(open_.assets, false).encode(prompt);
   }
   if (request.prompt.empty() || request.output < 1 || request.output > kMostSequence) {
     fail(ErrorCode::kInvalidArgument, kWhere,

@@ -16,9 +16,6 @@
 
 namespace ingot {
 
-// Largest --max-seq-len: whole pages of it are counted in 31 bits.
-constexpr int64_t kMostSequence = (int64_t{1} << 31) - kKvBlockTokens;
-
 // "1,2,3" as ids; UsageError names their source and the part that is not a number.
 std::vector<int32_t> parse_ids(const std::string& text, std::string_view source = "--prompt-ids");
 // A type that models compute in, float32, bfloat16 or float16; nullopt for an empty text.

@@ -21,12 +21,14 @@ class Flags {
                         bool required = true) = 0;
   virtual void arguments(std::string name, std::vector<std::string>* values, std::string help) = 0;
   // Named flags without the dashes: "max-tokens". `given` (optional) tells whether the user set it.
+  // An empty text is an error but for text(): a script's unset variable must not count as absent.
   virtual void flag(std::string name, std::string* value, std::string help,
                     bool* given = nullptr) = 0;
   virtual void flag(std::string name, int64_t* value, std::string help, bool* given = nullptr) = 0;
   virtual void flag(std::string name, double* value, std::string help, bool* given = nullptr) = 0;
   virtual void flag(std::string name, bool* value, std::string help) = 0;  // a switch
   virtual void flag(std::string name, std::vector<std::string>* values, std::string help) = 0;
+  virtual void text(std::string name, std::string* value, std::string help) = 0;
 };
 
 // Arguments that do not go together or cannot be read: one line on standard error, exit code 2.
@@ -35,8 +37,11 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// One run of a subcommand. run() returns the exit code: 0 done, 1 failed; wrong usage (2) is found
-// before, or thrown as UsageError. Errors are thrown and printed as one line.
+// run()'s exit code when Ctrl-C cut it short and what there was has been printed.
+constexpr int kInterrupted = 130;
+
+// One run of a subcommand. run() returns the exit code: 0 done, 1 failed, kInterrupted; wrong usage
+// (2) is found before, or thrown as UsageError. Errors are thrown and printed as one line.
 class Command {
  public:
   virtual ~Command() = default;

@@ -1,10 +1,13 @@
 // The one file that knows CLI11.
 #include <fcntl.h>
+#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <cctype>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -16,6 +19,9 @@
 #include "base/temporary.h"
 #include "capi/plugin.h"
 #include "cli/contract/command.h"
+#include "cli/contract/environment.h"
+#include "cli/contract/nearest.h"
+#include "runtime/session_memory.h"
 
 namespace ingot {
 namespace {
@@ -30,6 +36,58 @@ std::string twin(const std::string& flag) {
     out += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
   return out;
+}
+
+// What is wrong with a flag's text, else nothing; the library puts "--name: " before it. It would
+// take hexadecimal and octal numbers, and the largest for what is too large.
+std::string wrong_value(std::string& text, const std::string*) {
+  return text.empty() ? "expected a value, found an empty one" : "";
+}
+
+std::string wrong_value(std::string& text, const int64_t*) {
+  int64_t value = 0;
+  const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(first, last, value);
+  if (error == std::errc() && end == last) {
+    text = std::to_string(value);
+    return "";
+  }
+  const bool large = error == std::errc::result_out_of_range && end == last;
+  return fmt::format("expected a whole number{}, found '{}'", large ? " below 2^63" : "", text);
+}
+
+std::string wrong_value(std::string& text, const double*) {
+  char* end = nullptr;
+  errno = 0;
+  const double value = std::strtod(text.c_str(), &end);
+  const bool whole = !text.empty() && *end == 0 && !std::isspace(text[0]);
+  const bool large = std::isinf(value) && errno == ERANGE;
+  if (whole && !large) return "";
+  return fmt::format("expected a number{}, found '{}'", large ? " below 1e308" : "", text);
+}
+
+std::string wrong_value(std::string& text, const bool*) {
+  for (const char* word : {"1", "0", "true", "false", "on", "off", "yes", "no"}) {
+    if (CLI::detail::to_lower(text) == word) return "";
+  }
+  return fmt::format("expected true or false, found '{}'", text);
+}
+
+std::string wrong_progress(std::string& text) {
+  if (text == "bar" || text == "json" || text == "none") return "";
+  return fmt::format("expected bar, json or none, found '{}'", text);
+}
+
+// Without a description, which --help would print.
+CLI::Validator checked(std::function<std::string(std::string&)> wrong) {
+  return CLI::Validator(std::move(wrong), "");
+}
+
+template <typename T>
+CLI::Validator checked_value() {
+  return checked(
+      [](std::string& text) { return wrong_value(text, static_cast<const T*>(nullptr)); });
 }
 
 class CliFlags final : public Flags {
@@ -53,11 +111,17 @@ class CliFlags final : public Flags {
     add(name, *value, help, given);
   }
   void flag(std::string name, bool* value, std::string help) override {
-    app_.add_flag("--" + name, *value, help)->envname(twin(name));
+    app_.add_flag("--" + name, *value, help)->envname(twin(name))->check(checked_value<bool>());
   }
   void flag(std::string name, std::vector<std::string>* values, std::string help) override {
     // One value each time, or the flag would swallow the arguments behind it.
-    app_.add_option("--" + name, *values, help)->envname(twin(name))->allow_extra_args(false);
+    app_.add_option("--" + name, *values, help)
+        ->envname(twin(name))
+        ->allow_extra_args(false)
+        ->check(checked_value<std::string>());
+  }
+  void text(std::string name, std::string* value, std::string help) override {
+    app_.add_option("--" + name, *value, help)->envname(twin(name))->take_last();
   }
   // Fills the `given` marks once parsing is over.
   void finish() {
@@ -69,6 +133,7 @@ class CliFlags final : public Flags {
   void add(const std::string& name, T& value, const std::string& help, bool* given) {
     CLI::Option* option = app_.add_option("--" + name, value, help)->envname(twin(name));
     option->capture_default_str();
+    option->transform(checked_value<T>());
     option->take_last();  // a flag given again replaces the first, as scripts with defaults expect
     if (given) given_.emplace_back(option, given);
   }
@@ -102,21 +167,24 @@ Parsed declare(CLI::App& app, const CommandDef& def) {
   parsed.flags = std::make_unique<CliFlags>(*parsed.app);
   parsed.command->declare(*parsed.flags);
   parsed.app->add_flag("--json", parsed.command->json, "print the result as JSON")
-      ->envname("INGOT_JSON");
+      ->envname("INGOT_JSON")
+      ->check(checked_value<bool>());
   parsed.app->add_option("--progress", global.progress, "bar, json or none")
       ->envname("INGOT_PROGRESS")
-      ->check(CLI::IsMember({"bar", "json", "none"}))
+      ->check(checked(wrong_progress))
       ->take_last();
   parsed.app->add_option("--threads", global.threads, "compute threads; 0 = all CPUs")
       ->envname("INGOT_THREADS")
+      ->check(checked_value<std::string>())
       ->take_last();
   parsed.app->add_option("--plugin", global.plugins, "library with ops and kernels; its code runs")
       ->envname("INGOT_PLUGIN")
+      ->check(checked_value<std::string>())
       ->allow_extra_args(false);
   return parsed;
 }
 
-void apply(const GlobalFlags& global) {
+void apply_global(const GlobalFlags& global, const std::string& warning) {
   // Before any work: a wrong knob is found late where it is read, or never.
   try {
     check_knobs();
@@ -125,6 +193,7 @@ void apply(const GlobalFlags& global) {
     throw UsageError(error.what());
   }
   init_log();
+  if (!warning.empty()) spdlog::warn("{}", warning);
   set_progress_style(global.progress == "json"   ? ProgressStyle::kJson
                      : global.progress == "none" ? ProgressStyle::kNone
                                                  : ProgressStyle::kBar);
@@ -165,6 +234,104 @@ bool flush_standard_output() {
   return false;
 }
 
+// What helps where memory ran out: those flags of the command that set how much it takes.
+std::string memory_advice(CLI::App& app) {
+  std::string out;
+  for (const char* flag :
+       {"--max-seq-len", "--max-batch-size", "--max-num-tokens", "--kv-memory"}) {
+    if (!app.get_option_no_throw(flag)) continue;
+    out += fmt::format("{}{}", out.empty() ? "; lower " : ", ", flag);
+  }
+  return out.empty() ? out : out + " ('ingot plan' shows what fits)";
+}
+
+// Names of all flags, or of their twins in the environment.
+std::vector<std::string> flag_names(CLI::App& app, bool twins) {
+  std::vector<std::string> out;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string name = twins ? option->get_envname() : option->get_name();
+    if (twins ? !name.empty() : name.starts_with("--")) out.push_back(name);
+  }
+  return out;
+}
+
+// Arguments that no subcommand took: none was named, or they stand before its name.
+std::string wrong_start(const std::vector<Parsed>& all, const std::string& first) {
+  if (first.starts_with("-")) {
+    return fmt::format("expected a subcommand first, found '{}'", first);
+  }
+  std::vector<std::string> names;
+  for (const Parsed& parsed : all) names.emplace_back(parsed.def->name);
+  return fmt::format("unknown subcommand '{}'{}", first, did_you_mean(first, names));
+}
+
+// "model [prompt]": the arguments that are no flags; `missing` names required ones without a value.
+std::string positionals(CLI::App& app, std::string& missing) {
+  std::string out;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_positional()) continue;
+    const std::string name = option->get_name();
+    const char* more = option->get_expected_max() > 1 ? "..." : "";
+    const char* format = option->get_required() ? "{}{}{}" : "{}[{}{}]";
+    out += fmt::format(fmt::runtime(format), out.empty() ? "" : " ", name, more);
+    if (!option->get_required() || option->count() > 0) continue;
+    missing += (missing.empty() ? "" : " and ") + name;
+  }
+  return out;
+}
+
+// Arguments of a subcommand that do not fit: too many, too few, unknown flags.
+std::string wrong_arguments(CLI::App& app) {
+  const std::vector<std::string> extra = app.remaining();
+  for (const std::string& argument : extra) {
+    if (!argument.starts_with("-") || argument == "--") continue;
+    const std::string name = argument.substr(0, argument.find('='));
+    return fmt::format("unknown flag '{}'{}", name, did_you_mean(name, flag_names(app, false)));
+  }
+  std::string missing;
+  const std::string expected = positionals(app, missing);
+  if (!missing.empty()) return fmt::format("expected {}, found none", missing);
+  return fmt::format("expected {}, found also '{}'", expected.empty() ? "no argument" : expected,
+                     fmt::join(extra, "' '"));
+}
+
+// A wrong value, as "--name: what"; names the variable that it came from where that is not `argv`.
+std::string wrong_flag(CLI::App& app, const std::string& what, int argc, char** argv) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (!what.starts_with(name + ":") || option->get_envname().empty()) continue;
+    for (int i = 1; i < argc; ++i) {
+      if (std::string_view(argv[i]).starts_with(name)) return what;
+    }
+    return option->get_envname() + what.substr(name.size());
+  }
+  return what;
+}
+
+// One line on what `app` refused.
+std::string usage_error(CLI::App& app, const std::vector<Parsed>& all, const CLI::ParseError& error,
+                        int argc, char** argv) {
+  CLI::App* called = nullptr;
+  for (const Parsed& parsed : all) {
+    if (parsed.app->parsed()) called = parsed.app;
+  }
+  const std::vector<std::string> before = app.remaining();
+  if (!called || !before.empty()) {
+    return fmt::format("{}; see 'ingot --help'", before.empty()
+                                                     ? "expected a subcommand, found none"
+                                                     : wrong_start(all, before.front()));
+  }
+  const std::string what = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {
+    return fmt::format("{}: expected a value, found none", what.substr(0, what.find(':')));
+  }
+  const bool count = dynamic_cast<const CLI::ExtrasError*>(&error) ||
+                     dynamic_cast<const CLI::RequiredError*>(&error);
+  if (!count) return wrong_flag(*called, what, argc, argv);
+  return fmt::format("{}: {}; see 'ingot {} --help'", called->get_name(), wrong_arguments(*called),
+                     called->get_name());
+}
+
 int run_parsed(int argc, char** argv) {
   CLI::App app("Ingot compiles a trained model once and runs it at the limit of the hardware.",
                "ingot");
@@ -175,14 +342,25 @@ int run_parsed(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? kDone : kWrongUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    throw UsageError(usage_error(app, all, error, argc, argv));
+  }
+  std::vector<std::string> twins;
+  for (const Parsed& parsed : all) {
+    for (std::string& name : flag_names(*parsed.app, true)) twins.push_back(std::move(name));
   }
   for (Parsed& parsed : all) {
     if (!parsed.app->parsed()) continue;
     parsed.flags->finish();
-    apply(*parsed.global);
-    return parsed.command->run();
+    apply_global(*parsed.global, unknown_variables(environ, std::move(twins)));
+    try {
+      return parsed.command->run();
+    } catch (const WeightsTooLarge&) {
+      throw;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kOutOfMemory) throw;
+      throw Error(error.code(), error.what() + memory_advice(*parsed.app));
+    }
   }
   return kWrongUsage;
 }

@@ -108,6 +108,15 @@ SamplingParams SamplingFlags::params(const TextAssets& assets) const {
   return out;
 }
 
+const Tokenizer& require_tokenizer(const TextAssets& assets, bool ids) {
+  try {
+    return assets.require_tokenizer();
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}; {}build with --tokenizer-dir", error.what(),
+                                          ids ? "give --prompt-ids, or " : ""));
+  }
+}
+
 std::string finish_text(const Generation& generation) {
   return std::string(finish_reason_name(generation.finish));
 }

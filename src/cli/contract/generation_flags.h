@@ -73,6 +73,9 @@ struct SamplingFlags {
   bool has_repetition_penalty_ = false;
 };
 
+// assets.require_tokenizer(), whose error gets what helps: `ids`: the command takes --prompt-ids.
+const Tokenizer& require_tokenizer(const TextAssets& assets, bool ids);
+
 std::string finish_text(const Generation& generation);
 // {"token_ids", "text", "finish_reason"[, "logprobs"]}
 Json generation_json(const Generation& generation);

@@ -120,6 +120,20 @@ void check_checkpoint(const ModelSource& source, const ModelDef& model) {
   }
 }
 
+// Weights of other programs' quantization mean nothing without what their config says of them.
+void check_unquantized(const ModelSource& source) {
+  for (const char* key : {"quantization_config", "compression_config"}) {
+    const auto found = source.config.find(key);
+    if (found == source.config.end() || found->is_null()) continue;
+    const auto method = found->is_object() ? found->find("quant_method") : found->end();
+    const bool named = method != found->end() && method->is_string();
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: '{}': expected none, found {}, which is not supported (weights of float32, bfloat16 "
+         "and float16 are, and quantized ones of GGUF files)",
+         config_name(source), key, named ? method->dump() : found->dump().substr(0, 60));
+  }
+}
+
 struct Models {
   std::mutex mutex;
   std::vector<const ModelDef*> list = models_model_list();
@@ -170,6 +184,7 @@ const ModelDef& find_model(std::string_view architecture) {
 
 Json model_config(const ModelSource& source, const ModelDef& model) {
   if (source.kind == ModelSourceKind::kCheckpoint) check_checkpoint(source, model);
+  if (source.kind == ModelSourceKind::kHuggingFace) check_unquantized(source);
   return model.parse_config(source, source_config(source, all_keys(model.keys)));
 }
 

@@ -1,0 +1,56 @@
+#include "cli/contract/environment.h"
+
+#include <algorithm>
+#include <cctype>
+#include <string_view>
+
+#include "base/knobs.h"
+#include "cli/contract/nearest.h"
+
+namespace ingot {
+namespace {
+
+// Read outside of flags and knobs: by the hub, by tests, by tools/ and the scripts of the root.
+constexpr std::string_view kOthers[] = {"INGOT_PYPI_INDEX",    "INGOT_HTTP_CONNECT_TIMEOUT",
+                                        "INGOT_BINARY",        "INGOT_BENCH_MODEL",
+                                        "INGOT_DEBIAN_MIRROR", "INGOT_DOWNLOADS",
+                                        "INGOT_FUZZ_SECONDS",  "INGOT_JOBS",
+                                        "INGOT_SIM_FIRST",     "INGOT_SIM_SEEDS",
+                                        "INGOT_TIDY_BASE",     "INGOT_TIDY_COMMITS",
+                                        "INGOT_TIDY_FILES",    "INGOT_UPDATE_GOLDEN",
+                                        "INGOT_UPDATE_SCRIPTS"};
+
+constexpr std::string_view kPrefix = "INGOT_";
+
+// did_you_mean() of what follows the prefix, which all names share.
+std::string meant(std::string_view name, const std::vector<std::string>& known) {
+  std::vector<std::string> rests;
+  for (const std::string& other : known) {
+    if (other.starts_with(kPrefix)) rests.push_back(other.substr(kPrefix.size()));
+  }
+  const std::string near = nearest_name(name.substr(kPrefix.size()), rests);
+  return near.empty() ? near : fmt::format(", did you mean {}{}?", kPrefix, near);
+}
+
+}  // namespace
+
+std::string unknown_variables(const char* const* environment, std::vector<std::string> flags) {
+  std::vector<std::string> known = std::move(flags);
+  for (const Knob& knob : all_knobs()) {
+    std::string& name = known.emplace_back(kPrefix);
+    for (char c : knob.name) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  known.insert(known.end(), std::begin(kOthers), std::end(kOthers));
+  std::string out;
+  for (; *environment; ++environment) {
+    const std::string_view entry = *environment;
+    const std::string_view name = entry.substr(0, entry.find('='));
+    if (!name.starts_with(kPrefix)) continue;
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    out += fmt::format("{}{} is not a variable of ingot{}", out.empty() ? "" : "; ", name,
+                       meant(name, known));
+  }
+  return out;
+}
+
+}  // namespace ingot

@@ -1,0 +1,14 @@
+// Variables INGOT_* that nothing reads: a mistyped one would change nothing without a word.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace ingot {
+
+// What one line of warning says of the variables of `environment` ("NAME=value", null at the end)
+// that are no knob's, not in `flags` (the flags' twins) and not read by the hub, tests or tools;
+// empty when there are none.
+std::string unknown_variables(const char* const* environment, std::vector<std::string> flags);
+
+}  // namespace ingot

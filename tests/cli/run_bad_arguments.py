@@ -1,0 +1,233 @@
+"""Wrong command lines and variables: one error line that says what was expected and found."""
+
+import os
+import re
+import tempfile
+
+from cli_harness import CASE, IDS, ROOT, BadInput, Checks, ingot, ingot_json
+
+
+def check_subcommands(bad):
+    for what, arguments, names in (
+            ("no subcommand", [], ["expected a subcommand", "found none", "ingot --help"]),
+            ("an unknown one", ["frob"], ["unknown subcommand 'frob'", "ingot --help"]),
+            ("a mistyped one", ["rnu", CASE], ["'rnu'", "did you mean 'run'?"]),
+            ("a flag before it", ["--json", "run", CASE], ["a subcommand first", "'--json'"]),
+            ("an unknown flag before it", ["--frob"], ["a subcommand first", "'--frob'"])):
+        bad.refused(what, *arguments, code=2, names=names)
+    for name in ("frob", "xyzzy"):
+        done = ingot(name)
+        bad.checks.check(b"did you mean" not in done.stderr, f"{name}: nothing is near")
+
+
+def check_counts(bad):
+    """Too many arguments, in their order, and too few."""
+    for what, arguments, names in (
+            ("two too many", ["run", CASE, "Hi", "second", "third"],
+             ["run: expected model [prompt], found also 'second' 'third'", "ingot run --help"]),
+            ("one where none goes", ["version", "more"],
+             ["version: expected no argument, found also 'more'"]),
+            ("a model missing", ["run"], ["run: expected model, found none", "ingot run --help"]),
+            ("folders missing", ["conformance"], ["conformance: expected dirs, found none"]),
+            ("an unknown flag", ["run", CASE, "--fly", "3"], ["run: unknown flag '--fly'"]),
+            ("before what is missing", ["run", "--fly"], ["run: unknown flag '--fly'"]),
+            ("a mistyped flag", ["run", CASE, "--max-token=5"],
+             ["unknown flag '--max-token'", "did you mean '--max-tokens'?"]),
+            ("a flag's value missing", ["run", CASE, "--max-tokens"],
+             ["--max-tokens: expected a value, found none"])):
+        bad.refused(what, *arguments, code=2, names=names)
+
+
+def check_values(bad):
+    number = "--max-tokens: expected a whole number"
+    for arguments, says in (
+            (["--progress", "foo"], "--progress: expected bar, json or none, found 'foo'"),
+            (["--max-tokens", "9" * 20], f"{number} below 2^63, found '{'9' * 20}'"),
+            (["--max-tokens", "many"], f"{number}, found 'many'"),
+            (["--max-tokens", "0x10"], f"{number}, found '0x10'"),
+            (["--max-tokens", "1.5"], f"{number}, found '1.5'"),
+            (["--max-tokens", ""], f"{number}, found ''"),
+            (["--temperature", "1e999"], "--temperature: expected a number below 1e308, found"),
+            (["--temperature", "1x"], "--temperature: expected a number, found '1x'"),
+            (["--temperature", ""], "--temperature: expected a number, found ''"),
+            (["--raw=maybe"], "--raw: expected true or false, found 'maybe'")):
+        bad.refused(" ".join(arguments), "run", CASE, *arguments, code=2, names=[says])
+    for name, value, says in (
+            ("INGOT_MAX_TOKENS", "many", "INGOT_MAX_TOKENS: expected a whole number, found 'many'"),
+            ("INGOT_PROGRESS", "x", "INGOT_PROGRESS: expected bar, json or none, found 'x'"),
+            ("INGOT_JSON", "maybe", "INGOT_JSON: expected true or false, found 'maybe'")):
+        bad.refused(f"{name}={value}", "run", CASE, code=2, names=[says], env={name: value})
+    # Numbers are decimal, also behind a zero and a sign.
+    for text in ("010", "+10"):
+        done = ingot("run", CASE, "--prompt-ids", "1", "--max-tokens", text, env=bad.env)
+        bad.checks.equal(len(done.stdout.split(b",")), 10, f"--max-tokens {text} is ten")
+
+
+def check_empty_values(bad):
+    """An unset variable of a script must not count as a flag that was not given."""
+    target = bad.path("empty")
+    os.mkdir(target)
+    for command, flags in {
+            ("build", CASE): ("output", "dtype", "kv-dtype", "tokenizer-dir", "random-weights",
+                              "device", "minShapes"),
+            ("convert", CASE): ("output", "dtype"), ("compare", CASE): ("prompt-ids",),
+            ("run", CASE): ("prompt-ids", "stop", "threads", "plugin", "device", "progress"),
+            ("exec", "none.onnx"): ("dump-outputs", "load-inputs"),
+            ("pull", "smollm2-135m-instruct"): ("revision", "file"),
+            ("bench", CASE): ("random-weights", "dataset", "kv-memory")}.items():
+        for flag in flags:
+            bad.refused(f"{command[0]} --{flag} ''", *command, f"--{flag}", "", code=2,
+                        names=[f"--{flag}: expected"])
+    bad.checks.check(not os.path.exists(os.path.join(ROOT, "llama-mha.engine")),
+                     "an empty --output writes nothing")
+    for arguments, env in ((["--system", ""], {}), ([], {"INGOT_PROMPT_IDS": "",
+                                                         "INGOT_DTYPE": ""})):
+        done = ingot("run", CASE, "--prompt-ids", "1", "--max-tokens", "1", *arguments,
+                     env={**bad.env, **env})
+        bad.checks.equal(done.returncode, 0, f"{arguments} {env}: counts as absent")
+
+
+def check_kinds(bad):
+    """Files of another kind: what was expected, and what is there."""
+    engine, junk, empty = bad.path("s.engine"), bad.path("junk.engine"), bad.path("empty.engine")
+    ingot_json("build", CASE, "--output", engine, "--no-tune", env=bad.env)
+    with open(junk, "wb") as file:
+        file.write(b"root:x:0")
+    with open(empty, "wb"):
+        pass
+    weights = os.path.join(CASE, "model.safetensors")
+    for command in ("build", "convert"):
+        bad.refused(f"{command} of an engine", command, engine,
+                    names=[engine, "found an engine, which is built already", "'ingot run'"])
+    models = "expected an engine, a GGUF, .safetensors or .onnx file or a model directory"
+    for command, expected in (("run", models), ("build", models), ("inspect", models),
+                              ("exec", "expected a complete ONNX file"),
+                              ("tokenize", "a tokenizer.json")):
+        arguments = IDS if command == "run" else ["Hi"] if command == "tokenize" else []
+        bad.refused(f"{command} of junk", command, junk, *arguments,
+                    names=[junk, expected, "a file of 8 bytes that begins with 72 6f 6f 74 3a 78"])
+        bad.refused(f"{command} of nothing", command, empty, *arguments,
+                    names=[empty, "found an empty file"])
+        bad.refused(f"{command} of a device", command, "/dev/null", *arguments,
+                    names=["/dev/null", "found a character device" if command != "tokenize" else
+                           "expected"])
+    bad.refused("exec of weights", "exec", weights, names=[weights, "found a safetensors file of"])
+    bad.refused("exec of a model", "exec", CASE, names=[CASE, "'ingot run'", ".onnx file"])
+    bad.refused("exec of a folder", "exec", bad.folder, names=["found a directory"])
+    bad.refused("conformance of nothing", "conformance", bad.path("none"), CASE,
+                names=[bad.path("none"), "no such file or directory"])
+    done = ingot("run", CASE, *IDS, "--plugin", junk, env=bad.env)
+    bad.checks.equal(done.stderr.count(b"junk.engine"), 1, f"a plugin's path once: {done.stderr!r}")
+    target = bad.path("none/x.engine")  # before the model, which does not exist, is looked for
+    bad.refused("build into no folder", "build", bad.path("none.gguf"), "--output", target, code=2,
+                names=["--output", target, f"expected the folder {bad.path('none')}/"])
+    bad.refused("build below a file", "build", CASE, "--output", junk + "/x", code=2,
+                names=["--output", "expected the folder", "junk.engine"])
+
+
+def check_configs(bad):
+    """Values of a model's files that no run can take: file, key, expected and found."""
+    ends = "'eos_token_id': expected 0 to 511, found 99999"
+    folder = bad.model_with("ends", eos_token_id=99999)
+    bad.refused("an end token past the vocabulary", "run", folder, *IDS,
+                names=[os.path.join(folder, "config.json"), ends])
+    with open(os.path.join(folder, "generation_config.json"), "w", encoding="utf-8") as file:
+        file.write('{"eos_token_id": [2, 99999]}')
+    bad.refused("and in generation_config.json", "run", folder, *IDS,
+                names=[os.path.join(folder, "generation_config.json"), ends])
+    folder = bad.model_with("long", max_position_embeddings=2**31 - 1)
+    bad.refused("a longer context than there are positions", "run", folder, *IDS,
+                names=[os.path.join(folder, "config.json"), "'max_position_embeddings'",
+                       "at most 2147483616, found 2147483647", "'ingot build --max-seq-len N'"])
+    engine = bad.path("long.engine")
+    ingot_json("build", folder, "--output", engine, "--max-seq-len", "64", env=bad.env)
+    bad.checks.equal(ingot("run", engine, *IDS, env=bad.env).returncode, 0, "it helps as it says")
+    for method in ("awq", "gptq", "fp8", "bitsandbytes"):
+        folder = bad.model_with(method, quantization_config={"quant_method": method, "bits": 4})
+        for command in (["run", folder, *IDS], ["build", folder, "--output", bad.path("q.engine")],
+                        ["convert", folder, "--output", bad.path("q")]):
+            bad.refused(f"{command[0]} of {method}", *command,
+                        names=["config.json", "'quantization_config'", f'found "{method}"'])
+    folder = bad.model_with("tokenizer")
+    with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
+        file.write("{")
+    for command in ("run", "tokenize"):
+        bad.refused(f"{command} with half a tokenizer.json", command, folder, "Hi",
+                    names=[os.path.join(folder, "tokenizer.json"), "byte 2"])
+
+
+def check_advice(bad):
+    """The command that was called, not the room below it, says which of its flags helps."""
+    engine = bad.path("bare.engine")
+    ingot_json("build", CASE, "--output", engine, "--no-tune", env=bad.env)
+    said = "expected a tokenizer, found none"
+    bad.refused("run without tokenizer", "run", engine, "Hi",
+                names=[said, "--prompt-ids", "--tokenizer-dir"])
+    bad.refused("chat without tokenizer", "chat", engine, names=[said, "--tokenizer-dir"])
+    done = ingot("chat", engine, env=bad.env)
+    bad.checks.check(b"--prompt-ids" not in done.stderr, "chat has no --prompt-ids to advise")
+    big = bad.model_with("wide", max_position_embeddings=2**31 - 32)
+    kv = ["--max-tokens", str(2**31 - 64)]
+    bad.refused("run without memory", "run", big, "--prompt-ids", "1,2", *kv,
+                names=["KV cache", "are free; lower --max-seq-len ('ingot plan' shows what fits)"])
+
+
+def variables_of_scripts():
+    """What tests, tools and the scripts of the root read from the environment."""
+    reads = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\(|_environment\()"(INGOT_\w+)"|"""
+                       r"""\$\{?(INGOT_[A-Z_]+)""")
+    names = set()
+    paths = [os.path.join(ROOT, name) for name in ("test", "check", "quickstart", ".ci/run")]
+    for folder in ("tests", "tools", "bench"):
+        for parent, _, files in os.walk(os.path.join(ROOT, folder)):
+            paths += [os.path.join(parent, f) for f in files if f.endswith((".py", ".sh", ".cc"))]
+    for path in paths:
+        with open(path, encoding="utf-8") as file:
+            names.update(name for pair in reads.findall(file.read()) for name in pair if name)
+    return names
+
+
+def check_variables(bad):
+    """A variable that nothing reads is named once; those that something reads are not."""
+    def warnings(**env):
+        done = ingot("version", env={**bad.env, **env})
+        bad.checks.equal(done.returncode, 0, f"{sorted(env)}: runs")
+        return done.stderr.decode().splitlines()
+
+    found = warnings(INGOT_NOSUCH="1")
+    bad.checks.equal(len(found), 1, f"an unknown variable: one line: {found}")
+    bad.checks.check("warning" in found[0] and "INGOT_NOSUCH" in found[0], "it warns and names it")
+    bad.checks.check("did you mean" not in found[0], "nothing is near INGOT_NOSUCH")
+    found = warnings(INGOT_THREAD="1", INGOT_MAX_TOKEN="3")
+    bad.checks.equal(len(found), 1, f"two unknown variables: one line: {found}")
+    for near in ("INGOT_THREADS", "INGOT_MAX_TOKENS"):
+        bad.checks.check(f"did you mean {near}?" in found[0], f"{near} is near")
+    names = variables_of_scripts()
+    bad.checks.check({"INGOT_BINARY", "INGOT_JOBS", "INGOT_SIM_SEEDS", "INGOT_UPDATE_GOLDEN",
+                      "INGOT_TIDY_BASE"} <= names, f"scripts read {sorted(names)}")
+    found = warnings(**{name: os.environ.get(name, "1") for name in names
+                        if name not in bad.env},
+                     INGOT_MAX_TOKENS="1", INGOT_OSL="1", INGOT_OVERLAP="1", INGOT_JSON="1",
+                     INGOT_PYPI_INDEX="", INGOT_HTTP_CONNECT_TIMEOUT="1")
+    bad.checks.equal(found, [], "variables that are read give no warning")
+    bad.refused("beside an error", "run", bad.path("none.gguf"), *IDS, names=["none.gguf"],
+                env={"INGOT_NOSUCH": "1", "INGOT_LOG": "error"})
+
+
+def main():
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder:
+        bad = BadInput(checks, folder)
+        check_subcommands(bad)
+        check_counts(bad)
+        check_values(bad)
+        check_empty_values(bad)
+        check_variables(bad)
+        check_kinds(bad)
+        check_configs(bad)
+        check_advice(bad)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
