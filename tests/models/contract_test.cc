@@ -1,6 +1,4 @@
-// What the contract gives to every model: config keys, GGUF transforms.
-#include <cstring>
-
+// What the contract gives to every model: config keys, names.
 #include "loaders/gguf_writer.h"
 #include "models/contract/model_def.h"
 #include "tests/loaders/test_files.h"
@@ -66,46 +64,6 @@ TEST(ConfigKeysTest, AModelRenamesACommonFieldAndAddsItsOwn) {
   const Json again = source_config(checkpoint, keys);
   for (const auto& [key, value] : expected.items()) EXPECT_EQ(again[key], value) << key;
   EXPECT_EQ(again.size(), expected.size());
-}
-
-std::vector<float> values_of(const WeightInfo& info) {
-  std::vector<float> out(static_cast<size_t>(info.elements()));
-  std::memcpy(out.data(), info.bytes.data(), info.bytes.size());
-  return out;
-}
-
-TEST(GgufTransformTest, EachUndoesWhatItSays) {
-  std::vector<float> numbers(12);
-  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
-  const WeightInfo stored{"w", DType::kFloat32, {6, 2}, std::as_bytes(std::span(numbers))};
-  WeightTable keep("test");
-  using Values = std::vector<float>;
-
-  EXPECT_FALSE(unpermute_heads(0).apply);
-  // GGUF keeps the rows of this one head as 0, 3, 1, 4, 2, 5.
-  EXPECT_EQ(values_of(unpermute_heads(1).apply(stored, keep)),
-            (Values{0, 1, 4, 5, 8, 9, 2, 3, 6, 7, 10, 11}));
-  const auto less = map_elements([](float x) { return x - 1; }).apply(stored, keep);
-  EXPECT_EQ(values_of(less), (Values{-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
-  const GgufTransform flip = transpose_matrix(2, 6);
-  EXPECT_EQ(flip.shape, (Shape{6, 2}));
-  const WeightInfo flipped = flip.apply(stored, keep);
-  EXPECT_EQ(flipped.shape, (Shape{2, 6}));
-  EXPECT_EQ(values_of(flipped), (Values{0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11}));
-  const GgufTransform middle = take_rows(2, 3, {6, 2});
-  EXPECT_EQ(middle.shape, (Shape{6, 2}));
-  const WeightInfo rows = middle.apply(stored, keep);
-  EXPECT_EQ(rows.shape, (Shape{3, 2}));
-  EXPECT_EQ(values_of(rows), (Values{4, 5, 6, 7, 8, 9}));
-
-  const BlockFormat& q4 = *find_block_format("q4_0");
-  const std::vector<std::byte> blocks(static_cast<size_t>(ElementType(q4).bytes(64)));
-  const WeightInfo vector{"b", ElementType(q4), {64}, blocks};
-  expect_error([&] { unpermute_heads(1).apply(vector, keep); }, ErrorCode::kUnsupported,
-               {"test", "'b'", "floats", "q4_0"});
-  const WeightInfo matrix{"m", ElementType(q4), {2, 32}, blocks};
-  expect_error([&] { transpose_matrix(32, 2).apply(matrix, keep); }, ErrorCode::kUnsupported,
-               {"'m'", "q4_0"});
 }
 
 TEST(RegisterModelTest, NamesAreTakenOnce) {

@@ -21,16 +21,30 @@ void check_weight_type(const WeightInfo& info, const std::string& origin) {
        info.name, info.type.name());
 }
 
-void add_gguf(WeightTable& table, const WeightSource& source, const WeightName& name) {
-  if (name.optional && !source.contains(name.gguf)) return;
-  const GgufTransform& transform = name.from_gguf;
-  WeightInfo info =
-      source.require(name.gguf, transform.shape.empty() ? name.shape : transform.shape);
+const std::string& stored_name(const std::string& name, const WeightTransform& transform) {
+  return transform.stored.empty() ? name : transform.stored;
+}
+
+// `name` from the file's tensor `stored`.
+void add_stored(WeightTable& table, const WeightSource& source, const WeightName& name,
+                const std::string& stored, const WeightTransform& transform) {
+  if (name.optional && !source.contains(stored)) return;
+  WeightInfo info = source.require(stored, transform.shape.empty() ? name.shape : transform.shape);
   check_weight_type(info, source.origin());
   if (transform.apply) info = transform.apply(info, table);
-  CHECK_MSG(info.shape == name.shape, "'{}' became {}", name.gguf, shape_text(info.shape));
+  CHECK_MSG(info.shape == name.shape, "'{}' became {}", stored, shape_text(info.shape));
   info.name = name.hf;
   table.add(std::move(info));
+}
+
+void add_hf(WeightTable& table, const WeightSource& source, const WeightName& name) {
+  // Tensors without bytes are made in the canonical layout at once.
+  const WeightInfo* own = source.find(name.hf);
+  if (own && own->random) {
+    table.add(source.require(name.hf, name.shape));
+  } else {
+    add_stored(table, source, name, stored_name(name.hf, name.from_hf), name.from_hf);
+  }
 }
 
 // Blocks run along rows: a vector has none that could be moved or cut.
@@ -45,8 +59,9 @@ void check_rows(const WeightInfo& info, const std::string& origin) {
 void check_gguf_tensors(const WeightSource& source, const std::vector<WeightName>& names) {
   std::set<std::string_view> known;
   for (const WeightName& name : names) {
-    known.insert(name.gguf);
-    const WeightInfo* info = source.find(name.gguf);
+    const std::string& stored = stored_name(name.gguf, name.from_gguf);
+    known.insert(stored);
+    const WeightInfo* info = source.find(stored);
     if (info) check_rows(*info, source.origin());
   }
   for (const std::string& name : source.names()) {
@@ -186,12 +201,11 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
     group = name.checkpoint;
     switch (source.kind) {
       case ModelSourceKind::kHuggingFace:
-        if (!name.optional || source.weights->contains(name.hf)) {
-          table->add(source.weights->require(name.hf, name.shape));
-        }
+        add_hf(*table, *source.weights, name);
         break;
       case ModelSourceKind::kGguf:
-        add_gguf(*table, *source.weights, name);
+        add_stored(*table, *source.weights, name, stored_name(name.gguf, name.from_gguf),
+                   name.from_gguf);
         break;
       case ModelSourceKind::kCheckpoint:
         add_checkpoint(*table, *source.weights, name, row);

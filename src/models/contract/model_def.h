@@ -10,19 +10,20 @@
 #include "graph/graph.h"
 #include "loaders/model_source.h"
 #include "models/contract/config_keys.h"
-#include "models/contract/gguf_transform.h"
+#include "models/contract/weight_transform.h"
 
 namespace ingot {
 
 // One tensor of the model under the names of each kind of file. `checkpoint` may be shared by
 // several rows of the table (query, key and value make one qkv): they follow each other there.
 struct WeightName {
-  std::string hf;
+  std::string hf;  // also what build() asks for; unlike the file's where from_hf.stored says so
   std::string gguf;
   std::string checkpoint;
-  Shape shape;                   // [out, in]
-  bool optional = false;         // a bias that some checkpoints have
-  GgufTransform from_gguf = {};  // from the GGUF tensor to Hugging Face's
+  Shape shape;                     // canonical: [out, in]
+  bool optional = false;           // a bias that some checkpoints have
+  WeightTransform from_gguf = {};  // from the file's tensor to the canonical one
+  WeightTransform from_hf = {};
 };
 
 struct BuildOptions {
@@ -44,7 +45,7 @@ struct ModelDef {
   // Error{kCorrupt, kUnsupported} naming file, key, expected and found.
   Json (*parse_config)(const ModelSource& source, const Json& raw);
   std::vector<WeightName> (*weights)(const Json& config);
-  // `weights` answers to the hf names of the table above, in Hugging Face layout.
+  // `weights` answers to the hf names of the table above, in the canonical layout.
   void (*build)(const Json& config, const WeightSource& weights, const BuildOptions& options,
                 Graph& graph);
 };
@@ -61,7 +62,8 @@ const ModelDef& find_model(std::string_view architecture);
 // what a checkpoint asks for and no model here computes (quantization, other positions).
 Json model_config(const ModelSource& source, const ModelDef& model);
 
-// A model source seen through its architecture's table: hf names and layout for every kind.
+// A model source seen through its architecture's table: hf names and the canonical layout for every
+// kind. Error{kUnsupported, kCorrupt, kNotFound} naming the file and the tensor.
 std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
                                                       const ModelDef& model, const Json& config);
 
