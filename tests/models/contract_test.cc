@@ -77,5 +77,93 @@ TEST(RegisterModelTest, NamesAreTakenOnce) {
   expect_error([] { find_model("llama_twin"); }, ErrorCode::kUnsupported, {"llama_twin"});
 }
 
+// Files of one architecture with and without a prefix, one tensor of each kind.
+TEST(WeightNamesTest, PrefixesAreTriedInOrder) {
+  ModelDef model;
+  model.name = "prefixed";
+  model.hf_prefixes = {"transformer.", ""};
+  model.ignored = {"*.attn.bias", "h.*.masked"};
+  model.weights = [](const Json&) -> std::vector<WeightName> {
+    return {{"wte.weight", "token_embd", "embedding", {2}},
+            {"head.weight", "output", "head", {2}},
+            {"bias", "bias", "bias", {2}, true}};
+  };
+  const std::vector<float> ones = {1, 1}, twos = {2, 2};
+  const auto source = [&](const std::vector<std::pair<std::string, const float*>>& tensors,
+                          ModelSourceKind kind) {
+    auto table = std::make_shared<WeightTable>("some.file");
+    for (const auto& [name, data] : tensors) {
+      table->add({name, DType::kFloat32, {2}, std::as_bytes(std::span(data, 2))});
+    }
+    ModelSource out;
+    out.kind = kind;
+    out.weights = table;
+    return out;
+  };
+  const auto hf = ModelSourceKind::kHuggingFace;
+  const float *one = ones.data(), *two = twos.data();
+  const auto first = [&](const ModelSource& s, const char* name) {
+    return *reinterpret_cast<const float*>(
+        canonical_weights(s, model, {})->require(name).bytes.data());
+  };
+  EXPECT_EQ(
+      first(source({{"transformer.wte.weight", one}, {"head.weight", two}}, hf), "wte.weight"), 1);
+  const ModelSource both =
+      source({{"wte.weight", two}, {"transformer.wte.weight", one}, {"head.weight", two}}, hf);
+  EXPECT_EQ(first(both, "wte.weight"), 1);
+  const ModelSource bare = source({{"wte.weight", two}, {"head.weight", one}}, hf);
+  EXPECT_EQ(first(bare, "wte.weight"), 2);
+  EXPECT_EQ(first(bare, "head.weight"), 1);
+  EXPECT_FALSE(canonical_weights(bare, model, {})->contains("bias"));
+  expect_error(
+      [&] {
+        canonical_weights(source({{"wte.weight", one}}, hf), model, {});
+      },
+      ErrorCode::kNotFound, {"some.file", "transformer.head.weight"});
+
+  // A GGUF file may hold no stranger but those that are known to mean nothing.
+  const auto gguf = ModelSourceKind::kGguf;
+  EXPECT_EQ(
+      canonical_weights(
+          source(
+              {{"token_embd", one}, {"output", two}, {"h.0.attn.bias", one}, {"h.12.masked", one}},
+              gguf),
+          model, {})
+          ->names()
+          .size(),
+      2u);
+  for (const char* stranger : {"h.0.attn.bias2", "masked", "h.masked"}) {
+    expect_error(
+        [&] {
+          canonical_weights(source({{"token_embd", one}, {"output", two}, {stranger, one}}, gguf),
+                            model, {});
+        },
+        ErrorCode::kUnsupported, {"some.file", stranger});
+  }
+}
+
+TEST(FindModelTest, AClaimGoesBeforeTheName) {
+  static const ModelDef claimer = {.name = "claimer",
+                                   .architectures = {},
+                                   .claims =
+                                       [](const ModelSource& source) {
+                                         return source.architecture == "llama" &&
+                                                source.path == "claimed.gguf";
+                                       },
+                                   .parse_config = nullptr,
+                                   .weights = nullptr,
+                                   .build = nullptr};
+  register_model(claimer);
+  ModelSource source;
+  source.architecture = "llama";
+  source.path = "other.gguf";
+  EXPECT_EQ(find_model(source).name, "llama");
+  source.path = "claimed.gguf";
+  EXPECT_EQ(find_model(source).name, "claimer");
+  source.architecture = "unheard_of";
+  expect_error([&] { find_model(source); }, ErrorCode::kUnsupported,
+               {"claimed.gguf", "unheard_of", "LlamaForCausalLM"});
+}
+
 }  // namespace
 }  // namespace ingot

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "ops/shared/onnx_import.h"
+#include "tensor/tensor_view.h"
 
 namespace ingot {
 namespace {
@@ -224,7 +225,19 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   return graph_.emit("paged_attention", std::move(attrs), std::move(inputs));
 }
 
-int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim) {
+std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
+  const WeightInfo& info = weights_.require(name);
+  CHECK_MSG(!info.random, "'{}' has no bytes", name);
+  std::vector<float> out(static_cast<size_t>(info.elements()));
+  const TensorView view{info.type, info.shape, const_cast<std::byte*>(info.bytes.data())};
+  for (int64_t r = 0; r < view.rows(); ++r) {
+    load_row(view, r, 0, view.columns(), out.data() + r * view.columns());
+  }
+  return out;
+}
+
+int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
+                                        const std::vector<float>& divisors) {
   const auto rotary =
       static_cast<int64_t>(static_cast<double>(head_dim) * rope.partial_rotary_factor);
   std::vector<float> frequencies;
@@ -239,6 +252,17 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
     frequencies = llama3_frequencies(rope, std::move(frequencies));
   } else if (rope.type != "default") {
     fail(ErrorCode::kUnsupported, kWhere, "rope_scaling type '{}' is not supported yet", rope.type);
+  }
+  if (!divisors.empty()) {
+    const auto wrong = std::find_if(divisors.begin(), divisors.end(),
+                                    [](float d) { return !(d > 0) || !std::isfinite(d); });
+    if (divisors.size() != frequencies.size() || wrong != divisors.end()) {
+      fail(ErrorCode::kCorrupt, kWhere,
+           "{}: rotary divisors: expected {} positive numbers, found {}{}", weights_.origin(),
+           frequencies.size(), divisors.size(),
+           wrong == divisors.end() ? "" : fmt::format(", {} among them", *wrong));
+    }
+    for (size_t i = 0; i < divisors.size(); ++i) frequencies[i] /= divisors[i];
   }
   const Shape shape = {static_cast<int64_t>(frequencies.size())};
   return graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(frequencies)));

@@ -100,8 +100,12 @@ class DecoderBuilder {
   int mixture(int x, int logits, const Mixture& shape);
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
-  // piecewise scaling), and the static parts of longrope and yarn are refused by name.
-  int inverse_frequencies(const RopeConfig& rope, int64_t head_dim);
+  // piecewise scaling); longrope and yarn are refused by name. Where `divisors` are given, each
+  // frequency is divided by its own: Error{kCorrupt} unless they are positive numbers, as many.
+  int inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
+                          const std::vector<float>& divisors = {});
+  // The elements of a weight, for numbers that the graph is made with.
+  std::vector<float> numbers(const std::string& name) const;
 
   // Final norm on the wanted rows, LM head in float32, graph outputs.
   void finish(int x, const std::string& norm, double epsilon, const std::string& head);

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <array>
-
-#include "base/log.h"
-
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "models/llama";
+constexpr std::string_view kRotaryDivisors = "rotary_divisors.weight";
 
 // What a GGUF file says by its tensors, or in other words than Hugging Face.
 void add_gguf_facts(const GgufFile& file, Json& config) {
@@ -40,11 +38,6 @@ void check_gguf_rotation(const GgufFile& file, int64_t head_dim) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: '{}scale_linear': expected 1, found {}",
          file.origin(), rope, scale);
   }
-  if (file.contains("rope_freqs.weight")) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: per-dimension rope factors (tensor 'rope_freqs.weight') are not supported",
-         file.origin());
-  }
 }
 
 // Window of attention in tokens, 0 for none.
@@ -62,16 +55,6 @@ int64_t sliding_window(const Json& config, const LlamaVariant& variant, const st
   return used && first == 0 ? window : 0;
 }
 
-// Layers that the weights hold and the config does not count are legal, and most often a mistake.
-void warn_of_unused_layers(const ModelSource& source, int64_t layers, const std::string& file) {
-  if (source.kind != ModelSourceKind::kHuggingFace || !source.weights) return;
-  if (!source.weights->contains(fmt::format("model.layers.{}.input_layernorm.weight", layers))) {
-    return;
-  }
-  spdlog::warn("{}: 'num_hidden_layers' is {}; the weights hold more layers, which are unused",
-               file, layers);
-}
-
 }  // namespace
 
 std::vector<ConfigKey> llama_keys() {
@@ -79,6 +62,11 @@ std::vector<ConfigKey> llama_keys() {
       {{"attention_bias", "attention_bias"},
        {"mlp_bias", "mlp_bias"},
        {"sliding_window", "sliding_window", "attention.sliding_window", ConfigKey::Type::kInt}});
+}
+
+// Some files keep the frequencies that the config implies; tied ones a head that is the embedding.
+std::vector<std::string_view> llama_ignored() {
+  return {"*.rotary_emb.inv_freq", "lm_head.weight"};
 }
 
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant) {
@@ -131,7 +119,6 @@ Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant&
   if (source.kind == ModelSourceKind::kCheckpoint) {
     config["sliding_window"] = json_get<int64_t>(raw, "sliding_window", 0, kWhere, file);
   }
-  warn_of_unused_layers(source, config["num_hidden_layers"].get<int64_t>(), file);
   const RopeConfig rope = read_rope_config(raw, file);
   constexpr std::array<std::string_view, 3> kRopeTypes = {"default", "linear", "llama3"};
   if (std::find(kRopeTypes.begin(), kRopeTypes.end(), rope.type) == kRopeTypes.end()) {
@@ -188,6 +175,13 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
   const bool attention_bias = config["attention_bias"].get<bool>();
   const bool output_bias = attention_bias && !variant.qkv_bias;
   matrix("model.embed_tokens", "token_embd", "transformer.vocab_embedding", vocab, hidden);
+  // GGUF's way to state Llama 3.1's scaling of the rotation.
+  out.push_back({.hf = std::string(kRotaryDivisors),
+                 .gguf = "rope_freqs.weight",
+                 .checkpoint = "transformer.rotary_divisors.weight",
+                 .shape = {dim / 2},
+                 .optional = true,
+                 .as_stored = true});
   for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
     const std::string hf = fmt::format("model.layers.{}.", i);
     const std::string gguf = fmt::format("blk.{}.", i);
@@ -233,8 +227,10 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
   attention.kv_heads = config["num_key_value_heads"].get<int64_t>();
   attention.head_dim = config["head_dim"].get<int64_t>();
   attention.window = config["sliding_window"].get<int64_t>();
+  const std::string divisors(kRotaryDivisors);
   attention.inv_freq =
-      b.inverse_frequencies(read_rope_config(config, "config"), attention.head_dim);
+      b.inverse_frequencies(read_rope_config(config, "config"), attention.head_dim,
+                            b.has(divisors) ? b.numbers(divisors) : std::vector<float>());
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
     graph.set_origin(fmt::format("layer {}", i));
