@@ -112,9 +112,10 @@ int DecoderBuilder::weight(const std::string& name, int shard_axis) {
   return values_[name] = graph_.add_weight(name, {{tensor(name)}, shard_axis});
 }
 
-int DecoderBuilder::experts(const std::vector<std::string>& names) {
+int DecoderBuilder::experts(const std::vector<std::string>& names, int shard_axis) {
   CHECK(!names.empty());
   Weight all;
+  all.shard_axis = shard_axis;
   for (const std::string& name : names) {
     const std::shared_ptr<TensorData> data = tensor(name);
     if (data->shape.size() == 2) data->shape.insert(data->shape.begin(), 1);
@@ -154,14 +155,6 @@ int DecoderBuilder::linear(int x, const std::string& name, int shard_axis, std::
   Attrs attrs;
   if (!dtype.empty()) attrs["dtype"] = std::move(dtype);
   return graph_.emit("linear", std::move(attrs), std::move(inputs));
-}
-
-int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon) {
-  return rms_norm(x, weight(weight_name), epsilon);
-}
-
-int DecoderBuilder::rms_norm(int x, int weight, double epsilon) {
-  return graph_.emit("rms_norm", {{"epsilon", epsilon}}, {x, weight});
 }
 
 int DecoderBuilder::scale(int x, double factor) {
@@ -226,6 +219,7 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
 }
 
 std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
+  if (!has(name)) return {};
   const WeightInfo& info = weights_.require(name);
   CHECK_MSG(!info.random, "'{}' has no bytes", name);
   std::vector<float> out(static_cast<size_t>(info.elements()));
@@ -275,9 +269,16 @@ void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
       [](int logits) { return logits; });
 }
 
+void DecoderBuilder::finish(int x, Stage norm, const std::string& head) {
+  finish(x, norm, head, [](int logits) { return logits; });
+}
+
 void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage logits) {
-  x = norm(graph_.emit("gather", {}, {x, inputs_.logit_rows}));
-  x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, {x, weight(head, 0)}));
+  std::vector<int> inputs = {norm(graph_.emit("gather", {}, {x, inputs_.logit_rows})),
+                             weight(head, 0)};
+  const std::string bias = head.substr(0, head.rfind('.')) + ".bias";
+  if (has(bias)) inputs.push_back(weight(bias, 0));
+  x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, std::move(inputs)));
   graph_.rename(x, "logits");
   graph_.add_output(x);
   for (int token : state_tokens_) graph_.add_output(token);
