@@ -159,7 +159,7 @@ Json source_json(const ModelSource& source) {
   out["weight_bytes_by_type"] = by_type;
   add_verdict(source, out);
   try {
-    out["config"] = model_config(source, find_model(source.architecture));
+    out["config"] = model_config(source, find_model(source));
   } catch (const Error&) {
     out["config"] = source.config;  // the verdict says why it could not be read
   }

@@ -43,14 +43,20 @@ bool WeightTable::add(WeightInfo info) {
   return true;
 }
 
-std::span<const std::byte> WeightTable::keep_aligned(std::span<const std::byte> bytes) {
+std::span<std::byte> WeightTable::allocate(size_t bytes) {
   constexpr size_t kAlignment = 64;
-  std::vector<std::byte>& copy = copies_.emplace_back(bytes.size() + kAlignment);
-  void* start = copy.data();
-  size_t space = copy.size();
-  std::align(kAlignment, bytes.size(), start, space);
-  if (!bytes.empty()) std::memcpy(start, bytes.data(), bytes.size());
-  return {static_cast<const std::byte*>(start), bytes.size()};
+  size_t space = bytes + kAlignment;
+  // Not value-initialized: whoever asked fills it.
+  copies_.push_back(std::make_unique_for_overwrite<std::byte[]>(space));
+  void* start = copies_.back().get();
+  std::align(kAlignment, bytes, start, space);
+  return {static_cast<std::byte*>(start), bytes};
+}
+
+std::span<const std::byte> WeightTable::keep_aligned(std::span<const std::byte> bytes) {
+  const std::span<std::byte> copy = allocate(bytes.size());
+  if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
+  return copy;
 }
 
 }  // namespace ingot

@@ -69,6 +69,8 @@ class WeightTable : public WeightSource {
   // Copies `bytes` to memory aligned to 64 bytes that the table owns: for tensors that their file
   // leaves unaligned.
   std::span<const std::byte> keep_aligned(std::span<const std::byte> bytes);
+  // So much memory of the same kind, to be filled; it lives as long as the table.
+  std::span<std::byte> allocate(size_t bytes);
   const std::vector<std::unique_ptr<WeightInfo>>& entries() const { return entries_; }
 
  private:
@@ -76,7 +78,7 @@ class WeightTable : public WeightSource {
   std::vector<std::unique_ptr<WeightInfo>> entries_;
   std::unordered_map<std::string_view, const WeightInfo*> by_name_;  // keys view entries_' names
   std::vector<std::shared_ptr<const MappedFile>> files_;
-  std::vector<std::vector<std::byte>> copies_;
+  std::vector<std::unique_ptr<std::byte[]>> copies_;
 };
 
 }  // namespace ingot

@@ -3,6 +3,15 @@
 namespace ingot {
 namespace model_mistral {
 constexpr LlamaVariant kVariant = {};
+
+const std::vector<Preset> kPresets = {
+    // v0.3, which has no sliding window.
+    {"mistral-7b",
+     R"({"architectures": ["MistralForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
+         "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+         "vocab_size": 32768, "max_position_embeddings": 32768, "rms_norm_eps": 1e-5,
+         "rope_theta": 1000000.0, "sliding_window": null, "tie_word_embeddings": false})",
+     7.25}};
 }  // namespace model_mistral
 
 // Mistral 7B (Jiang et al., 2023): Llama with a sliding window on every layer.
@@ -12,10 +21,12 @@ const ModelDef& mistral_model() {
       .name = "mistral",
       .architectures = {"MistralForCausalLM"},
       .keys = llama_keys(),
+      .ignored = llama_ignored(),
       .parse_config = [](const ModelSource& s,
                          const Json& raw) { return parse_llama_config(s, raw, kVariant); },
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
-      .build = build_llama};
+      .build = build_llama,
+      .presets = kPresets};
   return model;
 }
 

@@ -34,6 +34,7 @@ const OpDef& gelu_op() {
   static const OpDef op = [] {
     OpDef def = ops::unary_op<Gelu>(20);
     def.infer = &infer;
+    def.row_strided = true;
     return def;
   }();
   return op;

@@ -145,7 +145,8 @@ const OpDef& layer_norm_op() {
                                     {"", "InstanceNormalization", 6, &import_instance_norm},
                                     {"", "GroupNormalization", 18, &import_group_norm}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .row_strided = true};
   return op;
 }
 

@@ -17,7 +17,11 @@ struct Relu : ops::NoAttrs {
 
 const OpDef& relu_op() {
   using namespace op_relu;
-  static const OpDef op = ops::unary_op<Relu>();
+  static const OpDef op = [] {
+    OpDef def = ops::unary_op<Relu>();
+    def.row_strided = true;
+    return def;
+  }();
   return op;
 }
 

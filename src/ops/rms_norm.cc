@@ -8,17 +8,27 @@ namespace op_rms_norm {
 
 struct RmsNormAttrs {
   double epsilon = 1e-5;
+  double weight_offset = 0;  // added to the weights in float32
+  int64_t group = 0;         // columns that a norm covers; 0: all
   template <typename V>
   void fields(V& v) {
     v("epsilon", epsilon);
+    v("weight_offset", weight_offset);
+    v("group", group);
   }
 };
 
 std::vector<ValueType> infer(const InferArgs& args) {
-  read_attrs<RmsNormAttrs>(args.attrs, "ops/rms_norm");
+  const auto attrs = read_attrs<RmsNormAttrs>(args.attrs, "ops/rms_norm");
   const ValueType& x = args.input(0);
   const ValueType& w = args.input(1);
-  if (x.shape.empty() || w.shape.size() != 1 || !(w.shape[0] == x.shape.back())) {
+  const bool whole = attrs.group > 0 && !x.shape.empty() && x.shape.back().is_constant() &&
+                     x.shape.back().constant() % attrs.group == 0;
+  if (attrs.group < 0 || (attrs.group > 0 && !whole)) {
+    args.bad(fmt::format("{} is not whole groups of {} columns", type_text(x), attrs.group));
+  }
+  if (x.shape.empty() || w.shape.size() != 1 ||
+      !(w.shape[0] == (whole ? Dim(attrs.group) : x.shape.back()))) {
     args.bad(fmt::format("weight {} does not fit input {}", type_text(w), type_text(x)));
   }
   return {x};
@@ -27,20 +37,23 @@ std::vector<ValueType> infer(const InferArgs& args) {
 void reference(const OpArgs& args) {
   const auto attrs = read_attrs<RmsNormAttrs>(args.attrs, "ops/rms_norm");
   const TensorView& x = args.inputs[0];
-  const int64_t n = x.columns();
+  const int64_t n = attrs.group > 0 ? attrs.group : x.columns();
   std::vector<float> row(static_cast<size_t>(n));
   std::vector<float> weight(static_cast<size_t>(n));
   load_row(args.inputs[1], 0, 0, n, weight.data());
+  for (float& w : weight) w += static_cast<float>(attrs.weight_offset);
   for (int64_t r = 0; r < x.rows(); ++r) {
-    load_row(x, r, 0, n, row.data());
-    double sum = 0;
-    for (float v : row) sum += static_cast<double>(v) * v;
-    const auto scale =
-        static_cast<float>(1.0 / std::sqrt(sum / static_cast<double>(n) + attrs.epsilon));
-    for (int64_t c = 0; c < n; ++c) {
-      row[static_cast<size_t>(c)] *= scale * weight[static_cast<size_t>(c)];
+    for (int64_t first = 0; first < x.columns(); first += n) {
+      load_row(x, r, first, n, row.data());
+      double sum = 0;
+      for (float v : row) sum += static_cast<double>(v) * v;
+      const auto scale =
+          static_cast<float>(1.0 / std::sqrt(sum / static_cast<double>(n) + attrs.epsilon));
+      for (int64_t c = 0; c < n; ++c) {
+        row[static_cast<size_t>(c)] *= scale * weight[static_cast<size_t>(c)];
+      }
+      store_row(args.outputs[0], r, first, n, row.data());
     }
-    store_row(args.outputs[0], r, 0, n, row.data());
   }
 }
 
@@ -72,7 +85,8 @@ std::vector<int> import_rms_norm(const OnnxNode& node, OpEmitter& emitter) {
 
 }  // namespace op_rms_norm
 
-// y = x / sqrt(mean(x^2) + epsilon) * weight along the last axis (Zhang & Sennrich, 2019).
+// y = x / sqrt(mean(x^2) + epsilon) * (weight_offset + weight) along the last axis (Zhang &
+// Sennrich, 2019), or along each `group` columns of it with the same weights: norms of heads.
 const OpDef& rms_norm_op() {
   using namespace op_rms_norm;
   static const OpDef op = {.name = "rms_norm",

@@ -14,7 +14,11 @@ struct Tanh : ops::NoAttrs {
 
 const OpDef& tanh_op() {
   using namespace op_tanh;
-  static const OpDef op = ops::unary_op<Tanh>();
+  static const OpDef op = [] {
+    OpDef def = ops::unary_op<Tanh>();
+    def.row_strided = true;
+    return def;
+  }();
   return op;
 }
 

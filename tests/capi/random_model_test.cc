@@ -66,18 +66,14 @@ TEST(RandomModel, SameSeedInEveryType) {
 
 // Widest and deepest of them: graphs, passes and plans do without bytes.
 TEST(RandomModel, EveryPresetCompiles) {
-  const std::map<std::string_view, double> billions = {
-      {"llama-2-7b", 6.74},     {"llama-2-13b", 13.02}, {"llama-3.1-8b", 8.03},
-      {"llama-3.1-70b", 70.55}, {"qwen-7b", 7.72},      {"qwen2.5-7b", 7.62},
-      {"mistral-7b", 7.25},     {"smollm2-135m", 0.135}};
-  ASSERT_EQ(presets().size(), billions.size());
+  ASSERT_GE(presets().size(), 8u);
   for (const Preset& preset : presets()) {
     const auto engine = build(std::string(kRandomPrefix) + std::string(preset.name));
     double elements = 0;
     for (const PlanTensor& tensor : engine->plan.tensors) {
       elements += static_cast<double>(element_count(tensor.shape));
     }
-    EXPECT_NEAR(elements * 1e-9, billions.at(preset.name), 0.01) << preset.name;
+    EXPECT_NEAR(elements * 1e-9, preset.billions, 0.01) << preset.name;
     check_plan_types(engine->plan, engine->tensors);
   }
 }

@@ -61,7 +61,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   local.group = "window";
   local.window = c["sliding_window"];
   auto norm = [&](int x, const std::string& name) {
-    return b.rms_norm(x, b.shift(b.weight(name + ".weight"), 1), c["rms_norm_eps"]);
+    return b.rms_norm(x, name + ".weight", c["rms_norm_eps"], 1);
   };
   const double hidden = c["hidden_size"];
   int x = b.scale(b.embedding("model.embed_tokens.weight"), std::sqrt(hidden));

@@ -1,6 +1,4 @@
-// What the contract gives to every model: config keys, GGUF transforms.
-#include <cstring>
-
+// What the contract gives to every model: config keys, names.
 #include "loaders/gguf_writer.h"
 #include "models/contract/model_def.h"
 #include "tests/loaders/test_files.h"
@@ -68,46 +66,6 @@ TEST(ConfigKeysTest, AModelRenamesACommonFieldAndAddsItsOwn) {
   EXPECT_EQ(again.size(), expected.size());
 }
 
-std::vector<float> values_of(const WeightInfo& info) {
-  std::vector<float> out(static_cast<size_t>(info.elements()));
-  std::memcpy(out.data(), info.bytes.data(), info.bytes.size());
-  return out;
-}
-
-TEST(GgufTransformTest, EachUndoesWhatItSays) {
-  std::vector<float> numbers(12);
-  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
-  const WeightInfo stored{"w", DType::kFloat32, {6, 2}, std::as_bytes(std::span(numbers))};
-  WeightTable keep("test");
-  using Values = std::vector<float>;
-
-  EXPECT_FALSE(unpermute_heads(0).apply);
-  // GGUF keeps the rows of this one head as 0, 3, 1, 4, 2, 5.
-  EXPECT_EQ(values_of(unpermute_heads(1).apply(stored, keep)),
-            (Values{0, 1, 4, 5, 8, 9, 2, 3, 6, 7, 10, 11}));
-  const auto less = map_elements([](float x) { return x - 1; }).apply(stored, keep);
-  EXPECT_EQ(values_of(less), (Values{-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
-  const GgufTransform flip = transpose_matrix(2, 6);
-  EXPECT_EQ(flip.shape, (Shape{6, 2}));
-  const WeightInfo flipped = flip.apply(stored, keep);
-  EXPECT_EQ(flipped.shape, (Shape{2, 6}));
-  EXPECT_EQ(values_of(flipped), (Values{0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11}));
-  const GgufTransform middle = take_rows(2, 3, {6, 2});
-  EXPECT_EQ(middle.shape, (Shape{6, 2}));
-  const WeightInfo rows = middle.apply(stored, keep);
-  EXPECT_EQ(rows.shape, (Shape{3, 2}));
-  EXPECT_EQ(values_of(rows), (Values{4, 5, 6, 7, 8, 9}));
-
-  const BlockFormat& q4 = *find_block_format("q4_0");
-  const std::vector<std::byte> blocks(static_cast<size_t>(ElementType(q4).bytes(64)));
-  const WeightInfo vector{"b", ElementType(q4), {64}, blocks};
-  expect_error([&] { unpermute_heads(1).apply(vector, keep); }, ErrorCode::kUnsupported,
-               {"test", "'b'", "floats", "q4_0"});
-  const WeightInfo matrix{"m", ElementType(q4), {2, 32}, blocks};
-  expect_error([&] { transpose_matrix(32, 2).apply(matrix, keep); }, ErrorCode::kUnsupported,
-               {"'m'", "q4_0"});
-}
-
 TEST(RegisterModelTest, NamesAreTakenOnce) {
   static const ModelDef twin = {.name = "llama_twin",
                                 .architectures = {"LlamaForCausalLM"},
@@ -117,6 +75,94 @@ TEST(RegisterModelTest, NamesAreTakenOnce) {
   expect_error([] { register_model(twin); }, ErrorCode::kInvalidArgument, {"LlamaForCausalLM"});
   EXPECT_EQ(find_model("LlamaForCausalLM").name, "llama");
   expect_error([] { find_model("llama_twin"); }, ErrorCode::kUnsupported, {"llama_twin"});
+}
+
+// Files of one architecture with and without a prefix, one tensor of each kind.
+TEST(WeightNamesTest, PrefixesAreTriedInOrder) {
+  ModelDef model;
+  model.name = "prefixed";
+  model.hf_prefixes = {"transformer.", ""};
+  model.ignored = {"*.attn.bias", "h.*.masked"};
+  model.weights = [](const Json&) -> std::vector<WeightName> {
+    return {{"wte.weight", "token_embd", "embedding", {2}},
+            {"head.weight", "output", "head", {2}},
+            {"bias", "bias", "bias", {2}, true}};
+  };
+  const std::vector<float> ones = {1, 1}, twos = {2, 2};
+  const auto source = [&](const std::vector<std::pair<std::string, const float*>>& tensors,
+                          ModelSourceKind kind) {
+    auto table = std::make_shared<WeightTable>("some.file");
+    for (const auto& [name, data] : tensors) {
+      table->add({name, DType::kFloat32, {2}, std::as_bytes(std::span(data, 2))});
+    }
+    ModelSource out;
+    out.kind = kind;
+    out.weights = table;
+    return out;
+  };
+  const auto hf = ModelSourceKind::kHuggingFace;
+  const float *one = ones.data(), *two = twos.data();
+  const auto first = [&](const ModelSource& s, const char* name) {
+    return *reinterpret_cast<const float*>(
+        canonical_weights(s, model, {})->require(name).bytes.data());
+  };
+  EXPECT_EQ(
+      first(source({{"transformer.wte.weight", one}, {"head.weight", two}}, hf), "wte.weight"), 1);
+  const ModelSource both =
+      source({{"wte.weight", two}, {"transformer.wte.weight", one}, {"head.weight", two}}, hf);
+  EXPECT_EQ(first(both, "wte.weight"), 1);
+  const ModelSource bare = source({{"wte.weight", two}, {"head.weight", one}}, hf);
+  EXPECT_EQ(first(bare, "wte.weight"), 2);
+  EXPECT_EQ(first(bare, "head.weight"), 1);
+  EXPECT_FALSE(canonical_weights(bare, model, {})->contains("bias"));
+  expect_error(
+      [&] {
+        canonical_weights(source({{"wte.weight", one}}, hf), model, {});
+      },
+      ErrorCode::kNotFound, {"some.file", "transformer.head.weight"});
+
+  // A GGUF file may hold no stranger but those that are known to mean nothing.
+  const auto gguf = ModelSourceKind::kGguf;
+  EXPECT_EQ(
+      canonical_weights(
+          source(
+              {{"token_embd", one}, {"output", two}, {"h.0.attn.bias", one}, {"h.12.masked", one}},
+              gguf),
+          model, {})
+          ->names()
+          .size(),
+      2u);
+  for (const char* stranger : {"h.0.attn.bias2", "masked", "h.masked"}) {
+    expect_error(
+        [&] {
+          canonical_weights(source({{"token_embd", one}, {"output", two}, {stranger, one}}, gguf),
+                            model, {});
+        },
+        ErrorCode::kUnsupported, {"some.file", stranger});
+  }
+}
+
+TEST(FindModelTest, AClaimGoesBeforeTheName) {
+  static const ModelDef claimer = {.name = "claimer",
+                                   .architectures = {},
+                                   .claims =
+                                       [](const ModelSource& source) {
+                                         return source.architecture == "llama" &&
+                                                source.path == "claimed.gguf";
+                                       },
+                                   .parse_config = nullptr,
+                                   .weights = nullptr,
+                                   .build = nullptr};
+  register_model(claimer);
+  ModelSource source;
+  source.architecture = "llama";
+  source.path = "other.gguf";
+  EXPECT_EQ(find_model(source).name, "llama");
+  source.path = "claimed.gguf";
+  EXPECT_EQ(find_model(source).name, "claimer");
+  source.architecture = "unheard_of";
+  expect_error([&] { find_model(source); }, ErrorCode::kUnsupported,
+               {"claimed.gguf", "unheard_of", "LlamaForCausalLM"});
 }
 
 }  // namespace

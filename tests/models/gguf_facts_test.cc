@@ -15,16 +15,64 @@ std::unique_ptr<Graph> build_with(const std::function<void(GgufWriter&)>& add) {
 }
 
 TEST(GgufFactsTest, TensorsOfNoWeightAreRefused) {
-  const std::string factors(32 * sizeof(float), '\0');
-  for (const char* name : {"rope_freqs.weight", "blk.0.attn_q_norm.weight"}) {
-    expect_error(
-        [&] {
-          build_with([&](GgufWriter& writer) {
-            writer.add_tensor(name, DType::kFloat32, {32}, as_bytes(factors));
-          });
-        },
-        ErrorCode::kUnsupported, {"model.gguf", name});
+  const std::string zeros(32 * sizeof(float), '\0');
+  expect_error(
+      [&] {
+        build_with([&](GgufWriter& writer) {
+          writer.add_tensor("blk.0.attn_q_norm.weight", DType::kFloat32, {32}, as_bytes(zeros));
+        });
+      },
+      ErrorCode::kUnsupported, {"model.gguf", "blk.0.attn_q_norm.weight"});
+}
+
+// The frequencies that the layers rotate by.
+std::vector<float> frequencies(const Graph& graph) {
+  for (const Node& node : graph.nodes()) {
+    if (node.op != "rope") continue;
+    const TensorView& data = *graph.constant(node.inputs[2]);
+    return {data.as<float>(), data.as<float>() + data.elements()};
   }
+  return {};
+}
+
+// Llama 3.1's scaling as llama.cpp writes it: a divisor for each pair of dimensions. It passes a
+// checkpoint and another dtype unrounded.
+TEST(GgufFactsTest, RotaryDivisorsScaleTheFrequencies) {
+  const std::string golden = golden_path("llama3-gqa-rope");
+  const ModelSource source = open_model_source(golden);
+  const std::vector<float> scaled = frequencies(*build_model(source, {}));
+  ModelSource plain = source;
+  plain.config.erase("rope_scaling");
+  plain.config.erase("rope_parameters");
+  const std::vector<float> own = frequencies(*build_model(plain, {}));
+  ASSERT_EQ(own.size(), scaled.size());
+  ASSERT_NE(own, scaled) << "the golden has a scaling";
+  std::vector<float> divisors(own.size());
+  for (size_t i = 0; i < own.size(); ++i) divisors[i] = own[i] / scaled[i];
+
+  ScratchDirectory dir;
+  const auto write = [&](const std::string& name, const std::vector<float>& numbers) {
+    write_golden_gguf(golden, dir / name, "llama", true, [&](GgufWriter& writer) {
+      writer.add_tensor("rope_freqs.weight", DType::kFloat32,
+                        {static_cast<int64_t>(numbers.size())}, std::as_bytes(std::span(numbers)));
+    });
+    return open_model_source(dir / name);
+  };
+  const ModelSource gguf = write("model.gguf", divisors);
+  BuildOptions narrow;
+  narrow.dtype = DType::kBFloat16;
+  convert_model(gguf, narrow, dir / "checkpoint");
+  for (const auto& graph : {build_model(gguf, {}), build_model(gguf, narrow),
+                            build_model(open_model_source(dir / "checkpoint"), {})}) {
+    const std::vector<float> found = frequencies(*graph);
+    ASSERT_EQ(found.size(), scaled.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_NEAR(found[i], scaled[i], 1e-6f * scaled[i]) << i;
+    }
+  }
+  divisors[1] = 0;
+  expect_error([&] { build_model(write("zero.gguf", divisors), {}); }, ErrorCode::kCorrupt,
+               {"zero.gguf", "rotary divisors", "positive", "0 among them"});
 }
 
 TEST(GgufFactsTest, OtherRotationsAreRefused) {

@@ -97,11 +97,11 @@ inline void write_golden_gguf(const std::string& directory, const std::string& p
 
 // Every weight of the model, by its Hugging Face name, is the same bytes in both sources.
 inline void expect_same_weights(const ModelSource& a, const ModelSource& b) {
-  const ModelDef& model = find_model(a.architecture);
+  const ModelDef& model = find_model(a);
   const Json config_a = model_config(a, model);
-  const Json config_b = model_config(b, find_model(b.architecture));
+  const Json config_b = model_config(b, find_model(b));
   const auto weights_a = canonical_weights(a, model, config_a);
-  const auto weights_b = canonical_weights(b, find_model(b.architecture), config_b);
+  const auto weights_b = canonical_weights(b, find_model(b), config_b);
   ASSERT_FALSE(weights_a->names().empty());
   EXPECT_EQ(weights_a->names().size(), weights_b->names().size());
   for (const std::string& name : weights_a->names()) {

@@ -16,6 +16,15 @@ std::vector<OpCase> add_rms_norm_cases() {
                        .outputs = 2,
                        .strided_outputs = true});
     }
+    const CaseInput x = {
+        .type = parse_element_type(type), .shape = {tokens(), 96}, .strided = true};
+    cases.push_back({.name = fmt::format("offset_groups_{}", type),
+                     .op = "add_rms_norm",
+                     .attrs = {{"epsilon", 1e-5}, {"weight_offset", 1.0}, {"group", int64_t{32}}},
+                     .inputs = {x, x, {.type = x.type, .shape = {32}, .constant = true}},
+                     .symbols = {{"tokens", 21}},
+                     .outputs = 2,
+                     .strided_outputs = true});
   }
   return cases;
 }

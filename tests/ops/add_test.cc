@@ -16,6 +16,10 @@ std::vector<OpCase> add_cases() {
                        .op = "add",
                        .inputs = {x, {.type = type, .shape = {n}}},
                        .symbols = {{"tokens", 35}}});
+      cases.push_back({.name = fmt::format("scalar_{}_{}", name, n),
+                       .op = "add",
+                       .inputs = {x, {.type = type, .shape = SymShape{}}},
+                       .symbols = {{"tokens", 35}}});
     }
   }
   return cases;

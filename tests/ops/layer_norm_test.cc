@@ -16,7 +16,7 @@ TEST(layer_norm_op, matches_onnx) {
 }
 
 std::vector<OpCase> layer_norm_cases() {
-  return {
+  std::vector<OpCase> cases = {
       {.name = "odd",
        .op = "layer_norm",
        .attrs = {},
@@ -29,7 +29,38 @@ std::vector<OpCase> layer_norm_cases() {
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {tokens(), Dim(64)}}},
        .symbols = {{"tokens", 5}}},
+      // Far from zero: the mean must not cost the deviation its digits.
+      {.name = "far",
+       .op = "layer_norm",
+       .attrs = {},
+       .inputs = {{.type = DType::kFloat32,
+                   .shape = {tokens(), Dim(1000)},
+                   .fill = Fill::kReals,
+                   .reals = {1000.25, 1001.5, 998.75, 999.5, 1000.75, 1002, 1000}}},
+       .symbols = {{"tokens", 3}}},
   };
+  for (const char* type : {"float32", "bfloat16", "float16"}) {
+    for (const char* weight : {"float32", "bfloat16"}) {
+      for (int64_t k : {1, 7, 16, 33, 576, 4096}) {
+        for (bool bias : {false, true}) {
+          const CaseInput vector = {
+              .type = parse_element_type(weight), .shape = {k}, .constant = true};
+          OpCase c = {.name = fmt::format("{}_{}_{}{}", type, weight, k, bias ? "_bias" : ""),
+                      .op = "layer_norm",
+                      .attrs = {{"epsilon", 1e-5}},
+                      .inputs = {{.type = parse_element_type(type),
+                                  .shape = {tokens(), k},
+                                  .strided = true},
+                                 vector},
+                      .symbols = {{"tokens", 19}},
+                      .strided_outputs = true};
+          if (bias) c.inputs.push_back(vector);
+          cases.push_back(std::move(c));
+        }
+      }
+    }
+  }
+  return cases;
 }
 
 INGOT_OP_TEST(layer_norm);

@@ -27,7 +27,7 @@ TEST(mul_op, refuses_shapes) {
 }
 
 std::vector<OpCase> mul_cases() {
-  return {
+  std::vector<OpCase> cases = {
       {.name = "equal",
        .op = "mul",
        .attrs = {},
@@ -68,6 +68,22 @@ std::vector<OpCase> mul_cases() {
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(2), Dim(3), Dim(4)}},
                   {.type = DType::kFloat32, .shape = {Dim(2), Dim(1), Dim(4)}}}},
   };
+  for (const char* name : {"float32", "bfloat16", "float16"}) {
+    const ElementType type = parse_element_type(name);
+    for (int64_t n : {1, 13, 576}) {
+      const CaseInput x = {.type = type, .shape = {tokens(), n}};
+      const std::pair<const char*, SymShape> others[] = {
+          {"equal", x.shape}, {"row", {n}}, {"scalar", {}}};
+      for (const auto& [other, shape] : others) {
+        cases.push_back({.name = fmt::format("{}_{}_{}", other, name, n),
+                         .op = "mul",
+                         .attrs = {},
+                         .inputs = {x, {.type = type, .shape = shape}},
+                         .symbols = {{"tokens", 35}}});
+      }
+    }
+  }
+  return cases;
 }
 
 INGOT_OP_TEST(mul);

@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "tests/ops/harness.h"
 #include "tests/ops/reference_case.h"
 
@@ -10,7 +12,7 @@ TEST(tanh_op, matches_onnx) {
 }
 
 std::vector<OpCase> tanh_cases() {
-  return {
+  std::vector<OpCase> cases = {
       {.name = "odd",
        .op = "tanh",
        .attrs = {},
@@ -25,6 +27,19 @@ std::vector<OpCase> tanh_cases() {
        .attrs = {},
        .inputs = {{.type = DType::kFloat32, .shape = {Dim(3), Dim(70001)}}}},
   };
+  for (const char* type : {"float32", "bfloat16", "float16"}) {
+    cases.push_back({.name = fmt::format("strided_{}", type),
+                     .op = "tanh",
+                     .attrs = {},
+                     .inputs = {{.type = parse_element_type(type),
+                                 .shape = {tokens(), Dim(1037)},
+                                 .scale = 2,
+                                 .strided = true,
+                                 .spots = {{0, 0, 40}, {0, 1, -40}, {1, 3, 0}, {2, 5, NAN}}}},
+                     .symbols = {{"tokens", 19}},
+                     .strided_outputs = true});
+  }
+  return cases;
 }
 
 INGOT_OP_TEST(tanh);

@@ -28,7 +28,7 @@ const KernelDef& layer_norm_f32_kernel() {
       .op = "layer_norm",
       .device = "cpu",
       .invariant = true,
-      .priority = 10,
+      .priority = 5,  // below hand-written vector kernels
       .supports = &needs_f32,
       .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
         const double epsilon = attr_or<double>(desc.attrs, "epsilon", 1e-5);

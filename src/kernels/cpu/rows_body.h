@@ -31,8 +31,8 @@ inline int64_t row_grain(int64_t columns) {
   return std::max<int64_t>(16384 / std::max<int64_t>(columns, 1), 1);
 }
 
-// y = x * (1 / sqrt(mean x^2 + epsilon)) * weight; with `residual` first x + residual -> sum,
-// rounded to the type, and the norm of that. weight is float32.
+// y = x * (1 / sqrt(mean x^2 + epsilon)) * weight of n columns; with `residual` first x + residual
+// -> sum, rounded to the type, and the norm of that. weight is float32.
 struct NormRow {
   const void* x;
   const void* residual;
@@ -82,30 +82,42 @@ ISA_FN void norm_row(const NormRow& a) {
   }
 }
 
+// The weights of a norm as float32 with `offset` added, in scratch where they are not stored so.
+inline const float* norm_weight(const TensorView& weight, float offset) {
+  if (weight.type == DType::kFloat32 && offset == 0) return weight.as<float>();
+  const auto n = static_cast<size_t>(weight.columns());
+  auto* decoded = reinterpret_cast<float*>(thread_scratch(n * sizeof(float)));
+  decode_any_row(weight, 0, decoded);
+  for (size_t i = 0; i < n; ++i) decoded[i] += offset;
+  return decoded;
+}
+
 // rms_norm (x, weight) -> y and add_rms_norm (x, residual, weight) -> (sum, y).
 inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std::string_view) {
   const double epsilon = attr_or<double>(desc.attrs, "epsilon", 1e-5);
+  const auto offset = static_cast<float>(attr_or<double>(desc.attrs, "weight_offset", 0.0));
+  const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
   const bool residual = desc.op == "add_rms_norm";
-  return make_instance([epsilon, residual](const LaunchArgs& args, ExecContext& context) {
+  return make_instance([=](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& weight = args.inputs[residual ? 2 : 1];
-    const int64_t n = x.columns();
-    context.team->parallel_for(x.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
-      const float* scale = weight.as<float>();
-      if (weight.type != DType::kFloat32) {
-        auto* decoded = reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(n) * 4));
-        decode_any_row(weight, 0, decoded);
-        scale = decoded;
-      }
+    const TensorView& y = args.outputs[residual ? 1 : 0];
+    const int64_t columns = x.columns();
+    const int64_t n = group > 0 ? group : columns;
+    context.team->parallel_for(x.rows(), row_grain(columns), [&](int64_t begin, int64_t end) {
+      const float* scale = norm_weight(weight, offset);
       for (int64_t r = begin; r < end; ++r) {
-        const NormRow row = {x.row(r),
-                             residual ? args.inputs[1].row(r) : nullptr,
-                             residual ? args.outputs[0].row(r) : nullptr,
-                             args.outputs[residual ? 1 : 0].row(r),
-                             scale,
-                             n,
-                             epsilon};
-        with_io(x.type, [&](auto io) { norm_row<decltype(io)>(row); });
+        for (int64_t first = 0; first < columns; first += n) {
+          const int64_t at = x.type.bytes(first);
+          const NormRow row = {x.row(r) + at,
+                               residual ? args.inputs[1].row(r) + at : nullptr,
+                               residual ? args.outputs[0].row(r) + at : nullptr,
+                               y.row(r) + at,
+                               scale,
+                               n,
+                               epsilon};
+          with_io(x.type, [&](auto io) { norm_row<decltype(io)>(row); });
+        }
       }
     });
   });
@@ -125,21 +137,16 @@ struct ReluMul {
   VEC_FN Vec apply(Vec a, Vec b) { return vmul(vmax(a, vzero()), b); }
 };
 struct GeluMul {
-  VEC_FN Vec apply(Vec a, Vec b) {
-    const Vec half = vmul(vset(0.5f), a);
-    return vmul(vfma(half, verf(vmul(a, vset(0.70710678f))), half), b);
-  }
+  VEC_FN Vec apply(Vec a, Vec b) { return vmul(vgelu(a), b); }
 };
 struct GeluTanhMul {
-  // 0.5 (1 + tanh u) = sigmoid(2u).
-  VEC_FN Vec apply(Vec a, Vec b) {
-    const Vec cube = vmul(vmul(a, a), a);
-    const Vec u = vmul(vset(0.79788456f), vfma(vset(0.044715f), cube, a));
-    return vmul(vmul(a, vsigmoid(vadd(u, u))), b);
-  }
+  VEC_FN Vec apply(Vec a, Vec b) { return vmul(vgelu_tanh(a), b); }
 };
 struct Sum {
   VEC_FN Vec apply(Vec a, Vec b) { return vadd(a, b); }
+};
+struct Product {
+  VEC_FN Vec apply(Vec a, Vec b) { return vmul(a, b); }
 };
 
 template <class Io, class F>
@@ -154,30 +161,47 @@ ISA_FN void binary_row(const void* a, const void* b, void* y, int64_t n) {
   if (i < n)
     Io::store_n(out + i, F::apply(Io::load_n(p + i, n - i), Io::load_n(q + i, n - i)), n - i);
 }
+// One element b with every one of the row.
+template <class Io, class F>
+ISA_FN void scalar_row(const void* a, const void* b, void* y, int64_t n) {
+  using T = typename Io::T;
+  const T* p = static_cast<const T*>(a);
+  T* out = static_cast<T*>(y);
+  const Vec q = vset(vfirst(Io::load_n(static_cast<const T*>(b), 1)));
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) Io::store(out + i, F::apply(Io::load(p + i), q));
+  if (i < n) Io::store_n(out + i, F::apply(Io::load_n(p + i, n - i), q), n - i);
+}
 
-using BinaryRow = void (*)(const void*, const void*, void*, int64_t);
+struct BinaryRows {
+  using Row = void (*)(const void*, const void*, void*, int64_t);
+  Row row = nullptr;
+  Row scalar = nullptr;
+};
 template <class F>
-BinaryRow binary_row_for(const ElementType& type) {
-  BinaryRow out = nullptr;
-  with_io(type, [&](auto io) { out = binary_row<decltype(io), F>; });
+BinaryRows binary_rows_for(const ElementType& type) {
+  BinaryRows out;
+  with_io(type, [&](auto io) { out = {binary_row<decltype(io), F>, scalar_row<decltype(io), F>}; });
   return out;
 }
 
-// Both operands have the output's shape, or the second is one row. The bucket's sizes say so, those
-// of a run may differ: two symbols that meet in the bucket need not be equal.
-inline std::unique_ptr<KernelInstance> binary_instance(const KernelDesc& desc, BinaryRow row) {
-  return make_instance([row, op = desc.op, attrs = desc.attrs](const LaunchArgs& args,
-                                                               ExecContext& context) {
+// Both operands have the output's shape, or the second is one row or one element. The bucket's
+// sizes say so, those of a run may differ: two symbols that meet in the bucket need not be equal.
+inline std::unique_ptr<KernelInstance> binary_instance(const KernelDesc& desc, BinaryRows f) {
+  return make_instance([f, op = desc.op, attrs = desc.attrs](const LaunchArgs& args,
+                                                             ExecContext& context) {
     const TensorView& a = args.inputs[0];
     const TensorView& b = args.inputs[1];
     const TensorView& y = args.outputs[0];
-    const bool one_row = b.rows() == 1 && b.columns() == y.columns();
+    const bool scalar = b.elements() == 1;
+    const bool one_row = scalar || (b.rows() == 1 && b.columns() == y.columns());
     if (a.shape != y.shape || !(one_row || b.shape == y.shape)) {
       return run_reference(op, attrs, args.inputs, args.outputs);
     }
+    const BinaryRows::Row run = scalar ? f.scalar : f.row;
     context.team->parallel_for(y.rows(), row_grain(y.columns()), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
-        row(a.row(r), b.row(one_row ? 0 : r), y.row(r), y.columns());
+        run(a.row(r), b.row(one_row ? 0 : r), y.row(r), y.columns());
       }
     });
   });
@@ -189,24 +213,27 @@ inline std::string act_mul_supports(const KernelDesc& desc) {
 inline std::unique_ptr<KernelInstance> act_mul_prepare(const KernelDesc& desc, std::string_view) {
   const ElementType& type = desc.inputs[0].type;
   const auto name = attr_or<std::string>(desc.attrs, "activation", "silu");
-  if (name == "relu") return binary_instance(desc, binary_row_for<ReluMul>(type));
-  if (name == "gelu") return binary_instance(desc, binary_row_for<GeluMul>(type));
-  if (name == "gelu_tanh") return binary_instance(desc, binary_row_for<GeluTanhMul>(type));
-  return binary_instance(desc, binary_row_for<SiluMul>(type));
+  if (name == "relu") return binary_instance(desc, binary_rows_for<ReluMul>(type));
+  if (name == "gelu") return binary_instance(desc, binary_rows_for<GeluMul>(type));
+  if (name == "gelu_tanh") return binary_instance(desc, binary_rows_for<GeluTanhMul>(type));
+  return binary_instance(desc, binary_rows_for<SiluMul>(type));
 }
 
-inline std::string add_supports(const KernelDesc& desc) {
+inline std::string binary_supports(const KernelDesc& desc) {
   const OperandDesc& a = desc.inputs[0];
   const OperandDesc& b = desc.inputs[1];
   if (!has_io(a.type) || !(a.type == b.type)) return "element types";
   if (!(a.shape == desc.outputs[0].shape) || a.shape.empty())
     return "the first operand is broadcast";
-  const bool one_row = !b.shape.empty() && b.shape.back() == a.shape.back() &&
-                       element_count(b.shape) == a.shape.back();
-  return a.shape == b.shape || one_row ? "" : "broadcast of " + shape_text(b.shape);
+  const int64_t elements = element_count(b.shape);
+  const bool one_row =
+      !b.shape.empty() && b.shape.back() == a.shape.back() && elements == a.shape.back();
+  const bool fits = a.shape == b.shape || one_row || elements == 1;
+  return fits ? "" : "broadcast of " + shape_text(b.shape);
 }
-inline std::unique_ptr<KernelInstance> add_prepare(const KernelDesc& desc, std::string_view) {
-  return binary_instance(desc, binary_row_for<Sum>(desc.inputs[0].type));
+template <class F>
+std::unique_ptr<KernelInstance> binary_prepare(const KernelDesc& desc, std::string_view) {
+  return binary_instance(desc, binary_rows_for<F>(desc.inputs[0].type));
 }
 
 template <class Io>
@@ -277,13 +304,19 @@ KernelDef act_mul_vec_kernel(std::string_view name) {
   return vec_kernel<kSelf, act_mul_supports, act_mul_cases>(name, "act_mul", act_mul_prepare);
 }
 
-inline std::vector<SelfTestCase> add_cases() {
-  return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}}}};
+inline std::vector<SelfTestCase> binary_cases() {
+  return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}}},
+          {.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {1}}}}};
 }
-// Equal shapes, or one row added to every row.
+// Equal shapes, or one row or element added to every row.
 template <const KernelDef& (*kSelf)()>
 KernelDef add_vec_kernel(std::string_view name) {
-  return vec_kernel<kSelf, add_supports, add_cases>(name, "add", add_prepare);
+  return vec_kernel<kSelf, binary_supports, binary_cases>(name, "add", binary_prepare<Sum>);
+}
+// The same of products.
+template <const KernelDef& (*kSelf)()>
+KernelDef mul_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, binary_supports, binary_cases>(name, "mul", binary_prepare<Product>);
 }
 
 inline std::vector<SelfTestCase> rms_norm_cases() {

@@ -67,6 +67,18 @@ VEC_FN Vec verf(Vec x) {
   return vkeep_nan(x, vselect_lt(vabs(x), vset(1.0f), vmul(x, p), far));
 }
 
+// x * Phi(x).
+VEC_FN Vec vgelu(Vec x) {
+  const Vec half = vmul(vset(0.5f), x);
+  return vfma(half, verf(vmul(x, vset(0.70710678f))), half);
+}
+// 0.5 x (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x^3), where 0.5 (1 + tanh u) = sigmoid(2u).
+VEC_FN Vec vgelu_tanh(Vec x) {
+  const Vec cube = vmul(vmul(x, x), x);
+  const Vec u = vmul(vset(0.79788456f), vfma(vset(0.044715f), cube, x));
+  return vmul(x, vsigmoid(vadd(u, u)));
+}
+
 // Largest |angle| for which the three-part reduction below keeps about 1e-7 absolute error.
 constexpr float kMaxReducedAngle = 1.0e6f;
 

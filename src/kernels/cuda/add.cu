@@ -9,7 +9,7 @@ struct Sum {
 
 }  // namespace kernel_add
 
-// Equal shapes, or one row added to every row.
+// Equal shapes, or one row or element added to every row.
 const KernelDef& add_kernel() {
   using namespace kernel_add;
   static const KernelDef kernel = {

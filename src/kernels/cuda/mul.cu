@@ -9,7 +9,7 @@ struct Product {
 
 }  // namespace kernel_mul
 
-// Equal shapes, or one row times every row.
+// Equal shapes, or one row or element times every row.
 const KernelDef& mul_kernel() {
   using namespace kernel_mul;
   static const KernelDef kernel = {

@@ -6,7 +6,8 @@
 
 namespace ingot {
 std::shared_ptr<const WeightSource> convert_weights(std::shared_ptr<const WeightSource> source,
-                                                    DType dtype) {
+                                                    DType dtype,
+                                                    const std::set<std::string>& kept) {
   auto table = std::make_shared<WeightTable>(source->origin());
   for (const auto& file : source->files()) table->add_file(file);
   const std::vector<std::string> names = source->names();
@@ -15,7 +16,7 @@ std::shared_ptr<const WeightSource> convert_weights(std::shared_ptr<const Weight
   for (const std::string& name : names) {
     WeightInfo info = *source->find(name);
     progress.add(1);
-    if (info.type == ElementType(dtype)) {
+    if (info.type == ElementType(dtype) || kept.contains(name)) {
       table->add(std::move(info));
       continue;
     }
@@ -50,7 +51,7 @@ Json checkpoint_config(const ModelDef& model, const Json& config, const WeightSo
   }
   out["dtype"] = std::string(dtype_name(dtype));
   out["logits_dtype"] = "float32";
-  out["position_embedding_type"] = std::string(model.position_embedding);
+  out["position_embedding_type"] = std::string(model.position_embeddings.at(0));
   out.update(checkpoint_fields(config, all_keys(model.keys)));
   out["mapping"] = {{"world_size", 1}, {"tp_size", 1}, {"pp_size", 1}};
   return out;

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "ops/shared/onnx_import.h"
+#include "tensor/tensor_view.h"
 
 namespace ingot {
 namespace {
@@ -111,9 +112,10 @@ int DecoderBuilder::weight(const std::string& name, int shard_axis) {
   return values_[name] = graph_.add_weight(name, {{tensor(name)}, shard_axis});
 }
 
-int DecoderBuilder::experts(const std::vector<std::string>& names) {
+int DecoderBuilder::experts(const std::vector<std::string>& names, int shard_axis) {
   CHECK(!names.empty());
   Weight all;
+  all.shard_axis = shard_axis;
   for (const std::string& name : names) {
     const std::shared_ptr<TensorData> data = tensor(name);
     if (data->shape.size() == 2) data->shape.insert(data->shape.begin(), 1);
@@ -153,14 +155,6 @@ int DecoderBuilder::linear(int x, const std::string& name, int shard_axis, std::
   Attrs attrs;
   if (!dtype.empty()) attrs["dtype"] = std::move(dtype);
   return graph_.emit("linear", std::move(attrs), std::move(inputs));
-}
-
-int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon) {
-  return rms_norm(x, weight(weight_name), epsilon);
-}
-
-int DecoderBuilder::rms_norm(int x, int weight, double epsilon) {
-  return graph_.emit("rms_norm", {{"epsilon", epsilon}}, {x, weight});
 }
 
 int DecoderBuilder::scale(int x, double factor) {
@@ -224,7 +218,20 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   return graph_.emit("paged_attention", std::move(attrs), std::move(inputs));
 }
 
-int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim) {
+std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
+  if (!has(name)) return {};
+  const WeightInfo& info = weights_.require(name);
+  CHECK_MSG(!info.random, "'{}' has no bytes", name);
+  std::vector<float> out(static_cast<size_t>(info.elements()));
+  const TensorView view{info.type, info.shape, const_cast<std::byte*>(info.bytes.data())};
+  for (int64_t r = 0; r < view.rows(); ++r) {
+    load_row(view, r, 0, view.columns(), out.data() + r * view.columns());
+  }
+  return out;
+}
+
+int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
+                                        const std::vector<float>& divisors) {
   const auto rotary =
       static_cast<int64_t>(static_cast<double>(head_dim) * rope.partial_rotary_factor);
   std::vector<float> frequencies;
@@ -240,6 +247,17 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
   } else if (rope.type != "default") {
     fail(ErrorCode::kUnsupported, kWhere, "rope_scaling type '{}' is not supported yet", rope.type);
   }
+  if (!divisors.empty()) {
+    const auto wrong = std::find_if(divisors.begin(), divisors.end(),
+                                    [](float d) { return !(d > 0) || !std::isfinite(d); });
+    if (divisors.size() != frequencies.size() || wrong != divisors.end()) {
+      fail(ErrorCode::kCorrupt, kWhere,
+           "{}: rotary divisors: expected {} positive numbers, found {}{}", weights_.origin(),
+           frequencies.size(), divisors.size(),
+           wrong == divisors.end() ? "" : fmt::format(", {} among them", *wrong));
+    }
+    for (size_t i = 0; i < divisors.size(); ++i) frequencies[i] /= divisors[i];
+  }
   const Shape shape = {static_cast<int64_t>(frequencies.size())};
   return graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(frequencies)));
 }
@@ -251,9 +269,16 @@ void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
       [](int logits) { return logits; });
 }
 
+void DecoderBuilder::finish(int x, Stage norm, const std::string& head) {
+  finish(x, norm, head, [](int logits) { return logits; });
+}
+
 void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage logits) {
-  x = norm(graph_.emit("gather", {}, {x, inputs_.logit_rows}));
-  x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, {x, weight(head, 0)}));
+  std::vector<int> inputs = {norm(graph_.emit("gather", {}, {x, inputs_.logit_rows})),
+                             weight(head, 0)};
+  const std::string bias = head.substr(0, head.rfind('.')) + ".bias";
+  if (has(bias)) inputs.push_back(weight(bias, 0));
+  x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, std::move(inputs)));
   graph_.rename(x, "logits");
   graph_.add_output(x);
   for (int token : state_tokens_) graph_.add_output(token);

@@ -52,15 +52,33 @@ class DecoderBuilder {
   int weight(const std::string& name, int shard_axis = -1);
   // x * W^T (+ bias when the source has `name`.bias). dtype "" keeps the activations' type.
   int linear(int x, const std::string& name, int shard_axis, std::string dtype = {});
-  int rms_norm(int x, const std::string& weight_name, double epsilon);
-  // With a weight that was computed, such as shift(weight(name), 1).
+  // The weight counts as offset + weight, in float32.
+  int rms_norm(int x, const std::string& weight_name, double epsilon, double offset = 0);
+  // With a weight that was computed.
   int rms_norm(int x, int weight, double epsilon);
+  // Of each head's columns, with one weight for all heads.
+  int head_norm(int x, const std::string& weight_name, double epsilon, int64_t head_dim,
+                double offset = 0);
+  // With `name`.bias where the source has it.
+  int layer_norm(int x, const std::string& name, double epsilon);
   // x * factor, x + offset; the number is rounded to x's element type.
   int scale(int x, double factor);
   int shift(int x, double offset);
   // cap * tanh(x / cap).
   int softcap(int x, double cap);
   int embedding(const std::string& weight_name);
+  // x and the rows of a table of learned positions.
+  int add_positions(int x, const std::string& weight_name);
+  // branch + x.
+  int residual(int branch, int x);
+
+  // "relu", "gelu", "gelu_tanh", "silu".
+  int activation(int x, const std::string& name);
+  // proj(activation(fc(x))).
+  int mlp(int x, const std::string& fc, const std::string& activation, const std::string& proj);
+  // down(activation(gate(x)) * up(x)).
+  int gated_mlp(int x, const std::string& gate, const std::string& up,
+                const std::string& activation, const std::string& down);
 
   // Of one layer; layers of a model may differ in all of it.
   struct Attention {
@@ -80,9 +98,14 @@ class DecoderBuilder {
   // here, in the named group; the final tokens become graph outputs in finish().
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
 
+  // Slopes of linear biases, float32[heads] (ops/paged_attention.cc has the rule): 2^(-max_bias (h
+  // + 1) / n), times `factor`.
+  int alibi_slopes(int64_t heads, double max_bias = 8, double factor = 1);
+
   // One weight [experts, rows, columns] of the experts' matrices [rows, columns], or of stacks of
-  // them, in the order of the names.
-  int experts(const std::vector<std::string>& names);
+  // them, in the order of the names. shard_axis as in Weight, of the three: 1 for rows, 2 for
+  // columns.
+  int experts(const std::vector<std::string>& names, int shard_axis = -1);
   // Of one layer: see ops/moe_route.cc and ops/moe_ffn.cc.
   struct Mixture {
     int64_t k = 0;  // experts a token
@@ -98,16 +121,26 @@ class DecoderBuilder {
   // Routes by the router's logits [tokens, experts], float32 for the choice to be the trained one,
   // and adds the experts' feed-forward layers up.
   int mixture(int x, int logits, const Mixture& shape);
+  // The same with experts by name: `router` (a linear layer) and, of expert e, the matrices named
+  // by `name_of`; "gate", "up" and "down" are asked for. The inner size is what ranks share.
+  using ExpertName = FunctionRef<std::string(int64_t expert, std::string_view which)>;
+  int moe(int x, const std::string& router, int64_t experts, ExpertName name_of, Mixture shape);
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
-  // piecewise scaling), and the static parts of longrope and yarn are refused by name.
-  int inverse_frequencies(const RopeConfig& rope, int64_t head_dim);
+  // piecewise scaling); longrope and yarn are refused by name. Where `divisors` are given, each
+  // frequency is divided by its own: Error{kCorrupt} unless they are positive numbers, as many.
+  int inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
+                          const std::vector<float>& divisors = {});
+  // The elements of a weight, for numbers that the graph is made with; none without it.
+  std::vector<float> numbers(const std::string& name) const;
 
-  // Final norm on the wanted rows, LM head in float32, graph outputs.
+  // Final norm on the wanted rows, LM head in float32 (with "<name>.bias" beside "<name>.weight",
+  // where the source has it), graph outputs.
   void finish(int x, const std::string& norm, double epsilon, const std::string& head);
   // The same with a norm of the model's own, and `logits` between the LM head and the output.
   using Stage = FunctionRef<int(int)>;  // a value to the value that takes its place
   void finish(int x, Stage norm, const std::string& head, Stage logits);
+  void finish(int x, Stage norm, const std::string& head);
 
  private:
   std::shared_ptr<TensorData> tensor(const std::string& name);

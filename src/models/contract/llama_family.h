@@ -15,6 +15,7 @@ struct LlamaVariant {
 
 // ModelDef members, in terms of a variant.
 std::vector<ConfigKey> llama_keys();
+std::vector<std::string_view> llama_ignored();
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant);
 std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant);
 void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,

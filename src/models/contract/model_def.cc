@@ -1,9 +1,13 @@
 #include "models/contract/model_def.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <mutex>
 #include <set>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "loaders/checkpoint.h"
 #include "models/contract/convert_dtype.h"
 
@@ -21,16 +25,42 @@ void check_weight_type(const WeightInfo& info, const std::string& origin) {
        info.name, info.type.name());
 }
 
-void add_gguf(WeightTable& table, const WeightSource& source, const WeightName& name) {
-  if (name.optional && !source.contains(name.gguf)) return;
-  const GgufTransform& transform = name.from_gguf;
-  WeightInfo info =
-      source.require(name.gguf, transform.shape.empty() ? name.shape : transform.shape);
+const std::string& stored_name(const std::string& name, const WeightTransform& transform) {
+  return transform.stored.empty() ? name : transform.stored;
+}
+
+// `name` from the file's tensor `stored`.
+void add_stored(WeightTable& table, const WeightSource& source, const WeightName& name,
+                const std::string& stored, const WeightTransform& transform) {
+  if (name.optional && !source.contains(stored)) return;
+  WeightInfo info = source.require(stored, transform.shape.empty() ? name.shape : transform.shape);
   check_weight_type(info, source.origin());
   if (transform.apply) info = transform.apply(info, table);
-  CHECK_MSG(info.shape == name.shape, "'{}' became {}", name.gguf, shape_text(info.shape));
+  CHECK_MSG(info.shape == name.shape, "'{}' became {}", stored, shape_text(info.shape));
   info.name = name.hf;
   table.add(std::move(info));
+}
+
+// The name that a Hugging Face file has for a tensor: with the first of the model's prefixes that
+// the file knows it by.
+std::string prefixed(const ModelDef& model, const WeightSource& source, const std::string& name) {
+  for (std::string_view prefix : model.hf_prefixes) {
+    std::string full = std::string(prefix) + name;
+    if (source.contains(full)) return full;
+  }
+  return model.hf_prefixes.empty() ? name : std::string(model.hf_prefixes[0]) + name;
+}
+
+void add_hf(WeightTable& table, const WeightSource& source, const ModelDef& model,
+            const WeightName& name) {
+  // Tensors without bytes are made in the canonical layout at once.
+  const WeightInfo* own = source.find(name.hf);
+  if (own && own->random) {
+    table.add(source.require(name.hf, name.shape));
+  } else {
+    const std::string stored = prefixed(model, source, stored_name(name.hf, name.from_hf));
+    add_stored(table, source, name, stored, name.from_hf);
+  }
 }
 
 // Blocks run along rows: a vector has none that could be moved or cut.
@@ -40,21 +70,62 @@ void check_rows(const WeightInfo& info, const std::string& origin) {
        info.name, info.type.name());
 }
 
+// Whether `name` is `pattern`, in which * stands for any text.
+bool fits(std::string_view pattern, std::string_view name) {
+  const size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == name;
+  if (!name.starts_with(pattern.substr(0, star))) return false;
+  const std::string_view rest = pattern.substr(star + 1);
+  for (size_t at = star; at <= name.size(); ++at) {
+    if (fits(rest, name.substr(at))) return true;
+  }
+  return false;
+}
+
+// Names of a file's tensors that no weight is read from and the model does not pass over.
+std::vector<std::string> strangers(const WeightSource& source, const ModelDef& model,
+                                   const std::set<std::string, std::less<>>& known) {
+  std::vector<std::string> out;
+  for (std::string& name : source.names()) {
+    const bool ignored = std::any_of(model.ignored.begin(), model.ignored.end(),
+                                     [&](std::string_view p) { return fits(p, name); });
+    if (!ignored && !known.contains(name)) out.push_back(std::move(name));
+  }
+  return out;
+}
+
 // A GGUF file states much of a model by its tensors alone (biases, rotary factors): one that no
 // weight of the architecture asks for would change the results, so it is not passed over.
-void check_gguf_tensors(const WeightSource& source, const std::vector<WeightName>& names) {
-  std::set<std::string_view> known;
+void check_gguf_tensors(const WeightSource& source, const ModelDef& model,
+                        const std::vector<WeightName>& names) {
+  std::set<std::string, std::less<>> known;
   for (const WeightName& name : names) {
-    known.insert(name.gguf);
-    const WeightInfo* info = source.find(name.gguf);
+    const std::string& stored = stored_name(name.gguf, name.from_gguf);
+    known.insert(stored);
+    const WeightInfo* info = source.find(stored);
     if (info) check_rows(*info, source.origin());
   }
-  for (const std::string& name : source.names()) {
-    if (known.count(name)) continue;
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: tensor '{}': expected the weights of the architecture, which has no such one",
-         source.origin(), name);
+  const std::vector<std::string> unknown = strangers(source, model, known);
+  if (unknown.empty()) return;
+  fail(ErrorCode::kUnsupported, kWhere,
+       "{}: tensor '{}': expected the weights of the architecture, which has no such one",
+       source.origin(), unknown[0]);
+}
+
+// Hugging Face files keep buffers, other heads and other towers beside a model's weights: what is
+// left over is most often meant to be, and a mistake where the config counts too few layers.
+void warn_of_unused_tensors(const WeightSource& source, const ModelDef& model,
+                            const std::vector<WeightName>& names) {
+  std::set<std::string, std::less<>> known;
+  for (const WeightName& name : names) {
+    known.insert(prefixed(model, source, stored_name(name.hf, name.from_hf)));
+    known.insert(name.hf);  // random weights
   }
+  const std::vector<std::string> unused = strangers(source, model, known);
+  if (unused.empty()) return;
+  spdlog::warn("{}: {} of {} tensors are no weights of '{}' by its config and are unused: '{}'{}",
+               source.origin(), unused.size(), source.names().size(), model.name, unused[0],
+               unused.size() > 1 ? ", ..." : "");
 }
 
 // Rows of `name` inside its checkpoint tensor, which may be kept as segments of different formats.
@@ -91,23 +162,15 @@ const std::string& config_name(const ModelSource& source) {
   return source.config_file.empty() ? source.path : source.config_file;
 }
 
-// find_model() that names the file.
-const ModelDef& model_of(const ModelSource& source) {
-  try {
-    return find_model(source.architecture);
-  } catch (const Error& error) {
-    fail(error.code(), kWhere, "{}: {}", config_name(source), error.what());
-  }
-}
-
 // What a checkpoint may ask for beside its weights, and nothing here does yet.
 void check_checkpoint(const ModelSource& source, const ModelDef& model) {
   const std::string& file = config_name(source);
   const Json& config = source.config;
   const auto positions = json_get<std::string>(config, "position_embedding_type", "", kWhere, file);
-  if (positions != model.position_embedding) {
+  const auto& known = model.position_embeddings;
+  if (std::find(known.begin(), known.end(), positions) == known.end()) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: 'position_embedding_type': expected {}, found '{}'",
-         file, model.position_embedding, positions);
+         file, fmt::join(known, " or "), positions);
   }
   const auto quantization = config.find("quantization");
   if (quantization == config.end()) return;
@@ -132,6 +195,16 @@ void check_unquantized(const ModelSource& source) {
          "and float16 are, and quantized ones of GGUF files)",
          config_name(source), key, named ? method->dump() : found->dump().substr(0, 60));
   }
+}
+
+// In `dtype`, but for what stays as it is.
+std::shared_ptr<const WeightSource> converted(const std::shared_ptr<const WeightSource>& weights,
+                                              const std::vector<WeightName>& names, DType dtype) {
+  std::set<std::string> kept;
+  for (const WeightName& name : names) {
+    if (name.as_stored) kept.insert(name.hf);
+  }
+  return convert_weights(weights, dtype, kept);
 }
 
 struct Models {
@@ -182,6 +255,25 @@ const ModelDef& find_model(std::string_view architecture) {
        known);
 }
 
+const ModelDef& find_model(const ModelSource& source) {
+  Models& models = all_models();
+  {
+    std::lock_guard lock(models.mutex);
+    const ModelDef* found = nullptr;
+    for (const ModelDef* model : models.list) {
+      if (!model->claims || !model->claims(source)) continue;
+      CHECK_MSG(!found, "'{}' and '{}' claim {}", found->name, model->name, source.path);
+      found = model;
+    }
+    if (found) return *found;
+  }
+  try {
+    return find_model(source.architecture);
+  } catch (const Error& error) {
+    fail(error.code(), kWhere, "{}: {}", config_name(source), error.what());
+  }
+}
+
 Json model_config(const ModelSource& source, const ModelDef& model) {
   if (source.kind == ModelSourceKind::kCheckpoint) check_checkpoint(source, model);
   if (source.kind == ModelSourceKind::kHuggingFace) check_unquantized(source);
@@ -193,7 +285,10 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
   auto table = std::make_shared<WeightTable>(source.weights->origin());
   for (const auto& file : source.weights->files()) table->add_file(file);
   const std::vector<WeightName> names = model.weights(config);
-  if (source.kind == ModelSourceKind::kGguf) check_gguf_tensors(*source.weights, names);
+  if (source.kind == ModelSourceKind::kGguf) check_gguf_tensors(*source.weights, model, names);
+  if (source.kind == ModelSourceKind::kHuggingFace) {
+    warn_of_unused_tensors(*source.weights, model, names);
+  }
   std::string group;
   int64_t row = 0;
   for (const WeightName& name : names) {
@@ -201,12 +296,11 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
     group = name.checkpoint;
     switch (source.kind) {
       case ModelSourceKind::kHuggingFace:
-        if (!name.optional || source.weights->contains(name.hf)) {
-          table->add(source.weights->require(name.hf, name.shape));
-        }
+        add_hf(*table, *source.weights, model, name);
         break;
       case ModelSourceKind::kGguf:
-        add_gguf(*table, *source.weights, name);
+        add_stored(*table, *source.weights, name, stored_name(name.gguf, name.from_gguf),
+                   name.from_gguf);
         break;
       case ModelSourceKind::kCheckpoint:
         add_checkpoint(*table, *source.weights, name, row);
@@ -224,10 +318,10 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
 }
 
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options) {
-  const ModelDef& model = model_of(source);
+  const ModelDef& model = find_model(source);
   const Json config = model_config(source, model);
   std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
-  if (options.dtype) weights = convert_weights(weights, *options.dtype);
+  if (options.dtype) weights = converted(weights, model.weights(config), *options.dtype);
   auto graph = std::make_unique<Graph>(std::string(model.name));
   graph->metadata()["architecture"] = std::string(model.name);
   graph->metadata()["config"] = config.dump();
@@ -238,10 +332,10 @@ std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions
 
 void convert_model(const ModelSource& source, const BuildOptions& options,
                    const std::string& directory) {
-  const ModelDef& model = model_of(source);
+  const ModelDef& model = find_model(source);
   const Json config = model_config(source, model);
   std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
-  if (options.dtype) weights = convert_weights(weights, *options.dtype);
+  if (options.dtype) weights = converted(weights, model.weights(config), *options.dtype);
   std::vector<CheckpointTensor> tensors;
   for (const WeightName& name : model.weights(config)) {
     if (name.optional && !weights->contains(name.hf)) continue;

@@ -10,19 +10,21 @@
 #include "graph/graph.h"
 #include "loaders/model_source.h"
 #include "models/contract/config_keys.h"
-#include "models/contract/gguf_transform.h"
+#include "models/contract/weight_transform.h"
 
 namespace ingot {
 
 // One tensor of the model under the names of each kind of file. `checkpoint` may be shared by
 // several rows of the table (query, key and value make one qkv): they follow each other there.
 struct WeightName {
-  std::string hf;
+  std::string hf;  // also what build() asks for; unlike the file's where from_hf.stored says so
   std::string gguf;
   std::string checkpoint;
-  Shape shape;                   // [out, in]
-  bool optional = false;         // a bias that some checkpoints have
-  GgufTransform from_gguf = {};  // from the GGUF tensor to Hugging Face's
+  Shape shape;                     // canonical: [out, in]
+  bool optional = false;           // a bias that some checkpoints have
+  WeightTransform from_gguf = {};  // from the file's tensor to the canonical one
+  WeightTransform from_hf = {};
+  bool as_stored = false;  // no dtype converts it: numbers that graphs are made with
 };
 
 struct BuildOptions {
@@ -32,21 +34,38 @@ struct BuildOptions {
   std::optional<DType> kv_dtype;  // default: the activations' type
 };
 
+// A published model known by its shapes alone: what `--random-weights` measures without a download.
+struct Preset {
+  std::string_view name;
+  std::string_view config;     // JSON: facts of its config.json, as the keys there state them
+  double billions;             // of parameters, as published
+  std::string_view note = {};  // where it is not the published architecture
+};
+
 struct ModelDef {
   std::string_view name;  // checkpoint "architecture", equal to the file's stem
   // Other names: Hugging Face classes ("LlamaForCausalLM") and GGUF architectures ("llama").
   std::vector<std::string_view> architectures;
+  // Whether a source is this architecture although it bears another one's name; asked before names.
+  bool (*claims)(const ModelSource& source) = nullptr;
   std::vector<ConfigKey> keys = {};  // its own beside common_keys()
-  // The "position_embedding_type" its checkpoints have; another one is refused.
-  std::string_view position_embedding = "rope_gpt_neox";
+  // The "position_embedding_type" its checkpoints may have; others are refused. The first is
+  // written, unless the parsed config has a key for it.
+  std::vector<std::string_view> position_embeddings = {"rope_gpt_neox"};
+  // What Hugging Face files may put before the names of the table: tried in this order for each
+  // tensor. None: names stand as they are.
+  std::vector<std::string_view> hf_prefixes = {};
+  // Tensors of a file that no weight stands for, with * for any text: buffers, masks.
+  std::vector<std::string_view> ignored = {};
   // The config in Hugging Face terms, checked, with every default filled in. `raw` is what
   // source_config() gives; `source` serves for what no key states, and for messages. Throws
   // Error{kCorrupt, kUnsupported} naming file, key, expected and found.
   Json (*parse_config)(const ModelSource& source, const Json& raw);
   std::vector<WeightName> (*weights)(const Json& config);
-  // `weights` answers to the hf names of the table above, in Hugging Face layout.
+  // `weights` answers to the hf names of the table above, in the canonical layout.
   void (*build)(const Json& config, const WeightSource& weights, const BuildOptions& options,
                 Graph& graph);
+  std::vector<Preset> presets = {};
 };
 
 // Generated from models/*.cc.
@@ -56,12 +75,15 @@ const std::vector<const ModelDef*>& models_model_list();
 void register_model(const ModelDef& model);
 // By any of its names. Error{kUnsupported} lists what is known. Thread safe.
 const ModelDef& find_model(std::string_view architecture);
+// The model that claims the source, else by its architecture. Errors name the config's file.
+const ModelDef& find_model(const ModelSource& source);
 
 // The config of a source as `model` reads it: source_config, parse_config. Error{kUnsupported} for
 // what a checkpoint asks for and no model here computes (quantization, other positions).
 Json model_config(const ModelSource& source, const ModelDef& model);
 
-// A model source seen through its architecture's table: hf names and layout for every kind.
+// A model source seen through its architecture's table: hf names and the canonical layout for every
+// kind. Error{kUnsupported, kCorrupt, kNotFound} naming the file and the tensor.
 std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
                                                       const ModelDef& model, const Json& config);
 

@@ -1,7 +1,5 @@
 #include "models/contract/presets.h"
 
-#include <array>
-
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -10,63 +8,6 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "models/presets";
-
-constexpr std::array<Preset, 8> kPresets = {{
-    {"llama-2-7b",
-     R"({"architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
-         "num_attention_heads": 32, "num_key_value_heads": 32, "intermediate_size": 11008,
-         "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
-         "rope_theta": 10000.0, "tie_word_embeddings": false})",
-     ""},
-    {"llama-2-13b",
-     R"({"architectures": ["LlamaForCausalLM"], "hidden_size": 5120, "num_hidden_layers": 40,
-         "num_attention_heads": 40, "num_key_value_heads": 40, "intermediate_size": 13824,
-         "vocab_size": 32000, "max_position_embeddings": 4096, "rms_norm_eps": 1e-5,
-         "rope_theta": 10000.0, "tie_word_embeddings": false})",
-     ""},
-    {"llama-3.1-8b",
-     R"({"architectures": ["LlamaForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
-         "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
-         "vocab_size": 128256, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5,
-         "rope_theta": 500000.0, "tie_word_embeddings": false,
-         "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
-                          "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}})",
-     ""},
-    {"llama-3.1-70b",
-     R"({"architectures": ["LlamaForCausalLM"], "hidden_size": 8192, "num_hidden_layers": 80,
-         "num_attention_heads": 64, "num_key_value_heads": 8, "intermediate_size": 28672,
-         "vocab_size": 128256, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5,
-         "rope_theta": 500000.0, "tie_word_embeddings": false,
-         "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
-                          "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}})",
-     ""},
-    // Its "intermediate_size" of 22016 counts both halves of the gated MLP.
-    {"qwen-7b",
-     R"({"architectures": ["Qwen2ForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
-         "num_attention_heads": 32, "num_key_value_heads": 32, "intermediate_size": 11008,
-         "vocab_size": 151936, "max_position_embeddings": 8192, "rms_norm_eps": 1e-6,
-         "rope_theta": 10000.0, "tie_word_embeddings": false})",
-     "Qwen 1's shapes through Qwen2's layers: without its scaling of attention by log(length)"},
-    {"qwen2.5-7b",
-     R"({"architectures": ["Qwen2ForCausalLM"], "hidden_size": 3584, "num_hidden_layers": 28,
-         "num_attention_heads": 28, "num_key_value_heads": 4, "intermediate_size": 18944,
-         "vocab_size": 152064, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6,
-         "rope_theta": 1000000.0, "tie_word_embeddings": false})",
-     ""},
-    // v0.3, which has no sliding window.
-    {"mistral-7b",
-     R"({"architectures": ["MistralForCausalLM"], "hidden_size": 4096, "num_hidden_layers": 32,
-         "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
-         "vocab_size": 32768, "max_position_embeddings": 32768, "rms_norm_eps": 1e-5,
-         "rope_theta": 1000000.0, "sliding_window": null, "tie_word_embeddings": false})",
-     ""},
-    {"smollm2-135m",
-     R"({"architectures": ["LlamaForCausalLM"], "hidden_size": 576, "num_hidden_layers": 30,
-         "num_attention_heads": 9, "num_key_value_heads": 3, "intermediate_size": 1536,
-         "vocab_size": 49152, "max_position_embeddings": 8192, "rms_norm_eps": 1e-5,
-         "rope_theta": 100000.0, "tie_word_embeddings": true})",
-     ""},
-}};
 
 // The usual initializer_range. With normed inputs a projection of n columns has a deviation of
 // 0.02 * sqrt(n), 3.4 at the 28672 of the widest MLP: sums over 80 layers stay far below float16's
@@ -93,11 +34,20 @@ RandomFill fill_of(const WeightName& name, uint64_t seed) {
 
 }  // namespace
 
-std::span<const Preset> presets() { return kPresets; }
+const std::vector<Preset>& presets() {
+  static const std::vector<Preset> all = [] {
+    std::vector<Preset> out;
+    for (const ModelDef* model : models_model_list()) {
+      out.insert(out.end(), model->presets.begin(), model->presets.end());
+    }
+    return out;
+  }();
+  return all;
+}
 
 const Preset& find_preset(std::string_view name) {
   std::string known;
-  for (const Preset& preset : kPresets) {
+  for (const Preset& preset : presets()) {
     if (preset.name == name) return preset;
     known += (known.empty() ? "" : ", ") + std::string(preset.name);
   }

@@ -1,23 +1,17 @@
-// Models known by their shapes alone: what `--random-weights` measures without a download.
+// Models of random weights in the shapes of published ones (ModelDef::presets).
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/contract/model_def.h"
 
 namespace ingot {
 
-// Facts of a published config.json, as its keys state them.
-struct Preset {
-  std::string_view name;
-  std::string_view config;  // JSON
-  std::string_view note;    // where it is not the published architecture; else empty
-};
-
-std::span<const Preset> presets();
+// Those of all models.
+const std::vector<Preset>& presets();
 // Error{kNotFound} lists what there is.
 const Preset& find_preset(std::string_view name);
 

@@ -1,4 +1,5 @@
-// y = f(a, b) element by element on activations; b may be one row that serves every row.
+// y = f(a, b) element by element on activations; b may be one row that serves every row, or one
+// element.
 #pragma once
 
 #include "kernels/cuda/arch/numeric.cuh"
@@ -13,6 +14,7 @@ struct BinaryArgs {
   int64_t a_stride, b_stride, y_stride;  // elements; b_stride 0: one row
   int64_t n;
   bool vector;
+  bool scalar;  // b is one element
 };
 
 constexpr int kBinaryThreads = 128;
@@ -26,7 +28,13 @@ __global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
   if (at >= args.n) return;
   float a[8], b[8];
   load8(static_cast<const T*>(args.a) + row * args.a_stride + at, args.n - at, args.vector, a);
-  load8(static_cast<const T*>(args.b) + row * args.b_stride + at, args.n - at, args.vector, b);
+  if (args.scalar) {
+    const float one = to_float(*static_cast<const T*>(args.b));
+#pragma unroll
+    for (int i = 0; i < 8; ++i) b[i] = one;
+  } else {
+    load8(static_cast<const T*>(args.b) + row * args.b_stride + at, args.n - at, args.vector, b);
+  }
 #pragma unroll
   for (int i = 0; i < 8; ++i) a[i] = F::apply(a[i], b[i]);
   store8(static_cast<T*>(args.y) + row * args.y_stride + at, args.n - at, args.vector, a);
@@ -37,7 +45,7 @@ __global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
 inline bool binary_fits(const LaunchArgs& args) {
   const TensorView& b = args.inputs[1];
   const TensorView& y = args.outputs[0];
-  const bool one_row = b.rows() == 1 && b.columns() == y.columns();
+  const bool one_row = b.elements() == 1 || (b.rows() == 1 && b.columns() == y.columns());
   return args.inputs[0].shape == y.shape && (one_row || b.shape == y.shape);
 }
 
@@ -46,6 +54,8 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
   const TensorView& a = args.inputs[0];
   const TensorView& b = args.inputs[1];
   const TensorView& y = args.outputs[0];
+  const bool scalar = b.elements() == 1;
+  const bool vector = is_vector_aligned(a) && is_vector_aligned(y);
   const BinaryArgs job = {a.data,
                           b.data,
                           y.data,
@@ -53,7 +63,8 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
                           b.rows() == 1 ? 0 : row_elements(b),
                           row_elements(y),
                           y.columns(),
-                          is_vector_aligned(a) && is_vector_aligned(b) && is_vector_aligned(y)};
+                          vector && (scalar || is_vector_aligned(b)),
+                          scalar};
   const Grid grid = {y.rows(), ceil_div(y.columns(), 8 * kBinaryThreads), kBinaryThreads};
   with_float(y.type, [&](auto tag) {
     launch_early(name, context, binary_rows<decltype(tag), F>, grid, 0, job);
@@ -78,7 +89,7 @@ class BinaryInstance final : public KernelInstance {
   std::unique_ptr<KernelInstance> other_;  // any broadcast
 };
 
-// Equal shapes, or a second operand of one row.
+// Equal shapes, or a second operand of one row or element.
 inline std::string binary_supports(const KernelDesc& desc) {
   const OperandDesc& a = desc.inputs[0];
   const OperandDesc& b = desc.inputs[1];
@@ -87,9 +98,11 @@ inline std::string binary_supports(const KernelDesc& desc) {
     return "the first operand is broadcast";
   }
   if (a.shape.back() > 65535 * int64_t{8} * kBinaryThreads) return "rows too long";
-  const bool one_row = !b.shape.empty() && b.shape.back() == a.shape.back() &&
-                       element_count(b.shape) == a.shape.back();
-  return a.shape == b.shape || one_row ? "" : "broadcast of " + shape_text(b.shape);
+  const int64_t elements = element_count(b.shape);
+  const bool one_row =
+      !b.shape.empty() && b.shape.back() == a.shape.back() && elements == a.shape.back();
+  const bool fits = a.shape == b.shape || one_row || elements == 1;
+  return fits ? "" : "broadcast of " + shape_text(b.shape);
 }
 
 }  // namespace ingot::cuda

@@ -1,5 +1,6 @@
-// Gated units: activation(a) * b in float32. Roundings that the compiler might fuse in one kernel
-// and not in another are spelt out: kernels that use these claim the same bits everywhere.
+// Gated units, activation(a) * b in float32, and their activations. Roundings that the compiler
+// might fuse in one kernel and not in another are spelt out: kernels that use these claim the same
+// bits everywhere.
 #pragma once
 
 #include "kernels/cuda/contract/launch.cuh"
@@ -12,18 +13,20 @@ struct SiluMul {
 struct ReluMul {
   static __device__ float apply(float a, float b) { return (a > 0 ? a : 0.0f) * b; }
 };
+__device__ inline float gelu(float a) {
+  const float bell = erff(__fmul_rn(a, 0.70710678f));
+  return __fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell));
+}
+__device__ inline float gelu_tanh(float a) {
+  const float cube = __fmul_rn(__fmul_rn(__fmul_rn(0.044715f, a), a), a);
+  const float bell = tanhf(__fmul_rn(0.79788456f, __fadd_rn(a, cube)));
+  return __fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell));
+}
 struct GeluMul {
-  static __device__ float apply(float a, float b) {
-    const float bell = erff(__fmul_rn(a, 0.70710678f));
-    return __fmul_rn(__fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell)), b);
-  }
+  static __device__ float apply(float a, float b) { return __fmul_rn(gelu(a), b); }
 };
 struct GeluTanhMul {
-  static __device__ float apply(float a, float b) {
-    const float cube = __fmul_rn(__fmul_rn(__fmul_rn(0.044715f, a), a), a);
-    const float bell = tanhf(__fmul_rn(0.79788456f, __fadd_rn(a, cube)));
-    return __fmul_rn(__fmul_rn(__fmul_rn(0.5f, a), __fadd_rn(1.0f, bell)), b);
-  }
+  static __device__ float apply(float a, float b) { return __fmul_rn(gelu_tanh(a), b); }
 };
 
 // Told apart at run time.

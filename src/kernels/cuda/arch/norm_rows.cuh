@@ -1,4 +1,4 @@
-// RMS norms: one block a row, the row in registers.
+// RMS norms: one block a row, or a group of its columns, which is in registers.
 #pragma once
 
 #include "kernels/cuda/arch/numeric.cuh"
@@ -14,9 +14,10 @@ struct NormArgs {
   void* y;
   AnyFloats weight;
   int64_t x_stride, residual_stride, sum_stride, y_stride;  // elements
-  int64_t n;
+  int64_t n;  // columns of a norm: block (r, g) does columns [g * n, (g + 1) * n) of row r
   float epsilon;
-  bool vector;        // every row and the weight in 16-byte words
+  float weight_offset;
+  bool vector;        // every row, group and the weight in 16-byte words
   bool weight_first;  // no kernel writes it: it is read while earlier ones run
 };
 
@@ -26,6 +27,8 @@ __device__ inline void load_norm_weight(const NormArgs& a, float (&weight)[kChun
   for (int i = 0; i < kChunks; ++i) {
     const int64_t at = 8 * (threadIdx.x + static_cast<int64_t>(i) * blockDim.x);
     load8_any(a.weight, at, a.n - at, a.vector, weight[i]);
+#pragma unroll
+    for (int c = 0; c < 8; ++c) weight[i][c] += a.weight_offset;
   }
 }
 
@@ -41,7 +44,8 @@ __global__ void norm_rows(NormArgs a) {
   if (!a.weight_first) load_norm_weight(a, weight);
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
-  const T* x = static_cast<const T*>(a.x) + row * a.x_stride;
+  const int64_t first = blockIdx.y * a.n;
+  const T* x = static_cast<const T*>(a.x) + row * a.x_stride + first;
   float v[kChunks][8];
   float squares = 0;
 #pragma unroll
@@ -49,13 +53,13 @@ __global__ void norm_rows(NormArgs a) {
     const int64_t at = 8 * (threadIdx.x + static_cast<int64_t>(i) * blockDim.x);
     load8(x + at, a.n - at, a.vector, v[i]);
     if (a.residual) {
-      const T* residual = static_cast<const T*>(a.residual) + row * a.residual_stride;
+      const T* residual = static_cast<const T*>(a.residual) + row * a.residual_stride + first;
       float more[8];
       load8(residual + at, a.n - at, a.vector, more);
 #pragma unroll
       for (int c = 0; c < 8; ++c) v[i][c] = to_float(from_float<T>(v[i][c] + more[c]));
       if (at < a.n) {
-        store8(static_cast<T*>(a.sum) + row * a.sum_stride + at, a.n - at, a.vector, v[i]);
+        store8(static_cast<T*>(a.sum) + row * a.sum_stride + first + at, a.n - at, a.vector, v[i]);
       }
     }
 #pragma unroll
@@ -69,16 +73,18 @@ __global__ void norm_rows(NormArgs a) {
     if (at >= a.n) break;
 #pragma unroll
     for (int c = 0; c < 8; ++c) v[i][c] *= scale * weight[i][c];
-    store8(static_cast<T*>(a.y) + row * a.y_stride + at, a.n - at, a.vector, v[i]);
+    store8(static_cast<T*>(a.y) + row * a.y_stride + first + at, a.n - at, a.vector, v[i]);
   }
 }
 
 // rms_norm (x, weight) -> y and add_rms_norm (x, residual, weight) -> (sum, y).
 inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std::string_view) {
   const auto epsilon = static_cast<float>(attr_or<double>(desc.attrs, "epsilon", 1e-5));
+  const auto offset = static_cast<float>(attr_or<double>(desc.attrs, "weight_offset", 0.0));
+  const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
   const bool add = desc.op == "add_rms_norm";
   const bool constant = desc.inputs[add ? 2 : 1].constant;
-  return make_instance([epsilon, add, constant](const LaunchArgs& args, ExecContext& context) {
+  return make_instance([=](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& weight = args.inputs[add ? 2 : 1];
     const TensorView& y = args.outputs[add ? 1 : 0];
@@ -88,11 +94,12 @@ inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std:
     a.weight = any_floats(weight);
     a.x_stride = row_elements(x);
     a.y_stride = row_elements(y);
-    a.n = x.columns();
+    a.n = group > 0 ? group : x.columns();
     a.epsilon = epsilon;
+    a.weight_offset = offset;
     a.weight_first = constant;
     a.vector = is_vector_aligned(x) && is_vector_aligned(y) &&
-               reinterpret_cast<uintptr_t>(weight.data) % 16 == 0;
+               reinterpret_cast<uintptr_t>(weight.data) % 16 == 0 && (group == 0 || group % 8 == 0);
     if (add) {
       const TensorView& residual = args.inputs[1];
       const TensorView& sum = args.outputs[0];
@@ -110,8 +117,8 @@ inline std::unique_ptr<KernelInstance> norm_prepare(const KernelDesc& desc, std:
       const auto kernel = chunks == 1   ? norm_rows<T, 1>
                           : chunks == 2 ? norm_rows<T, 2>
                                         : norm_rows<T, 4>;
-      launch_early(add ? "add_rms_norm" : "rms_norm", context, kernel, {x.rows(), 1, threads}, 0,
-                   a);
+      launch_early(add ? "add_rms_norm" : "rms_norm", context, kernel,
+                   {x.rows(), a.n > 0 ? x.columns() / a.n : 0, threads}, 0, a);
     });
   });
 }
@@ -120,7 +127,10 @@ inline std::string norm_supports(const KernelDesc& desc) {
   const ElementType& weight = desc.inputs[desc.op == "add_rms_norm" ? 2 : 1].type;
   if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
   if (!is_activation(weight)) return "weight is " + weight.name();
-  if (desc.inputs[0].shape.back() > kMostNormColumns) return "rows above 32768 columns";
+  const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
+  const int64_t columns = desc.inputs[0].shape.back();
+  if ((group > 0 ? group : columns) > kMostNormColumns) return "norms of over 32768 columns";
+  if (group > 0 && columns / group > 65535) return "over 65535 groups";
   return "";
 }
 

@@ -1,0 +1,258 @@
+#include "models/contract/config_read.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "models/contract/config_keys.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "models";
+
+// What Hugging Face's configs fall back to.
+constexpr int64_t kDefaultPositions = 2048;
+
+constexpr const char* kLocal = "sliding_attention";
+constexpr const char* kFull = "full_attention";
+
+}  // namespace
+
+ConfigReader::ConfigReader(const ModelSource& source, Json raw)
+    : source_(source),
+      file_(source.config_file.empty() ? source.path : source.config_file),
+      raw_(std::move(raw)) {
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    if (raw_.contains(key)) config_[key] = raw_[key];
+  }
+}
+
+void ConfigReader::refuse(std::string_view key, std::string_view expected,
+                          std::string_view found) const {
+  fail(ErrorCode::kUnsupported, kWhere, "{}: '{}': expected {}, found {}", file_, key, expected,
+       found);
+}
+
+void ConfigReader::corrupt(std::string_view key, std::string_view expected,
+                           std::string_view found) const {
+  fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected {}, found {}", file_, key, expected, found);
+}
+
+template <typename T>
+T ConfigReader::stated(std::string_view key, T fallback) const {
+  return json_get<T>(raw_, key, std::move(fallback), kWhere, file_);
+}
+
+bool ConfigReader::has(std::string_view key) const {
+  const auto it = raw_.find(std::string(key));
+  return it != raw_.end() && !it->is_null();
+}
+
+void ConfigReader::also_called(std::string_view key,
+                               std::initializer_list<std::string_view> names) {
+  for (std::string_view name : names) {
+    if (has(key)) return;
+    if (has(name)) raw_[std::string(key)] = raw_[std::string(name)];
+  }
+}
+
+void ConfigReader::use_default(std::string_view key, Json value) {
+  if (!has(key)) override_with(key, std::move(value));
+}
+
+void ConfigReader::override_with(std::string_view key, Json value) {
+  raw_[std::string(key)] = std::move(value);
+}
+
+int64_t ConfigReader::size(std::string_view key, int64_t limit) {
+  const auto value = json_require<int64_t>(raw_, key, kWhere, file_);
+  if (value < 1 || value > limit) {
+    corrupt(key, fmt::format("1 to {}", limit), std::to_string(value));
+  }
+  config_[std::string(key)] = value;
+  return value;
+}
+
+int64_t ConfigReader::size_or(std::string_view key, int64_t fallback, int64_t limit) {
+  use_default(key, fallback);
+  return size(key, limit);
+}
+
+int64_t ConfigReader::count_or(std::string_view key, int64_t fallback, int64_t limit) {
+  const auto value = stated<int64_t>(key, fallback);
+  if (value < 0 || value > limit) {
+    corrupt(key, fmt::format("0 to {}", limit), std::to_string(value));
+  }
+  config_[std::string(key)] = value;
+  return value;
+}
+
+double ConfigReader::epsilon(std::string_view key, double fallback) {
+  const auto value = stated<double>(key, fallback);
+  if (!(value > 0 && value < 1)) {
+    corrupt(key, "a number between 0 and 1", fmt::format("{}", value));
+  }
+  config_[std::string(key)] = value;
+  return value;
+}
+
+double ConfigReader::positive(std::string_view key, double fallback) {
+  if (const double value = zero_or(key, fallback); value > 0) return value;
+  corrupt(key, "a positive number", "0");
+}
+
+double ConfigReader::zero_or(std::string_view key, double fallback) {
+  const auto value = stated<double>(key, fallback);
+  if (!(value >= 0 && std::isfinite(value))) {
+    corrupt(key, "a positive number", fmt::format("{}", value));
+  }
+  config_[std::string(key)] = value;
+  return value;
+}
+
+bool ConfigReader::flag(std::string_view key, bool fallback) {
+  const auto value = stated<bool>(key, fallback);
+  config_[std::string(key)] = value;
+  return value;
+}
+
+std::string ConfigReader::choice(std::string_view key, std::string_view fallback,
+                                 std::initializer_list<std::string_view> known) {
+  auto value = stated<std::string>(key, std::string(fallback));
+  if (std::find(known.begin(), known.end(), value) == known.end()) {
+    refuse(key, fmt::format("{}", fmt::join(known, ", ")), fmt::format("'{}'", value));
+  }
+  config_[std::string(key)] = value;
+  return value;
+}
+
+std::string ConfigReader::activation(std::string_view key, std::string_view fallback) {
+  const std::pair<std::string_view, std::string_view> kOthers[] = {
+      {"gelu_new", "gelu_tanh"},
+      {"gelu_fast", "gelu_tanh"},
+      {"gelu_pytorch_tanh", "gelu_tanh"},
+      {"swish", "silu"}};
+  const auto name = stated<std::string>(key, std::string(fallback));
+  for (const auto& [other, ours] : kOthers) {
+    if (name == other) override_with(key, std::string(ours));
+  }
+  return choice(key, fallback, {"relu", "gelu", "gelu_tanh", "silu"});
+}
+
+void ConfigReader::decoder_sizes() {
+  if (source_.kind == ModelSourceKind::kCheckpoint) {
+    use_default("max_position_embeddings", kDefaultPositions);
+  }
+  size("hidden_size");
+  size("num_hidden_layers", 4096);
+  size("vocab_size");
+  size("max_position_embeddings");
+}
+
+ConfigReader::Heads ConfigReader::heads() {
+  const auto hidden = config_.at("hidden_size").get<int64_t>();
+  Heads out{};
+  out.heads = size("num_attention_heads", hidden);
+  out.kv_heads = stated<int64_t>("num_key_value_heads", out.heads);
+  if (out.kv_heads < 1 || out.heads % out.kv_heads != 0) {
+    corrupt("num_key_value_heads", fmt::format("a divisor of {}", out.heads),
+            std::to_string(out.kv_heads));
+  }
+  config_["num_key_value_heads"] = out.kv_heads;
+  if (!has("head_dim") && hidden % out.heads != 0) {
+    corrupt("num_attention_heads", fmt::format("a divisor of {}", hidden),
+            std::to_string(out.heads));
+  }
+  out.head_dim = stated<int64_t>("head_dim", hidden / out.heads);
+  if (out.head_dim < 2 || out.head_dim % 2 != 0 || out.head_dim > 4096) {
+    corrupt("head_dim", "an even size up to 4096", std::to_string(out.head_dim));
+  }
+  config_["head_dim"] = out.head_dim;
+  return out;
+}
+
+// GGUF's keys in Hugging Face's terms.
+void ConfigReader::add_gguf_rotation(bool partial) {
+  const GgufFile& file = *source_.gguf;
+  add_gguf_rope_scaling(file, raw_);
+  const std::string rope = fmt::format("{}.rope.", file.architecture());
+  const auto head_dim = config_.at("head_dim").get<int64_t>();
+  const int64_t rotated = file.get_int(rope + "dimension_count", head_dim);
+  if (rotated != head_dim && (!partial || rotated < 2 || rotated > head_dim)) {
+    refuse(rope + "dimension_count", std::to_string(head_dim), std::to_string(rotated));
+  }
+  if (rotated != head_dim) {
+    raw_["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
+  }
+  const double scale = file.get_float(rope + "scale_linear", 1.0);
+  if (scale != 1.0) refuse(rope + "scale_linear", "1", fmt::format("{}", scale));
+}
+
+RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
+  if (source_.gguf) add_gguf_rotation(kinds.partial);
+  const RopeConfig rope = read_rope_config(raw_, file_);
+  if (std::find(kinds.types.begin(), kinds.types.end(), rope.type) == kinds.types.end()) {
+    refuse("rope_scaling", fmt::format("type {}", fmt::join(kinds.types, ", ")),
+           fmt::format("'{}'", rope.type));
+  }
+  if (rope.partial_rotary_factor != 1.0 && (!kinds.partial || rope.partial_rotary_factor > 1.0)) {
+    refuse("partial_rotary_factor", kinds.partial ? "at most 1" : "1",
+           fmt::format("{}", rope.partial_rotary_factor));
+  }
+  config_["rope_theta"] = rope.theta;
+  if (kinds.partial) config_["partial_rotary_factor"] = rope.partial_rotary_factor;
+  if (rope.type != "default") {
+    config_["rope_scaling"] = {{"rope_type", rope.type},
+                               {"factor", rope.factor},
+                               {"low_freq_factor", rope.low_freq_factor},
+                               {"high_freq_factor", rope.high_freq_factor},
+                               {"original_max_position_embeddings", rope.original_max_position}};
+  }
+  return rope;
+}
+
+int64_t ConfigReader::sliding_window(bool needs_flag) {
+  auto window = stated<int64_t>("sliding_window", 0);
+  // Other files state a window only where it counts.
+  if (needs_flag && source_.kind == ModelSourceKind::kHuggingFace) {
+    const auto used = stated<bool>("use_sliding_window", false);
+    const auto layers = config_.at("num_hidden_layers").get<int64_t>();
+    const auto first = stated<int64_t>("max_window_layers", 28);
+    if (used && window > 0 && first > 0 && first < layers) {
+      refuse("max_window_layers", fmt::format("0 or {} and more", layers),
+             fmt::format("{}: windows on some layers only", first));
+    }
+    if (!used || first != 0) window = 0;
+  }
+  override_with("sliding_window", window);
+  return count_or("sliding_window", 0);
+}
+
+std::vector<bool> ConfigReader::local_layers(FunctionRef<bool(int64_t layer)> pattern) {
+  const auto layers = config_.at("num_hidden_layers").get<int64_t>();
+  auto types = stated<std::vector<std::string>>("layer_types", {});
+  for (int64_t i = 0; i < layers && !has("layer_types"); ++i) {
+    types.emplace_back(pattern(i) ? kLocal : kFull);
+  }
+  if (static_cast<int64_t>(types.size()) != layers) {
+    corrupt("layer_types", fmt::format("{} entries", layers), std::to_string(types.size()));
+  }
+  std::vector<bool> out;
+  for (const std::string& type : types) {
+    if (type != kLocal && type != kFull) {
+      refuse("layer_types", fmt::format("{} or {}", kLocal, kFull), fmt::format("'{}'", type));
+    }
+    out.push_back(type == kLocal);
+  }
+  config_["layer_types"] = std::move(types);
+  return out;
+}
+
+bool is_local_layer(const Json& config, int64_t layer) {
+  return config.at("layer_types").at(static_cast<size_t>(layer)) == kLocal;
+}
+
+}  // namespace ingot

@@ -1,0 +1,104 @@
+// Reads an architecture's config in Hugging Face's terms. Every value that is read is checked and
+// put under its name into the config that parse_config gives; so what is not read is not kept.
+// Errors name the file, the key, what was expected and found: kCorrupt for values that no model
+// could have, kUnsupported for those that this one does not compute.
+#pragma once
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/function_ref.h"
+#include "loaders/model_source.h"
+
+namespace ingot {
+
+class ConfigReader {
+ public:
+  static constexpr int64_t kMaxSize = int64_t{1} << 31;
+
+  // `raw` as parse_config gets it. Token ids are taken over at once.
+  ConfigReader(const ModelSource& source, Json raw);
+
+  const ModelSource& source() const { return source_; }
+  const std::string& file() const { return file_; }
+  // What was read so far.
+  const Json& config() const { return config_; }
+
+  // `raw` has a value for the key, which is not null.
+  bool has(std::string_view key) const;
+  // Older or other names of `key`, used where `raw` has no value under it.
+  void also_called(std::string_view key, std::initializer_list<std::string_view> names);
+  // Where `raw` has no value.
+  void use_default(std::string_view key, Json value);
+  // In place of any value: a fact that the source states otherwise.
+  void override_with(std::string_view key, Json value);
+
+  // 1 to limit; the first kind must be there.
+  int64_t size(std::string_view key, int64_t limit = kMaxSize);
+  int64_t size_or(std::string_view key, int64_t fallback, int64_t limit = kMaxSize);
+  // 0 to limit: windows.
+  int64_t count_or(std::string_view key, int64_t fallback, int64_t limit = kMaxSize);
+  // Above 0 and below 1.
+  double epsilon(std::string_view key, double fallback);
+  // Above 0 and finite; zero_or(): or 0, for none.
+  double positive(std::string_view key, double fallback);
+  double zero_or(std::string_view key, double fallback);
+  bool flag(std::string_view key, bool fallback);
+  // One of `known`, else kUnsupported.
+  std::string choice(std::string_view key, std::string_view fallback,
+                     std::initializer_list<std::string_view> known);
+  // A plain activation under its name here ("relu", "gelu", "gelu_tanh", "silu"), whatever Hugging
+  // Face calls it.
+  std::string activation(std::string_view key, std::string_view fallback);
+
+  // vocab_size, hidden_size, num_hidden_layers, max_position_embeddings. A checkpoint that states
+  // no limit of positions has Hugging Face's, 2048.
+  void decoder_sizes();
+  struct Heads {
+    int64_t heads, kv_heads, head_dim;
+  };
+  // num_attention_heads, num_key_value_heads (default: as many), head_dim (default: hidden_size by
+  // heads, which must divide it): kv_heads divide heads, head_dim is even and at most 4096. Needs
+  // hidden_size.
+  Heads heads();
+
+  struct RopeKinds {
+    std::vector<std::string_view> types = {"default", "linear", "llama3"};
+    bool partial = false;  // a part of each head may be rotated
+  };
+  // rope_theta, rope_scaling and partial_rotary_factor, from either style of keys and from GGUF's;
+  // they read_rope_config() back. Needs head_dim.
+  RopeConfig rope(const RopeKinds& kinds);
+  RopeConfig rope() { return rope(RopeKinds()); }
+
+  // Window of attention of all layers in tokens, 0 for none: sliding_window. `needs_flag`: Hugging
+  // Face's counts only with use_sliding_window and from layer max_window_layers on, which may not
+  // cut the layers in two. Needs num_hidden_layers.
+  int64_t sliding_window(bool needs_flag = false);
+  // Which layers have windows, by layer_types ("sliding_attention", "full_attention"), else by
+  // `pattern`. Needs num_hidden_layers.
+  std::vector<bool> local_layers(FunctionRef<bool(int64_t layer)> pattern);
+
+  // kUnsupported.
+  [[noreturn]] void refuse(std::string_view key, std::string_view expected,
+                           std::string_view found) const;
+
+ private:
+  [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
+                            std::string_view found) const;
+  template <typename T>
+  T stated(std::string_view key, T fallback) const;
+  void add_gguf_rotation(bool partial);
+
+  const ModelSource& source_;
+  std::string file_;
+  Json raw_;
+  Json config_ = Json::object();
+};
+
+// The entries of config["layer_types"] that local_layers() wrote.
+bool is_local_layer(const Json& config, int64_t layer);
+
+}  // namespace ingot

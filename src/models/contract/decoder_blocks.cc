@@ -1,0 +1,87 @@
+// The blocks of DecoderBuilder that are made of a few operators each.
+#include <bit>
+#include <cmath>
+
+#include "base/check.h"
+#include "models/contract/decoder.h"
+
+namespace ingot {
+
+int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon, double offset) {
+  Attrs attrs = {{"epsilon", epsilon}};
+  if (offset != 0) attrs["weight_offset"] = offset;
+  return graph_.emit("rms_norm", std::move(attrs), {x, weight(weight_name)});
+}
+
+int DecoderBuilder::rms_norm(int x, int weight, double epsilon) {
+  return graph_.emit("rms_norm", {{"epsilon", epsilon}}, {x, weight});
+}
+
+int DecoderBuilder::head_norm(int x, const std::string& weight_name, double epsilon,
+                              int64_t head_dim, double offset) {
+  Attrs attrs = {{"epsilon", epsilon}, {"group", head_dim}};
+  if (offset != 0) attrs["weight_offset"] = offset;
+  return graph_.emit("rms_norm", std::move(attrs), {x, weight(weight_name)});
+}
+
+int DecoderBuilder::layer_norm(int x, const std::string& name, double epsilon) {
+  std::vector<int> inputs = {x, weight(name + ".weight")};
+  if (has(name + ".bias")) inputs.push_back(weight(name + ".bias"));
+  return graph_.emit("layer_norm", {{"epsilon", epsilon}}, std::move(inputs));
+}
+
+int DecoderBuilder::add_positions(int x, const std::string& weight_name) {
+  const int rows = graph_.emit("embedding", {{"dtype", std::string(dtype_name(activation_))}},
+                               {inputs_.positions, weight(weight_name)});
+  return graph_.emit("add", {}, {x, rows});
+}
+
+int DecoderBuilder::residual(int branch, int x) { return graph_.emit("add", {}, {branch, x}); }
+
+int DecoderBuilder::activation(int x, const std::string& name) {
+  if (name != "gelu_tanh") return graph_.emit(name, {}, {x});
+  return graph_.emit("gelu", {{"approximate", std::string("tanh")}}, {x});
+}
+
+int DecoderBuilder::mlp(int x, const std::string& fc, const std::string& activation,
+                        const std::string& proj) {
+  return linear(this->activation(linear(x, fc, 0), activation), proj, 1);
+}
+
+int DecoderBuilder::gated_mlp(int x, const std::string& gate, const std::string& up,
+                              const std::string& activation, const std::string& down) {
+  const int gated = linear(x, gate, 0);
+  const int h = graph_.emit("act_mul", {{"activation", activation}}, {gated, linear(x, up, 0)});
+  return linear(h, down, 1);
+}
+
+int DecoderBuilder::alibi_slopes(int64_t heads, double max_bias, double factor) {
+  CHECK_GT(heads, 0);
+  // Those of the power of two below, then every second one of the power of two above.
+  const auto below = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(heads)));
+  std::vector<float> slopes;
+  for (int64_t h = 0; h < heads; ++h) {
+    const bool more = h >= below;
+    const double step =
+        more ? 2.0 * static_cast<double>(h - below) + 1 : static_cast<double>(h + 1);
+    const auto n = static_cast<double>(more ? 2 * below : below);
+    slopes.push_back(static_cast<float>(factor * std::exp2(-max_bias * step / n)));
+  }
+  return graph_.add_constant(DType::kFloat32, {heads}, std::as_bytes(std::span(slopes)));
+}
+
+int DecoderBuilder::moe(int x, const std::string& router, int64_t experts, ExpertName name_of,
+                        Mixture shape) {
+  const auto stack = [&](std::string_view which, int shard_axis) {
+    std::vector<std::string> names;
+    for (int64_t e = 0; e < experts; ++e) names.push_back(name_of(e, which));
+    return this->experts(names, shard_axis);
+  };
+  const int logits = linear(x, router, -1, "float32");
+  shape.gate = stack("gate", 1);
+  shape.up = stack("up", 1);
+  shape.down = stack("down", 2);
+  return mixture(x, logits, shape);
+}
+
+}  // namespace ingot

@@ -1,0 +1,111 @@
+#include "models/contract/weight_names.h"
+
+namespace ingot {
+
+void WeightNames::at_layer(std::string_view hf, int64_t i) {
+  at({fmt::format("{}{}.", hf, i), fmt::format("blk.{}.", i),
+      fmt::format("transformer.layers.{}.", i)});
+}
+
+void WeightNames::add(const TensorNames& names, std::string_view end, Shape shape,
+                      const StoredAs& as) {
+  const auto full = [&](const std::string& prefix, const std::string& name) {
+    return prefix + name + std::string(end);
+  };
+  WeightName out{.hf = full(prefix_.hf, names.hf),
+                 .gguf = full(prefix_.gguf, names.gguf),
+                 .checkpoint = full(prefix_.checkpoint, names.checkpoint),
+                 .shape = std::move(shape),
+                 .optional = as.optional,
+                 .from_gguf = as.from_gguf,
+                 .from_hf = as.from_hf};
+  if (!as.from_hf.stored.empty()) out.from_hf.stored = full(prefix_.hf, as.from_hf.stored);
+  if (!as.from_gguf.stored.empty()) out.from_gguf.stored = full(prefix_.gguf, as.from_gguf.stored);
+  out_.push_back(std::move(out));
+}
+
+void WeightNames::matrix(const TensorNames& names, int64_t rows, int64_t columns,
+                         const StoredAs& as) {
+  add(names, ".weight", {rows, columns}, as);
+}
+
+void WeightNames::bias(const TensorNames& names, int64_t rows, const StoredAs& as) {
+  add(names, ".bias", {rows}, as);
+}
+
+void WeightNames::linear(const TensorNames& names, int64_t rows, int64_t columns, bool with_bias) {
+  matrix(names, rows, columns);
+  if (with_bias) bias(names, rows);
+}
+
+void WeightNames::transposed_linear(const TensorNames& names, int64_t rows, int64_t columns,
+                                    bool with_bias) {
+  matrix(names, rows, columns, {.from_hf = transpose_matrix(rows, columns)});
+  if (with_bias) bias(names, rows);
+}
+
+void WeightNames::norm(const TensorNames& names, int64_t size, bool with_bias, const StoredAs& as) {
+  add(names, ".weight", {size}, as);
+  if (with_bias) bias(names, size);
+}
+
+void WeightNames::positions(const std::string& hf, const std::string& gguf, int64_t count,
+                            int64_t columns, int64_t offset) {
+  StoredAs as;
+  if (offset > 0) as.from_hf = take_rows(offset, count, {offset + count, columns});
+  matrix({hf, gguf, "transformer.position_embedding"}, count, columns, as);
+}
+
+void WeightNames::rotary_divisors(const std::string& name, int64_t count) {
+  add({name, "rope_freqs", "transformer.rotary_divisors"}, ".weight", {count}, {.optional = true});
+  out_.back().as_stored = true;
+}
+
+void WeightNames::matrix_part(const TensorNames& names, const Part& p, const Shape& whole,
+                              bool transposed) {
+  const int64_t count = whole[0] / p.group * p.count;
+  StoredAs as;
+  as.from_gguf = take_rows(p.gguf_first, count, whole);
+  as.from_hf = transposed ? transpose_columns(p.first, count, {whole[1], whole[0]})
+                          : take_rows_of_groups(p.first, p.count, p.group, whole);
+  as.from_hf.stored = names.hf;
+  matrix({names.hf + p.name, names.gguf, names.checkpoint}, count, whole[1], as);
+}
+
+void WeightNames::bias_part(const TensorNames& names, const Part& p, int64_t rows) {
+  const int64_t count = rows / p.group * p.count;
+  bias({names.hf + p.name, names.gguf, names.checkpoint}, count,
+       {.from_gguf = take_rows(p.gguf_first, count, {rows}),
+        .from_hf = take_rows_of_groups(p.first, p.count, p.group, {rows}).of(names.hf)});
+}
+
+void WeightNames::qkv(const std::string& hf, const std::string& gguf, const Qkv& s) {
+  const TensorNames names = {hf, gguf, "attention.qkv"};
+  const int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
+  const int64_t rows = q + 2 * kv;
+  const bool by_head = s.fused == Fused::kByKvHead;
+  const int64_t groups = by_head ? s.kv_heads : 1;
+  const int64_t group = rows / groups, q_part = q / groups, kv_part = kv / groups;
+  const Part parts[] = {{".q", 0, q_part, group, 0},
+                        {".k", q_part, kv_part, group, q},
+                        {".v", q_part + kv_part, kv_part, group, q + kv}};
+  const bool transposed = s.fused == Fused::kTransposed;
+  // A checkpoint's rows follow each other in the table: first all of the weight, then the bias.
+  for (const Part& p : parts) matrix_part(names, p, {rows, s.columns}, transposed);
+  for (const Part& p : parts) {
+    if (s.with_bias) bias_part(names, p, rows);
+  }
+}
+
+void WeightNames::gate_up(const std::string& hf, const std::string& gguf, int64_t inner,
+                          int64_t columns, bool with_bias) {
+  const int64_t rows = 2 * inner;
+  const std::pair<const char*, Part> halves[] = {{"mlp.fc", {".gate", 0, inner, rows, 0}},
+                                                 {"mlp.gate", {".up", inner, inner, rows, inner}}};
+  for (const auto& [ours, half] : halves) {
+    matrix_part({hf, gguf, ours}, half, {rows, columns}, false);
+    if (with_bias) bias_part({hf, gguf, ours}, half, rows);
+  }
+}
+
+}  // namespace ingot

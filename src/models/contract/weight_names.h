@@ -1,0 +1,83 @@
+// Writes a model's table of weights: the names of each tensor in a Hugging Face file, in a GGUF
+// file and in a checkpoint side by side. Names are without the ".weight" and ".bias" at their ends.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "models/contract/model_def.h"
+
+namespace ingot {
+
+struct TensorNames {
+  std::string hf, gguf, checkpoint;
+};
+
+// Where files keep a weight in another layout; from_hf.stored is a name of the kind above.
+struct StoredAs {
+  WeightTransform from_gguf = {};
+  WeightTransform from_hf = {};
+  bool optional = false;
+};
+
+class WeightNames {
+ public:
+  // Put in front of all names that follow: of a layer.
+  void at(TensorNames prefix) { prefix_ = std::move(prefix); }
+  // "<hf>i.", "blk.i.", "transformer.layers.i.".
+  void at_layer(std::string_view hf, int64_t i);
+
+  // <name>.weight [rows, columns], and of the other kinds.
+  void matrix(const TensorNames& names, int64_t rows, int64_t columns, const StoredAs& as = {});
+  // <name>.bias [rows].
+  void bias(const TensorNames& names, int64_t rows, const StoredAs& as = {});
+  // Both.
+  void linear(const TensorNames& names, int64_t rows, int64_t columns, bool with_bias);
+  // The same where Hugging Face keeps the matrix as [columns, rows] (GPT-2's Conv1D).
+  void transposed_linear(const TensorNames& names, int64_t rows, int64_t columns, bool with_bias);
+  // <name>.weight [size], which may be stored otherwise, and, of layer norms, <name>.bias.
+  void norm(const TensorNames& names, int64_t size, bool with_bias, const StoredAs& as = {});
+  // Learned positions: "transformer.position_embedding". Hugging Face's table may have `offset`
+  // rows before the first position.
+  void positions(const std::string& hf, const std::string& gguf, int64_t count, int64_t columns,
+                 int64_t offset = 0);
+
+  // GGUF's "rope_freqs": what the frequencies of the rotation are divided by, where a file has it
+  // (Llama 3.1); <name>.weight for build(), kept as it is in any dtype.
+  void rotary_divisors(const std::string& name, int64_t count);
+
+  // Query, key and value in one tensor of the file: the weights <hf>.q, .k and .v for build(), one
+  // "attention.qkv" in checkpoints. GGUF keeps them one after the other.
+  enum class Fused {
+    kStacked,     // one after the other
+    kTransposed,  // so, as [in, out]
+    kByKvHead,    // for each KV head its queries, its key, its value
+  };
+  struct Qkv {
+    int64_t heads, kv_heads, head_dim, columns;
+    bool with_bias = false;
+    Fused fused = Fused::kStacked;
+  };
+  void qkv(const std::string& hf, const std::string& gguf, const Qkv& shape);
+  // Gate and up projection in one tensor, the gate first: the weights <hf>.gate and .up, "mlp.fc"
+  // and "mlp.gate" in checkpoints, where fc is the gated half.
+  void gate_up(const std::string& hf, const std::string& gguf, int64_t inner, int64_t columns,
+               bool with_bias = false);
+
+  std::vector<WeightName> take() { return std::move(out_); }
+
+ private:
+  void add(const TensorNames& names, std::string_view end, Shape shape, const StoredAs& as);
+  // Rows [first, first + count) of every `group`, one after the other from gguf_first on in GGUF.
+  struct Part {
+    const char* name;
+    int64_t first, count, group, gguf_first;
+  };
+  void matrix_part(const TensorNames& names, const Part& p, const Shape& whole, bool transposed);
+  void bias_part(const TensorNames& names, const Part& p, int64_t rows);
+
+  TensorNames prefix_;
+  std::vector<WeightName> out_;
+};
+
+}  // namespace ingot
