@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Every file of a shelf has its test, every test file holds a test, every room with code has tests.
 
-Ops and passes are matched by the file's stem alone. For the other shelves a test program that runs
-over a list may stand in, if it names the stem in quotes or calls the registration function. A
-kernel is tested by its op's cases, so the op that its source names must have a test.
+A test file is its subject's by name: <stem>_test, or <stem>_<more>_test where no other file of the
+shelf has the longer name. On some shelves what a test does with the stem stands in for that: it
+calls the registration function, sets the rule's parameter, runs the command. A word in quotes is no
+proof: "run" and "add" stand everywhere. A kernel is tested by its op's cases, so the op that its
+source names must have a test.
 """
 
 import os
@@ -11,17 +13,20 @@ import re
 
 import repo
 
-# (folder below src, suffix, folder of tests, registration suffix, may a list stand in for a file)
+# A call of the program, whose first argument is the command: ingot("run", ...), [BINARY, "run",
+# ...], or its arguments as a list: ["run", ...].
+COMMAND = r'(?:\bingot(?:_json)?\(|\bBINARY,|(?<![\w\])])\[)\s*"STEM"\s*[],)]'
+# (folder below src, suffix, folder of tests, what a test does with STEM; None: it is named so)
 SHELVES = [
-    ("ops", ".cc", "tests/ops", "op", False),
-    ("passes", ".cc", "tests/passes", "pass", False),
-    ("text/tokenizers", ".cc", "tests/text", "tokenizer", True),
-    ("tensor/formats", ".h", "tests/tensor", "format", True),
-    ("models", ".cc", "tests/models", "model", True),
-    ("runtime/sampling", ".cc", "tests/runtime", "rule", True),
-    ("cli", ".cc", "tests/cli", "command", True),
-    ("quantize", ".cc", "tests/quantize", "quantizer", False),
-    ("server/routes", ".cc", "tests/server", "route", True),
+    ("ops", ".cc", "tests/ops", None),
+    ("passes", ".cc", "tests/passes", None),
+    ("text/tokenizers", ".cc", "tests/text", r'\bkind_name\(\), "STEM"\)'),
+    ("tensor/formats", ".h", "tests/tensor", r'\bRow\{"STEM", \d'),  # of formats_test.cc
+    ("models", ".cc", "tests/models", None),
+    ("runtime/sampling", ".cc", "tests/runtime", r"\.STEM = "),
+    ("cli", ".cc", "tests", COMMAND),
+    ("quantize", ".cc", "tests/quantize", None),
+    ("server/routes", ".cc", "tests/server", None),
 ]
 NOT_ON_THE_SHELF = {"passes/pipeline.cc"}
 # What counts as holding a test.
@@ -41,28 +46,31 @@ def shelf_files(folder, suffix):
             if name.endswith(suffix) and f"{folder}/{name}" not in NOT_ON_THE_SHELF]
 
 
-def named_after(stem, tests):
-    """Tests whose file is called stem, stem_test or stem_<more>_test (any folder, .cc .txt .py)."""
-    pattern = re.compile(rf"{re.escape(stem)}(_\w+)?")
-    return [t for t in tests if pattern.fullmatch(stem_of(t))]
+def subjects(stems, tests):
+    """The stems that tests are called after: the longest that is the test's name or opens it."""
+    found = set()
+    for test in tests:
+        words = stem_of(test).split("_")
+        openings = ("_".join(words[:count]) for count in range(len(words), 0, -1))
+        found.add(next((opening for opening in openings if opening in stems), None))
+    return found
 
 
-def check_shelf(folder, suffix, test_folder, registration, lists, problems):
+def check_shelf(folder, suffix, test_folder, proof, problems):
     tests = repo.files(test_folder, suffixes=(".cc", ".txt", ".py"))
-    texts = [repo.read(t) for t in tests] if lists else []
-    count = 0
-    for path in shelf_files(folder, suffix):
-        count += 1
+    paths = shelf_files(folder, suffix)
+    tested = subjects({stem_of(path) for path in paths}, tests)
+    texts = [repo.read(t) for t in tests] if proof else []
+    for path in paths:
         stem = stem_of(path)
-        if named_after(stem, tests):
-            continue
-        mention = re.compile(rf'"{re.escape(stem)}"|\b{re.escape(stem)}_{registration}\b')
-        if any(mention.search(text) for text in texts):
-            continue
-        hint = f"{test_folder}/{stem}_test.cc"
-        more = " (no list of cases names it either)" if lists else ""
-        problems.append(f"src/{path}: has no test; expected {hint}{more}")
-    return count
+        if proof:
+            pattern = re.compile(proof.replace("STEM", re.escape(stem)), re.MULTILINE)
+            if not any(pattern.search(text) for text in texts):
+                problems.append(f"src/{path}: has no test; expected one in {test_folder}/ that "
+                                f"matches {pattern.pattern}")
+        elif stem not in tested:
+            problems.append(f"src/{path}: has no test; expected {test_folder}/{stem}_test.cc")
+    return len(paths)
 
 
 # How a kernel's source names its op: in a definition, or as an argument of what makes one.
@@ -76,15 +84,15 @@ def ops_of_kernel(text):
 
 def check_kernels(problems):
     ops = {stem_of(p) for p in shelf_files("ops", ".cc")}
-    tested = {op for op in ops if named_after(op, repo.files("tests/ops", suffixes=(".cc",)))}
-    own = repo.files("tests/kernels", suffixes=(".cc",))
+    tested = subjects(ops, repo.files("tests/ops", suffixes=(".cc",)))
+    own = {stem_of(t).removesuffix("_test") for t in repo.files("tests/kernels", suffixes=(".cc",))}
     count = 0
     for path in repo.files("src/kernels/cpu", "src/kernels/cuda", suffixes=(".cc", ".cu")):
         if path.count("/") != 3:
             continue  # machinery in a folder of its own, not a kernel
         count += 1
         stem = stem_of(path)
-        if named_after(stem, own):
+        if any(name == stem or name.startswith(stem + "_") for name in own):
             continue
         named = ops_of_kernel(repo.read(path))
         if not named or not named <= tested:
