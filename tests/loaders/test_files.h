@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,8 +17,15 @@
 
 namespace ingot {
 
+// Where a golden case lies: in tests/data, else in $INGOT_GOLDENS, else in shared/goldens beside
+// the repository, where only tests/models looks for it.
 inline std::string golden_path(const std::string& name) {
-  return std::string(INGOT_TEST_DATA) + "/goldens/" + name;
+  const std::string own = std::string(INGOT_TEST_DATA) + "/goldens/" + name;
+  if (std::filesystem::exists(own)) return own;
+  const char* folder = std::getenv("INGOT_GOLDENS");
+  const std::string beside = std::string(INGOT_TEST_DATA) + "/../../../shared/goldens";
+  const std::string other = (folder ? folder : beside) + "/" + name;
+  return std::filesystem::exists(other) ? other : own;
 }
 
 // A directory that is removed with the object.

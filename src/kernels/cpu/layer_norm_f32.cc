@@ -7,14 +7,13 @@ void normalize(const float* x, const float* scale, const float* bias, float* y, 
                double epsilon) {
   double sum = 0, square = 0;
   for (int64_t i = 0; i < n; ++i) sum += x[i];
-  const auto mean = static_cast<float>(sum / static_cast<double>(n));
+  const double mean = sum / static_cast<double>(n);
   for (int64_t i = 0; i < n; ++i) {
-    const float d = x[i] - mean;
-    square += static_cast<double>(d) * d;
+    square += (x[i] - mean) * (x[i] - mean);
   }
   const auto factor = static_cast<float>(1 / std::sqrt(square / static_cast<double>(n) + epsilon));
   for (int64_t i = 0; i < n; ++i) {
-    const float value = (x[i] - mean) * factor * (scale ? scale[i] : 1.0f);
+    const float value = static_cast<float>(x[i] - mean) * factor * (scale ? scale[i] : 1.0f);
     y[i] = bias ? value + bias[i] : value;
   }
 }

@@ -41,11 +41,6 @@ void ConfigReader::corrupt(std::string_view key, std::string_view expected,
   fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected {}, found {}", file_, key, expected, found);
 }
 
-template <typename T>
-T ConfigReader::stated(std::string_view key, T fallback) const {
-  return json_get<T>(raw_, key, std::move(fallback), kWhere, file_);
-}
-
 bool ConfigReader::has(std::string_view key) const {
   const auto it = raw_.find(std::string(key));
   return it != raw_.end() && !it->is_null();

@@ -28,6 +28,11 @@ class ConfigReader {
 
   // `raw` has a value for the key, which is not null.
   bool has(std::string_view key) const;
+  // The value, or where there is none the fallback; it is not kept. T as json_get's.
+  template <typename T>
+  T stated(std::string_view key, T fallback) const {
+    return json_get<T>(raw_, key, std::move(fallback), "models", file_);
+  }
   // Older or other names of `key`, used where `raw` has no value under it.
   void also_called(std::string_view key, std::initializer_list<std::string_view> names);
   // Where `raw` has no value.
@@ -88,8 +93,6 @@ class ConfigReader {
  private:
   [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
                             std::string_view found) const;
-  template <typename T>
-  T stated(std::string_view key, T fallback) const;
   void add_gguf_rotation(bool partial);
 
   const ModelSource& source_;

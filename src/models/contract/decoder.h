@@ -33,6 +33,10 @@ struct CacheGroup {
   int64_t window = 0;  // tokens; > 0: pages that all lie further back are freed
 };
 
+// The groups of a model whose layers have windows by their layer_types (config_read.h): "kv" for
+// full ones, "window" for local ones, as far as there are such layers.
+std::vector<CacheGroup> cache_groups(const Json& config, int64_t window);
+
 // One decoder graph under construction: inputs, activations' type, weight look-up, and the parts
 // that decoders are made of. A model puts them together in its own order, with graph().emit() for
 // what is its alone.
@@ -97,6 +101,8 @@ class DecoderBuilder {
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
   // here, in the named group; the final tokens become graph outputs in finish().
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
+  // The same of x through the linear layers that WeightNames::qkv makes of tensor `qkv`.
+  int fused_attention(int x, const std::string& qkv, int64_t layer, const Attention& shape);
 
   // Slopes of linear biases, float32[heads] (ops/paged_attention.cc has the rule): 2^(-max_bias (h
   // + 1) / n), times `factor`.

@@ -3,9 +3,21 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "models/contract/config_read.h"
 #include "models/contract/decoder.h"
 
 namespace ingot {
+
+std::vector<CacheGroup> cache_groups(const Json& config, int64_t window) {
+  bool full = false, local = false;
+  for (int64_t i = 0; i < config.at("num_hidden_layers").get<int64_t>(); ++i) {
+    (is_local_layer(config, i) ? local : full) = true;
+  }
+  std::vector<CacheGroup> out;
+  if (full) out.push_back({"kv"});
+  if (local) out.push_back({"window", window});
+  return out;
+}
 
 int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon, double offset) {
   Attrs attrs = {{"epsilon", epsilon}};
@@ -53,6 +65,12 @@ int DecoderBuilder::gated_mlp(int x, const std::string& gate, const std::string&
   const int gated = linear(x, gate, 0);
   const int h = graph_.emit("act_mul", {{"activation", activation}}, {gated, linear(x, up, 0)});
   return linear(h, down, 1);
+}
+
+int DecoderBuilder::fused_attention(int x, const std::string& qkv, int64_t layer,
+                                    const Attention& shape) {
+  const int q = linear(x, qkv + ".q", 0), k = linear(x, qkv + ".k", 0);
+  return attention(q, k, linear(x, qkv + ".v", 0), layer, shape);
 }
 
 int DecoderBuilder::alibi_slopes(int64_t heads, double max_bias, double factor) {

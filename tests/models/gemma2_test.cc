@@ -1,0 +1,74 @@
+#include "tests/models/golden_run.h"
+
+namespace ingot {
+namespace {
+
+TEST(Gemma2Test, GoldenCase) { check_golden("gemma2"); }
+
+// llama.cpp keeps norms with one added, and no scalar of the queries.
+TEST(Gemma2Test, GgufHoldsTheSame) {
+  if (!has_golden("gemma2")) return;
+  const ScratchDirectory dir;
+  const ModelSource source = open_model_source(golden_path("gemma2"));
+  write_gguf_of(
+      source, dir / "model.gguf", "gemma2",
+      [](const WeightName& name) { return name.shape.size() == 1; },
+      [](const WeightName&, std::vector<float> numbers) {
+        for (float& x : numbers) x += 1;
+        return numbers;
+      });
+  const ModelSource gguf = open_model_source(dir / "model.gguf");
+  const ModelDef& model = find_model(source);
+  const Json config = model_config(source, model), other = model_config(gguf, find_model(gguf));
+  EXPECT_EQ(other["query_pre_attn_scalar"], config["query_pre_attn_scalar"]);
+  EXPECT_EQ(other["layer_types"], config["layer_types"]);
+  EXPECT_EQ(other["attn_logit_softcapping"], config["attn_logit_softcapping"]);
+  const auto theirs = canonical_weights(gguf, model, other);
+  const auto ours = canonical_weights(source, model, config);
+  EXPECT_EQ(theirs->names(), ours->names());
+  for (const std::string& name : ours->names()) {
+    const WeightInfo &a = ours->require(name), &b = theirs->require(name, a.shape);
+    const int64_t n = a.elements();
+    std::vector<float> left(static_cast<size_t>(n)), right(left);
+    load_row({a.type, {n}, const_cast<std::byte*>(a.bytes.data())}, 0, 0, n, left.data());
+    load_row({b.type, {n}, const_cast<std::byte*>(b.bytes.data())}, 0, 0, n, right.data());
+    for (size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 1e-7) << name;
+  }
+}
+
+TEST(Gemma2Test, EverySecondLayerHasAWindowAndPagesOfItsOwn) {
+  if (!has_golden("gemma2")) return;
+  ModelSource source = open_model_source(golden_path("gemma2"));
+  const auto layers = [&] {
+    std::vector<std::string> out;
+    const auto graph = build_model(source, {});
+    for (const Node& node : graph->nodes()) {
+      if (node.op != "paged_attention") continue;
+      out.push_back(fmt::format("{} {} {}", attr_or<int64_t>(node.attrs, "window", 0),
+                                attr_or(node.attrs, "softcap", 0.0),
+                                graph->at(node.inputs[7]).name));
+    }
+    return out;
+  };
+  const std::vector<std::string> both = {"16 50 block_tables.window", "0 50 block_tables"};
+  EXPECT_EQ(layers(), both);
+  source.config.erase("layer_types");
+  EXPECT_EQ(layers(), both) << "by the pattern";
+  source.config["layer_types"] = {"full_attention", "full_attention"};
+  source.config["attn_logit_softcapping"] = nullptr;
+  EXPECT_EQ(layers(), (std::vector<std::string>{"0 0 block_tables", "0 0 block_tables"}));
+}
+
+TEST(Gemma2Test, ConfigFaultsAreNamed) {
+  if (!has_golden("gemma2")) return;
+  const auto corrupt = ErrorCode::kCorrupt, unsupported = ErrorCode::kUnsupported;
+  check_config_faults(
+      "gemma2",
+      {{"query_pre_attn_scalar", 0, corrupt, {"config.json", "query_pre_attn_scalar"}},
+       {"final_logit_softcapping", -1, corrupt, {"config.json", "final_logit_softcapping"}},
+       {"layer_types", Json{"full_attention"}, corrupt, {"config.json", "layer_types", "2", "1"}},
+       {"hidden_activation", "sine", unsupported, {"config.json", "hidden_activation", "sine"}}});
+}
+
+}  // namespace
+}  // namespace ingot
