@@ -261,6 +261,7 @@ std::string wrong_start(const std::vector<Parsed>& all, const std::string& first
     return fmt::format("expected a subcommand first, found '{}'", first);
   }
   std::vector<std::string> names;
+  names.reserve(all.size());
   for (const Parsed& parsed : all) names.emplace_back(parsed.def->name);
   return fmt::format("unknown subcommand '{}'{}", first, did_you_mean(first, names));
 }

@@ -1,5 +1,7 @@
 #include "cli/contract/environment.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <string_view>
