@@ -16,11 +16,12 @@ namespace {
 constexpr std::string_view kOthers[] = {"INGOT_PYPI_INDEX",    "INGOT_HTTP_CONNECT_TIMEOUT",
                                         "INGOT_BINARY",        "INGOT_BENCH_MODEL",
                                         "INGOT_DEBIAN_MIRROR", "INGOT_DOWNLOADS",
-                                        "INGOT_FUZZ_SECONDS",  "INGOT_JOBS",
+                                        "INGOT_FUZZ_SECONDS",  "INGOT_GOLDENS",
+                                        "INGOT_JOBS",          "INGOT_SANITIZED",
                                         "INGOT_SIM_FIRST",     "INGOT_SIM_SEEDS",
-                                        "INGOT_TIDY_BASE",     "INGOT_TIDY_COMMITS",
-                                        "INGOT_TIDY_FILES",    "INGOT_UPDATE_GOLDEN",
-                                        "INGOT_UPDATE_SCRIPTS"};
+                                        "INGOT_TEST_DATA",     "INGOT_TIDY_BASE",
+                                        "INGOT_TIDY_COMMITS",  "INGOT_TIDY_FILES",
+                                        "INGOT_UPDATE_GOLDEN", "INGOT_UPDATE_SCRIPTS"};
 
 constexpr std::string_view kPrefix = "INGOT_";
 

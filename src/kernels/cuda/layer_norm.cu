@@ -79,6 +79,7 @@ const KernelDef& layer_norm_kernel() {
   static const KernelDef kernel = {.name = "layer_norm",
                                    .op = "layer_norm",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 10,
                                    .supports = supports,
