@@ -48,6 +48,14 @@ int DecoderBuilder::add_positions(int x, const std::string& weight_name) {
   return graph_.emit("add", {}, {x, rows});
 }
 
+int DecoderBuilder::add_row(int x, const std::string& weight_name, int64_t row) {
+  const int32_t index = static_cast<int32_t>(row);
+  const int at = graph_.add_constant(DType::kInt32, {1}, std::as_bytes(std::span(&index, 1)));
+  const int picked = graph_.emit("embedding", {{"dtype", std::string(dtype_name(activation_))}},
+                                 {at, weight(weight_name)});
+  return graph_.emit("add", {}, {x, picked});
+}
+
 int DecoderBuilder::residual(int branch, int x) { return graph_.emit("add", {}, {branch, x}); }
 
 int DecoderBuilder::activation(int x, const std::string& name) {
