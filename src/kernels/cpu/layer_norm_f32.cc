@@ -5,16 +5,21 @@ namespace kernel_layer_norm_f32 {
 
 void normalize(const float* x, const float* scale, const float* bias, float* y, int64_t n,
                double epsilon) {
-  double sum = 0, square = 0;
+  double sum = 0, left = 0, square = 0;
   for (int64_t i = 0; i < n; ++i) sum += x[i];
-  const auto mean = static_cast<float>(sum / static_cast<double>(n));
+  // What rounding the mean leaves is taken off apart.
+  const auto about = static_cast<float>(sum / static_cast<double>(n));
   for (int64_t i = 0; i < n; ++i) {
-    const float d = x[i] - mean;
+    const float d = x[i] - about;
+    left += d;
     square += static_cast<double>(d) * d;
   }
-  const auto factor = static_cast<float>(1 / std::sqrt(square / static_cast<double>(n) + epsilon));
+  const double shift = left / static_cast<double>(n);
+  const double variance = std::max(0.0, square / static_cast<double>(n) - shift * shift);
+  const auto factor = static_cast<float>(1 / std::sqrt(variance + epsilon));
+  const auto rest = static_cast<float>(shift);
   for (int64_t i = 0; i < n; ++i) {
-    const float value = (x[i] - mean) * factor * (scale ? scale[i] : 1.0f);
+    const float value = (x[i] - about - rest) * factor * (scale ? scale[i] : 1.0f);
     y[i] = bias ? value + bias[i] : value;
   }
 }
@@ -27,6 +32,7 @@ const KernelDef& layer_norm_f32_kernel() {
       .name = "layer_norm_f32",
       .op = "layer_norm",
       .device = "cpu",
+      .version = 2,
       .invariant = true,
       .priority = 5,  // below hand-written vector kernels
       .supports = &needs_f32,

@@ -96,9 +96,14 @@ struct LayerNormRow {
 
 constexpr float kOnes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
-VEC_FN Vec normed(const LayerNormRow& a, Vec x, Vec mean, Vec factor, int64_t at, int64_t count) {
+// The mean is about + rest: rounded to float32 it would cost values far from zero their digits.
+struct LayerNormFacts {
+  Vec about, rest, factor;
+};
+VEC_FN Vec normed(const LayerNormRow& a, Vec x, const LayerNormFacts& facts, int64_t at,
+                  int64_t count) {
   const bool full = count >= kLanes;
-  Vec v = vmul(vsub(x, mean), factor);
+  Vec v = vmul(vsub(vsub(x, facts.about), facts.rest), facts.factor);
   if (a.scale) v = vmul(v, full ? vload(a.scale + at) : vload_n(a.scale + at, count));
   if (a.bias) v = vadd(v, full ? vload(a.bias + at) : vload_n(a.bias + at, count));
   return v;
@@ -130,14 +135,15 @@ ISA_FN void layer_norm_row(const LayerNormRow& a) {
   }
   const double shift = static_cast<double>(vsum(left)) / n;
   const double variance = static_cast<double>(vsum(squares)) / n - shift * shift;
-  const Vec mean = vset(static_cast<float>(static_cast<double>(about) + shift));
   const double positive = variance > 0 ? variance : 0.0;
-  const Vec factor = vset(static_cast<float>(1.0 / __builtin_sqrt(positive + a.epsilon)));
+  const LayerNormFacts facts = {
+      center, vset(static_cast<float>(shift)),
+      vset(static_cast<float>(1.0 / __builtin_sqrt(positive + a.epsilon)))};
   for (int64_t i = 0; i < whole; i += kLanes) {
-    Io::store(y + i, normed(a, Io::load(x + i), mean, factor, i, kLanes));
+    Io::store(y + i, normed(a, Io::load(x + i), facts, i, kLanes));
   }
   if (rest) {
-    const Vec v = normed(a, Io::load_n(x + whole, rest), mean, factor, whole, rest);
+    const Vec v = normed(a, Io::load_n(x + whole, rest), facts, whole, rest);
     Io::store_n(y + whole, v, rest);
   }
 }

@@ -13,26 +13,30 @@ struct NormArgs {
   float epsilon;
 };
 
-// One block a row, read three times: mean, then squares about it, then the result.
+// One block a row, read three times: mean, then squares about it and what rounding left of it, then
+// the result.
 template <class T>
 __global__ void __launch_bounds__(kThreads) normalize(NormArgs a) {
   wait_for_earlier();
   let_next_start();
-  __shared__ float first[32], second[32];
+  __shared__ float first[32], second[32], third[32];
   const T* x = static_cast<const T*>(a.x) + blockIdx.x * a.x_stride;
   T* y = static_cast<T*>(a.y) + blockIdx.x * a.y_stride;
   const auto n = static_cast<float>(a.n);
   float sum = 0;
   for (int64_t i = threadIdx.x; i < a.n; i += kThreads) sum += to_float(x[i]);
   const float mean = block_sum(sum, first) / n;
-  float squares = 0;
+  float squares = 0, left = 0;
   for (int64_t i = threadIdx.x; i < a.n; i += kThreads) {
     const float d = to_float(x[i]) - mean;
     squares = fmaf(d, d, squares);
+    left = __fadd_rn(left, d);
   }
-  const float factor = 1.0f / sqrtf(block_sum(squares, second) / n + a.epsilon);
+  const float shift = block_sum(left, third) / n;
+  const float variance = fmaxf(fmaf(-shift, shift, block_sum(squares, second) / n), 0.0f);
+  const float factor = 1.0f / sqrtf(variance + a.epsilon);
   for (int64_t i = threadIdx.x; i < a.n; i += kThreads) {
-    float value = (to_float(x[i]) - mean) * factor;
+    float value = (to_float(x[i]) - mean - shift) * factor;
     if (a.scale.data) value *= load_any(a.scale, i);
     if (a.bias.data) value += load_any(a.bias, i);
     y[i] = from_float<T>(value);
@@ -75,6 +79,7 @@ const KernelDef& layer_norm_kernel() {
   static const KernelDef kernel = {.name = "layer_norm",
                                    .op = "layer_norm",
                                    .device = "cuda",
+                                   .version = 2,
                                    .invariant = true,
                                    .priority = 10,
                                    .supports = supports,
