@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A model whose weights PyTorch saved: the archive is written by Python's own pickle and zipfile, in
-the form of torch.save, from the weights of a golden case; answers are those of the case."""
+"""A model whose weights PyTorch saved: the archive is written by Python's own pickle and zipfile,
+in the form of torch.save, from the weights of a golden case; answers are those of the case."""
 
 import collections
 import io

@@ -45,7 +45,9 @@ TEST_F(PickleTest, Scalars) {
 TEST_F(PickleTest, Containers) {
   EXPECT_EQ(text("(K\x01K\x02t"), "a tuple of 2");
   EXPECT_EQ(text("K\x01K\x02\x86"), "a tuple of 2");
-  EXPECT_EQ(text("](K\x01K\x02" "e"), "a list of 2");
+  EXPECT_EQ(text("](K\x01K\x02"
+                 "e"),
+            "a list of 2");
   EXPECT_EQ(text("]K\x01"
                  "a"),
             "a list of 1");
