@@ -74,9 +74,16 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
     if (key.gguf.empty() || value.is_null()) continue;
     if (key.type == ConfigKey::Type::kFloat) {
       writer.add_float32(name, value.get<float>());
+    } else if (key.type == ConfigKey::Type::kBool) {
+      writer.add_bool(name, value.get<bool>());
     } else {
       writer.add_uint32(name, value.get<uint32_t>());
     }
+  }
+  if (const double part = config.value("partial_rotary_factor", 1.0); part != 1) {
+    writer.add_uint32(
+        architecture + ".rope.dimension_count",
+        static_cast<uint32_t>(rotary_dim({.partial_rotary_factor = part}, config["head_dim"])));
   }
   const auto weights = canonical_weights(source, model, config);
   struct Tensor {

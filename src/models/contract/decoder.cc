@@ -233,8 +233,7 @@ std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
 
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                                         const std::vector<float>& divisors) {
-  const auto rotary =
-      static_cast<int64_t>(static_cast<double>(head_dim) * rope.partial_rotary_factor);
+  const int64_t rotary = rotary_dim(rope, head_dim);
   std::vector<float> frequencies;
   for (int64_t i = 0; i < rotary; i += 2) {
     // float32 like the reference implementations, so that large angles round the same way.

@@ -63,7 +63,7 @@ class DecoderBuilder {
   // Of each head's columns, with one weight for all heads.
   int head_norm(int x, const std::string& weight_name, double epsilon, int64_t head_dim,
                 double offset = 0);
-  // With `name`.bias where the source has it.
+  // With `name`.weight and `name`.bias where the source has them.
   int layer_norm(int x, const std::string& name, double epsilon);
   // x * factor, x + offset; the number is rounded to x's element type.
   int scale(int x, double factor);
@@ -106,6 +106,8 @@ class DecoderBuilder {
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
   // The same of x through the linear layers that WeightNames::qkv makes of tensor `qkv`.
   int fused_attention(int x, const std::string& qkv, int64_t layer, const Attention& shape);
+  // The same through <projections>q_proj, k_proj and v_proj.
+  int self_attention(int x, const std::string& projections, int64_t layer, const Attention& shape);
 
   // Slopes of linear biases, float32[heads] (ops/paged_attention.cc has the rule): 2^(-max_bias (h
   // + 1) / n), times `factor`.

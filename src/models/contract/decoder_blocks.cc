@@ -37,8 +37,10 @@ int DecoderBuilder::head_norm(int x, const std::string& weight_name, double epsi
 }
 
 int DecoderBuilder::layer_norm(int x, const std::string& name, double epsilon) {
-  std::vector<int> inputs = {x, weight(name + ".weight")};
-  if (has(name + ".bias")) inputs.push_back(weight(name + ".bias"));
+  std::vector<int> inputs = {x};
+  for (const char* part : {".weight", ".bias"}) {
+    if (has(name + part)) inputs.push_back(weight(name + part));
+  }
   return graph_.emit("layer_norm", {{"epsilon", epsilon}}, std::move(inputs));
 }
 
@@ -79,6 +81,12 @@ int DecoderBuilder::fused_attention(int x, const std::string& qkv, int64_t layer
                                     const Attention& shape) {
   const int q = linear(x, qkv + ".q", 0), k = linear(x, qkv + ".k", 0);
   return attention(q, k, linear(x, qkv + ".v", 0), layer, shape);
+}
+
+int DecoderBuilder::self_attention(int x, const std::string& projections, int64_t layer,
+                                   const Attention& shape) {
+  const int q = linear(x, projections + "q_proj", 0), k = linear(x, projections + "k_proj", 0);
+  return attention(q, k, linear(x, projections + "v_proj", 0), layer, shape);
 }
 
 int DecoderBuilder::alibi_slopes(int64_t heads, double max_bias, double factor) {
