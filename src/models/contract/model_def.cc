@@ -29,14 +29,20 @@ const std::string& stored_name(const std::string& name, const WeightTransform& t
   return transform.stored.empty() ? name : transform.stored;
 }
 
-// `name` from the file's tensor `stored`.
+// A file's tensor for a weight.
+struct Stored {
+  std::string name;
+  const WeightTransform* transform;
+};
+
 void add_stored(WeightTable& table, const WeightSource& source, const WeightName& name,
-                const std::string& stored, const WeightTransform& transform) {
-  if (name.optional && !source.contains(stored)) return;
-  WeightInfo info = source.require(stored, transform.shape.empty() ? name.shape : transform.shape);
+                const Stored& stored) {
+  if (name.optional && !source.contains(stored.name)) return;
+  const Shape& shape = stored.transform->shape;
+  WeightInfo info = source.require(stored.name, shape.empty() ? name.shape : shape);
   check_weight_type(info, source.origin());
-  if (transform.apply) info = transform.apply(info, table);
-  CHECK_MSG(info.shape == name.shape, "'{}' became {}", stored, shape_text(info.shape));
+  if (stored.transform->apply) info = stored.transform->apply(info, table);
+  CHECK_MSG(info.shape == name.shape, "'{}' became {}", stored.name, shape_text(info.shape));
   info.name = name.hf;
   table.add(std::move(info));
 }
@@ -51,6 +57,25 @@ std::string prefixed(const ModelDef& model, const WeightSource& source, const st
   return model.hf_prefixes.empty() ? name : std::string(model.hf_prefixes[0]) + name;
 }
 
+Stored stored_in_hf(const ModelDef& model, const WeightSource& source, const WeightName& name) {
+  Stored first = {prefixed(model, source, stored_name(name.hf, name.from_hf)), &name.from_hf};
+  if (source.contains(first.name)) return first;
+  for (const WeightTransform& other : name.or_from_hf) {
+    Stored found = {prefixed(model, source, other.stored), &other};
+    if (source.contains(found.name)) return found;
+  }
+  return first;
+}
+
+Stored stored_in_gguf(const WeightSource& source, const WeightName& name) {
+  Stored first = {stored_name(name.gguf, name.from_gguf), &name.from_gguf};
+  if (source.contains(first.name)) return first;
+  for (const WeightTransform& other : name.or_from_gguf) {
+    if (source.contains(other.stored)) return {other.stored, &other};
+  }
+  return first;
+}
+
 void add_hf(WeightTable& table, const WeightSource& source, const ModelDef& model,
             const WeightName& name) {
   // Tensors without bytes are made in the canonical layout at once.
@@ -58,8 +83,7 @@ void add_hf(WeightTable& table, const WeightSource& source, const ModelDef& mode
   if (own && own->random) {
     table.add(source.require(name.hf, name.shape));
   } else {
-    const std::string stored = prefixed(model, source, stored_name(name.hf, name.from_hf));
-    add_stored(table, source, name, stored, name.from_hf);
+    add_stored(table, source, name, stored_in_hf(model, source, name));
   }
 }
 
@@ -100,7 +124,7 @@ void check_gguf_tensors(const WeightSource& source, const ModelDef& model,
                         const std::vector<WeightName>& names) {
   std::set<std::string, std::less<>> known;
   for (const WeightName& name : names) {
-    const std::string& stored = stored_name(name.gguf, name.from_gguf);
+    const std::string stored = stored_in_gguf(source, name).name;
     known.insert(stored);
     const WeightInfo* info = source.find(stored);
     if (info) check_rows(*info, source.origin());
@@ -118,7 +142,7 @@ void warn_of_unused_tensors(const WeightSource& source, const ModelDef& model,
                             const std::vector<WeightName>& names) {
   std::set<std::string, std::less<>> known;
   for (const WeightName& name : names) {
-    known.insert(prefixed(model, source, stored_name(name.hf, name.from_hf)));
+    known.insert(stored_in_hf(model, source, name).name);
     known.insert(name.hf);  // random weights
   }
   const std::vector<std::string> unused = strangers(source, model, known);
@@ -299,8 +323,7 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
         add_hf(*table, *source.weights, model, name);
         break;
       case ModelSourceKind::kGguf:
-        add_stored(*table, *source.weights, name, stored_name(name.gguf, name.from_gguf),
-                   name.from_gguf);
+        add_stored(*table, *source.weights, name, stored_in_gguf(*source.weights, name));
         break;
       case ModelSourceKind::kCheckpoint:
         add_checkpoint(*table, *source.weights, name, row);

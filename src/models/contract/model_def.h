@@ -24,6 +24,10 @@ struct WeightName {
   bool optional = false;           // a bias that some checkpoints have
   WeightTransform from_gguf = {};  // from the file's tensor to the canonical one
   WeightTransform from_hf = {};
+  // Other layouts, each with a name in `stored`: the first one that a file has a tensor of is
+  // taken.
+  std::vector<WeightTransform> or_from_gguf = {};
+  std::vector<WeightTransform> or_from_hf = {};
   bool as_stored = false;  // no dtype converts it: numbers that graphs are made with
 };
 
