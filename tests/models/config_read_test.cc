@@ -21,6 +21,7 @@ TEST(ConfigReaderTest, KeepsWhatWasReadAndNoMore) {
                           {"n_positions", 32},
                           {"n_head", 4},
                           {"stranger", 1},
+                          {"few", {0, 3}},
                           {"scaled", true},
                           {"eps", 0.25},
                           {"cap", 30},
@@ -38,6 +39,7 @@ TEST(ConfigReaderTest, KeepsWhatWasReadAndNoMore) {
   EXPECT_EQ(c.activation("act", "relu"), "gelu_tanh");
   EXPECT_TRUE(c.flag("scaled", false));
   EXPECT_EQ(c.epsilon("eps", 0.5), 0.25);
+  EXPECT_EQ(c.numbers("few", 0, 3), (std::vector<int64_t>{0, 3}));
   EXPECT_EQ(c.zero_or("cap", 0), 30);
   EXPECT_EQ(c.zero_or("no_cap", 0), 0);
   EXPECT_EQ(c.config(), Json({{"eos_token_id", 7},
@@ -52,6 +54,7 @@ TEST(ConfigReaderTest, KeepsWhatWasReadAndNoMore) {
                               {"act", "gelu_tanh"},
                               {"scaled", true},
                               {"eps", 0.25},
+                              {"few", {0, 3}},
                               {"cap", 30.0},
                               {"no_cap", 0.0}}));
 }

@@ -142,6 +142,42 @@ TEST(WeightNamesTest, PrefixesAreTriedInOrder) {
   }
 }
 
+TEST(WeightNamesTest, OtherLayoutsAreTakenWhereTheFirstIsNotThere) {
+  ModelDef model;
+  model.name = "layouts";
+  model.hf_prefixes = {"model."};
+  model.weights = [](const Json&) -> std::vector<WeightName> {
+    return {{.hf = "gate",
+             .gguf = "ffn_gate",
+             .checkpoint = "mlp.fc",
+             .shape = {2},
+             .or_from_gguf = {take_rows(2, 2, {4}).of("ffn_up")},
+             .or_from_hf = {WeightTransform().of("old"), take_rows(0, 2, {4}).of("both")}}};
+  };
+  const std::vector<float> numbers = {1, 2, 3, 4};
+  const auto first = [&](const char* name, int64_t count, ModelSourceKind kind) {
+    auto table = std::make_shared<WeightTable>("some.file");
+    table->add({name,
+                DType::kFloat32,
+                {count},
+                std::as_bytes(std::span(numbers)).first(static_cast<size_t>(count) * 4)});
+    ModelSource source;
+    source.kind = kind;
+    source.weights = table;
+    return *reinterpret_cast<const float*>(
+        canonical_weights(source, model, {})->require("gate", {2}).bytes.data());
+  };
+  const auto hf = ModelSourceKind::kHuggingFace, gguf = ModelSourceKind::kGguf;
+  EXPECT_EQ(first("model.gate", 2, hf), 1);
+  EXPECT_EQ(first("model.old", 2, hf), 1);
+  EXPECT_EQ(first("model.both", 4, hf), 1);
+  EXPECT_EQ(first("ffn_gate", 2, gguf), 1);
+  EXPECT_EQ(first("ffn_up", 4, gguf), 3);
+  expect_error([&] { first("model.other", 2, hf); }, ErrorCode::kNotFound,
+               {"some.file", "model.gate"});
+  expect_error([&] { first("model.both", 3, hf); }, ErrorCode::kCorrupt, {"model.both", "[4]"});
+}
+
 TEST(FindModelTest, AClaimGoesBeforeTheName) {
   static const ModelDef claimer = {.name = "claimer",
                                    .architectures = {},

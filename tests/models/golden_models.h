@@ -95,6 +95,19 @@ inline void write_golden_gguf(const std::string& directory, const std::string& p
   writer.write(path);
 }
 
+// Every key of `a` but the token ids, which GGUF keeps with the tokenizer, has its value in `b`.
+inline void expect_same_config(const Json& a, const Json& b) {
+  for (const auto& [key, value] : a.items()) {
+    if (key.ends_with("_token_id")) continue;
+    ASSERT_TRUE(b.contains(key)) << key;
+    if (value.is_number_float()) {
+      EXPECT_NEAR(value.get<double>(), b[key].get<double>(), 1e-6) << key;
+    } else {
+      EXPECT_EQ(value, b[key]) << key;
+    }
+  }
+}
+
 // Every weight of the model, by its Hugging Face name, is the same bytes in both sources.
 inline void expect_same_weights(const ModelSource& a, const ModelSource& b) {
   const ModelDef& model = find_model(a);
@@ -110,15 +123,7 @@ inline void expect_same_weights(const ModelSource& a, const ModelSource& b) {
     EXPECT_TRUE(left.type == right.type) << name;
     EXPECT_TRUE(std::ranges::equal(left.bytes, right.bytes)) << name;
   }
-  for (const auto& [key, value] : config_a.items()) {
-    if (key.ends_with("_token_id")) continue;  // GGUF keeps them with the tokenizer
-    ASSERT_TRUE(config_b.contains(key)) << key;
-    if (value.is_number_float()) {
-      EXPECT_NEAR(value.get<double>(), config_b[key].get<double>(), 1e-6) << key;
-    } else {
-      EXPECT_EQ(value, config_b[key]) << key;
-    }
-  }
+  expect_same_config(config_a, config_b);
 }
 
 // A GGUF file and a converted checkpoint of a golden hold what its directory holds.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "capi/golden.h"
+#include "loaders/safetensors.h"
 #include "tensor/cpu_isa.h"
 #include "tests/models/golden_models.h"
 
@@ -56,14 +57,26 @@ inline void check_golden(const std::string& name) {
   check_run(dir / "checkpoint", {.dtype = DType::kFloat32});
 }
 
+// How a GGUF file keeps a model otherwise than by the names of its table.
+struct GgufLayout {
+  // The numbers of tensors that are kept otherwise, as float32; the rest keep their type and bytes.
+  std::function<bool(const WeightName&)> changed = nullptr;
+  std::function<std::vector<float>(const WeightName&, std::vector<float>)> change = nullptr;
+  // Heads whose rows are interleaved, see interleaved(); 0: none.
+  std::function<int64_t(const WeightName&)> heads = nullptr;
+  std::function<void(GgufWriter&)> add = nullptr;  // more entries, whose bytes outlive the call
+  bool older = false;                              // or_from_gguf's names, where there are some
+};
+
+inline std::string bytes_text(const WeightInfo& info) {
+  return {reinterpret_cast<const char*>(info.bytes.data()), info.bytes.size()};
+}
+
 // A GGUF file of the model: its config by the keys that have a GGUF name, and its tensors as the
-// table says, the rows of weights that share a name one after the other. `change` gives the numbers
-// of a tensor that GGUF keeps otherwise, as float32; others keep their type and bytes.
-using ChangeForGguf = std::function<std::vector<float>(const WeightName&, std::vector<float>)>;
+// table says, the rows of weights that share a name one after the other, in the shape that the
+// table has for GGUF.
 inline void write_gguf_of(const ModelSource& source, const std::string& path,
-                          const std::string& architecture,
-                          const std::function<bool(const WeightName&)>& changed = nullptr,
-                          const ChangeForGguf& change = nullptr) {
+                          const std::string& architecture, const GgufLayout& layout) {
   const ModelDef& model = find_model(source);
   const Json config = model_config(source, model);
   GgufWriter writer;
@@ -76,6 +89,8 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
       writer.add_float32(name, value.get<float>());
     } else if (key.type == ConfigKey::Type::kBool) {
       writer.add_bool(name, value.get<bool>());
+    } else if (value.is_array()) {
+      writer.add_int32s(name, value.get<std::vector<int32_t>>());
     } else {
       writer.add_uint32(name, value.get<uint32_t>());
     }
@@ -95,22 +110,30 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
   for (const WeightName& name : model.weights(config)) {
     const WeightInfo* info = weights->find(name.hf);
     if (!info) continue;
-    Tensor piece = {info->type,
-                    info->shape,
-                    {reinterpret_cast<const char*>(info->bytes.data()), info->bytes.size()}};
-    if (changed && changed(name)) {
+    const int64_t heads = layout.heads ? layout.heads(name) : 0;
+    Tensor piece = {info->type, info->shape,
+                    heads > 0 ? interleaved(*info, heads) : bytes_text(*info)};
+    if (layout.changed && layout.changed(name)) {
       std::vector<float> numbers(static_cast<size_t>(info->elements()));
       load_row({info->type, {info->elements()}, const_cast<std::byte*>(info->bytes.data())}, 0, 0,
                info->elements(), numbers.data());
-      numbers = change(name, std::move(numbers));
+      numbers = layout.change(name, std::move(numbers));
       piece.type = DType::kFloat32;
       piece.bytes.assign(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
     }
+    if (layout.older && !name.or_from_gguf.empty()) {
+      tensors[name.or_from_gguf[0].stored] = piece;
+      continue;
+    }
     auto [it, fresh] = tensors.try_emplace(name.gguf, piece);
-    if (fresh) continue;
-    it->second.shape[0] += piece.shape[0];
-    it->second.bytes += piece.bytes;
+    if (!fresh) it->second.bytes += piece.bytes;
+    if (!fresh) it->second.shape[0] += piece.shape[0];
+    const Shape& whole = name.from_gguf.shape;
+    if (whole.size() > 2 && element_count(whole) == element_count(it->second.shape)) {
+      it->second.shape = whole;
+    }
   }
+  if (layout.add) layout.add(writer);
   for (const auto& [name, tensor] : tensors) {
     writer.add_tensor(name, tensor.type, tensor.shape, as_bytes(tensor.bytes));
   }
@@ -118,12 +141,101 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
 }
 
 // The same weights and config from such a file, where no weight changes its numbers.
-inline void check_gguf_of(const std::string& golden, const std::string& architecture) {
+inline void check_gguf_of(const std::string& golden, const std::string& architecture,
+                          const GgufLayout& layout = {}) {
   if (!has_golden(golden)) return;
   const ScratchDirectory dir;
   const ModelSource source = open_model_source(golden_path(golden));
-  write_gguf_of(source, dir / "model.gguf", architecture);
+  write_gguf_of(source, dir / "model.gguf", architecture, layout);
   expect_same_weights(source, open_model_source(dir / "model.gguf"));
 }
+
+// The same of models whose norms llama.cpp keeps with one added: float32 in the file, so that
+// weights are equal to rounding.
+inline void check_gguf_with_norms_of(const std::string& golden, const std::string& architecture,
+                                     GgufLayout layout = {}) {
+  if (!has_golden(golden)) return;
+  layout.changed = [](const WeightName& name) { return name.shape.size() == 1; };
+  layout.change = [](const WeightName&, std::vector<float> numbers) {
+    for (float& x : numbers) x += 1;
+    return numbers;
+  };
+  const ScratchDirectory dir;
+  const ModelSource source = open_model_source(golden_path(golden));
+  write_gguf_of(source, dir / "model.gguf", architecture, layout);
+  const ModelSource gguf = open_model_source(dir / "model.gguf");
+  const ModelDef& model = find_model(source);
+  expect_same_config(model_config(source, model), model_config(gguf, find_model(gguf)));
+  const auto ours = canonical_weights(source, model, model_config(source, model));
+  const auto theirs = canonical_weights(gguf, model, model_config(gguf, model));
+  EXPECT_EQ(theirs->names(), ours->names());
+  for (const std::string& name : ours->names()) {
+    const WeightInfo &a = ours->require(name), &b = theirs->require(name, a.shape);
+    const int64_t n = a.elements();
+    std::vector<float> left(static_cast<size_t>(n)), right(left);
+    load_row({a.type, {n}, const_cast<std::byte*>(a.bytes.data())}, 0, 0, n, left.data());
+    load_row({b.type, {n}, const_cast<std::byte*>(b.bytes.data())}, 0, 0, n, right.data());
+    for (size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 1e-7) << name;
+  }
+}
+
+// A golden's model to be written in another layout of Hugging Face's: its config, and its tensors
+// by name, as bytes of bfloat16.
+class HfVariant {
+ public:
+  explicit HfVariant(std::string golden)
+      : golden_(std::move(golden)),
+        source_(open_model_source(golden_path(golden_))),
+        config(source_.config) {
+    for (const std::string& name : source_.weights->names()) {
+      const WeightInfo& info = source_.weights->require(name);
+      EXPECT_TRUE(info.type == ElementType(DType::kBFloat16)) << name;
+      tensors[name] = {info.shape, bytes_text(info)};
+    }
+  }
+  void rename(const std::string& from, const std::string& to) {
+    ASSERT_TRUE(tensors.contains(from)) << from;
+    tensors[to] = tensors.extract(from).mapped();
+  }
+  // Replaces each whole name that begins with `from`.
+  void rename_all(const std::string& from, const std::string& to) {
+    auto old = std::move(tensors);
+    tensors.clear();
+    for (auto& [name, tensor] : old) {
+      tensors[name.starts_with(from) ? to + name.substr(from.size()) : name] = std::move(tensor);
+    }
+  }
+  void write(const ScratchDirectory& dir) const {
+    std::vector<SafetensorsSpec> specs;
+    for (const auto& [name, tensor] : tensors) {
+      specs.push_back({name, DType::kBFloat16, tensor.first});
+    }
+    SafetensorsWriter writer(dir / "model.safetensors", specs, {});
+    for (const SafetensorsSpec& spec : writer.tensors()) {
+      writer.write(as_bytes(tensors.at(spec.name).second));
+    }
+    writer.commit();
+    dir.write("config.json", config.dump());
+  }
+  // The golden's answers must come out, of it and of a checkpoint made of it.
+  void check() const {
+    const ScratchDirectory dir;
+    write(dir);
+    copy_answers(golden_, dir.path());
+    check_run(dir.path(), {.dtype = DType::kFloat32});
+    const ModelSource source = open_model_source(dir.path());
+    convert_model(source, {}, dir / "checkpoint");
+    expect_same_weights(source, open_model_source(dir / "checkpoint"));
+  }
+  int64_t layers() const { return config["num_hidden_layers"]; }
+
+ private:
+  std::string golden_;
+  ModelSource source_;
+
+ public:
+  Json config;
+  std::map<std::string, std::pair<Shape, std::string>> tensors;
+};
 
 }  // namespace ingot

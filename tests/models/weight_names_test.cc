@@ -121,5 +121,34 @@ TEST(WeightNamesTest, GateAndUpOutOfOneTensor) {
   EXPECT_EQ(applied(table[1].from_gguf, {4, 1}), (std::vector<int>{2, 3}));
 }
 
+// Two experts of two inner columns; in Hugging Face's stack of gate and up each has four rows.
+TEST(WeightNamesTest, ExpertsAloneAndInStacks) {
+  WeightNames names;
+  names.at_layer("h.", 0);
+  names.experts({.count = 2, .inner = 2, .columns = 1});
+  const std::vector<WeightName> table = names.take();
+  ASSERT_EQ(table.size(), 6u);
+  const std::string kinds[] = {"gate", "gate", "up", "up", "down", "down"};
+  const char* checkpoint[] = {"fc", "gate", "proj"};
+  for (size_t i = 0; i < table.size(); ++i) {
+    const WeightName& name = table[i];
+    const size_t e = i % 2;
+    EXPECT_EQ(name.hf, fmt::format("h.0.mlp.experts.{}.{}_proj.weight", e, kinds[i]));
+    EXPECT_EQ(name.checkpoint, fmt::format("transformer.layers.0.mlp.{}.weight", checkpoint[i / 2]))
+        << "one kind after the other";
+    EXPECT_EQ(name.gguf, fmt::format("blk.0.ffn_{}_exps.weight", kinds[i]));
+    ASSERT_EQ(name.or_from_hf.size(), 1u);
+    ASSERT_EQ(name.or_from_gguf.size(), 1u);
+    EXPECT_EQ(name.or_from_hf[0].stored,
+              i < 4 ? "h.0.mlp.experts.gate_up_proj" : "h.0.mlp.experts.down_proj");
+    EXPECT_EQ(name.or_from_gguf[0].stored, fmt::format("blk.0.ffn_{}.{}.weight", kinds[i], e));
+  }
+  EXPECT_EQ(applied(table[1].from_gguf, {2, 2, 1}), (std::vector<int>{2, 3}));
+  EXPECT_EQ(applied(table[5].from_gguf, {2, 1, 2}), (std::vector<int>{2, 3}));
+  EXPECT_EQ(applied(table[1].or_from_hf[0], {2, 4, 1}), (std::vector<int>{4, 5}));
+  EXPECT_EQ(applied(table[3].or_from_hf[0], {2, 4, 1}), (std::vector<int>{6, 7}));
+  EXPECT_EQ(applied(table[5].or_from_hf[0], {2, 1, 2}), (std::vector<int>{2, 3}));
+}
+
 }  // namespace
 }  // namespace ingot

@@ -40,6 +40,12 @@ TEST(WeightTransformTest, EachUndoesWhatItSays) {
   const WeightInfo rows = middle.apply(stored, keep);
   EXPECT_EQ(rows.shape, (Shape{3, 2}));
   EXPECT_EQ(values_of(rows), (Values{4, 5, 6, 7, 8, 9}));
+  WeightInfo stack = stored;
+  stack.shape = {2, 3, 2};
+  const WeightInfo one = take_matrix_rows(1, 1, 2, {2, 3, 2}).apply(stack, keep);
+  EXPECT_EQ(one.shape, (Shape{2, 2}));
+  EXPECT_EQ(values_of(one), (Values{8, 9, 10, 11}));
+  EXPECT_EQ(one.bytes.data(), stack.bytes.data() + 32) << "no copy";
 
   const BlockFormat& q4 = *find_block_format("q4_0");
   const std::vector<std::byte> blocks(static_cast<size_t>(ElementType(q4).bytes(64)));

@@ -120,6 +120,16 @@ bool ConfigReader::flag(std::string_view key, bool fallback) {
   return value;
 }
 
+std::vector<int64_t> ConfigReader::numbers(std::string_view key, int64_t low, int64_t high) {
+  auto values = stated<std::vector<int64_t>>(key, {});
+  for (int64_t value : values) {
+    if (value >= low && value <= high) continue;
+    corrupt(key, fmt::format("integers of {} to {}", low, high), std::to_string(value));
+  }
+  config_[std::string(key)] = values;
+  return values;
+}
+
 std::string ConfigReader::choice(std::string_view key, std::string_view fallback,
                                  std::initializer_list<std::string_view> known) {
   auto value = stated<std::string>(key, std::string(fallback));

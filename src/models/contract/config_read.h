@@ -51,6 +51,8 @@ class ConfigReader {
   double positive(std::string_view key, double fallback);
   double zero_or(std::string_view key, double fallback);
   bool flag(std::string_view key, bool fallback);
+  // A list of integers from `low` to `high`; empty where there is none.
+  std::vector<int64_t> numbers(std::string_view key, int64_t low, int64_t high);
   // One of `known`, else kUnsupported.
   std::string choice(std::string_view key, std::string_view fallback,
                      std::initializer_list<std::string_view> known);

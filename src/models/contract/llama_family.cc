@@ -1,8 +1,5 @@
 #include "models/contract/llama_family.h"
 
-#include "models/contract/config_read.h"
-#include "models/contract/weight_names.h"
-
 namespace ingot {
 namespace {
 
@@ -30,6 +27,12 @@ std::vector<std::string_view> llama_ignored() {
 
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant) {
   ConfigReader c(source, std::move(raw));
+  read_llama_config(c, variant);
+  return c.config();
+}
+
+void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
+  const ModelSource& source = c.source();
   if (source.kind == ModelSourceKind::kGguf) add_gguf_facts(*source.gguf, c);
   c.decoder_sizes();
   c.heads();
@@ -43,20 +46,33 @@ Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant&
   if (source.kind == ModelSourceKind::kHuggingFace && !variant.has_window) {
     c.override_with("sliding_window", 0);
   }
-  c.sliding_window(variant.window_needs_flag);
+  if (!variant.window_by_layer) c.sliding_window(variant.window_needs_flag);
   c.rope();
-  return c.config();
+}
+
+void llama_mlp_names(const Json& config, WeightNames& names) {
+  const auto hidden = config["hidden_size"].get<int64_t>();
+  const auto inner = config["intermediate_size"].get<int64_t>();
+  const bool bias = config["mlp_bias"].get<bool>();
+  // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
+  names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, bias);
+  names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, bias);
+  names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, bias);
 }
 
 std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant) {
+  return llama_weights(config, variant,
+                       [&](WeightNames& names, int64_t) { llama_mlp_names(config, names); });
+}
+
+std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant,
+                                      LlamaMlpNames mlp) {
   const auto hidden = config["hidden_size"].get<int64_t>();
   const auto heads = config["num_attention_heads"].get<int64_t>();
   const auto kv_heads = config["num_key_value_heads"].get<int64_t>();
   const auto dim = config["head_dim"].get<int64_t>();
-  const auto inner = config["intermediate_size"].get<int64_t>();
   const auto vocab = config["vocab_size"].get<int64_t>();
   const bool attention_bias = config["attention_bias"].get<bool>();
-  const bool mlp_bias = config["mlp_bias"].get<bool>();
   const auto permuted = [&](int64_t of_heads) {
     return StoredAs{.from_gguf = unpermute_heads(variant.gguf_permuted ? of_heads : 0)};
   };
@@ -79,11 +95,12 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
     }
     names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, heads * dim,
                  attention_bias && !variant.qkv_bias);
+    if (variant.head_norms) {
+      names.norm({"self_attn.q_norm", "attn_q_norm", "attention.q_layernorm"}, dim, false);
+      names.norm({"self_attn.k_norm", "attn_k_norm", "attention.k_layernorm"}, dim, false);
+    }
     names.norm({"post_attention_layernorm", "ffn_norm", "post_layernorm"}, hidden, false);
-    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-    names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, mlp_bias);
-    names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, mlp_bias);
-    names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, mlp_bias);
+    mlp(names, i);
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
@@ -93,34 +110,61 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
   return names.take();
 }
 
+int llama_mlp(DecoderBuilder& b, int x, int64_t layer) {
+  const std::string p = fmt::format("model.layers.{}.mlp.", layer);
+  return b.gated_mlp(x, p + "gate_proj", p + "up_proj", "silu", p + "down_proj");
+}
+
 void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
                  Graph& graph) {
-  DecoderBuilder b(weights, options, config["max_position_embeddings"].get<int64_t>(), graph);
+  build_llama(config, weights, options, graph, {});
+}
+
+void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
+                 Graph& graph, const LlamaParts& parts) {
+  const auto window = config["sliding_window"].get<int64_t>();
+  const bool by_layer = config.contains("layer_types");
+  DecoderBuilder b(weights, options, config["max_position_embeddings"].get<int64_t>(), graph,
+                   by_layer ? cache_groups(config, window) : std::vector<CacheGroup>{CacheGroup{}});
   const auto epsilon = config["rms_norm_eps"].get<double>();
-  DecoderBuilder::Attention attention;
-  attention.heads = config["num_attention_heads"].get<int64_t>();
-  attention.kv_heads = config["num_key_value_heads"].get<int64_t>();
-  attention.head_dim = config["head_dim"].get<int64_t>();
-  attention.window = config["sliding_window"].get<int64_t>();
-  attention.inv_freq = b.inverse_frequencies(read_rope_config(config, "config"), attention.head_dim,
-                                             b.numbers(std::string(kRotaryDivisors) + ".weight"));
-  int x = b.embedding("model.embed_tokens.weight");
+  DecoderBuilder::Attention plain;
+  plain.heads = config["num_attention_heads"].get<int64_t>();
+  plain.kv_heads = config["num_key_value_heads"].get<int64_t>();
+  plain.head_dim = config["head_dim"].get<int64_t>();
+  plain.inv_freq = b.inverse_frequencies(read_rope_config(config, "config"), plain.head_dim,
+                                         b.numbers(std::string(kRotaryDivisors) + ".weight"));
+  const auto scaled = [&](int x, double factor) { return factor == 1 ? x : b.scale(x, factor); };
+  int x = scaled(b.embedding("model.embed_tokens.weight"), parts.embedding_scale);
   for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
     graph.set_origin(fmt::format("layer {}", i));
     const std::string p = fmt::format("model.layers.{}.", i);
+    DecoderBuilder::Attention attention = plain;
+    if (!by_layer) attention.window = window;
+    if (by_layer && is_local_layer(config, i)) {
+      attention.group = "window";
+      attention.window = window;
+    }
+    if (parts.attention) parts.attention(i, attention);
     int h = b.rms_norm(x, p + "input_layernorm.weight", epsilon);
-    const int q = b.linear(h, p + "self_attn.q_proj", 0);
-    const int k = b.linear(h, p + "self_attn.k_proj", 0);
+    int q = b.linear(h, p + "self_attn.q_proj", 0);
+    int k = b.linear(h, p + "self_attn.k_proj", 0);
     const int v = b.linear(h, p + "self_attn.v_proj", 0);
-    h = b.attention(q, k, v, i, attention);
-    x = b.residual(b.linear(h, p + "self_attn.o_proj", 1), x);
+    if (b.has(p + "self_attn.q_norm.weight")) {
+      q = b.head_norm(q, p + "self_attn.q_norm.weight", epsilon, attention.head_dim);
+      k = b.head_norm(k, p + "self_attn.k_norm.weight", epsilon, attention.head_dim);
+    }
+    h = b.linear(b.attention(q, k, v, i, attention), p + "self_attn.o_proj", 1);
+    x = b.residual(scaled(h, parts.residual_scale), x);
     h = b.rms_norm(x, p + "post_attention_layernorm.weight", epsilon);
-    h = b.gated_mlp(h, p + "mlp.gate_proj", p + "mlp.up_proj", "silu", p + "mlp.down_proj");
-    x = b.residual(h, x);
+    h = parts.mlp ? parts.mlp(b, h, i) : llama_mlp(b, h, i);
+    x = b.residual(scaled(h, parts.residual_scale), x);
   }
   graph.set_origin("head");
   const bool tied = config["tie_word_embeddings"].get<bool>();
-  b.finish(x, "model.norm.weight", epsilon, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(
+      x, [&](int rows) { return b.rms_norm(rows, "model.norm.weight", epsilon); },
+      tied ? "model.embed_tokens.weight" : "lm_head.weight",
+      [&](int logits) { return scaled(logits, parts.logit_scale); });
 }
 
 }  // namespace ingot

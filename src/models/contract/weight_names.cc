@@ -121,6 +121,34 @@ void WeightNames::qkv_apart(const std::string& hf, const Qkv& s) {
   }
 }
 
+// A projection of an expert: rows from `first` on of its matrix in Hugging Face's stack.
+struct WeightNames::ExpertPart {
+  std::string hf;
+  const char *hf_stack, *gguf, *checkpoint;
+  int64_t rows, columns, first, hf_rows;
+};
+
+void WeightNames::expert(const Experts& s, int64_t e, const ExpertPart& p) {
+  const std::string gguf = fmt::format("ffn_{}_exps", p.gguf);
+  matrix({fmt::format("{}{}.{}", s.hf, e, p.hf), gguf, p.checkpoint}, p.rows, p.columns,
+         {.from_gguf = take_matrix_rows(e, 0, p.rows, {s.count, p.rows, p.columns})});
+  WeightName& name = out_.back();
+  name.or_from_hf = {take_matrix_rows(e, p.first, p.rows, {s.count, p.hf_rows, p.columns})
+                         .of(prefix_.hf + s.hf_stack + p.hf_stack)};
+  name.or_from_gguf = {
+      WeightTransform().of(fmt::format("{}ffn_{}.{}.weight", prefix_.gguf, p.gguf, e))};
+}
+
+void WeightNames::experts(const Experts& s) {
+  const ExpertPart parts[] = {
+      {s.gate, "gate_up_proj", "gate", "mlp.fc", s.inner, s.columns, 0, 2 * s.inner},
+      {s.up, "gate_up_proj", "up", "mlp.gate", s.inner, s.columns, s.inner, 2 * s.inner},
+      {s.down, "down_proj", "down", "mlp.proj", s.columns, s.inner, 0, s.columns}};
+  for (const ExpertPart& part : parts) {
+    for (int64_t e = 0; e < s.count; ++e) expert(s, e, part);
+  }
+}
+
 void WeightNames::gate_up(const std::string& hf, const std::string& gguf, int64_t inner,
                           int64_t columns, bool with_bias) {
   const int64_t rows = 2 * inner;

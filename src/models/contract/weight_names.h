@@ -68,6 +68,19 @@ class WeightNames {
   void gate_up(const std::string& hf, const std::string& gguf, int64_t inner, int64_t columns,
                bool with_bias = false);
 
+  // Gate, up and down projections of a layer's experts, each a weight [rows, columns] of its own:
+  // <hf><e>.<gate>.weight and so on; "mlp.fc", "mlp.gate" and "mlp.proj" in checkpoints, one expert
+  // after the other. Files may also keep them as stacks: Hugging Face as `hf_stack`gate_up_proj (a
+  // gate's rows before its up's) and `hf_stack`down_proj, GGUF as "ffn_gate_exps" and so on, older
+  // ones as "ffn_gate.<e>".
+  struct Experts {
+    std::string hf = "mlp.experts.";
+    std::string gate = "gate_proj", up = "up_proj", down = "down_proj";
+    std::string hf_stack = "mlp.experts.";
+    int64_t count, inner, columns;
+  };
+  void experts(const Experts& shape);
+
   std::vector<WeightName> take() { return std::move(out_); }
 
  private:
@@ -77,6 +90,8 @@ class WeightNames {
     const char* name;
     int64_t first, count, group, gguf_first;
   };
+  struct ExpertPart;
+  void expert(const Experts& shape, int64_t e, const ExpertPart& part);
   void matrix_part(const TensorNames& names, const Part& p, const Shape& whole, bool transposed);
   void bias_part(const TensorNames& names, const Part& p, int64_t rows);
 

@@ -133,6 +133,22 @@ WeightTransform take_rows(int64_t first, int64_t count, Shape whole) {
           std::move(whole)};
 }
 
+WeightTransform take_matrix_rows(int64_t matrix, int64_t first, int64_t count, Shape whole) {
+  CHECK(whole.size() == 3 && matrix >= 0 && matrix < whole[0]);
+  CHECK(first >= 0 && count >= 0 && first + count <= whole[1]);
+  const int64_t from = matrix * whole[1] + first;
+  return {[from, count](const WeightInfo& stored, WeightTable&) {
+            const int64_t columns = stored.shape[2];
+            const auto bytes = static_cast<size_t>(stored.type.bytes(columns));
+            WeightInfo info = stored;
+            info.shape = {count, columns};
+            info.bytes = stored.bytes.subspan(static_cast<size_t>(from) * bytes,
+                                              static_cast<size_t>(count) * bytes);
+            return info;
+          },
+          std::move(whole)};
+}
+
 WeightTransform take_rows_of_groups(int64_t first, int64_t count, int64_t group, Shape whole) {
   CHECK(first >= 0 && count >= 0 && first + count <= group);
   CHECK(!whole.empty() && whole[0] % group == 0);
