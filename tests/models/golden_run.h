@@ -76,7 +76,7 @@ inline std::string bytes_text(const WeightInfo& info) {
 // table says, the rows of weights that share a name one after the other, in the shape that the
 // table has for GGUF.
 inline void write_gguf_of(const ModelSource& source, const std::string& path,
-                          const std::string& architecture, const GgufLayout& layout) {
+                          const std::string& architecture, const GgufLayout& layout = {}) {
   const ModelDef& model = find_model(source);
   const Json config = model_config(source, model);
   GgufWriter writer;
