@@ -116,14 +116,11 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
       piece.type = DType::kFloat32;
       piece.bytes.assign(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
     }
-    if (layout.older && !name.or_from_gguf.empty()) {
-      tensors[name.or_from_gguf[0].stored] = piece;
-      continue;
-    }
-    auto [it, fresh] = tensors.try_emplace(name.gguf, piece);
+    const bool older = layout.older && !name.or_from_gguf.empty();
+    auto [it, fresh] = tensors.try_emplace(older ? name.or_from_gguf[0].stored : name.gguf, piece);
     if (!fresh) it->second.bytes += piece.bytes;
     if (!fresh) it->second.shape[0] += piece.shape[0];
-    const Shape& whole = name.from_gguf.shape;
+    const Shape& whole = older ? name.or_from_gguf[0].shape : name.from_gguf.shape;
     if (whole.size() > 2 && element_count(whole) == element_count(it->second.shape)) {
       it->second.shape = whole;
     }
