@@ -1,4 +1,3 @@
-#include "loaders/safetensors.h"
 #include "tests/models/golden_run.h"
 
 namespace ingot {
@@ -7,49 +6,10 @@ namespace {
 TEST(FalconTest, GoldenCase) { check_golden("falcon-mqa"); }
 TEST(FalconTest, GgufHoldsTheSame) { check_gguf_of("falcon-mqa", "falcon"); }
 
-// The golden in another of Falcon's layouts: tensors by name, as bytes of bfloat16.
-class Variant {
- public:
-  Variant() : source_(open_model_source(golden_path("falcon-mqa"))), config(source_.config) {
-    for (const std::string& name : source_.weights->names()) {
-      const WeightInfo& info = source_.weights->require(name);
-      tensors[name] = {info.shape,
-                       {reinterpret_cast<const char*>(info.bytes.data()), info.bytes.size()}};
-    }
-  }
-  // The golden's answers must come out.
-  void check() {
-    const ScratchDirectory dir;
-    std::vector<SafetensorsSpec> specs;
-    for (const auto& [name, tensor] : tensors) {
-      specs.push_back({name, DType::kBFloat16, tensor.first});
-    }
-    SafetensorsWriter writer(dir / "model.safetensors", specs, {});
-    for (const SafetensorsSpec& spec : writer.tensors()) {
-      writer.write(as_bytes(tensors.at(spec.name).second));
-    }
-    writer.commit();
-    dir.write("config.json", config.dump());
-    copy_answers("falcon-mqa", dir.path());
-    check_run(dir.path(), {.dtype = DType::kFloat32});
-    const ModelSource source = open_model_source(dir.path());
-    convert_model(source, {}, dir / "checkpoint");
-    expect_same_weights(source, open_model_source(dir / "checkpoint"));
-  }
-  int64_t layers() const { return config["num_hidden_layers"]; }
-
- private:
-  ModelSource source_;
-
- public:
-  Json config;
-  std::map<std::string, std::pair<Shape, std::string>> tensors;
-};
-
 // 40B's: a norm for attention and one for the MLP, here with the same numbers; one group of heads.
 TEST(FalconTest, GroupsOfHeadsAndTwoNorms) {
   if (!has_golden("falcon-mqa")) return;
-  Variant v;
+  HfVariant v("falcon-mqa");
   v.config["new_decoder_architecture"] = true;
   v.config["num_kv_heads"] = 1;
   for (int64_t i = 0; i < v.layers(); ++i) {
@@ -65,7 +25,7 @@ TEST(FalconTest, GroupsOfHeadsAndTwoNorms) {
 // RW's: each head has a key and a value beside its query, here all the same ones.
 TEST(FalconTest, EveryHeadItsOwnKeys) {
   if (!has_golden("falcon-mqa")) return;
-  Variant v;
+  HfVariant v("falcon-mqa");
   v.config["multi_query"] = false;
   const int64_t heads = v.config["num_attention_heads"], hidden = v.config["hidden_size"];
   const auto part = static_cast<size_t>(hidden / heads * hidden * 2);  // bytes of a head's rows

@@ -88,13 +88,13 @@ class ConfigReader {
   // `pattern`. Needs num_hidden_layers.
   std::vector<bool> local_layers(FunctionRef<bool(int64_t layer)> pattern);
 
-  // kUnsupported.
+  // kUnsupported and kCorrupt.
   [[noreturn]] void refuse(std::string_view key, std::string_view expected,
                            std::string_view found) const;
-
- private:
   [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
                             std::string_view found) const;
+
+ private:
   void add_gguf_rotation(bool partial);
 
   const ModelSource& source_;
