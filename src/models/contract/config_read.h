@@ -90,13 +90,13 @@ class ConfigReader {
 
   // kUnsupported where the source is a GGUF file: llama.cpp does not say how one keeps the model.
   void refuse_gguf() const;
-  // kUnsupported.
+  // kUnsupported and kCorrupt.
   [[noreturn]] void refuse(std::string_view key, std::string_view expected,
                            std::string_view found) const;
-
- private:
   [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
                             std::string_view found) const;
+
+ private:
   void add_gguf_rotation(bool partial);
 
   const ModelSource& source_;
