@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/check.h"
 #include "base/error.h"
 #include "base/knobs.h"
 
