@@ -192,6 +192,9 @@ void ConfigReader::add_gguf_rotation(bool partial) {
   if (rotated != head_dim) {
     raw_["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
   }
+  if (file.find_value(rope + "dimension_sections")) {
+    refuse(rope + "dimension_sections", "none", "positions of several dimensions");
+  }
   const double scale = file.get_float(rope + "scale_linear", 1.0);
   if (scale != 1.0) refuse(rope + "scale_linear", "1", fmt::format("{}", scale));
 }
