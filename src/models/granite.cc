@@ -16,16 +16,21 @@ Json parse(const ModelSource& source, const Json& raw) {
   c.positive("embedding_multiplier", 1);
   c.positive("residual_multiplier", 1);
   c.positive("logits_scaling", 1);
+  c.flag("use_rope", true);
   return c.config();
 }
 
 void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
   const double scale = c["attention_multiplier"];
-  const LlamaParts parts = {
-      .attention = [&](int64_t, DecoderBuilder::Attention& shape) { shape.scale = scale; },
-      .embedding_scale = c["embedding_multiplier"],
-      .residual_scale = c["residual_multiplier"],
-      .logit_scale = 1 / c["logits_scaling"].get<double>()};
+  const bool rotated = c["use_rope"];
+  const LlamaParts parts = {.attention =
+                                [&](int64_t, DecoderBuilder::Attention& shape) {
+                                  shape.scale = scale;
+                                  if (!rotated) shape.inv_freq = kNoValue;
+                                },
+                            .embedding_scale = c["embedding_multiplier"],
+                            .residual_scale = c["residual_multiplier"],
+                            .logit_scale = 1 / c["logits_scaling"].get<double>()};
   build_llama(c, source, options, graph, parts);
 }
 
@@ -36,7 +41,9 @@ std::vector<ConfigKey> keys() {
       {"attention_multiplier", "attention_multiplier", "attention.scale", kFloat},
       {"embedding_multiplier", "embedding_multiplier", "embedding_scale", kFloat},
       {"residual_multiplier", "residual_multiplier", "residual_scale", kFloat},
-      {"logits_scaling", "logits_scaling", "logit_scale", kFloat}};
+      {"logits_scaling", "logits_scaling", "logit_scale", kFloat},
+      // llama.cpp's switch for models without positions.
+      {"use_rope", "use_rope", "rope.scaling.finetuned", ConfigKey::Type::kBool}};
   out.insert(out.end(), std::begin(own), std::end(own));
   return out;
 }

@@ -95,7 +95,8 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
       writer.add_uint32(name, value.get<uint32_t>());
     }
   }
-  if (const double part = config.value("partial_rotary_factor", 1.0); part != 1) {
+  const double part = config.value("partial_rotary_factor", 1.0);
+  if (part != 1 && !layout.add) {
     writer.add_uint32(
         architecture + ".rope.dimension_count",
         static_cast<uint32_t>(rotary_dim({.partial_rotary_factor = part}, config["head_dim"])));

@@ -40,6 +40,18 @@ TEST(GraniteTest, FactorsThatAreNotStated) {
   write_golden_gguf(golden_path("llama-mha"), dir / "model.gguf", "granite", true);
   const ModelSource gguf = open_model_source(dir / "model.gguf");
   EXPECT_EQ(model_config(gguf, find_model(gguf))["attention_multiplier"], 0.125);
+  const auto rotations = [&](std::optional<bool> stated) {
+    write_golden_gguf(golden_path("llama-mha"), dir / "other.gguf", "granite", true,
+                      [&](GgufWriter& writer) {
+                        if (stated) writer.add_bool("granite.rope.scaling.finetuned", *stated);
+                      });
+    const auto graph = build_model(open_model_source(dir / "other.gguf"), {});
+    return std::count_if(graph->nodes().begin(), graph->nodes().end(),
+                         [](const Node& node) { return node.op == "rope"; });
+  };
+  EXPECT_EQ(rotations(std::nullopt), 4);
+  EXPECT_EQ(rotations(true), 4);
+  EXPECT_EQ(rotations(false), 0) << "no positions";
 }
 
 TEST(GraniteTest, ConfigFaultsAreNamed) {

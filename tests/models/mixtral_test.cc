@@ -71,6 +71,7 @@ TEST(MixtralTest, ConfigFaultsAreNamed) {
       kMixtral,
       {{"num_local_experts", 0, corrupt, {"config.json", "'num_local_experts'", "found 0"}},
        {"num_local_experts", 5, corrupt, {"model.safetensors", "mlp.gate.weight", "5"}},
+       {"num_hidden_layers", 200000, corrupt, {"'num_local_experts'", "at most 131072 in 200000"}},
        {"num_experts_per_tok", 5, corrupt, {"config.json", "'num_experts_per_tok'", "1 to 4"}},
        {"num_experts_per_tok", "two", corrupt, {"config.json", "'num_experts_per_tok'"}},
        {"hidden_act", "gelu", unsupported, {"config.json", "'hidden_act'", "silu", "gelu"}},
