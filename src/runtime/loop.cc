@@ -1,15 +1,44 @@
 #include "runtime/loop.h"
 
 #include <new>
+#include <string>
 
 #include "base/check.h"
 #include "base/error.h"
 #include "base/log.h"
 
 namespace ingot {
+namespace {
+
+struct Fault {
+  FinishReason reason;
+  std::string what;
+};
+
+// Of the exception that is being handled: libraries throw others than Error.
+Fault current_fault() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    const bool memory = error.code() == ErrorCode::kOutOfMemory;
+    return {memory ? FinishReason::kOutOfMemory : FinishReason::kInternal, error.what()};
+  } catch (const std::bad_alloc& error) {
+    return {FinishReason::kOutOfMemory, error.what()};
+  } catch (const std::exception& error) {
+    return {FinishReason::kInternal, error.what()};
+  } catch (...) {
+    return {FinishReason::kInternal, "an exception of an unknown type"};
+  }
+}
+
+}  // namespace
 
 Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
-    : runner_(runner), options_(options), scheduler_(runner.limits(), options.scheduler, clock) {
+    : runner_(runner),
+      options_(std::move(options)),
+      limits_(runner.limits()),
+      clock_(clock),
+      scheduler_(std::make_unique<Scheduler>(limits_, options_.scheduler, clock)) {
   options_.overlap = options_.overlap && runner.asynchronous();
 }
 
@@ -26,78 +55,134 @@ std::shared_ptr<Outbox> Loop::submit(Request request, std::function<void()> on_r
   return outbox;
 }
 
+void Loop::begin(std::string_view phase) {
+  phase_ = phase;
+  if (options_.on_phase) options_.on_phase(phase);
+}
+
 void Loop::drain() {
   if (arrivals_.empty()) arrivals_ = inbox_->take();
   while (const auto arrival = arrivals_.pop()) {
     if (!arrival->writer) {
-      scheduler_.cancel(arrival->cancel_id);
+      begin("cancelling a request");
+      scheduler_->cancel(arrival->cancel_id);
       continue;
     }
+    begin("taking a request");
     const auto request = arrival->writer.request();
     live_.emplace(request->id, std::move(arrival->writer));
-    scheduler_.add(request);
+    scheduler_->add(request);
   }
 }
 
-bool Loop::step() {
+bool Loop::run_step() {
   drain();
-  const Batch* batch = scheduler_.next();
+  begin("planning a step");
+  const Batch* batch = scheduler_->next();
   if (batch != nullptr && !submit_step(*batch)) batch = nullptr;
   const size_t keep = options_.overlap && batch != nullptr ? 1 : 0;
-  const bool worked = batch != nullptr || scheduler_.steps_in_flight() > 0;
-  while (scheduler_.steps_in_flight() > keep) commit_oldest();
+  const bool worked = batch != nullptr || scheduler_->steps_in_flight() > 0;
+  while (scheduler_->steps_in_flight() > keep) commit_oldest();
   push();
-  return worked || !scheduler_.idle();
+  return worked || !scheduler_->idle();
 }
 
-namespace {
-
-FinishReason reason_of(const std::exception& error) {
-  const auto* known = dynamic_cast<const Error*>(&error);
-  const bool memory = known ? known->code() == ErrorCode::kOutOfMemory
-                            : dynamic_cast<const std::bad_alloc*>(&error) != nullptr;
-  return memory ? FinishReason::kOutOfMemory : FinishReason::kInternal;
+bool Loop::step() {
+  if (inbox_->closed()) return false;
+  const ChecksThrow scope;
+  try {
+    return run_step();
+  } catch (...) {
+    recover(current_fault().what);
+  }
+  return !inbox_->closed();
 }
 
-}  // namespace
+// The scheduler may have been left in the middle of a change.
+void Loop::recover(std::string_view what) {
+  spdlog::error("step loop, {}: {}; the {} live requests end", phase_, what, live_.size());
+  end_live(FinishReason::kInternal);
+  drop_steps();  // their batches are the old scheduler's
+  try {
+    begin("making a new scheduler");
+    auto fresh = std::make_unique<Scheduler>(limits_, options_.scheduler, clock_);
+    fresh->succeed(*scheduler_);
+    scheduler_ = std::move(fresh);
+  } catch (...) {
+    spdlog::error("step loop: no new scheduler ({}): the loop ends", current_fault().what);
+    arrivals_ = Arrivals();
+    inbox_->close();
+  }
+}
+
+void Loop::end_live(FinishReason reason) {
+  for (auto& [id, writer] : live_) writer.close(reason);
+  live_.clear();
+}
+
+void Loop::drop_steps() {
+  for (; steps_held_ > 0; --steps_held_) {
+    try {
+      runner_.collect(result_);
+    } catch (...) {  // its requests have ended already
+    }
+  }
+}
 
 bool Loop::submit_step(const Batch& batch) {
   const int64_t step = batch.step;
   try {
     runner_.submit(batch);
+    ++steps_held_;
     return true;
-  } catch (const std::exception& error) {  // libraries throw others than Error
-    spdlog::error("step {} was not submitted: {}", step, error.what());
-    scheduler_.fail_step(step, reason_of(error));
+  } catch (...) {
+    const Fault fault = current_fault();
+    spdlog::error("step {} was not submitted: {}", step, fault.what);
+    begin("ending a step's requests");
+    scheduler_->fail_step(step, fault.reason);
     return false;
   }
 }
 
 void Loop::commit_oldest() {
-  const int64_t step = scheduler_.oldest_step();
+  const int64_t step = scheduler_->oldest_step();
+  --steps_held_;
   try {
     runner_.collect(result_);
-  } catch (const std::exception& error) {
-    spdlog::error("step {} failed: {}", step, error.what());
-    return scheduler_.fail_step(step, reason_of(error));
+  } catch (...) {
+    const Fault fault = current_fault();
+    spdlog::error("step {} failed: {}", step, fault.what);
+    begin("ending a step's requests");
+    return scheduler_->fail_step(step, fault.reason);
   }
-  scheduler_.commit(result_);
+  if (!scheduler_->matches(result_)) {
+    spdlog::error("step {} failed: the model gave {} rows of step {}", step, result_.rows.size(),
+                  result_.step);
+    begin("ending a step's requests");
+    return scheduler_->fail_step(step, FinishReason::kInternal);
+  }
+  begin("committing a step");
+  scheduler_->commit(result_);
 }
 
 void Loop::push() {
-  for (TokenEvent& event : scheduler_.events()) {
+  for (TokenEvent& event : scheduler_->events()) {
+    begin("handing out an event");
     auto it = live_.find(event.request_id);
     CHECK(it != live_.end());
     it->second.push(std::move(event));
     if (!it->second) live_.erase(it);
   }
-  scheduler_.events().clear();
+  scheduler_->events().clear();
 }
 
 void Loop::run() {
-  while (!stopping_.load(std::memory_order_acquire)) {
+  while (!stopping_.load(std::memory_order_acquire) && !inbox_->closed()) {
     const uint32_t seen = inbox_->count();
-    if (!step() && !stopping_.load(std::memory_order_acquire)) inbox_->wait(seen);
+    const bool more = step();
+    if (!more && !stopping_.load(std::memory_order_acquire) && !inbox_->closed()) {
+      inbox_->wait(seen);
+    }
   }
   end();
 }
@@ -110,12 +195,21 @@ void Loop::stop() {
 // Nothing is taken in any more, and no reader waits for ever. The runner has let go of every batch
 // when this returns.
 void Loop::end() {
-  drain();
-  arrivals_ = inbox_->close();
-  drain();
-  for (const auto& [id, writer] : live_) scheduler_.cancel(id);
-  while (scheduler_.steps_in_flight() > 0) commit_oldest();
-  push();
+  const ChecksThrow scope;
+  const auto refuse = [](Arrivals rest) {
+    while (const auto arrival = rest.pop()) arrival->writer.close(FinishReason::kCancelled);
+  };
+  refuse(std::move(arrivals_));
+  refuse(inbox_->close());
+  try {
+    for (const auto& [id, writer] : live_) scheduler_->cancel(id);
+    while (steps_held_ > 0) commit_oldest();
+    push();
+  } catch (...) {
+    spdlog::error("step loop, {}, at its end: {}", phase_, current_fault().what);
+  }
+  end_live(FinishReason::kCancelled);
+  drop_steps();
 }
 
 void Loop::generate(Request request, const std::function<bool(const TokenEvent&)>& on_event) {

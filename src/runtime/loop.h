@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
 
 #include "base/clock.h"
@@ -21,6 +22,8 @@ struct LoopOptions {
   SchedulerOptions scheduler;
   // Submit step N before committing N-1. The tokens are the same either way.
   bool overlap = true;
+  // Tests: called when step() begins a phase, with its name as the log says it; may throw.
+  std::function<void(std::string_view phase)> on_phase;
 };
 
 class Loop {
@@ -41,29 +44,41 @@ class Loop {
   // there when submit() returned is not announced: poll once.
   std::shared_ptr<Outbox> submit(Request request, std::function<void()> on_ready = nullptr);
 
-  // Engine thread. One pass; false: nothing to do until the next submit.
+  // Engine thread. One pass; false: nothing to do until the next submit. Throws nothing. A fault of
+  // the model ends the requests of its step; one of ours (a failed CHECK, no memory) ends all live
+  // requests, with kInternal: what the scheduler knew cannot be trusted, and a new one goes on
+  // with empty pages. Where there is none either, the loop ends.
   bool step();
-  // Steps until stop(); sleeps while there is nothing to do. Requests still live then end with
-  // kCancelled, and so do later ones: a loop runs once.
+  // Steps until stop() or the loop's end; sleeps while there is nothing to do. Requests still live
+  // then end with kCancelled, and so do later ones: a loop runs once.
   void run();
   void stop();  // any thread
   // Inline: submits and steps until the request is done, handing each event over. A `false` from
   // the callback cancels, and so does an exception, which goes on to the caller.
   void generate(Request request, const std::function<bool(const TokenEvent&)>& on_event);
 
-  const Scheduler& scheduler() const { return scheduler_; }
-  const ModelLimits& limits() const { return scheduler_.limits(); }
+  const Scheduler& scheduler() const { return *scheduler_; }  // engine thread
+  const ModelLimits& limits() const { return limits_; }
 
  private:
+  void begin(std::string_view phase);
   void drain();
+  bool run_step();
   bool submit_step(const Batch& batch);
   void commit_oldest();
   void push();
+  void recover(std::string_view what);
   void end();
+  void end_live(FinishReason reason);
+  void drop_steps();
 
   ModelRunner& runner_;
   LoopOptions options_;
-  Scheduler scheduler_;
+  const ModelLimits limits_;
+  const Clock& clock_;
+  std::unique_ptr<Scheduler> scheduler_;
+  int steps_held_ = 0;      // by the runner: submitted and not collected
+  std::string_view phase_;  // of the step, for the log
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> next_id_{1};

@@ -29,6 +29,12 @@ Scheduler::Scheduler(const ModelLimits& limits, SchedulerOptions options, const 
 
 Scheduler::~Scheduler() = default;
 
+void Scheduler::succeed(const Scheduler& other) {
+  next_step_ = other.next_step_;
+  next_arrival_ = other.next_arrival_;
+  stats_ = other.stats_;
+}
+
 int32_t Scheduler::width_of(const Request& request) {
   return std::max({1, request.sampling.n, request.sampling.beam_width});
 }
