@@ -25,7 +25,7 @@ mirror=${INGOT_DEBIAN_MIRROR:-$(sed -n 's/^URIs: *//p' "$sources" 2>/dev/null | 
 mirror=${mirror:-http://deb.debian.org/debian}
 
 clean_up() {
-  for place in proc dev/shm dev; do
+  for place in proc dev/shm dev ""; do
     if mountpoint -q "$root/$place"; then umount -l "$root/$place"; fi
   done
   if [ "$keep" -eq 0 ]; then rm -rf --one-file-system "$root"; fi
@@ -35,6 +35,9 @@ trap clean_up EXIT
 step "making a minimal Debian 12 in $root"
 debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirror" \
   >"$(log_file debootstrap)" 2>&1 || { tail -n 5 "$(log_file debootstrap)" >&2; die debootstrap; }
+# A file system of its own, as / is on a machine: mount namespaces begin there.
+mount --bind "$root" "$root"
+mount --make-private "$root"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount --make-rslave "$root/dev"

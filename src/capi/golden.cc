@@ -94,20 +94,20 @@ std::string check_greedy(DecoderSession& session, const std::vector<float>& firs
 }
 
 // Of the reference's logits: as stated, else computed from them.
-double deviation(const Json& info, const SafetensorsFile& golden, const std::string& json_path) {
-  if (!golden.contains("logits.0")) {
-    fail(
-        ErrorCode::kUnsupported, kWhere,
-        "{}: expected logits of a decoder ('logits.0'), found none: other outputs are not compared",
-        golden.origin());
+double deviation(const Json& info, const SafetensorsFile& golden, const std::string& json_path,
+                 const std::string& output) {
+  if (!golden.contains(output + ".0")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: expected '{}.0', found none: other outputs are not compared", golden.origin(),
+         output);
   }
   double out = 0;
   if (info.contains("logits_std")) {
     out = json_require<double>(info, "logits_std", kWhere, json_path);
   } else {
     double sum = 0, squares = 0, count = 0;
-    for (int i = 0; golden.contains(fmt::format("logits.{}", i)); ++i) {
-      for (const float value : floats(golden.require(fmt::format("logits.{}", i)))) {
+    for (int i = 0; golden.contains(fmt::format("{}.{}", output, i)); ++i) {
+      for (const float value : floats(golden.require(fmt::format("{}.{}", output, i)))) {
         sum += value;
         squares += static_cast<double>(value) * value;
         ++count;
@@ -121,6 +121,15 @@ double deviation(const Json& info, const SafetensorsFile& golden, const std::str
        json_path, out);
 }
 
+// An encoder's pooled output is that of the first token.
+std::vector<float> pooled_row(DecoderSession& session) {
+  std::vector<std::byte> memory;
+  const TensorView rows = session.executor().fetch(session.executor().output("pooled"), memory);
+  std::vector<float> out(static_cast<size_t>(rows.columns()));
+  load_row(rows, 0, 0, rows.columns(), out.data());
+  return out;
+}
+
 void run_case(const std::string& directory, const GoldenOptions& options, Device& device,
               GoldenResult& result) {
   const std::string json_path = directory + "/golden.json";
@@ -131,11 +140,13 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
   load.build.dtype = options.arithmetic.value_or(dtype);
   load.tune = false;
   const auto engine = build_engine(directory, load, &device, nullptr);
-  const double std_dev = deviation(info, *golden, json_path);
   constexpr int64_t kTokens = 256;
   ExecutorOptions execution;
   execution.selection.reference = options.reference;
   DecoderSession session(engine, device, kTokens, kTokens, execution);
+  result.encodes = session.plan().encodes;
+  const std::string output = result.encodes ? "hidden" : "logits";
+  const double std_dev = deviation(info, *golden, json_path, output);
 
   const Tolerance tolerance = tolerance_of(dtype);
   ErrorSum errors;
@@ -143,15 +154,18 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
   for (int i = 0; golden->contains(fmt::format("input_ids.{}", i)); ++i) {
     session.reset();
     const auto prompt = integers(golden->require(fmt::format("input_ids.{}", i)));
-    const auto expected = floats(golden->require(fmt::format("logits.{}", i)));
+    const auto expected = floats(golden->require(fmt::format("{}.{}", output, i)));
     if (prompt.empty())
       fail(ErrorCode::kCorrupt, kWhere, "{}: input_ids.{} is empty", directory, i);
     const auto found = session.forward(prompt, true);
     if (found.size() != expected.size()) {
-      fail(ErrorCode::kCorrupt, kWhere, "{}: logits.{} has {} values, the model gives {}",
-           directory, i, expected.size(), found.size());
+      fail(ErrorCode::kCorrupt, kWhere, "{}: {}.{} has {} values, the model gives {}", directory,
+           output, i, expected.size(), found.size());
     }
     errors.add(found, expected);
+    if (const std::string pooled = fmt::format("pooled.{}", i); golden->contains(pooled)) {
+      errors.add(pooled_row(session), floats(golden->require(pooled)));
+    }
     const std::string name = fmt::format("greedy.{}", i);
     if (!golden->contains(name)) continue;
     const auto tokens = integers(golden->require(name));

@@ -109,6 +109,11 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
   return rope;
 }
 
+int64_t rotary_dim(const RopeConfig& rope, int64_t head_dim) {
+  // 30 / 44 * 44 is a little less than 30 in doubles.
+  return static_cast<int64_t>(static_cast<double>(head_dim) * rope.partial_rotary_factor + 1e-6);
+}
+
 std::optional<DType> read_config_dtype(const Json& config, std::string_view file) {
   auto name = get_optional<std::string>(config, "dtype", file);
   if (!name) name = get_optional<std::string>(config, "torch_dtype", file);

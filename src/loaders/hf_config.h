@@ -33,6 +33,10 @@ struct RopeConfig {
   double partial_rotary_factor = 1.0;
 };
 
+// How many dimensions of a head are rotated: the whole ones of head_dim * partial_rotary_factor,
+// which may itself come from such a number.
+int64_t rotary_dim(const RopeConfig& rope, int64_t head_dim);
+
 // Reads either key style. `layer_type` ("sliding_attention", "full_attention") picks the entry
 // where rope_parameters is keyed by it. Error{kCorrupt} for fields of a wrong type,
 // {kUnsupported} naming an unknown type. `file` names the source in messages.

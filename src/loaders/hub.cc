@@ -263,8 +263,8 @@ std::string pull_online(const HubName& name, const PullOptions& options) {
   for (size_t i = 0; i < wanted.size(); ++i) {
     pull_file(name, cache, listing.commit, wanted[i]);
     // The index names the shards; whatever else lies beside them is not needed.
-    if (wanted[i] == kShardIndex && options.file.empty()) {
-      const std::string path = cache.snapshot(listing.commit) + "/" + std::string(kShardIndex);
+    if (is_shard_index(wanted[i]) && options.file.empty()) {
+      const std::string path = cache.snapshot(listing.commit) + "/" + wanted[i];
       for (const std::string& shard : shards_of_index(path)) {
         if (std::find(listing.files.begin(), listing.files.end(), shard) == listing.files.end()) {
           fail(ErrorCode::kCorrupt, kWhere, "{}: names '{}', which the repository lacks", path,
@@ -312,9 +312,9 @@ std::string cached(const HubName& name, const PullOptions& options) {
   try {
     std::vector<std::string> wanted = select_files(files, name, options.file);
     if (options.file.empty() && !holds_model(wanted)) return "";
-    const bool index = std::find(wanted.begin(), wanted.end(), kShardIndex) != wanted.end();
-    if (index && options.file.empty()) {
-      for (const std::string& shard : shards_of_index(folder + "/" + std::string(kShardIndex))) {
+    const auto index = std::find_if(wanted.begin(), wanted.end(), is_shard_index);
+    if (index != wanted.end() && options.file.empty()) {
+      for (const std::string& shard : shards_of_index(folder + "/" + *index)) {
         if (!is_regular_file(folder + "/" + shard)) return "";
       }
     }

@@ -78,6 +78,9 @@ std::string split_base(const std::string& name) {
   return base;
 }
 
+constexpr std::string_view kSafetensorsIndex = "model.safetensors.index.json";
+constexpr std::string_view kTorchIndex = "pytorch_model.bin.index.json";
+
 std::vector<std::string> select_gguf(const std::vector<std::string>& files, const HubName& name) {
   std::vector<std::string> all;
   std::vector<std::string> matching;
@@ -90,8 +93,9 @@ std::vector<std::string> select_gguf(const std::vector<std::string>& files, cons
     models.insert(split_base(file));
   }
   if (all.empty()) {
-    fail(ErrorCode::kNotFound, kWhere, "{}: expected safetensors or .gguf files, found none of {}",
-         name.repo, files.size());
+    fail(ErrorCode::kNotFound, kWhere,
+         "{}: expected safetensors, pytorch_model.bin or .gguf files, found none of {}", name.repo,
+         files.size());
   }
   if (models.size() != 1) {
     fail(ErrorCode::kNotFound, kWhere,
@@ -102,6 +106,10 @@ std::vector<std::string> select_gguf(const std::vector<std::string>& files, cons
 }
 
 }  // namespace
+
+bool is_shard_index(std::string_view file) {
+  return file == kSafetensorsIndex || file == kTorchIndex;
+}
 
 bool looks_like_hub_name(std::string_view text) {
   const std::string_view repo = text.substr(0, text.find_first_of("@:"));
@@ -167,12 +175,9 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
   for (const std::string& path : files) {
     if (path.ends_with(".tiktoken") && path.find('/') == std::string::npos) wanted.push_back(path);
   }
-  if (contains(files, kShardIndex)) {
-    wanted.emplace_back(kShardIndex);
-    return wanted;
-  }
-  if (contains(files, "model.safetensors")) {
-    wanted.emplace_back("model.safetensors");
+  for (std::string_view weights : {kSafetensorsIndex, std::string_view("model.safetensors")}) {
+    if (!contains(files, weights)) continue;
+    wanted.emplace_back(weights);
     return wanted;
   }
   const size_t before = wanted.size();
@@ -181,7 +186,13 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
       wanted.push_back(path);
     }
   }
-  return wanted.size() > before ? wanted : select_gguf(files, name);
+  if (wanted.size() > before) return wanted;
+  for (std::string_view weights : {kTorchIndex, std::string_view("pytorch_model.bin")}) {
+    if (!contains(files, weights)) continue;
+    wanted.emplace_back(weights);
+    return wanted;
+  }
+  return select_gguf(files, name);
 }
 
 std::vector<std::string> shards_of_index(const std::string& path) {

@@ -8,7 +8,8 @@
 
 namespace ingot {
 
-inline constexpr std::string_view kShardIndex = "model.safetensors.index.json";
+// Lists the shards of weights.
+bool is_shard_index(std::string_view file);
 
 struct HubName {
   std::string repo;      // "org/name"
@@ -25,8 +26,8 @@ bool is_safe_path(std::string_view path);
 
 // Which of a repository's files to fetch, weights last. `file` asks for one; a tag for the .gguf
 // file(s) that hold it; else configuration, tokenizer and safetensors (with a shard index: the
-// index without the shards), and where there are none, the only .gguf. Error{kNotFound} names what
-// there is instead.
+// index without the shards), where there are none PyTorch's files, and without those the only
+// .gguf. Error{kNotFound} names what there is instead.
 std::vector<std::string> select_files(const std::vector<std::string>& files, const HubName& name,
                                       const std::string& file);
 

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "loaders/checkpoint.h"
 #include "loaders/safetensors.h"
+#include "loaders/sharded_weights.h"
 
 namespace ingot {
 namespace {
@@ -46,6 +47,7 @@ void hash_weights(Hasher128& hasher, std::span<const std::byte> bytes, size_t he
 
 size_t header_bytes(const MappedFile& file) {
   ByteReader reader(file.bytes(), kWhere, file.path());
+  if (file.path().ends_with(".bin")) return std::min(file.bytes().size(), size_t{1} << 20);
   const auto length = reader.read<uint64_t>("header length");
   return reader.offset() + static_cast<size_t>(std::min<uint64_t>(length, reader.remaining()));
 }
@@ -136,7 +138,7 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
     source.kind = ModelSourceKind::kHuggingFace;
     source.architecture = hf_architecture(source.config, source.config_file);
     read_config_dtype(source.config, source.config_file);  // refuses what no model computes in
-    source.weights = weights_file.empty() ? open_safetensors_directory(directory)
+    source.weights = weights_file.empty() ? open_weights_directory(directory)
                                           : SafetensorsFile::open(weights_file);
   }
   source.tokenizer.tokenizer_json = std::move(files.tokenizer_json);

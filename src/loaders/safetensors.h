@@ -1,4 +1,4 @@
-// safetensors files, single and sharded. Layout: 8 bytes little-endian header length, JSON header,
+// safetensors files. Layout: 8 bytes little-endian header length, JSON header,
 // data; the tensors cover the data exactly (huggingface/safetensors, README).
 #pragma once
 
@@ -37,15 +37,6 @@ class SafetensorsFile : public WeightTable {
   std::map<std::string, std::string> metadata_;
   std::span<const std::byte> header_;
 };
-
-// One table over the shards that an index (model.safetensors.index.json) lists; shards lie beside
-// it. Error{kCorrupt} when a shard name leaves the directory, a listed tensor is not in its shard,
-// or a shard holds a tensor that the index gives to another; kNotFound for a missing shard.
-std::shared_ptr<const WeightSource> open_sharded_safetensors(const std::string& index_path);
-
-// Weights of a Hugging Face directory: model.safetensors.index.json, else model.safetensors, else
-// the only *.safetensors file in it. Error{kNotFound} naming what was looked for.
-std::shared_ptr<const WeightSource> open_safetensors_directory(const std::string& directory);
 
 // What to write: scalar element types only (block formats are the checkpoint's business).
 struct SafetensorsSpec {

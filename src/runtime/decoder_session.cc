@@ -41,6 +41,12 @@ std::vector<float> DecoderSession::forward(std::span<const int32_t> tokens, bool
     fail(ErrorCode::kInvalidArgument, kWhere, "{} tokens after {}: the session holds {}",
          tokens.size(), position_, max_tokens_);
   }
+  if (decoder_.encodes && (position_ > 0 || static_cast<int64_t>(tokens.size()) > chunk_)) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "plan '{}' is an encoder: expected a whole sequence of at most {} tokens, found {} after "
+         "{}",
+         decoder_.name, chunk_, tokens.size(), position_);
+  }
   std::vector<float> out;
   while (!tokens.empty()) {
     const auto count = std::min<size_t>(tokens.size(), static_cast<size_t>(chunk_));
@@ -62,11 +68,12 @@ void DecoderSession::step(std::span<const int32_t> tokens, bool all_logits,
   inputs_.set(*executor_);
   executor_->run();
   position_ += count;
-  const TensorView logits = executor_->fetch(executor_->output("logits"), host_logits_);
-  const auto vocab = static_cast<size_t>(vocab_size());
-  for (int64_t r = 0; r < logits.shape[0]; ++r) {
-    out.resize(out.size() + vocab);
-    load_row(logits, r, 0, vocab_size(), out.data() + out.size() - vocab);
+  const TensorView result =
+      executor_->fetch(executor_->output(decoder_.encodes ? "hidden" : "logits"), host_result_);
+  const auto columns = static_cast<size_t>(decoder_.columns);
+  for (int64_t r = 0; r < result.shape[0]; ++r) {
+    out.resize(out.size() + columns);
+    load_row(result, r, 0, decoder_.columns, out.data() + out.size() - columns);
   }
 }
 

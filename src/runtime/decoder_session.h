@@ -21,8 +21,9 @@ class DecoderSession {
                  int64_t chunk, ExecutorOptions options = {});
 
   // Appends tokens to the sequence. Returns logits [tokens.size(), vocab] in float32, or those of
-  // the last token alone. Error{kInvalidArgument} past max_tokens or on an id outside the
-  // vocabulary.
+  // the last token alone; an encoder's hidden states likewise. Error{kInvalidArgument} past
+  // max_tokens, on an id outside the vocabulary, and where an encoder's sequence does not come at
+  // once, in one chunk.
   std::vector<float> forward(std::span<const int32_t> tokens, bool all_logits);
   void reset() { position_ = 0; }
   // Forgets everything from position `length` on.
@@ -30,6 +31,7 @@ class DecoderSession {
 
   int64_t position() const { return position_; }
   int64_t vocab_size() const { return decoder_.vocab_size; }
+  const DecoderPlan& plan() const { return decoder_; }
   Executor& executor() { return *executor_; }
 
  private:
@@ -42,7 +44,7 @@ class DecoderSession {
   DecoderStep inputs_;
   std::vector<PageId> pages_;  // 0, 1, ...: of every block table
   std::unique_ptr<Executor> executor_;
-  std::vector<std::byte> host_logits_;
+  std::vector<std::byte> host_result_;
 };
 
 }  // namespace ingot

@@ -36,7 +36,7 @@ class DecoderPlanReader {
   explicit DecoderPlanReader(const Plan& plan) : plan_(plan) { out_.name = plan.name; }
 
   DecoderPlan read() {
-    read_logits();
+    read_output();
     for (const PlanStateGroup& group : plan_.groups) add_group(group);
     if (out_.tables.empty()) bad("no paged state group: not a text model");
     for (int id : plan_.states) add_state(plan_.values[static_cast<size_t>(id)]);
@@ -51,15 +51,30 @@ class DecoderPlanReader {
     fail(ErrorCode::kUnsupported, kWhere, "plan '{}': {}", plan_.name, what);
   }
 
-  void read_logits() {
-    const int id = plan_.find("logits");
+  void read_output() {
+    int id = plan_.find("logits");
+    out_.encodes = id == kNoValue;
+    if (out_.encodes) id = plan_.find("hidden");
     if (id == kNoValue) bad("no output 'logits': not a text model ('ingot exec' runs it)");
     const ValueType& type = plan_.values[static_cast<size_t>(id)].type;
     if (type.shape.size() != 2 || !type.shape[1].is_constant() ||
         !(type.element == ElementType(DType::kFloat32))) {
-      bad(fmt::format("logits: expected float32 [rows, vocab], found {}", type_text(type)));
+      bad(fmt::format("{}: expected float32 [rows, columns], found {}",
+                      out_.encodes ? "hidden" : "logits", type_text(type)));
     }
-    out_.vocab_size = type.shape[1].constant();
+    out_.columns = type.shape[1].constant();
+    out_.vocab_size = out_.encodes ? embedded_ids() : out_.columns;
+  }
+
+  // Rows of the table that token ids pick from.
+  int64_t embedded_ids() const {
+    const int ids = plan_.find("token_ids");
+    for (const PlanStep& step : plan_.steps) {
+      if (step.op != "embedding" || step.inputs[0] != ids) continue;
+      const SymShape& table = plan_.values[static_cast<size_t>(step.inputs[1])].type.shape;
+      if (table[0].is_constant()) return table[0].constant();
+    }
+    bad("no embedding of 'token_ids' says how many there are");
   }
 
   void add_group(const PlanStateGroup& group) {
@@ -198,7 +213,8 @@ TensorView packed_ints(std::vector<int32_t>& values) {
 }  // namespace
 
 bool is_decoder_plan(const Plan& plan) {
-  return find_input(plan, "token_ids") && plan.find("logits") != kNoValue;
+  return find_input(plan, "token_ids") &&
+         (plan.find("logits") != kNoValue || plan.find("hidden") != kNoValue);
 }
 
 DecoderPlan read_decoder_plan(const Plan& plan) { return DecoderPlanReader(plan).read(); }

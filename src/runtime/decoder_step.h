@@ -6,7 +6,8 @@
 // and block tables [batch, columns], the page of each block of positions of a row. A state group
 // takes its pages from the table "block_tables.<group>", or from "block_tables" where the plan has
 // no such input: groups of one table share page numbers. Output: `logits`, float32 [logit_rows,
-// vocab].
+// vocab]; of an encoder, whose tokens see the whole sequence and so come in one step, `hidden`,
+// float32 [logit_rows, columns].
 #pragma once
 
 #include <cstdint>
@@ -34,14 +35,16 @@ struct DecoderPlan {
     std::vector<std::string> states;
   };
   std::string name;
+  bool encodes = false;  // gives hidden states, in one step a sequence
   int64_t vocab_size = 0;
+  int64_t columns = 0;      // of the output
   int64_t page_tokens = 0;  // positions of a page, the same in all groups
   int64_t max_seq_len = 0;  // most positions of a sequence, by default
   int64_t trained_len = 0;  // that the model knows, which no limit can raise; 0: not said
   std::vector<Table> tables;
 };
 
-// Whether a plan claims to be a decoder's: it takes token_ids and gives logits.
+// Whether a plan claims to be as above: it takes token_ids and gives logits or hidden states.
 bool is_decoder_plan(const Plan& plan);
 
 // Error{kUnsupported} naming the plan and the input, output or state group that is not as above:

@@ -67,6 +67,11 @@ RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
 EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
                            EngineRunnerOptions options)
     : device_(device), decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
+  if (decoder_.encodes) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "plan '{}' is an encoder: it gives hidden states, and no tokens to go on with",
+         decoder_.name);
+  }
   asynchronous_ = !device.host_visible();
   capture_ = asynchronous_ && knob_bool("graphs");
   RunnerLimits limits = runner_limits(decoder_, engine->plan, options, asynchronous_);

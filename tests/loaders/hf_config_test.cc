@@ -41,6 +41,21 @@ TEST(RopeConfigTest, PerLayerType) {
   EXPECT_EQ(rope(kText, "full_attention").type, "linear");
 }
 
+// No pair is lost where the share of a head was made of a number of dimensions.
+TEST(RopeConfigTest, RotatedDimensions) {
+  RopeConfig rope;
+  EXPECT_EQ(rotary_dim(rope, 64), 64);
+  rope.partial_rotary_factor = 0.25;
+  EXPECT_EQ(rotary_dim(rope, 80), 20);
+  EXPECT_EQ(rotary_dim(rope, 50), 12) << "whole ones";
+  for (int64_t dim = 2; dim <= 512; dim += 2) {
+    for (int64_t rotated = 2; rotated <= dim; rotated += 2) {
+      rope.partial_rotary_factor = static_cast<double>(rotated) / static_cast<double>(dim);
+      ASSERT_EQ(rotary_dim(rope, dim), rotated) << dim;
+    }
+  }
+}
+
 TEST(RopeConfigTest, RefusesBadValues) {
   const auto corrupt = ErrorCode::kCorrupt;
   expect_error([] { rope(R"({"rope_scaling":{"type":"ntk"}})"); }, ErrorCode::kUnsupported,

@@ -299,6 +299,15 @@ TEST_F(HubTest, ShardsAreThoseOfTheIndex) {
   ::unsetenv("HF_HUB_OFFLINE");
 }
 
+TEST_F(HubTest, PytorchsFilesWhereThereAreNoOthers) {
+  const std::string single = pull("test/torch");
+  EXPECT_TRUE(fs::exists(single + "/pytorch_model.bin"));
+  EXPECT_FALSE(fs::exists(single + "/training_args.bin"));
+  const std::string parts = pull("test/torchparts");
+  EXPECT_TRUE(fs::exists(parts + "/pytorch_model-00001-of-00001.bin"));
+  EXPECT_FALSE(fs::exists(parts + "/optimizer.bin"));
+}
+
 TEST_F(HubTest, ATagPicksOneGguf) {
   EXPECT_TRUE(pull("test/quants:q8_0").ends_with("/m-Q8_0.gguf"));
   EXPECT_TRUE(pull("test/quants:Q4_0").ends_with("/m-Q4_0.gguf"));

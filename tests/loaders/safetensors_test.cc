@@ -5,25 +5,17 @@
 namespace ingot {
 namespace {
 
-std::string encode(std::string_view header, size_t data_bytes) {
-  const uint64_t length = header.size();
-  std::string out(reinterpret_cast<const char*>(&length), 8);
-  out += header;
-  for (size_t i = 0; i < data_bytes; ++i) out += static_cast<char>(i);
-  return out;
-}
-
 void expect_refused(std::string_view header, size_t data_bytes, ErrorCode code,
                     const std::vector<std::string>& parts) {
   SCOPED_TRACE(header);
-  const std::string bytes = encode(header, data_bytes);
+  const std::string bytes = encode_safetensors(header, data_bytes);
   std::vector<std::string> all = {"[loaders/safetensors] file.st"};
   all.insert(all.end(), parts.begin(), parts.end());
   expect_error([&] { SafetensorsFile::parse(as_bytes(bytes), "file.st"); }, code, all);
 }
 
 TEST(SafetensorsTest, ReadsGolden) {
-  auto weights = open_safetensors_directory(golden_path("llama-mha"));
+  auto weights = SafetensorsFile::open(golden_path("llama-mha") + "/model.safetensors");
   const WeightInfo& info = weights->require("lm_head.weight");
   EXPECT_EQ(info.shape, (Shape{512, 128}));
   EXPECT_EQ(info.type, ElementType(DType::kBFloat16));
@@ -40,7 +32,7 @@ TEST(SafetensorsTest, ReadsGolden) {
 }
 
 TEST(SafetensorsTest, ReadsMetadataEmptyTensorsAndAnyOrder) {
-  const std::string bytes = encode(
+  const std::string bytes = encode_safetensors(
       R"({"b":{"dtype":"U8","shape":[2],"data_offsets":[8,10]},"__metadata__":{"k":"v","":"e"},)"
       R"("a":{"data_offsets":[0,8],"dtype":"F32","shape":[1,2]},)"
       R"("e":{"dtype":"F16","shape":[0,7],"data_offsets":[10,10]},)"
@@ -56,9 +48,10 @@ TEST(SafetensorsTest, ReadsMetadataEmptyTensorsAndAnyOrder) {
 }
 
 TEST(SafetensorsTest, UnalignedTensorsAreCopiedToAlignedMemory) {
-  const std::string bytes = encode(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
-                                   R"("b":{"dtype":"F64","shape":[2],"data_offsets":[1,17]}})",
-                                   17);
+  const std::string bytes =
+      encode_safetensors(R"({"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},)"
+                         R"("b":{"dtype":"F64","shape":[2],"data_offsets":[1,17]}})",
+                         17);
   auto file = SafetensorsFile::parse(as_bytes(bytes), "x");
   const auto data = file->require("b").bytes;
   EXPECT_EQ(reinterpret_cast<uintptr_t>(data.data()) % 8, 0u);
@@ -148,7 +141,7 @@ TEST(SafetensorsTest, RefusesBadHeaders) {
 
 TEST(SafetensorsTest, RefusesBadHeaderLength) {
   auto with_length = [](uint64_t length) {
-    std::string bytes = encode("{}", 0);
+    std::string bytes = encode_safetensors("{}", 0);
     std::memcpy(bytes.data(), &length, 8);
     return bytes;
   };
@@ -223,67 +216,6 @@ TEST(SafetensorsTest, UnfinishedWriterLeavesNothing) {
     writer.write(std::vector<std::byte>(2));
   }
   EXPECT_TRUE(std::filesystem::is_empty(dir.path()));
-}
-
-constexpr const char* kShardA = R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})";
-constexpr const char* kShardB = R"({"b":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}})";
-
-TEST(ShardedSafetensorsTest, MergesShards) {
-  ScratchDirectory dir;
-  dir.write("1.safetensors", encode(kShardA, 2));
-  dir.write("2.safetensors", encode(kShardB, 3));
-  dir.write("model.safetensors.index.json",
-            R"({"metadata":{"total_size":5,"x":[1,{"weight_map":{}}]},)"
-            R"("weight_map":{"b":"2.safetensors","a":"1.safetensors"}})");
-  auto weights = open_safetensors_directory(dir.path());
-  EXPECT_EQ(weights->names(), (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(weights->require("b").bytes.size(), 3u);
-  EXPECT_EQ(weights->files().size(), 2u);
-}
-
-TEST(ShardedSafetensorsTest, RefusesBadIndexes) {
-  ScratchDirectory dir;
-  dir.write("1.safetensors", encode(kShardA, 2));
-  dir.write("2.safetensors", encode(kShardB, 3));
-  auto refused = [&](std::string_view index, ErrorCode code,
-                     const std::vector<std::string>& parts) {
-    SCOPED_TRACE(index);
-    const std::string path = dir.write("model.safetensors.index.json", index);
-    std::vector<std::string> all = {path};
-    all.insert(all.end(), parts.begin(), parts.end());
-    expect_error([&] { open_sharded_safetensors(path); }, code, all);
-  };
-  const auto corrupt = ErrorCode::kCorrupt;
-  refused(R"({"weight_map":{"a":"3.safetensors"}})", ErrorCode::kNotFound,
-          {"'3.safetensors'", "'a'", "missing"});
-  refused(R"({"weight_map":{"z":"1.safetensors"}})", corrupt, {"'z'", "not in its shard"});
-  refused(R"({"weight_map":{"a":"1.safetensors","b":"1.safetensors"}})", corrupt,
-          {"'b'", "not in its shard '1.safetensors'"});
-  refused(R"({"weight_map":{"a":"2.safetensors","b":"1.safetensors"}})", corrupt,
-          {"expected in shard", "found in"});
-  for (const char* name : {"../1.safetensors", "/etc/passwd", "", "..", ".", "x/1.safetensors",
-                           "x\\\\1.safetensors", "1.safetensors\\u0000"}) {
-    refused(fmt::format(R"({{"weight_map":{{"a":"{}"}}}})", name), corrupt,
-            {"expected the name of a file in the same directory"});
-  }
-  refused("", corrupt, {"not valid JSON"});
-  refused("[]", corrupt, {"expected an object, found a list"});
-  refused("{}", corrupt, {"'weight_map' is missing"});
-  refused(R"({"weight_map":[]})", corrupt, {"expected an object"});
-  refused(R"({"weight_map":{}})", corrupt, {"empty"});
-  refused(R"({"weight_map":{"a":1}})", corrupt, {"'a'", "found a number"});
-  refused(R"({"weight_map":{"a":{}}})", corrupt, {"'a'", "found an object"});
-  refused(R"({"weight_map":{"a":"1.safetensors","a":"1.safetensors"}})", corrupt,
-          {"'a' appears twice"});
-  refused("{\"x\":" + std::string(100000, '['), corrupt, {"nested deeper"});
-}
-
-TEST(ShardedSafetensorsTest, DirectoryWithoutWeights) {
-  ScratchDirectory dir;
-  expect_error([&] { open_safetensors_directory(dir.path()); }, ErrorCode::kNotFound,
-               {dir.path(), "model.safetensors", "found 0"});
-  dir.write("only.safetensors", encode(kShardA, 2));
-  EXPECT_TRUE(open_safetensors_directory(dir.path())->contains("a"));
 }
 
 }  // namespace

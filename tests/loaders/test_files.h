@@ -84,4 +84,13 @@ bool ends_cleanly(F&& action, const std::string& file) {
   }
 }
 
+// A safetensors file: header and data bytes 0, 1, 2 ...
+inline std::string encode_safetensors(std::string_view header, size_t data_bytes) {
+  const uint64_t length = header.size();
+  std::string out(reinterpret_cast<const char*>(&length), 8);
+  out += header;
+  for (size_t i = 0; i < data_bytes; ++i) out += static_cast<char>(i);
+  return out;
+}
+
 }  // namespace ingot

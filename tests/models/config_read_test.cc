@@ -153,6 +153,11 @@ TEST(ConfigReaderTest, RotationsOfEitherStyleAndOfGguf) {
             0.25);
   expect_error(
       [&] {
+        rope({{"partial_rotary_factor", 0.1}}, {.partial = true});
+      },
+      ErrorCode::kCorrupt, {"partial_rotary_factor", "even", "0.1: 3"});
+  expect_error(
+      [&] {
         rope({{"partial_rotary_factor", 0.25}}, {});
       },
       ErrorCode::kUnsupported, {"partial_rotary_factor", "0.25"});

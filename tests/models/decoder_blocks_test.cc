@@ -53,18 +53,19 @@ TEST_F(DecoderBlocksTest, PlainLayersWithLearnedPositions) {
   const int x = b.add_positions(b.embedding("wte.weight"), "wpe.weight");
   const int h = b.mlp(b.layer_norm(x, "ln", 0.5), "fc", "gelu_tanh", "proj");
   const int parallel = b.mlp(b.layer_norm(x, "bare", 0.5), "fc", "relu", "proj");
-  const int y = b.residual(h, b.residual(parallel, x));
+  const int y = b.residual(h, b.residual(parallel, b.layer_norm(x, "no numbers", 0.5)));
   EXPECT_EQ(type_text(graph_.type(y)), "float32[tokens, 8]");
   EXPECT_THAT(ops(), testing::ElementsAre(
                          R"(embedding{"dtype":"float32"})", R"(embedding{"dtype":"float32"})",
                          "add", R"(layer_norm{"epsilon":0.5})", "linear",
                          R"(gelu{"approximate":"tanh"})", "linear", R"(layer_norm{"epsilon":0.5})",
-                         "linear", "relu", "linear", "add", "add"));
+                         "linear", "relu", "linear", R"(layer_norm{"epsilon":0.5})", "add", "add"));
   std::vector<size_t> inputs;
   for (const Node& node : graph_.nodes()) {
     if (node.op == "layer_norm" || node.op == "linear") inputs.push_back(node.inputs.size());
   }
-  EXPECT_EQ(inputs, (std::vector<size_t>{3, 3, 2, 2, 3, 2})) << "biases where there are some";
+  EXPECT_EQ(inputs, (std::vector<size_t>{3, 3, 2, 2, 3, 2, 1}))
+      << "weights and biases where there are some";
 }
 
 TEST_F(DecoderBlocksTest, NormsOfRowsAndOfHeads) {

@@ -88,6 +88,26 @@ TEST(WeightNamesTest, QueryKeyValueOutOfOneTensor) {
   }
 }
 
+TEST(WeightNamesTest, QueryKeyValueApart) {
+  WeightNames names;
+  names.at_layer("h.", 0);
+  names.qkv_apart("attn.",
+                  {.heads = 4, .kv_heads = 2, .head_dim = 3, .columns = 5, .with_bias = true});
+  const std::vector<WeightName> table = names.take();
+  ASSERT_EQ(table.size(), 6u);
+  for (size_t i = 0; i < 6; ++i) {
+    const char* end = i >= 3 ? ".bias" : ".weight";
+    EXPECT_EQ(table[i].hf, fmt::format("h.0.attn.{}_proj{}", "qkv"[i % 3], end));
+    EXPECT_EQ(table[i].gguf, fmt::format("blk.0.attn_{}{}", "qkv"[i % 3], end));
+    EXPECT_EQ(table[i].checkpoint, std::string("transformer.layers.0.attention.qkv") + end);
+    EXPECT_EQ(table[i].shape[0], i % 3 == 0 ? 12 : 6);
+    const WeightTransform& fused = table[i].or_from_gguf.at(0);
+    EXPECT_EQ(fused.stored, std::string("blk.0.attn_qkv") + end);
+    const int first[] = {0, 12, 18};
+    EXPECT_EQ(applied(fused, fused.shape)[0], first[i % 3] * (i >= 3 ? 1 : 5));
+  }
+}
+
 TEST(WeightNamesTest, GateAndUpOutOfOneTensor) {
   WeightNames names;
   names.gate_up("mlp.gate_up_proj", "ffn_up", 2, 1);

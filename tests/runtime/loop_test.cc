@@ -153,6 +153,107 @@ TEST(Loop, StopEndsLiveRequestsAsCancelled) {
   EXPECT_EQ(read_all(*box).finish, FinishReason::kCancelled);
 }
 
+TEST(Loop, WhatComesAfterTheEndIsCancelledAtOnce) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  auto loop = std::make_unique<Loop>(model, LoopOptions{}, clock);
+  std::thread engine([&] { loop->run(); });
+  const auto early = loop->submit(make_request(10, 20, 1));
+  EXPECT_EQ(read_all(*early).tokens.size(), 20u);
+  loop->stop();
+  engine.join();
+  Request two = make_request(10, 20, 1);
+  two.sampling.n = 2;
+  const auto late = loop->submit(two);
+  for (int32_t choice : {0, 1}) {
+    const TokenEvent* event = late->poll();
+    ASSERT_NE(event, nullptr);
+    EXPECT_EQ(event->finish, FinishReason::kCancelled);
+    EXPECT_EQ(event->choice, choice);
+    EXPECT_EQ(event->request_done, choice == 1);
+  }
+  const auto last = loop->submit(make_request(10, 20, 1));
+  loop.reset();
+  last->cancel();  // an outbox may outlive its loop
+  EXPECT_EQ(read_all(*last).finish, FinishReason::kCancelled);
+}
+
+TEST(Loop, StoppingWhileManySubmitLeavesNobodyWaiting) {
+  for (int round = 0; round < 20; ++round) {
+    OracleModel model(small_limits());
+    SteadyClock clock;
+    Loop loop(model, {}, clock);
+    std::thread engine([&] { loop.run(); });
+    std::vector<std::thread> workers;
+    std::atomic<int> ended{0};
+    for (TokenId w = 0; w < 3; ++w) {
+      workers.emplace_back([&, w] {
+        for (int i = 0; i < 20; ++i) {
+          const auto box = loop.submit(make_request(5, 30, w));
+          if (i % 4 == 1) box->cancel();
+          ended += read_all(*box).finish != FinishReason::kNone;
+        }
+      });
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200 * round));
+    loop.stop();
+    for (std::thread& worker : workers) worker.join();
+    engine.join();
+    EXPECT_EQ(ended, 60);
+  }
+}
+
+TEST(Loop, OnReadyTellsAWorkerThatWatchesManyOutboxes) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  Loop loop(model, {}, clock);
+  std::thread engine([&] { loop.run(); });
+  std::atomic<uint32_t> rings{0};
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (TokenId i = 0; i < 6; ++i) {
+    boxes.push_back(loop.submit(make_request(10, 15, i), [&] {
+      rings.fetch_add(1, std::memory_order_release);
+      rings.notify_one();
+    }));
+  }
+  size_t done = 0, tokens = 0;
+  while (done < boxes.size()) {
+    const uint32_t seen = rings.load(std::memory_order_acquire);
+    bool any = false;
+    for (const auto& box : boxes) {
+      while (const TokenEvent* event = box->poll()) {
+        any = true;
+        tokens += event->count;
+        done += event->request_done;
+      }
+    }
+    if (!any) rings.wait(seen, std::memory_order_acquire);
+  }
+  EXPECT_EQ(tokens, 90u);
+  loop.stop();
+  engine.join();
+}
+
+TEST(Loop, ACancelledRequestThatWaitsGoesWithoutBeingServed) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (int i = 0; i < 10000; ++i) {
+    boxes.push_back(loop.submit(make_request(10, 100, static_cast<TokenId>(i % 60))));
+  }
+  loop.step();
+  for (size_t i = 1; i < boxes.size(); ++i) boxes[i]->cancel();
+  loop.step();
+  EXPECT_EQ(loop.scheduler().live_requests(), 1u);
+  for (size_t i = 1; i < boxes.size(); ++i) {
+    const TokenEvent* event = boxes[i]->poll();
+    while (event != nullptr && !event->request_done) event = boxes[i]->poll();
+    ASSERT_NE(event, nullptr) << i;
+    ASSERT_EQ(event->finish, FinishReason::kCancelled) << i;
+  }
+}
+
 TEST(Loop, AFaultOfTheModelEndsItsRequestsAndTheLoopGoesOn) {
   for (const bool at_submit : {false, true}) {
     for (const bool overlap : {false, true}) {
@@ -204,12 +305,36 @@ TEST(Loop, ARequestThatIsRefusedTakesNoMemory) {
   OracleModel model(limits);
   FakeClock clock;
   Loop loop(model, {}, clock);
-  Request wide = make_request(10, int64_t{1} << 40, 1);
-  wide.sampling.n = 5;
-  const auto box = loop.submit(wide);
+  for (const int32_t n : {5, 1 << 30}) {  // the latter nobody validated
+    Request wide = make_request(10, int64_t{1} << 40, 1);
+    wide.sampling.n = n;
+    const auto box = loop.submit(wide);
+    while (loop.step()) {
+    }
+    EXPECT_EQ(read_all(*box).finish, FinishReason::kTooLong);
+  }
+}
+
+// A queue of long answers costs what the prompts cost: room for tokens is taken when they run.
+TEST(Loop, ARequestThatWaitsTakesNoMemoryForItsAnswer) {
+  ModelLimits limits = small_limits();
+  limits.max_seq_len = int64_t{1} << 40;
+  limits.state_groups[0].kind = KvKind::kWindowed;
+  limits.state_groups[0].window = 40;
+  limits.max_batch_rows = 1;
+  OracleModel model(limits);
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  const auto running = loop.submit(make_request(10, 3, 1));
+  Request request = make_request(10, int64_t{1} << 36, 2);  // 256 GiB of tokens
+  const auto waiting = loop.submit(request);
+  loop.step();
+  EXPECT_EQ(loop.scheduler().live_requests(), 2u);
+  waiting->cancel();
   while (loop.step()) {
   }
-  EXPECT_EQ(read_all(*box).finish, FinishReason::kTooLong);
+  EXPECT_EQ(read_all(*running).tokens.size(), 3u);
+  EXPECT_EQ(read_all(*waiting).finish, FinishReason::kCancelled);
 }
 
 TEST(Loop, ACallbackThatThrowsCancels) {

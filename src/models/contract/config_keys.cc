@@ -105,6 +105,10 @@ std::vector<ConfigKey> with_rotary_keys(std::vector<ConfigKey> own) {
   return own;
 }
 
+ConfigKey layer_norm_key(std::string_view name) {
+  return {name, "norm_epsilon", "attention.layer_norm_epsilon", ConfigKey::Type::kFloat, true};
+}
+
 std::vector<ConfigKey> all_keys(const std::vector<ConfigKey>& own) {
   std::vector<ConfigKey> out;
   for (const ConfigKey& key : common_keys()) {

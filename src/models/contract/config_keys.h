@@ -25,6 +25,8 @@ struct ConfigKey {
 const std::vector<ConfigKey>& common_keys();
 // head_dim, rope_theta and rope_scaling, for models with rotary embeddings; `own` is put behind.
 std::vector<ConfigKey> with_rotary_keys(std::vector<ConfigKey> own);
+// The epsilon of layer norms under its Hugging Face name.
+ConfigKey layer_norm_key(std::string_view name);
 // common_keys() as `own` changes them, then the rest of `own`.
 std::vector<ConfigKey> all_keys(const std::vector<ConfigKey>& own);
 

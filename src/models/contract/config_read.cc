@@ -36,6 +36,12 @@ void ConfigReader::refuse(std::string_view key, std::string_view expected,
        found);
 }
 
+void ConfigReader::refuse_gguf() const {
+  if (!source_.gguf) return;
+  refuse("general.architecture", "one that llama.cpp loads",
+         fmt::format("'{}'", source_.architecture));
+}
+
 void ConfigReader::corrupt(std::string_view key, std::string_view expected,
                            std::string_view found) const {
   fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected {}, found {}", file_, key, expected, found);
@@ -209,6 +215,11 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   if (rope.partial_rotary_factor != 1.0 && (!kinds.partial || rope.partial_rotary_factor > 1.0)) {
     refuse("partial_rotary_factor", kinds.partial ? "at most 1" : "1",
            fmt::format("{}", rope.partial_rotary_factor));
+  }
+  const int64_t rotated = rotary_dim(rope, config_.at("head_dim").get<int64_t>());
+  if (rotated < 2 || rotated % 2 != 0) {
+    corrupt("partial_rotary_factor", "an even number of rotated dimensions",
+            fmt::format("{}: {}", rope.partial_rotary_factor, rotated));
   }
   config_["rope_theta"] = rope.theta;
   if (kinds.partial) config_["partial_rotary_factor"] = rope.partial_rotary_factor;

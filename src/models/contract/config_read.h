@@ -88,6 +88,8 @@ class ConfigReader {
   // `pattern`. Needs num_hidden_layers.
   std::vector<bool> local_layers(FunctionRef<bool(int64_t layer)> pattern);
 
+  // kUnsupported where the source is a GGUF file: llama.cpp does not say how one keeps the model.
+  void refuse_gguf() const;
   // kUnsupported and kCorrupt.
   [[noreturn]] void refuse(std::string_view key, std::string_view expected,
                            std::string_view found) const;

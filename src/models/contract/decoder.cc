@@ -206,6 +206,7 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   Attrs attrs = {{"head_dim", shape.head_dim}, {"scale", scale}};
   if (shape.window > 0) attrs["window"] = shape.window;
   if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
+  if (!shape.causal) attrs["causal"] = false;
   std::vector<int> inputs = {q,
                              caches[0],
                              caches[1],
@@ -232,8 +233,7 @@ std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
 
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                                         const std::vector<float>& divisors) {
-  const auto rotary =
-      static_cast<int64_t>(static_cast<double>(head_dim) * rope.partial_rotary_factor);
+  const int64_t rotary = rotary_dim(rope, head_dim);
   std::vector<float> frequencies;
   for (int64_t i = 0; i < rotary; i += 2) {
     // float32 like the reference implementations, so that large angles round the same way.
@@ -281,6 +281,25 @@ void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage lo
   x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, std::move(inputs)));
   graph_.rename(x, "logits");
   graph_.add_output(x);
+  add_state_outputs();
+}
+
+void DecoderBuilder::finish_encoder(int x) {
+  x = graph_.emit("gather", {}, {x, inputs_.logit_rows});
+  x = graph_.emit("cast", {{"to", std::string("float32")}}, {x});
+  graph_.rename(x, "hidden");
+  graph_.add_output(x);
+  add_state_outputs();
+}
+
+void DecoderBuilder::finish_encoder(int x, Stage pooled) {
+  const int rows = pooled(graph_.emit("gather", {}, {x, inputs_.logit_rows}));
+  graph_.rename(rows, "pooled");
+  graph_.add_output(rows);
+  finish_encoder(x);
+}
+
+void DecoderBuilder::add_state_outputs() {
   for (int token : state_tokens_) graph_.add_output(token);
   for (const CacheGroup& group : groups_) {
     const auto& states = graph_.states();

@@ -63,7 +63,7 @@ class DecoderBuilder {
   // Of each head's columns, with one weight for all heads.
   int head_norm(int x, const std::string& weight_name, double epsilon, int64_t head_dim,
                 double offset = 0);
-  // With `name`.bias where the source has it.
+  // With `name`.weight and `name`.bias where the source has them.
   int layer_norm(int x, const std::string& name, double epsilon);
   // x * factor, x + offset; the number is rounded to x's element type.
   int scale(int x, double factor);
@@ -73,6 +73,8 @@ class DecoderBuilder {
   int embedding(const std::string& weight_name);
   // x and the rows of a table of learned positions.
   int add_positions(int x, const std::string& weight_name);
+  // x and one row of a table.
+  int add_row(int x, const std::string& weight_name, int64_t row);
   // branch + x.
   int residual(int branch, int x);
 
@@ -97,12 +99,15 @@ class DecoderBuilder {
     bool interleaved = false;
     double rope_scale = 1.0;
     int slopes = kNoValue;  // float32[heads]: linear biases, see ops/paged_attention.cc
+    bool causal = true;     // false: tokens see all of their sequence (encoders)
   };
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
   // here, in the named group; the final tokens become graph outputs in finish().
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
   // The same of x through the linear layers that WeightNames::qkv makes of tensor `qkv`.
   int fused_attention(int x, const std::string& qkv, int64_t layer, const Attention& shape);
+  // The same through <projections>q_proj, k_proj and v_proj.
+  int self_attention(int x, const std::string& projections, int64_t layer, const Attention& shape);
 
   // Slopes of linear biases, float32[heads] (ops/paged_attention.cc has the rule): 2^(-max_bias (h
   // + 1) / n), times `factor`.
@@ -147,8 +152,13 @@ class DecoderBuilder {
   using Stage = FunctionRef<int(int)>;  // a value to the value that takes its place
   void finish(int x, Stage norm, const std::string& head, Stage logits);
   void finish(int x, Stage norm, const std::string& head);
+  // An encoder's end: the wanted rows as "hidden", float32, and what `pooled` makes of the rows
+  // that it gets, float32 too, as "pooled".
+  void finish_encoder(int x);
+  void finish_encoder(int x, Stage pooled);
 
  private:
+  void add_state_outputs();
   std::shared_ptr<TensorData> tensor(const std::string& name);
 
   const WeightSource& weights_;

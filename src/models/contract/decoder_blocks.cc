@@ -37,8 +37,10 @@ int DecoderBuilder::head_norm(int x, const std::string& weight_name, double epsi
 }
 
 int DecoderBuilder::layer_norm(int x, const std::string& name, double epsilon) {
-  std::vector<int> inputs = {x, weight(name + ".weight")};
-  if (has(name + ".bias")) inputs.push_back(weight(name + ".bias"));
+  std::vector<int> inputs = {x};
+  for (const char* part : {".weight", ".bias"}) {
+    if (has(name + part)) inputs.push_back(weight(name + part));
+  }
   return graph_.emit("layer_norm", {{"epsilon", epsilon}}, std::move(inputs));
 }
 
@@ -46,6 +48,14 @@ int DecoderBuilder::add_positions(int x, const std::string& weight_name) {
   const int rows = graph_.emit("embedding", {{"dtype", std::string(dtype_name(activation_))}},
                                {inputs_.positions, weight(weight_name)});
   return graph_.emit("add", {}, {x, rows});
+}
+
+int DecoderBuilder::add_row(int x, const std::string& weight_name, int64_t row) {
+  const int32_t index = static_cast<int32_t>(row);
+  const int at = graph_.add_constant(DType::kInt32, {1}, std::as_bytes(std::span(&index, 1)));
+  const int picked = graph_.emit("embedding", {{"dtype", std::string(dtype_name(activation_))}},
+                                 {at, weight(weight_name)});
+  return graph_.emit("add", {}, {x, picked});
 }
 
 int DecoderBuilder::residual(int branch, int x) { return graph_.emit("add", {}, {branch, x}); }
@@ -71,6 +81,12 @@ int DecoderBuilder::fused_attention(int x, const std::string& qkv, int64_t layer
                                     const Attention& shape) {
   const int q = linear(x, qkv + ".q", 0), k = linear(x, qkv + ".k", 0);
   return attention(q, k, linear(x, qkv + ".v", 0), layer, shape);
+}
+
+int DecoderBuilder::self_attention(int x, const std::string& projections, int64_t layer,
+                                   const Attention& shape) {
+  const int q = linear(x, projections + "q_proj", 0), k = linear(x, projections + "k_proj", 0);
+  return attention(q, k, linear(x, projections + "v_proj", 0), layer, shape);
 }
 
 int DecoderBuilder::alibi_slopes(int64_t heads, double max_bias, double factor) {

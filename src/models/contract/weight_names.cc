@@ -24,9 +24,6 @@ void WeightNames::add(const TensorNames& names, std::string_view end, Shape shap
   if (!as.or_from_hf.empty()) {
     out.or_from_hf = {WeightTransform().of(full(prefix_.hf, as.or_from_hf))};
   }
-  if (!as.or_from_gguf.stored.empty()) {
-    out.or_from_gguf = {as.or_from_gguf.of(full(prefix_.gguf, as.or_from_gguf.stored))};
-  }
   out_.push_back(std::move(out));
 }
 
@@ -100,6 +97,27 @@ void WeightNames::qkv(const std::string& hf, const std::string& gguf, const Qkv&
   for (const Part& p : parts) matrix_part(names, p, {rows, s.columns}, transposed);
   for (const Part& p : parts) {
     if (s.with_bias) bias_part(names, p, rows);
+  }
+}
+
+void WeightNames::qkv_apart(const std::string& hf, const Qkv& s) {
+  const int64_t rows[] = {s.heads * s.head_dim, s.kv_heads * s.head_dim, s.kv_heads * s.head_dim};
+  const TensorNames names[] = {{hf + "q_proj", "attn_q", "attention.qkv"},
+                               {hf + "k_proj", "attn_k", "attention.qkv"},
+                               {hf + "v_proj", "attn_v", "attention.qkv"}};
+  const int64_t all = rows[0] + rows[1] + rows[2];
+  const auto add_part = [&](size_t i, const char* end, Shape whole) {
+    const int64_t first = i == 0 ? 0 : rows[0] + (i == 1 ? 0 : rows[1]);
+    out_.back().or_from_gguf = {
+        take_rows(first, rows[i], std::move(whole)).of(prefix_.gguf + "attn_qkv" + end)};
+  };
+  for (size_t i = 0; i < 3; ++i) {
+    matrix(names[i], rows[i], s.columns);
+    add_part(i, ".weight", {all, s.columns});
+  }
+  for (size_t i = 0; i < 3 && s.with_bias; ++i) {
+    bias(names[i], rows[i]);
+    add_part(i, ".bias", {all});
   }
 }
 

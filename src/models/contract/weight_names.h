@@ -18,8 +18,7 @@ struct StoredAs {
   WeightTransform from_gguf = {};
   WeightTransform from_hf = {};
   bool optional = false;
-  std::string or_from_hf = {};        // another name in Hugging Face files, for the same layout
-  WeightTransform or_from_gguf = {};  // another layout, where `stored` is a name
+  std::string or_from_hf = {};  // another name in Hugging Face files, for the same layout
 };
 
 class WeightNames {
@@ -61,6 +60,9 @@ class WeightNames {
     Fused fused = Fused::kStacked;
   };
   void qkv(const std::string& hf, const std::string& gguf, const Qkv& shape);
+  // The same of tensors <hf>q_proj, <hf>k_proj and <hf>v_proj, by these names for build(). GGUF has
+  // three of them too, or one after the other in "attn_qkv".
+  void qkv_apart(const std::string& hf, const Qkv& shape);
   // Gate and up projection in one tensor, the gate first: the weights <hf>.gate and .up, "mlp.fc"
   // and "mlp.gate" in checkpoints, where fc is the gated half.
   void gate_up(const std::string& hf, const std::string& gguf, int64_t inner, int64_t columns,

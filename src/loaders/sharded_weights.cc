@@ -1,4 +1,5 @@
-// Models over several safetensors files.
+#include "loaders/sharded_weights.h"
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -7,13 +8,14 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "loaders/safetensors.h"
+#include "loaders/torch_file.h"
 
 namespace ingot {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kWhere = "loaders/safetensors";
+constexpr std::string_view kWhere = "loaders/sharded_weights";
 constexpr size_t kMaxIndexBytes = size_t{256} << 20;
 
 // Reads {"metadata": {...}, "weight_map": {tensor: shard}} as a stream: an object of the JSON
@@ -117,15 +119,20 @@ void check_shard_name(const std::string& shard, const std::string& index_path) {
 class ShardedWeights : public WeightTable {
  public:
   using WeightTable::WeightTable;
-  std::vector<std::shared_ptr<const SafetensorsFile>> shards;
+  std::vector<std::shared_ptr<const WeightTable>> shards;
 };
+
+std::shared_ptr<const WeightTable> open_safetensors(const std::string& path) {
+  return SafetensorsFile::open(path);
+}
 
 }  // namespace
 
-std::shared_ptr<const WeightSource> open_sharded_safetensors(const std::string& index_path) {
+std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path,
+                                                         ShardOpener open) {
   const auto weight_map = read_index(index_path);
   const fs::path directory = fs::path(index_path).parent_path();
-  std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;
+  std::map<std::string, std::shared_ptr<const WeightTable>> shards;
   for (const auto& [tensor, shard] : weight_map) {
     auto& file = shards[shard];
     if (file) continue;
@@ -135,7 +142,7 @@ std::shared_ptr<const WeightSource> open_sharded_safetensors(const std::string& 
       fail(ErrorCode::kNotFound, kWhere, "{}: shard '{}', which holds '{}', is missing", index_path,
            shard, tensor);
     }
-    file = SafetensorsFile::open(path);
+    file = open(path);
   }
   auto table = std::make_shared<ShardedWeights>(index_path);
   for (const auto& [shard, file] : shards) {
@@ -160,21 +167,31 @@ std::shared_ptr<const WeightSource> open_sharded_safetensors(const std::string& 
   return table;
 }
 
-std::shared_ptr<const WeightSource> open_safetensors_directory(const std::string& directory) {
+std::shared_ptr<const WeightSource> open_weights_directory(const std::string& directory) {
   const fs::path base(directory);
-  const std::string index = (base / "model.safetensors.index.json").string();
-  if (is_regular_file(index)) return open_sharded_safetensors(index);
-  const std::string single = (base / "model.safetensors").string();
-  if (is_regular_file(single)) return SafetensorsFile::open(single);
+  struct Kind {
+    const char* index;
+    const char* single;
+    ShardOpener open;
+  };
+  constexpr Kind kKinds[] = {
+      {"model.safetensors.index.json", "model.safetensors", open_safetensors},
+      {"pytorch_model.bin.index.json", "pytorch_model.bin", open_torch_file}};
+  for (const Kind& kind : kKinds) {
+    const std::string index = (base / kind.index).string();
+    if (is_regular_file(index)) return open_sharded_weights(index, kind.open);
+    const std::string single = (base / kind.single).string();
+    if (is_regular_file(single)) return kind.open(single);
+  }
   std::vector<std::string> found;
   std::error_code error;
   for (fs::directory_iterator it(base, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() == ".safetensors") found.push_back(it->path().string());
   }
   if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", directory, error.message());
-  if (found.size() == 1) return SafetensorsFile::open(found.front());
+  if (found.size() == 1) return open_safetensors(found.front());
   fail(ErrorCode::kNotFound, kWhere,
-       "{}: expected model.safetensors or model.safetensors.index.json, found {} other "
+       "{}: expected model.safetensors or pytorch_model.bin, or their .index.json, found {} other "
        "*.safetensors files",
        directory, found.size());
 }

@@ -1,0 +1,24 @@
+// Weights of a Hugging Face directory, in one file or in several.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "loaders/weight_source.h"
+
+namespace ingot {
+
+using ShardOpener = std::shared_ptr<const WeightTable> (*)(const std::string& path);
+
+// One table over the shards that an index (model.safetensors.index.json) lists; shards lie beside
+// it, each is opened once. Error{kCorrupt} when a shard name leaves the directory, a listed tensor
+// is not in its shard, or a shard holds a tensor that the index gives to another; kNotFound for a
+// missing shard.
+std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path,
+                                                         ShardOpener open);
+
+// model.safetensors.index.json, else model.safetensors, else the same of pytorch_model.bin, else
+// the only *.safetensors file there. Error{kNotFound} naming what was looked for.
+std::shared_ptr<const WeightSource> open_weights_directory(const std::string& directory);
+
+}  // namespace ingot
