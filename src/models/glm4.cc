@@ -35,32 +35,6 @@ Json parse(const ModelSource& source, const Json& raw) {
   return c.config();
 }
 
-// Query, key and value, which some GGUF files join.
-void attention_names(const Json& c, WeightNames& names) {
-  const int64_t hidden = c["hidden_size"], dim = c["head_dim"];
-  const int64_t q = c["num_attention_heads"].get<int64_t>() * dim;
-  const int64_t kv = c["num_key_value_heads"].get<int64_t>() * dim;
-  const std::pair<const char*, int64_t> parts[] = {{"q", q}, {"k", kv}, {"v", kv}};
-  const auto each = [&](auto&& add) {
-    int64_t first = 0;
-    for (const auto& [which, rows] : parts) {
-      add(TensorNames{fmt::format("self_attn.{}_proj", which), fmt::format("attn_{}", which),
-                      "attention.qkv"},
-          rows, first);
-      first += rows;
-    }
-  };
-  const int64_t all = q + 2 * kv;
-  each([&](const TensorNames& name, int64_t rows, int64_t first) {
-    const auto joined = take_rows(first, rows, {all, hidden}).of("attn_qkv");
-    names.matrix(name, rows, hidden, {.or_from_gguf = joined});
-  });
-  if (!c["attention_bias"]) return;
-  each([&](const TensorNames& name, int64_t rows, int64_t first) {
-    names.bias(name, rows, {.or_from_gguf = take_rows(first, rows, {all}).of("attn_qkv")});
-  });
-}
-
 std::vector<WeightName> weights(const Json& c) {
   const int64_t hidden = c["hidden_size"], vocab = c["vocab_size"];
   const int64_t inner = c["intermediate_size"];
@@ -71,7 +45,8 @@ std::vector<WeightName> weights(const Json& c) {
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
     names.at_layer("model.layers.", i);
     names.norm({"input_layernorm", "attn_norm", "input_layernorm"}, hidden, false);
-    attention_names(c, names);
+    names.qkv_apart("self_attn.", {c["num_attention_heads"], c["num_key_value_heads"],
+                                   c["head_dim"], hidden, c["attention_bias"].get<bool>()});
     names.matrix({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, q);
     if (behind) {
       names.norm({"post_self_attn_layernorm", "post_attention_norm", "post_attention_layernorm"},

@@ -24,9 +24,6 @@ void WeightNames::add(const TensorNames& names, std::string_view end, Shape shap
   if (!as.or_from_hf.empty()) {
     out.or_from_hf = {WeightTransform().of(full(prefix_.hf, as.or_from_hf))};
   }
-  if (!as.or_from_gguf.stored.empty()) {
-    out.or_from_gguf = {as.or_from_gguf.of(full(prefix_.gguf, as.or_from_gguf.stored))};
-  }
   out_.push_back(std::move(out));
 }
 

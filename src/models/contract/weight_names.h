@@ -18,8 +18,7 @@ struct StoredAs {
   WeightTransform from_gguf = {};
   WeightTransform from_hf = {};
   bool optional = false;
-  std::string or_from_hf = {};        // another name in Hugging Face files, for the same layout
-  WeightTransform or_from_gguf = {};  // another layout, where `stored` is a name
+  std::string or_from_hf = {};  // another name in Hugging Face files, for the same layout
 };
 
 class WeightNames {
