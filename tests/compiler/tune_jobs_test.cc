@@ -133,7 +133,7 @@ TEST_F(TuneJobsTest, AFusedKernelIsChosenWhereItBeatsItsParts) {
 }
 
 TEST_F(TuneJobsTest, ASlowOneIsNot) {
-  fused_microseconds = 20 * kPartMicroseconds;
+  fused_microseconds = 200 * kPartMicroseconds;  // a busy machine sleeps long
   EXPECT_THAT(tuned().choices, Not(Contains(Key(desc_.text()))));
 }
 
