@@ -98,6 +98,7 @@ class ConfigReader {
   [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
                             std::string_view found) const;
   void add_gguf_rotation(bool partial);
+  void add_long_rotation(const RopeConfig& rope, int64_t pairs);
 
   const ModelSource& source_;
   std::string file_;
