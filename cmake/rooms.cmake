@@ -7,6 +7,10 @@
 #   and this writes generated/<room>_<suffix>_list.cc, which calls each one. A missing or duplicate
 #   definition is a link error. Files whose stem starts with an underscore do not exist; machinery
 #   of a shelf room lives in its contract/ folder.
+# ingot_block_formats()
+#   Writes generated/tensor_format_shelf.h, which includes all block formats and lists them for
+#   kernels: INGOT_TENSOR_FORMATS(X) is X(<stem>, <STEM>Block) for each file of tensor/formats; and
+#   generated/kernels_cpu_format_shelf.h, which includes all of kernels/cpu/formats.
 # ingot_batch(<target> <sources...>)
 #   Compiles several sources at once (CMake's unity builds): as many as make about 64 KB, since the
 #   headers of one unit cost what 20 KB of our own code do. That is several times as fast.
@@ -233,4 +237,36 @@ ${entries}  };
 }  // namespace ingot
 " @ONLY)
   set_property(GLOBAL APPEND PROPERTY INGOT_GENERATED_kernels ${out})
+endfunction()
+
+function(ingot_block_formats)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/tensor/formats/*.h)
+  list(SORT files)
+  set(includes "")
+  set(entries "")
+  foreach(file IN LISTS files)
+    get_filename_component(stem ${file} NAME_WE)
+    string(TOUPPER ${stem} upper)
+    string(APPEND includes "#include \"tensor/formats/${stem}.h\"\n")
+    string(APPEND entries " \\\n  X(${stem}, ${upper}Block)")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/tensor_format_shelf.h CONTENT
+"// Generated from the file names in src/tensor/formats.
+#pragma once
+
+${includes}
+#define INGOT_TENSOR_FORMATS(X)${entries}
+" @ONLY)
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/cpu/formats/*.h)
+  list(SORT files)
+  set(includes "")
+  foreach(file IN LISTS files)
+    get_filename_component(stem ${file} NAME_WE)
+    string(APPEND includes "#include \"kernels/cpu/formats/${stem}.h\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kernels_cpu_format_shelf.h CONTENT
+"// Generated from the file names in src/kernels/cpu/formats.
+#pragma once
+
+${includes}" @ONLY)
 endfunction()

@@ -1,6 +1,5 @@
 #include "base/check.h"
 
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 
@@ -8,14 +7,16 @@
 
 namespace ingot {
 namespace {
-std::atomic<bool> g_check_throws{false};
+thread_local bool check_throws = false;
 }  // namespace
 
-void set_check_throws(bool throws) { g_check_throws = throws; }
+ChecksThrow::ChecksThrow(bool throws) : before_(check_throws) { check_throws = throws; }
+ChecksThrow::~ChecksThrow() { check_throws = before_; }
+bool ChecksThrow::here() { return check_throws; }
 
 void check_failed(const char* file, int line, const std::string& message) {
   std::string text = fmt::format("{}:{}: {}", file, line, message);
-  if (g_check_throws) throw Error(ErrorCode::kInternal, "[internal] " + text);
+  if (check_throws) throw Error(ErrorCode::kInternal, "[internal] " + text);
   std::fprintf(stderr, "%s\n", text.c_str());
   std::abort();
 }

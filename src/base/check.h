@@ -1,5 +1,5 @@
 // Checks of our own invariants, never of what a user gives. A failure prints both values and
-// aborts; a program that must go on calls set_check_throws(true) and gets Error{kInternal} instead.
+// aborts; on a thread with a ChecksThrow it throws Error{kInternal} instead.
 #pragma once
 
 #include <fmt/format.h>
@@ -10,8 +10,19 @@
 namespace ingot {
 
 [[noreturn]] void check_failed(const char* file, int line, const std::string& message);
-// Process wide. When true a failed CHECK throws Error{kInternal}; when false (default) it aborts.
-void set_check_throws(bool throws);
+// While one lives, a failed CHECK of its thread throws: for code that can give up what it was doing
+// and go on, as the step loop does. ThreadTeam::parallel_for takes it along to its workers.
+class ChecksThrow {
+ public:
+  explicit ChecksThrow(bool throws = true);
+  ~ChecksThrow();
+  ChecksThrow(const ChecksThrow&) = delete;
+  ChecksThrow& operator=(const ChecksThrow&) = delete;
+  static bool here();  // whether they throw on this thread
+
+ private:
+  bool before_;
+};
 
 }  // namespace ingot
 

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/knobs.h"
@@ -166,7 +167,9 @@ void ThreadTeam::parallel_for(int64_t count, int64_t grain,
   std::atomic<int64_t> next{0};
   std::exception_ptr error;  // the first one; the caller gets it when all workers are done
   std::mutex error_mutex;
+  const bool checks_throw = ChecksThrow::here();
   run([&](int, int) {
+    const ChecksThrow scope(checks_throw);
     while (true) {
       const int64_t begin = next.fetch_add(grain, std::memory_order_relaxed);
       if (begin >= count) return;

@@ -86,8 +86,8 @@ class Executor {
   // Runs every step. Error{kInvalidArgument} when a symbol has no value.
   void run();
   // As run(), but returns when everything is queued: inputs may be set and the next run submitted
-  // while the device still works. Waits only where a host copy of an input is still being read, two
-  // runs back. `capture` in place of ExecutorOptions::capture: sizes that hardly come again are not
+  // while the device still works. Waits only for the run ExecutorOptions::runs_ahead back, which
+  // may still read a host copy of an input. `capture` in place of ExecutorOptions::capture: sizes that hardly come again are not
   // worth a graph.
   void submit(bool capture);
   Stream& stream();

@@ -175,7 +175,8 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
   for (const std::string& path : files) {
     if (path.ends_with(".tiktoken") && path.find('/') == std::string::npos) wanted.push_back(path);
   }
-  for (std::string_view weights : {kSafetensorsIndex, std::string_view("model.safetensors")}) {
+  for (std::string_view weights : {kSafetensorsIndex, std::string_view("model.safetensors"),
+                                   kTorchIndex, std::string_view("pytorch_model.bin")}) {
     if (!contains(files, weights)) continue;
     wanted.emplace_back(weights);
     return wanted;
@@ -187,11 +188,6 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
     }
   }
   if (wanted.size() > before) return wanted;
-  for (std::string_view weights : {kTorchIndex, std::string_view("pytorch_model.bin")}) {
-    if (!contains(files, weights)) continue;
-    wanted.emplace_back(weights);
-    return wanted;
-  }
   return select_gguf(files, name);
 }
 

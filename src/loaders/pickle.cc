@@ -1,7 +1,7 @@
 #include "loaders/pickle.h"
 
+#include <algorithm>
 #include <bit>
-#include <charconv>
 #include <unordered_map>
 
 #include "base/byte_reader.h"
@@ -13,6 +13,7 @@ using Kind = PickleValue::Kind;
 
 // A value takes some 100 bytes here and at least one there: so many are more than any model has.
 constexpr size_t kMostValues = size_t{1} << 24;
+constexpr size_t kMostName = 256;  // bytes of a module or of a name in it
 
 class PickleReader {
  public:
@@ -75,7 +76,10 @@ class PickleReader {
     push(std::move(value));
   }
 
-  void memoize(uint64_t key) { memo_[key] = top(); }
+  void memoize(uint64_t key) {
+    if (memo_.size() >= kMostValues) bad("more than 16777216 values are kept");
+    memo_[key] = top();
+  }
   void recall(uint64_t key) {
     const auto known = memo_.find(key);
     if (known == memo_.end()) bad(fmt::format("nothing was kept under {}", key));
@@ -92,6 +96,10 @@ class PickleReader {
   }
 
   void global(std::string_view module, std::string_view name) {
+    if (module.size() > kMostName || name.size() > kMostName) {
+      bad(fmt::format("a global's name: expected at most {} bytes, found {}", kMostName,
+                      std::max(module.size(), name.size())));
+    }
     out_.names.push_back(std::make_unique<std::string>(fmt::format("{} {}", module, name)));
     PickleValue value;
     value.kind = Kind::kGlobal;

@@ -54,9 +54,9 @@ struct Pickle {
   std::string describe(PickleId id) const;
 };
 
-// `bytes` must outlive the result. `where` and `file` open messages, as ByteReader's. Memory is a
-// small multiple of the bytes. Error{kCorrupt} with the offset; kUnsupported naming an opcode that
-// tensor files do not need.
+// `bytes` must outlive the result. `where` and `file` open messages, as ByteReader's. Memory grows
+// with the opcodes, by some hundred bytes each at most (values and kept ones are at most 2^24).
+// Error{kCorrupt} with the offset; kUnsupported naming an opcode that tensor files do not need.
 Pickle read_pickle(std::span<const std::byte> bytes, std::string_view where, std::string_view file);
 
 }  // namespace ingot

@@ -30,7 +30,7 @@ std::optional<DType> storage_type(std::string_view global) {
 class TorchReader {
  public:
   TorchReader(std::span<const std::byte> bytes, const std::string& name)
-      : file_(name), archive_(read_stored_zip(bytes, kWhere, name)) {
+      : file_(name), archive_(read_stored_zip(bytes, kWhere, name)), bytes_(bytes.size()) {
     table_ = std::make_shared<WeightTable>(name);
   }
 
@@ -46,21 +46,19 @@ class TorchReader {
     }
     pickle_ = read_pickle(pickle_file->second, kWhere, file_);
     PickleId root = pickle_.root;
-    const std::vector<PickleId>* entries = entries_of(root);
-    if (!entries) {
+    std::span<const PickleId> entries = entries_of(root);
+    if (!entries.data()) {
       bad("", "expected a dictionary of tensors, found " + pickle_.describe(root));
     }
-    for (size_t i = 0; i + 1 < entries->size(); i += 2) {
-      const PickleValue& key = pickle_.at((*entries)[i]);
-      const std::vector<PickleId>* inner = entries_of((*entries)[i + 1]);
-      if (key.kind == Kind::kText && key.text == "state_dict" && inner) {
-        entries = inner;
-        break;
-      }
+    for (size_t i = 0; i + 1 < entries.size(); i += 2) {
+      const PickleValue& key = pickle_.at(entries[i]);
+      if (key.kind != Kind::kText || key.text != "state_dict") continue;
+      if (const auto inner = entries_of(entries[i + 1]); inner.data()) entries = inner;
+      break;
     }
-    for (size_t i = 0; i + 1 < entries->size(); i += 2) {
-      const PickleValue& key = pickle_.at((*entries)[i]);
-      if (key.kind == Kind::kText) add(std::string(key.text), (*entries)[i + 1]);
+    for (size_t i = 0; i + 1 < entries.size(); i += 2) {
+      const PickleValue& key = pickle_.at(entries[i]);
+      if (key.kind == Kind::kText) add(name_of(key), entries[i + 1]);
     }
     return table_;
   }
@@ -98,15 +96,27 @@ class TorchReader {
     return pickle_.at(call.items[1]).items;
   }
 
-  // Keys and values of a dict or an OrderedDict; nullptr for others.
-  const std::vector<PickleId>* entries_of(PickleId id) {
+  // Keys and values of a dict or an OrderedDict, also empty ones; data() is nullptr for others.
+  std::span<const PickleId> entries_of(PickleId id) const {
+    static constexpr PickleId kNothing[] = {0};
     const PickleValue& value = pickle_.at(id);
-    if (value.kind == Kind::kDict) return &value.items;
-    if (value.kind != Kind::kCall || callee(value) != "collections OrderedDict") return nullptr;
-    if (!arguments(value).empty()) bad("", "an OrderedDict made of arguments");
-    kept_.push_back(
-        std::make_unique<std::vector<PickleId>>(value.items.begin() + 2, value.items.end()));
-    return kept_.back().get();
+    std::span<const PickleId> items = value.items;
+    if (value.kind == Kind::kCall && callee(value) == "collections OrderedDict") {
+      if (!arguments(value).empty()) bad("", "an OrderedDict made of arguments");
+      items = items.subspan(2);
+    } else if (value.kind != Kind::kDict) {
+      return {};
+    }
+    return items.empty() ? std::span(kNothing).first(0) : items;
+  }
+
+  std::string name_of(const PickleValue& key) const {
+    constexpr size_t kMost = 1024;
+    if (key.text.size() > kMost) {
+      bad("", fmt::format("a tensor's name: expected at most {} bytes, found {}", kMost,
+                          key.text.size()));
+    }
+    return std::string(key.text);
   }
 
   void add(const std::string& name, PickleId id) {
@@ -136,8 +146,14 @@ class TorchReader {
     if (pickle_.at(id).kind != Kind::kTuple) {
       bad(name, fmt::format("{}: expected a tuple, found {}", what, pickle_.describe(id)));
     }
+    constexpr size_t kMost = 8;
+    const std::vector<PickleId>& items = pickle_.at(id).items;
+    if (items.size() > kMost) {
+      bad(name,
+          fmt::format("{}: expected at most {} dimensions, found {}", what, kMost, items.size()));
+    }
     Shape out;
-    for (PickleId item : pickle_.at(id).items) out.push_back(integer(name, item, what));
+    for (PickleId item : items) out.push_back(integer(name, item, what));
     return out;
   }
 
@@ -202,13 +218,26 @@ class TorchReader {
     if (count > 0 && follows) {
       info.bytes = from.bytes.subspan(static_cast<size_t>(offset * size), bytes);
       const auto at = reinterpret_cast<uintptr_t>(info.bytes.data());
-      if (at % static_cast<uintptr_t>(size) != 0) info.bytes = table_->keep_aligned(info.bytes);
+      if (at % static_cast<uintptr_t>(size) != 0) {
+        count_copy(name, bytes);
+        info.bytes = table_->keep_aligned(info.bytes);
+      }
     } else if (count > 0) {
+      count_copy(name, bytes);
       const std::span<std::byte> copy = table_->allocate(bytes);
       gather(from.bytes.data() + offset * size, shape, strides, size, copy.data());
       info.bytes = copy;
     }
     if (!table_->add(std::move(info))) bad(name, "is there twice");
+  }
+
+  // Views that share a storage could ask for any amount of memory.
+  void count_copy(const std::string& name, size_t bytes) {
+    copied_ += bytes;
+    if (copied_ <= bytes_) return;
+    bad(name, fmt::format("tensors that are not stored in order take more than the {} bytes of the "
+                          "file",
+                          bytes_));
   }
 
   static void gather(const std::byte* from, const Shape& shape, const Shape& strides, int64_t size,
@@ -231,7 +260,7 @@ class TorchReader {
   Archive archive_;
   std::string folder_;  // with its slash
   Pickle pickle_;
-  std::vector<std::unique_ptr<std::vector<PickleId>>> kept_;
+  size_t bytes_ = 0, copied_ = 0;
   std::shared_ptr<WeightTable> table_;
 };
 

@@ -51,7 +51,17 @@ std::vector<WeightName> weights(const Json& c) {
   const StoredAs optional = {.optional = true};
   names.matrix({"pooler.dense", "pooler.dense", "transformer.pooler"}, hidden, hidden, optional);
   names.bias({"pooler.dense", "pooler.dense", "transformer.pooler"}, hidden, optional);
-  return names.take();
+  std::vector<WeightName> out = names.take();
+  // Files of the first years call a norm's weight and bias so.
+  for (WeightName& name : out) {
+    for (const auto& [end, older] : {std::pair("LayerNorm.weight", "LayerNorm.gamma"),
+                                     std::pair("LayerNorm.bias", "LayerNorm.beta")}) {
+      if (!name.hf.ends_with(end)) continue;
+      const std::string stem = name.hf.substr(0, name.hf.size() - std::string_view(end).size());
+      name.or_from_hf = {WeightTransform().of(stem + older)};
+    }
+  }
+  return out;
 }
 
 void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {

@@ -22,6 +22,7 @@ Json parse(const ModelSource& source, const Json& raw) {
   }
   read_llama_config(c, kVariant);
   c.size("num_local_experts", 1024);
+  c.experts_fit("num_local_experts");
   c.size("num_experts_per_tok", c.config()["num_local_experts"].get<int64_t>());
   return c.config();
 }

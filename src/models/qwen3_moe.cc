@@ -33,6 +33,7 @@ Json parse(const ModelSource& source, const Json& raw) {
   read_llama_config(c, kVariant);
   read_window(c, raw);
   c.size("num_experts", 4096);
+  c.experts_fit("num_experts");
   c.size("num_experts_per_tok", c.config()["num_experts"].get<int64_t>());
   c.size("moe_intermediate_size");
   c.flag("norm_topk_prob", false);
@@ -108,7 +109,7 @@ const ModelDef& qwen3_moe_model() {
                        "num_experts_per_tok": 8, "norm_topk_prob": true, "vocab_size": 151936,
                        "max_position_embeddings": 40960, "rms_norm_eps": 1e-6,
                        "rope_theta": 1000000.0, "tie_word_embeddings": false})",
-                   30.5}}};
+                   30.53}}};
   return model;
 }
 

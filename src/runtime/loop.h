@@ -6,44 +6,24 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string_view>
 #include <unordered_map>
-#include <vector>
 
 #include "base/clock.h"
+#include "runtime/inbox.h"
 #include "runtime/model_runner.h"
+#include "runtime/outbox.h"
 #include "runtime/request.h"
 #include "runtime/scheduler.h"
 
 namespace ingot {
 
-// A request's side of the loop, shared by its worker and the engine thread. Events go one way,
-// single producer (engine) to single consumer; storage for all that can come is taken when it is
-// made, so a slow reader never blocks the engine. Cancelling is one atomic.
-class Outbox {
- public:
-  Outbox(std::shared_ptr<const Request> request, size_t max_events);
-
-  const Request& request() const { return *request_; }
-  // Worker side. The next event or nullptr; stays valid as long as the outbox.
-  const TokenEvent* poll();
-  // Blocks until there is one. After the event with request_done there is none: nullptr.
-  const TokenEvent* wait();
-  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-
- private:
-  friend class Loop;
-  void push(TokenEvent&& event);  // engine thread
-  std::shared_ptr<const Request> request_;
-  std::vector<TokenEvent> events_;
-  std::atomic<uint32_t> written_{0};
-  uint32_t read_ = 0;
-  std::atomic<bool> cancelled_{false};
-};
-
 struct LoopOptions {
   SchedulerOptions scheduler;
   // Submit step N before committing N-1. The tokens are the same either way.
   bool overlap = true;
+  // Tests: called when step() begins a phase, with its name as the log says it; may throw.
+  std::function<void(std::string_view phase)> on_phase;
 };
 
 class Loop {
@@ -55,42 +35,55 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  // Any thread. The request's faults come back as its one finish event, never as an exception.
-  std::shared_ptr<Outbox> submit(Request request);
+  // Any thread. The request's faults come back as its one finish event, never as an exception. Once
+  // run() has ended, or while it ends, that is kCancelled, at once.
+  //
+  // `on_ready` is called on the engine thread when something was put into the outbox, so that a
+  // worker can watch this and other things (an eventfd, a queue of its own). Every request waits
+  // for it: it must not block, nor call the outbox or the loop; an exception is logged. What was
+  // there when submit() returned is not announced: poll once.
+  std::shared_ptr<Outbox> submit(Request request, std::function<void()> on_ready = nullptr);
 
-  // Engine thread. One pass; false: nothing to do until the next submit.
+  // Engine thread. One pass; false: nothing to do until the next submit. Throws nothing. A fault of
+  // the model ends the requests of its step; one of ours (a failed CHECK, no memory) ends all live
+  // requests, with kInternal: what the scheduler knew cannot be trusted, and a new one goes on
+  // with empty pages. Where there is none either, the loop ends.
   bool step();
-  // Steps until stop(); sleeps while there is nothing to do. Requests still live then end with
-  // kCancelled.
+  // Steps until stop() or the loop's end; sleeps while there is nothing to do. Requests still live
+  // then end with kCancelled, and so do later ones: a loop runs once.
   void run();
   void stop();  // any thread
   // Inline: submits and steps until the request is done, handing each event over. A `false` from
   // the callback cancels, and so does an exception, which goes on to the caller.
   void generate(Request request, const std::function<bool(const TokenEvent&)>& on_event);
 
-  const Scheduler& scheduler() const { return scheduler_; }
-  const ModelLimits& limits() const { return scheduler_.limits(); }
+  const Scheduler& scheduler() const { return *scheduler_; }  // engine thread
+  const ModelLimits& limits() const { return limits_; }
 
  private:
-  struct Node {
-    Node(std::shared_ptr<Outbox> box, Node* after) : outbox(std::move(box)), next(after) {}
-    std::shared_ptr<Outbox> outbox;
-    Node* next;
-  };
+  void begin(std::string_view phase);
   void drain();
+  bool run_step();
   bool submit_step(const Batch& batch);
   void commit_oldest();
   void push();
-  std::unique_ptr<Node> take_inbox();
+  void recover(std::string_view what);
+  void end();
+  void end_live(FinishReason reason);
+  void drop_steps();
 
   ModelRunner& runner_;
   LoopOptions options_;
-  Scheduler scheduler_;
-  std::atomic<Node*> inbox_{nullptr};  // Treiber stack, taken whole
-  std::atomic<uint32_t> arrivals_{0};  // wakes run()
+  const ModelLimits limits_;
+  const Clock& clock_;
+  std::unique_ptr<Scheduler> scheduler_;
+  int steps_held_ = 0;      // by the runner: submitted and not collected
+  std::string_view phase_;  // of the step, for the log
+  const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> next_id_{1};
-  std::unordered_map<uint64_t, std::shared_ptr<Outbox>> live_;  // by request id
+  Arrivals arrivals_;                                // taken, not yet looked at
+  std::unordered_map<uint64_t, OutboxWriter> live_;  // by request id
   StepResult result_;
 };
 

@@ -34,7 +34,6 @@ namespace {
 
 // Bounds keep every later product and sum far from overflow.
 constexpr int64_t kMaxTokens = int64_t{1} << 31;
-constexpr int32_t kMaxChoices = 256;
 
 template <typename T>
 void in_range(std::string_view field, T value, T low, T high) {

@@ -3,6 +3,7 @@
 // thread keeps Sequences; each step is one Batch; answers leave as TokenEvents.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -25,6 +26,7 @@ constexpr PageId kNoPage = -1;        // table entry: nothing there, or it left 
 constexpr TokenId kLastSampled = -1;  // token entry: the token that the row's slot sampled last
 constexpr int kMaxStepTokens = 8;     // most tokens that one row can commit in one step
 constexpr int64_t kMaxStopIds = 256;  // of a request's eos_token_ids, and of its stop_token_ids
+constexpr int32_t kMaxChoices = 256;  // of a request, and the widest beam
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 // What a client may ask of sampling. The order of the rules: penalties, temperature, top_k, top_p,
@@ -48,6 +50,11 @@ struct SamplingParams {
   std::vector<TokenId> eos_token_ids;   // of the model; the ending token is part of the answer
   std::vector<TokenId> stop_token_ids;  // of the request
 };
+
+// Answers that are streamed: n, brought into 1 … kMaxChoices where nobody validated it.
+inline int32_t choice_count(const SamplingParams& params) {
+  return std::clamp(params.n, 1, kMaxChoices);
+}
 
 // Error{kInvalidArgument} naming the field, the bound and the value. Run where the request is
 // parsed.

@@ -29,6 +29,12 @@ Scheduler::Scheduler(const ModelLimits& limits, SchedulerOptions options, const 
 
 Scheduler::~Scheduler() = default;
 
+void Scheduler::succeed(const Scheduler& other) {
+  next_step_ = other.next_step_;
+  next_arrival_ = other.next_arrival_;
+  stats_ = other.stats_;
+}
+
 int32_t Scheduler::width_of(const Request& request) {
   return std::max({1, request.sampling.n, request.sampling.beam_width});
 }
@@ -44,12 +50,13 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   const int64_t room = std::min(limits_.max_seq_len, kv_.capacity_tokens());
   auto refuse = [&](FinishReason reason) {
     ++stats_.refused;
-    for (int32_t c = 0; c < std::max(1, p.n); ++c) {
+    const int32_t choices = choice_count(p);
+    for (int32_t c = 0; c < choices; ++c) {
       TokenEvent& event = events_.emplace_back();
       event.request_id = request->id;
       event.choice = c;
       event.finish = reason;
-      event.request_done = c == std::max(1, p.n) - 1;
+      event.request_done = c == choices - 1;
     }
   };
   const bool known = std::all_of(request->prompt.begin(), request->prompt.end(),
@@ -58,7 +65,7 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   if (prompt == 0 || !known || groups_.count(request->id) != 0 || request->cross_tokens < 0) {
     return refuse(FinishReason::kInternal);
   }
-  bool fits = prompt < room && width_of(*request) <= limits_.max_batch_rows;
+  bool fits = prompt < room && width_of(*request) <= limits_.max_batch_rows && p.n <= kMaxChoices;
   for (size_t g = 0; g < kv_.groups().size(); ++g) {
     fits = fits && kv_.pages_for(g, prompt + 1, request->cross_tokens) <= kv_.groups()[g].num_pages;
   }
@@ -69,16 +76,14 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   group.request = request;
   group.arrival = next_arrival_++;
   group.max_length = prompt + std::min(p.max_tokens, room - prompt);
-  group.ended.assign(static_cast<size_t>(std::max(1, p.n)), false);
-  group.live = std::max(1, p.n);
+  group.ended.assign(static_cast<size_t>(choice_count(p)), false);
+  group.live = choice_count(p);
   if (request->deadline_ns != kNoDeadline) deadlines_.emplace(request->deadline_ns, request->id);
 
   auto owned = std::make_unique<Sequence>();
   Sequence& s = *owned;
   s.request = std::move(request);
   s.arrival = group.arrival;
-  // All tokens the sequence can have: no allocation while it decodes.
-  s.tokens.reserve(static_cast<size_t>(group.max_length));
   s.tokens.assign(s.request->prompt.begin(), s.request->prompt.end());
   s.kv = kv_.make_tables(s.request->id);
   group.members.push_back(&s);
@@ -272,6 +277,8 @@ bool Scheduler::start(Sequence& s) {
     ++stats_.prefix_hits;
     stats_.prefix_hit_tokens += taken;
   }
+  // All tokens the sequence can have: no allocation while it decodes, none while it waits.
+  s.tokens.reserve(static_cast<size_t>(group.max_length));
   waiting_.erase(key_of(s));
   running_.emplace(key_of(s), &s);
   s.phase = SequencePhase::kRunning;

@@ -50,6 +50,9 @@ class Scheduler {
   Scheduler(const ModelLimits& limits, SchedulerOptions options, const Clock& clock);
   ~Scheduler();
 
+  // Goes on with the step numbers and statistics of another, and with nothing else of it.
+  void succeed(const Scheduler& other);
+
   // Takes a request; one that can never fit is finished at once (kTooLong). Ids of live requests
   // are unique (else finished at once with kInternal).
   void add(std::shared_ptr<const Request> request);
@@ -60,7 +63,8 @@ class Scheduler {
   // The next step, or null when nothing can run now. Valid until committed or failed. If nothing
   // can run, nothing is in flight and requests are left, the first of them ends with kOutOfMemory.
   const Batch* next();
-  // Results of the oldest step in flight.
+  // Whether the result is one of the oldest step in flight; commit() takes no other.
+  bool matches(const StepResult& result) const;
   void commit(const StepResult& result);
   // The given step in flight produced nothing: its requests end with `reason`.
   void fail_step(int64_t step, FinishReason reason);

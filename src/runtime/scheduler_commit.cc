@@ -7,13 +7,17 @@
 
 namespace ingot {
 
+bool Scheduler::matches(const StepResult& result) const {
+  if (steps_.empty()) return false;
+  const Batch& batch = steps_.front()->batch;
+  return result.step == batch.step && result.rows.size() == batch.rows.size();
+}
+
 void Scheduler::commit(const StepResult& result) {
-  CHECK(!steps_.empty());
+  CHECK(matches(result));
   std::unique_ptr<Step> step = std::move(steps_.front());
   steps_.pop_front();
   const Batch& batch = step->batch;
-  CHECK_EQ(result.step, batch.step);
-  CHECK_EQ(result.rows.size(), batch.rows.size());
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     Sequence& s = *step->sequences[r];
     if (batch.rows[r].logit_count > 0) --s.pending;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/error.h"
 
 namespace ingot {
@@ -15,7 +17,7 @@ TEST(CheckDeathTest, PrintsBothValuesAndAborts) {
 }
 
 TEST(Check, ThrowsInternalWhenAskedTo) {
-  set_check_throws(true);
+  const ChecksThrow scope;
   try {
     CHECK_LT(2, 1);
     ADD_FAILURE() << "CHECK_LT returned";
@@ -23,7 +25,23 @@ TEST(Check, ThrowsInternalWhenAskedTo) {
     EXPECT_EQ(e.code(), ErrorCode::kInternal);
     EXPECT_NE(std::string(e.what()).find("2 vs 1"), std::string::npos);
   }
-  set_check_throws(false);
+}
+
+TEST(Check, ThrowsOnlyWithinTheScopeAndOnItsThread) {
+  EXPECT_FALSE(ChecksThrow::here());
+  {
+    const ChecksThrow outer;
+    EXPECT_TRUE(ChecksThrow::here());
+    {
+      const ChecksThrow inner(false);
+      EXPECT_FALSE(ChecksThrow::here());
+    }
+    EXPECT_TRUE(ChecksThrow::here());
+    bool elsewhere = true;
+    std::thread([&] { elsewhere = ChecksThrow::here(); }).join();
+    EXPECT_FALSE(elsewhere);
+  }
+  EXPECT_FALSE(ChecksThrow::here());
 }
 
 TEST(Check, EvaluatesEachSideOnce) {

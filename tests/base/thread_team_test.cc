@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "base/knobs.h"
 
@@ -78,6 +79,16 @@ TEST(ThreadTeam, AnErrorInABodyReachesTheCaller) {
 
 // The address space of a child process is too small for the stacks of so many threads.
 #ifndef INGOT_SANITIZED  // sanitizers need the address space that this takes away
+TEST(ThreadTeam, AFailedCheckInABodyReachesACallerThatAsksForIt) {
+  ThreadTeam team(3);
+  const ChecksThrow scope;
+  EXPECT_THROW(team.parallel_for(100, 1, [](int64_t begin, int64_t) { CHECK_LT(begin, 50); }),
+               Error);
+  std::atomic<int> left{0};
+  team.run([&](int worker, int) { left += worker > 0 && ChecksThrow::here(); });
+  EXPECT_EQ(left.load(), 0);
+}
+
 TEST(ThreadTeamDeathTest, ThreadsThatCannotStartAreAnError) {
   auto start = [] {
     const rlimit limit = {rlim_t{1} << 30, rlim_t{1} << 30};

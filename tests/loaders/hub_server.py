@@ -37,7 +37,8 @@ SMALL = {"config.json": CONFIG, "tokenizer.json": b"{}", "README.md": b"# no\n"}
 REPOS = {
     "test/tiny": {**SMALL, "model.safetensors": WEIGHTS, "onnx/model.onnx": b"no",
                   "extra/deep/file.txt": b"deep\n"},
-    "test/torch": {**SMALL, "pytorch_model.bin": WEIGHTS, "training_args.bin": b"no"},
+    "test/torch": {**SMALL, "pytorch_model.bin": WEIGHTS, "training_args.bin": b"no",
+                   "adapter.safetensors": b"no"},
     "test/torchparts": {**SMALL, "pytorch_model.bin.index.json": json.dumps(
         {"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}).encode(),
         "pytorch_model-00001-of-00001.bin": WEIGHTS, "optimizer.bin": b"no"},

@@ -303,6 +303,7 @@ TEST_F(HubTest, PytorchsFilesWhereThereAreNoOthers) {
   const std::string single = pull("test/torch");
   EXPECT_TRUE(fs::exists(single + "/pytorch_model.bin"));
   EXPECT_FALSE(fs::exists(single + "/training_args.bin"));
+  EXPECT_FALSE(fs::exists(single + "/adapter.safetensors"));
   const std::string parts = pull("test/torchparts");
   EXPECT_TRUE(fs::exists(parts + "/pytorch_model-00001-of-00001.bin"));
   EXPECT_FALSE(fs::exists(parts + "/optimizer.bin"));

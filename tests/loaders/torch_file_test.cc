@@ -110,6 +110,23 @@ TEST_F(TorchFileTest, TensorsThatDoNotFit) {
                 "tensor 'w': is there twice");
 }
 
+// Small files that would ask for gigabytes.
+TEST_F(TorchFileTest, SharedPartsDoNotMultiply) {
+  const std::string text = pickled_text(std::string(300, 'm'));
+  refused_value("}" + text + "q\x01h\x01h\x01\x93s", "a global's name: expected at most 256 bytes");
+  refused_value(pickled_dict({{std::string(1025, 'n'), pickled_tensor(tensor({6}))}}),
+                "a tensor's name: expected at most 1024 bytes, found 1025");
+  refused_value(pickled_dict({{"w", pickled_tensor(tensor(std::vector<int64_t>(9, 1)))}}),
+                "sizes: expected at most 8 dimensions, found 9");
+  std::vector<std::pair<std::string, std::string>> views;
+  for (int i = 0; i < 1000; ++i) {
+    TorchTensor t = tensor({30, 20}, {1, 30});
+    views.emplace_back(fmt::format("w{}", i), pickled_tensor(t));
+  }
+  refused(archive(pickled_dict(views), counted_floats(600)), ErrorCode::kCorrupt,
+          {"not stored in order"});
+}
+
 TEST_F(TorchFileTest, OtherFiles) {
   refused("", ErrorCode::kCorrupt, {"expected a ZIP archive, found 0 bytes"});
   refused(whole_pickle("J" + little_endian(1, 4)), ErrorCode::kUnsupported, {"a bare pickle"});

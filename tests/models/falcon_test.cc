@@ -1,4 +1,4 @@
-#include "tests/models/golden_variant.h"
+#include "tests/models/golden_run.h"
 
 namespace ingot {
 namespace {
@@ -9,7 +9,7 @@ TEST(FalconTest, GgufHoldsTheSame) { check_gguf_of("falcon-mqa", "falcon"); }
 // 40B's: a norm for attention and one for the MLP, here with the same numbers; one group of heads.
 TEST(FalconTest, GroupsOfHeadsAndTwoNorms) {
   if (!has_golden("falcon-mqa")) return;
-  GoldenVariant v("falcon-mqa");
+  HfVariant v("falcon-mqa");
   v.config["new_decoder_architecture"] = true;
   v.config["num_kv_heads"] = 1;
   for (int64_t i = 0; i < v.layers(); ++i) {
@@ -25,7 +25,7 @@ TEST(FalconTest, GroupsOfHeadsAndTwoNorms) {
 // RW's: each head has a key and a value beside its query, here all the same ones.
 TEST(FalconTest, EveryHeadItsOwnKeys) {
   if (!has_golden("falcon-mqa")) return;
-  GoldenVariant v("falcon-mqa");
+  HfVariant v("falcon-mqa");
   v.config["multi_query"] = false;
   const int64_t heads = v.config["num_attention_heads"], hidden = v.config["hidden_size"];
   const auto part = static_cast<size_t>(hidden / heads * hidden * 2);  // bytes of a head's rows

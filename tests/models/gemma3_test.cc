@@ -112,6 +112,7 @@ TEST(Gemma3Test, GgufFactsThatNoKeyStates) {
     for (const auto& [key, value] : kNumbers)
       writer.add_uint32(std::string("gemma3.") + key, value);
     if (windows) writer.add_uint32("gemma3.attention.sliding_window", 1024);
+    if (layers == 12) writer.add_uint32("gemma3.attention.sliding_window_pattern", 3);
     writer.add_float32("gemma3.attention.layer_norm_rms_epsilon", 1e-6f);
     writer.add_float32("gemma3.rope.freq_base", 1e6f);
     writer.add_string("gemma3.rope.scaling.type", "linear");
@@ -128,6 +129,8 @@ TEST(Gemma3Test, GgufFactsThatNoKeyStates) {
   EXPECT_EQ(largest["rope_scaling"]["factor"], 8);
   EXPECT_TRUE(is_local_layer(largest, 60));
   EXPECT_FALSE(is_local_layer(largest, 59));
+  const Json third = config(12, true);
+  for (int64_t i = 0; i < 12; ++i) EXPECT_EQ(is_local_layer(third, i), i % 3 != 2) << i;
   const Json other = config(34, false);
   EXPECT_EQ(other["query_pre_attn_scalar"], 128);
   for (int64_t i = 0; i < 34; ++i) EXPECT_FALSE(is_local_layer(other, i));

@@ -86,6 +86,13 @@ TEST(GgufFactsTest, OtherRotationsAreRefused) {
         build_with([](GgufWriter& writer) { writer.add_float32("llama.rope.scale_linear", 4); });
       },
       ErrorCode::kUnsupported, {"model.gguf", "rope.scale_linear", "found 4"});
+  expect_error(
+      [] {
+        build_with([](GgufWriter& writer) {
+          writer.add_int32s("llama.rope.dimension_sections", std::vector<int32_t>{8, 12, 12, 0});
+        });
+      },
+      ErrorCode::kUnsupported, {"model.gguf", "rope.dimension_sections"});
   EXPECT_TRUE(build_with([](GgufWriter& writer) {
     writer.add_uint32("llama.rope.dimension_count", 64);
     writer.add_float32("llama.rope.scale_linear", 1);

@@ -95,7 +95,8 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
       writer.add_uint32(name, value.get<uint32_t>());
     }
   }
-  if (const double part = config.value("partial_rotary_factor", 1.0); part != 1) {
+  const double part = config.value("partial_rotary_factor", 1.0);
+  if (part != 1 && !layout.add) {
     writer.add_uint32(
         architecture + ".rope.dimension_count",
         static_cast<uint32_t>(rotary_dim({.partial_rotary_factor = part}, config["head_dim"])));
@@ -121,14 +122,11 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
       piece.type = DType::kFloat32;
       piece.bytes.assign(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
     }
-    if (layout.older && !name.or_from_gguf.empty()) {
-      tensors[name.or_from_gguf[0].stored] = piece;
-      continue;
-    }
-    auto [it, fresh] = tensors.try_emplace(name.gguf, piece);
+    const bool older = layout.older && !name.or_from_gguf.empty();
+    auto [it, fresh] = tensors.try_emplace(older ? name.or_from_gguf[0].stored : name.gguf, piece);
     if (!fresh) it->second.bytes += piece.bytes;
     if (!fresh) it->second.shape[0] += piece.shape[0];
-    const Shape& whole = name.from_gguf.shape;
+    const Shape& whole = older ? name.or_from_gguf[0].shape : name.from_gguf.shape;
     if (whole.size() > 2 && element_count(whole) == element_count(it->second.shape)) {
       it->second.shape = whole;
     }
@@ -152,16 +150,14 @@ inline void check_gguf_of(const std::string& golden, const std::string& architec
 
 // The same of models whose norms llama.cpp keeps with one added: float32 in the file, so that
 // weights are equal to rounding.
-inline void check_gguf_with_norms_of(const std::string& golden, const std::string& architecture,
+inline void check_gguf_with_norms_of(const ModelSource& source, const std::string& architecture,
                                      GgufLayout layout = {}) {
-  if (!has_golden(golden)) return;
   layout.changed = [](const WeightName& name) { return name.shape.size() == 1; };
   layout.change = [](const WeightName&, std::vector<float> numbers) {
     for (float& x : numbers) x += 1;
     return numbers;
   };
   const ScratchDirectory dir;
-  const ModelSource source = open_model_source(golden_path(golden));
   write_gguf_of(source, dir / "model.gguf", architecture, layout);
   const ModelSource gguf = open_model_source(dir / "model.gguf");
   const ModelDef& model = find_model(source);
@@ -177,6 +173,11 @@ inline void check_gguf_with_norms_of(const std::string& golden, const std::strin
     load_row({b.type, {n}, const_cast<std::byte*>(b.bytes.data())}, 0, 0, n, right.data());
     for (size_t i = 0; i < left.size(); ++i) ASSERT_NEAR(left[i], right[i], 1e-7) << name;
   }
+}
+
+inline void check_gguf_with_norms_of(const std::string& golden, const std::string& architecture) {
+  if (!has_golden(golden)) return;
+  check_gguf_with_norms_of(open_model_source(golden_path(golden)), architecture);
 }
 
 // A golden's model to be written in another layout of Hugging Face's: its config, and its tensors
@@ -205,11 +206,33 @@ class HfVariant {
       tensors[name.starts_with(from) ? to + name.substr(from.size()) : name] = std::move(tensor);
     }
   }
+  // Every tensor becomes float32, so that changed numbers are not rounded.
+  void widen() {
+    for (auto& [name, tensor] : tensors) {
+      const int64_t n = element_count(tensor.first);
+      std::vector<float> numbers(static_cast<size_t>(n));
+      load_row({dtype_, {n}, reinterpret_cast<std::byte*>(tensor.second.data())}, 0, 0, n,
+               numbers.data());
+      tensor.second.assign(reinterpret_cast<const char*>(numbers.data()), numbers.size() * 4);
+    }
+    dtype_ = DType::kFloat32;
+    config["torch_dtype"] = "float32";
+  }
+  // Of the tensors whose names end so, once they are float32.
+  void map(std::string_view end, const std::function<float(float)>& f) {
+    ASSERT_EQ(dtype_, DType::kFloat32);
+    int found = 0;
+    for (auto& [name, tensor] : tensors) {
+      if (!name.ends_with(end)) continue;
+      ++found;
+      auto* numbers = reinterpret_cast<float*>(tensor.second.data());
+      for (size_t i = 0; i < tensor.second.size() / 4; ++i) numbers[i] = f(numbers[i]);
+    }
+    ASSERT_GT(found, 0) << end;
+  }
   void write(const ScratchDirectory& dir) const {
     std::vector<SafetensorsSpec> specs;
-    for (const auto& [name, tensor] : tensors) {
-      specs.push_back({name, DType::kBFloat16, tensor.first});
-    }
+    for (const auto& [name, tensor] : tensors) specs.push_back({name, dtype_, tensor.first});
     SafetensorsWriter writer(dir / "model.safetensors", specs, {});
     for (const SafetensorsSpec& spec : writer.tensors()) {
       writer.write(as_bytes(tensors.at(spec.name).second));
@@ -232,6 +255,7 @@ class HfVariant {
  private:
   std::string golden_;
   ModelSource source_;
+  DType dtype_ = DType::kBFloat16;
 
  public:
   Json config;

@@ -39,5 +39,20 @@ TEST(MistralTest, ConfigFaultsAreNamed) {
                         {"config.json", "'rms_norm_eps'", "expected a number", "found string"}}});
 }
 
+// Hugging Face's class: a key that is left out is not null.
+TEST(MistralTest, KeysThatAreLeftOut) {
+  ModelSource source = open_model_source(golden_path("mistral-swa"));
+  source.config["num_attention_heads"] = 8;
+  source.config["head_dim"] = 32;
+  source.config.erase("sliding_window");
+  source.config.erase("num_key_value_heads");
+  const ModelDef& model = find_model("mistral");
+  Json config = model_config(source, model);
+  EXPECT_EQ(config["sliding_window"], 4096);
+  EXPECT_EQ(config["num_key_value_heads"], 8);
+  source.config["sliding_window"] = nullptr;
+  EXPECT_EQ(model_config(source, model)["sliding_window"], 0);
+}
+
 }  // namespace
 }  // namespace ingot

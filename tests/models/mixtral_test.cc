@@ -77,5 +77,15 @@ TEST(MixtralTest, ConfigFaultsAreNamed) {
        {"intermediate_size", 512, corrupt, {"model.safetensors", "mlp.experts", "512"}}});
 }
 
+// A small file that would ask for millions of names.
+TEST(MixtralTest, ExpertsOfAllLayersHaveALimit) {
+  if (!has_golden(kMixtral)) return;
+  ModelSource source = open_model_source(golden_path(kMixtral));
+  source.config["num_hidden_layers"] = 4096;
+  source.config["num_local_experts"] = 1024;
+  expect_error([&] { model_config(source, find_model("mixtral")); }, ErrorCode::kCorrupt,
+               {"'num_local_experts'", "at most 131072 in 4096 layers", "1024"});
+}
+
 }  // namespace
 }  // namespace ingot

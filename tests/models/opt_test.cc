@@ -1,4 +1,4 @@
-#include "tests/models/golden_variant.h"
+#include "tests/models/golden_run.h"
 
 namespace ingot {
 namespace {
@@ -26,7 +26,7 @@ std::string diagonal(int64_t rows, int64_t columns) {
 // Embeddings twice as wide, half of them zeros, between projections that pass the first half on.
 TEST(OptTest, ProjectedEmbeddings) {
   if (!has_golden("opt")) return;
-  GoldenVariant v("opt");
+  HfVariant v("opt");
   const int64_t hidden = v.config["hidden_size"], wide = 2 * hidden;
   v.config["word_embed_proj_dim"] = wide;
   v.tensors["model.decoder.project_in.weight"] = {{hidden, wide}, diagonal(hidden, wide)};

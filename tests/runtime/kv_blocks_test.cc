@@ -209,10 +209,9 @@ TEST_F(KvBlocksTest, ConservationCheckFindsALostPage) {
   make({{"kv", KvKind::kPaged, 4, 0}});
   KvTables t = kv_->make_tables(7);
   append(t, 40);
-  set_check_throws(true);
+  const ChecksThrow scope;
   EXPECT_THROW(check({}), Error);        // two pages that nobody names
   EXPECT_THROW(check({&t, &t}), Error);  // named twice, counted once
-  set_check_throws(false);
   check({&t});
 }
 

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "runtime/oracle_model.h"
 #include "tests/runtime/oracle_streams.h"
@@ -153,6 +154,107 @@ TEST(Loop, StopEndsLiveRequestsAsCancelled) {
   EXPECT_EQ(read_all(*box).finish, FinishReason::kCancelled);
 }
 
+TEST(Loop, WhatComesAfterTheEndIsCancelledAtOnce) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  auto loop = std::make_unique<Loop>(model, LoopOptions{}, clock);
+  std::thread engine([&] { loop->run(); });
+  const auto early = loop->submit(make_request(10, 20, 1));
+  EXPECT_EQ(read_all(*early).tokens.size(), 20u);
+  loop->stop();
+  engine.join();
+  Request two = make_request(10, 20, 1);
+  two.sampling.n = 2;
+  const auto late = loop->submit(two);
+  for (int32_t choice : {0, 1}) {
+    const TokenEvent* event = late->poll();
+    ASSERT_NE(event, nullptr);
+    EXPECT_EQ(event->finish, FinishReason::kCancelled);
+    EXPECT_EQ(event->choice, choice);
+    EXPECT_EQ(event->request_done, choice == 1);
+  }
+  const auto last = loop->submit(make_request(10, 20, 1));
+  loop.reset();
+  last->cancel();  // an outbox may outlive its loop
+  EXPECT_EQ(read_all(*last).finish, FinishReason::kCancelled);
+}
+
+TEST(Loop, StoppingWhileManySubmitLeavesNobodyWaiting) {
+  for (int round = 0; round < 20; ++round) {
+    OracleModel model(small_limits());
+    SteadyClock clock;
+    Loop loop(model, {}, clock);
+    std::thread engine([&] { loop.run(); });
+    std::vector<std::thread> workers;
+    std::atomic<int> ended{0};
+    for (TokenId w = 0; w < 3; ++w) {
+      workers.emplace_back([&, w] {
+        for (int i = 0; i < 20; ++i) {
+          const auto box = loop.submit(make_request(5, 30, w));
+          if (i % 4 == 1) box->cancel();
+          ended += read_all(*box).finish != FinishReason::kNone;
+        }
+      });
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(200 * round));
+    loop.stop();
+    for (std::thread& worker : workers) worker.join();
+    engine.join();
+    EXPECT_EQ(ended, 60);
+  }
+}
+
+TEST(Loop, OnReadyTellsAWorkerThatWatchesManyOutboxes) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  Loop loop(model, {}, clock);
+  std::thread engine([&] { loop.run(); });
+  std::atomic<uint32_t> rings{0};
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (TokenId i = 0; i < 6; ++i) {
+    boxes.push_back(loop.submit(make_request(10, 15, i), [&] {
+      rings.fetch_add(1, std::memory_order_release);
+      rings.notify_one();
+    }));
+  }
+  size_t done = 0, tokens = 0;
+  while (done < boxes.size()) {
+    const uint32_t seen = rings.load(std::memory_order_acquire);
+    bool any = false;
+    for (const auto& box : boxes) {
+      while (const TokenEvent* event = box->poll()) {
+        any = true;
+        tokens += event->count;
+        done += event->request_done;
+      }
+    }
+    if (!any) rings.wait(seen, std::memory_order_acquire);
+  }
+  EXPECT_EQ(tokens, 90u);
+  loop.stop();
+  engine.join();
+}
+
+TEST(Loop, ACancelledRequestThatWaitsGoesWithoutBeingServed) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (int i = 0; i < 10000; ++i) {
+    boxes.push_back(loop.submit(make_request(10, 100, static_cast<TokenId>(i % 60))));
+  }
+  loop.step();
+  for (size_t i = 1; i < boxes.size(); ++i) boxes[i]->cancel();
+  loop.step();
+  EXPECT_EQ(loop.scheduler().live_requests(), 1u);
+  for (size_t i = 1; i < boxes.size(); ++i) {
+    const TokenEvent* event = boxes[i]->poll();
+    while (event != nullptr && !event->request_done) event = boxes[i]->poll();
+    ASSERT_NE(event, nullptr) << i;
+    ASSERT_EQ(event->finish, FinishReason::kCancelled) << i;
+  }
+}
+
 TEST(Loop, AFaultOfTheModelEndsItsRequestsAndTheLoopGoesOn) {
   for (const bool at_submit : {false, true}) {
     for (const bool overlap : {false, true}) {
@@ -196,6 +298,152 @@ TEST(Loop, ExceptionsOfLibrariesEndTheirStepToo) {
   }
 }
 
+// Every place of a step where the scheduler or the loop may throw: its live requests end with
+// `internal`, and the loop serves the next ones from empty pages.
+TEST(Loop, AFaultOfOursEndsTheLiveRequestsAndTheLoopGoesOn) {
+  const std::vector<std::function<void()>> faults = {
+      [] { CHECK_EQ(1, 2); }, [] { throw std::bad_alloc(); }, [] { throw 42; }};
+  for (const std::string phase :
+       {"taking a request", "cancelling a request", "planning a step", "ending a step's requests",
+        "committing a step", "handing out an event"}) {
+    for (const bool overlap : {false, true}) {
+      for (size_t f = 0; f < faults.size(); ++f) {
+        SCOPED_TRACE(fmt::format("{} overlap {} fault {}", phase, overlap, f));
+        OracleModel model(small_limits());
+        const bool of_a_failed_step = phase == "ending a step's requests";
+        if (of_a_failed_step) {
+          model.on_collect = [](int64_t step) {
+            if (step == 6) fail(ErrorCode::kInternal, "test", "injected");
+          };
+        }
+        int left = of_a_failed_step ? 1 : 2;
+        LoopOptions options{{}, overlap};
+        options.on_phase = [&](std::string_view name) {
+          if (name == phase && --left == 0) faults[f]();
+        };
+        FakeClock clock;
+        Loop loop(model, options, clock);
+        std::vector<std::shared_ptr<Outbox>> boxes;
+        for (TokenId i = 0; i < 6; ++i) {
+          boxes.push_back(loop.submit(make_request(20, 40, i)));
+          if (i == 1 || i == 3) boxes.back()->cancel();
+        }
+        for (int step = 0; step < 1000 && left > 0; ++step) loop.step();
+        ASSERT_EQ(left, 0);
+        loop.scheduler().check_invariants();
+        while (loop.step()) loop.scheduler().check_invariants();
+        EXPECT_TRUE(loop.scheduler().idle());
+        int internal = 0;
+        for (const auto& box : boxes) {
+          const Answer got = read_all(*box);
+          EXPECT_NE(got.finish, FinishReason::kNone);
+          internal += got.finish == FinishReason::kInternal;
+        }
+        EXPECT_GE(internal, 1);
+        const Request request = make_request(20, 30, 3);
+        const auto after = loop.submit(request);
+        while (loop.step()) {
+        }
+        EXPECT_EQ(read_all(*after).tokens, expected_stream(small_limits(), 256, request, 0).tokens);
+      }
+    }
+  }
+}
+
+// In the middle of a plan, with pages taken and sequences moved on.
+TEST(Loop, AFaultInTheMiddleOfAPlanLeavesNothingBehind) {
+  class Guesses final : public DraftSource {
+   public:
+    int draft(const Sequence&, int, TokenId*) override {
+      CHECK_MSG(++calls != 7, "call {}", calls);
+      return 0;
+    }
+    int calls = 0;
+  } drafts;
+  OracleModel model(small_limits());
+  LoopOptions options;
+  options.scheduler.drafts = &drafts;
+  FakeClock clock;
+  Loop loop(model, options, clock);
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (TokenId i = 0; i < 3; ++i) boxes.push_back(loop.submit(make_request(20, 30, i)));
+  while (loop.step()) loop.scheduler().check_invariants();
+  EXPECT_GT(drafts.calls, 7 - 1);
+  for (const auto& box : boxes) EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
+  const int64_t steps = loop.scheduler().stats().steps;
+  const auto after = loop.submit(make_request(20, 30, 1));
+  while (loop.step()) loop.scheduler().check_invariants();
+  EXPECT_EQ(read_all(*after).tokens.size(), 30u);
+  EXPECT_GT(loop.scheduler().stats().steps, steps);  // they go on
+}
+
+TEST(Loop, AResultOfAnotherStepEndsItsRequestsAlone) {
+  class Confused final : public ModelRunner {
+   public:
+    explicit Confused(ModelLimits limits) : inner_(std::move(limits)) {}
+    const ModelLimits& limits() const override { return inner_.limits(); }
+    void submit(const Batch& batch) override { inner_.submit(batch); }
+    void collect(StepResult& result) override {
+      inner_.collect(result);
+      if (result.step == 3) result.rows.pop_back();
+      if (result.step == 30) result.step = 29;
+    }
+
+   private:
+    OracleModel inner_;
+  } model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  for (int round = 0; round < 2; ++round) {
+    const auto box = loop.submit(make_request(10, 50, 1));
+    while (loop.step()) loop.scheduler().check_invariants();
+    EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
+  }
+  EXPECT_EQ(loop.scheduler().stats().finished, 2);  // by the same scheduler
+}
+
+TEST(Loop, ReadersOfAThreadedLoopSurviveItsFaults) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  LoopOptions options;
+  int phases = 0;
+  options.on_phase = [&](std::string_view) { CHECK_NE(++phases % 50, 0); };
+  Loop loop(model, options, clock);
+  std::thread engine([&] { loop.run(); });
+  std::vector<std::thread> workers;
+  std::atomic<int> ended{0};
+  for (TokenId w = 0; w < 3; ++w) {
+    workers.emplace_back([&, w] {
+      for (int i = 0; i < 20; ++i) {
+        ended += read_all(*loop.submit(make_request(10, 10, w))).finish != FinishReason::kNone;
+      }
+    });
+  }
+  for (std::thread& worker : workers) worker.join();
+  EXPECT_EQ(ended, 60);
+  options.on_phase = nullptr;
+  loop.stop();
+  engine.join();
+}
+
+TEST(Loop, WithoutANewSchedulerTheLoopEnds) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  LoopOptions options;
+  int steps = 0;
+  options.on_phase = [&](std::string_view phase) {
+    if (phase == "committing a step") CHECK_LT(++steps, 5);
+    if (phase == "making a new scheduler") throw std::bad_alloc();
+  };
+  Loop loop(model, options, clock);
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (TokenId i = 0; i < 8; ++i) boxes.push_back(loop.submit(make_request(10, 50, i)));
+  loop.run();  // comes back without stop()
+  for (const auto& box : boxes) EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
+  EXPECT_EQ(read_all(*loop.submit(make_request(10, 50, 1))).finish, FinishReason::kCancelled);
+  EXPECT_FALSE(loop.step());
+}
+
 TEST(Loop, ARequestThatIsRefusedTakesNoMemory) {
   ModelLimits limits = small_limits();
   limits.max_seq_len = int64_t{1} << 40;
@@ -204,12 +452,36 @@ TEST(Loop, ARequestThatIsRefusedTakesNoMemory) {
   OracleModel model(limits);
   FakeClock clock;
   Loop loop(model, {}, clock);
-  Request wide = make_request(10, int64_t{1} << 40, 1);
-  wide.sampling.n = 5;
-  const auto box = loop.submit(wide);
+  for (const int32_t n : {5, 1 << 30}) {  // the latter nobody validated
+    Request wide = make_request(10, int64_t{1} << 40, 1);
+    wide.sampling.n = n;
+    const auto box = loop.submit(wide);
+    while (loop.step()) {
+    }
+    EXPECT_EQ(read_all(*box).finish, FinishReason::kTooLong);
+  }
+}
+
+// A queue of long answers costs what the prompts cost: room for tokens is taken when they run.
+TEST(Loop, ARequestThatWaitsTakesNoMemoryForItsAnswer) {
+  ModelLimits limits = small_limits();
+  limits.max_seq_len = int64_t{1} << 40;
+  limits.state_groups[0].kind = KvKind::kWindowed;
+  limits.state_groups[0].window = 40;
+  limits.max_batch_rows = 1;
+  OracleModel model(limits);
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  const auto running = loop.submit(make_request(10, 3, 1));
+  Request request = make_request(10, int64_t{1} << 36, 2);  // 256 GiB of tokens
+  const auto waiting = loop.submit(request);
+  loop.step();
+  EXPECT_EQ(loop.scheduler().live_requests(), 2u);
+  waiting->cancel();
   while (loop.step()) {
   }
-  EXPECT_EQ(read_all(*box).finish, FinishReason::kTooLong);
+  EXPECT_EQ(read_all(*running).tokens.size(), 3u);
+  EXPECT_EQ(read_all(*waiting).finish, FinishReason::kCancelled);
 }
 
 TEST(Loop, ACallbackThatThrowsCancels) {

@@ -292,7 +292,7 @@ int64_t from_environment(const char* name, int64_t fallback) {
 }
 
 TEST(Simulator, EveryStreamIsTheOraclesUnderRandomLoad) {
-  set_check_throws(true);  // so that a broken invariant is reported with its seed
+  const ChecksThrow scope;  // so that a broken invariant is reported with its seed
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   constexpr int64_t kSeeds = 100;  // sanitizers cost a factor of ten
 #else
@@ -310,7 +310,6 @@ TEST(Simulator, EveryStreamIsTheOraclesUnderRandomLoad) {
     }
     if (HasFatalFailure() || HasNonfatalFailure()) break;
   }
-  set_check_throws(false);
   fmt::print(
       "simulator: {} seeds, {} requests ({} beam), {} tokens, {} steps, {} rows\n"
       "  preemptions {}  evictions {}  prefix hits {} ({} tokens)  cancels {}  timeouts {}\n"

@@ -2,9 +2,8 @@
 // or a row at a time into memory. Both give the same bits.
 #pragma once
 
-#include "tensor/formats/q4_1.h"
-#include "tensor/formats/q8_0.h"
 #include "tensor/tensor_view.h"
+#include "tensor_format_shelf.h"
 
 namespace ingot::cpu {
 namespace {
@@ -46,49 +45,22 @@ struct HalfPolicy {
 
 VEC_FN float half_at(const uint16_t* p) { return _cvtsh_ss(*p); }
 
-// d * q and d * q + m round once at most: d and m have 11 significant bits, q at most 8, so the
-// product is exact and a fused multiply-add equals the format's definition.
-struct Q8_0Policy {
-  using X = float;
-  static constexpr int kStep = 32;
-  static constexpr int kStepBytes = sizeof(Q8_0Block);
-  static constexpr int kParts = 32 / kLanes;
-  static constexpr int kMaxRows = kWideRegisters ? 4 : 2;
-  struct State {
-    Vec d;
-    const int8_t* q;
-  };
-  VEC_FN State open(const std::byte* row, int64_t k) {
-    const auto* block = reinterpret_cast<const Q8_0Block*>(row) + k / 32;
-    return {vset(half_at(&block->d)), block->q};
-  }
-  VEC_FN Vec get(const State& s, int part) { return vmul(s.d, vload_i8(s.q + part * kLanes)); }
-  VEC_FN Vec get_n(const State&, int64_t) { return vzero(); }
+// How a block format is read in registers: kernels/cpu/formats/<format>.h, where there is one, says
+// it in BlockPolicy of the format's block. Rows of the others are decoded into memory by load_row.
+template <class Block>
+struct BlockPolicy;
+template <class Block>
+concept DecodedInRegisters = requires {
+  BlockPolicy<Block>::kStep;
 };
 
-struct Q4_1Policy {
-  using X = float;
-  static constexpr int kStep = 32;
-  static constexpr int kStepBytes = sizeof(Q4_1Block);
-  static constexpr int kParts = 32 / kLanes;
-  static constexpr int kMaxRows = kWideRegisters ? 4 : 2;
-  struct State {
-    Vec d;
-    Vec m;
-    const uint8_t* q;
-  };
-  VEC_FN State open(const std::byte* row, int64_t k) {
-    const auto* block = reinterpret_cast<const Q4_1Block*>(row) + k / 32;
-    return {vset(half_at(&block->d)), vset(half_at(&block->m)), block->q};
-  }
-  VEC_FN Vec get(const State& s, int part) {
-    constexpr int kHalf = kParts / 2;
-    const Vec q =
-        part < kHalf ? vload_low4(s.q + part * kLanes) : vload_high4(s.q + (part - kHalf) * kLanes);
-    return vfma(s.d, q, s.m);
-  }
-  VEC_FN Vec get_n(const State&, int64_t) { return vzero(); }
-};
+}  // namespace
+}  // namespace ingot::cpu
+
+#include "kernels_cpu_format_shelf.h"
+
+namespace ingot::cpu {
+namespace {
 
 template <class P>
 ISA_FN void decode_row(const std::byte* row, int64_t k, float* dst) {
@@ -106,14 +78,26 @@ ISA_FN void decode_row(const std::byte* row, int64_t k, float* dst) {
 using Bf16Policy = HalfPolicy<Bf16Io>;
 using F16Policy = HalfPolicy<F16Io>;
 
+template <class Block, class F>
+bool with_block_policy([[maybe_unused]] const BlockFormat& format,
+                       [[maybe_unused]] std::string_view name, [[maybe_unused]] F&& f) {
+  if constexpr (DecodedInRegisters<Block>) {
+    if (format.name == name) return f(BlockPolicy<Block>{}), true;
+  }
+  return false;
+}
+
 // Calls f with the policy that reads `type` in registers; false if there is none.
 template <class F>
 bool with_policy(const ElementType& type, F&& f) {
   if (type == DType::kFloat32) return f(F32Policy{}), true;
   if (type == DType::kBFloat16) return f(Bf16Policy{}), true;
   if (type == DType::kFloat16) return f(F16Policy{}), true;
-  if (type.is_block() && type.block->name == "q8_0") return f(Q8_0Policy{}), true;
-  if (type.is_block() && type.block->name == "q4_1") return f(Q4_1Policy{}), true;
+  if (!type.is_block()) return false;
+#define INGOT_TRY_FORMAT(stem, Block) \
+  if (with_block_policy<Block>(*type.block, #stem, f)) return true;
+  INGOT_TENSOR_FORMATS(INGOT_TRY_FORMAT)
+#undef INGOT_TRY_FORMAT
   return false;
 }
 

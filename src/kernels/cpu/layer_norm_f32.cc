@@ -26,6 +26,7 @@ const KernelDef& layer_norm_f32_kernel() {
       .name = "layer_norm_f32",
       .op = "layer_norm",
       .device = "cpu",
+      .version = 2,
       .invariant = true,
       .priority = 5,  // below hand-written vector kernels
       .supports = &needs_f32,

@@ -280,11 +280,15 @@ inline std::unique_ptr<KernelInstance> dot_linear_prepare(const KernelDesc& desc
 }
 
 inline std::vector<SelfTestCase> linear_cases() {
-  return {{.attrs = {}, .inputs = {{DType::kFloat32, {7, 70}}, {DType::kFloat32, {13, 70}, true}}},
-          {.attrs = {},
-           .inputs = {{DType::kFloat32, {5, 64}}, {parse_element_type("q4_1"), {13, 64}, true}}},
-          {.attrs = {},
-           .inputs = {{DType::kFloat32, {5, 64}}, {parse_element_type("q8_0"), {13, 64}, true}}}};
+  std::vector<SelfTestCase> cases = {
+      {.attrs = {}, .inputs = {{DType::kFloat32, {7, 70}}, {DType::kFloat32, {13, 70}, true}}}};
+  for (const BlockFormat* format : tensor_format_list()) {
+    const ElementType type(*format);
+    const int64_t k = 2 * format->block_elements;
+    if (!with_policy(type, [](auto) {})) continue;
+    cases.push_back({.attrs = {}, .inputs = {{DType::kFloat32, {5, k}}, {type, {13, k}, true}}});
+  }
+  return cases;
 }
 // Weights of any float type or block format, float32 arithmetic.
 template <const KernelDef& (*kSelf)()>

@@ -198,6 +198,9 @@ void ConfigReader::add_gguf_rotation(bool partial) {
   if (rotated != head_dim) {
     raw_["partial_rotary_factor"] = static_cast<double>(rotated) / static_cast<double>(head_dim);
   }
+  if (file.find_value(rope + "dimension_sections")) {
+    refuse(rope + "dimension_sections", "none", "positions of several dimensions");
+  }
   const double scale = file.get_float(rope + "scale_linear", 1.0);
   if (scale != 1.0) refuse(rope + "scale_linear", "1", fmt::format("{}", scale));
 }
@@ -261,6 +264,15 @@ int64_t ConfigReader::sliding_window(bool needs_flag) {
   }
   override_with("sliding_window", window);
   return count_or("sliding_window", 0);
+}
+
+void ConfigReader::experts_fit(std::string_view key) const {
+  constexpr int64_t kMost = int64_t{1} << 17;
+  const auto layers = config_.at("num_hidden_layers").get<int64_t>();
+  const auto experts = config_.at(std::string(key)).get<int64_t>();
+  if (experts > kMost / layers) {
+    corrupt(key, fmt::format("at most {} in {} layers", kMost, layers), std::to_string(experts));
+  }
 }
 
 std::vector<bool> ConfigReader::local_layers(FunctionRef<bool(int64_t layer)> pattern) {

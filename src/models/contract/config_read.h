@@ -88,15 +88,19 @@ class ConfigReader {
   // `pattern`. Needs num_hidden_layers.
   std::vector<bool> local_layers(FunctionRef<bool(int64_t layer)> pattern);
 
+  // kCorrupt where experts of all layers, by the key's number, are more than any model has: each
+  // takes memory before its tensors are looked for. Needs num_hidden_layers.
+  void experts_fit(std::string_view key) const;
+
   // kUnsupported where the source is a GGUF file: llama.cpp does not say how one keeps the model.
   void refuse_gguf() const;
-  // kUnsupported.
+  // kUnsupported and kCorrupt.
   [[noreturn]] void refuse(std::string_view key, std::string_view expected,
                            std::string_view found) const;
-
- private:
   [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
                             std::string_view found) const;
+
+ private:
   void add_gguf_rotation(bool partial);
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
 

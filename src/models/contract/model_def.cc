@@ -96,14 +96,19 @@ void check_rows(const WeightInfo& info, const std::string& origin) {
 
 // Whether `name` is `pattern`, in which * stands for any text.
 bool fits(std::string_view pattern, std::string_view name) {
-  const size_t star = pattern.find('*');
+  size_t star = pattern.find('*');
   if (star == std::string_view::npos) return pattern == name;
   if (!name.starts_with(pattern.substr(0, star))) return false;
-  const std::string_view rest = pattern.substr(star + 1);
-  for (size_t at = star; at <= name.size(); ++at) {
-    if (fits(rest, name.substr(at))) return true;
+  name.remove_prefix(star);
+  // The parts between stars, each at its first place; the last one at the end.
+  for (;;) {
+    pattern.remove_prefix(star + 1);
+    star = pattern.find('*');
+    if (star == std::string_view::npos) return name.ends_with(pattern);
+    const size_t at = name.find(pattern.substr(0, star));
+    if (at == std::string_view::npos) return false;
+    name.remove_prefix(at + star);
   }
-  return false;
 }
 
 // Names of a file's tensors that no weight is read from and the model does not pass over.

@@ -24,6 +24,9 @@ void WeightNames::add(const TensorNames& names, std::string_view end, Shape shap
   if (!as.or_from_hf.empty()) {
     out.or_from_hf = {WeightTransform().of(full(prefix_.hf, as.or_from_hf))};
   }
+  if (!as.or_from_gguf.stored.empty()) {
+    out.or_from_gguf = {as.or_from_gguf.of(full(prefix_.gguf, as.or_from_gguf.stored))};
+  }
   out_.push_back(std::move(out));
 }
 
@@ -121,11 +124,11 @@ void WeightNames::qkv_apart(const std::string& hf, const Qkv& s) {
   }
 }
 
-// A projection of an expert: rows from `first` on of its matrix in Hugging Face's stack.
+// A projection of an expert: rows from `first` on of its matrix in a stack of gate and up.
 struct WeightNames::ExpertPart {
   std::string hf;
   const char *hf_stack, *gguf, *checkpoint;
-  int64_t rows, columns, first, hf_rows;
+  int64_t rows, columns, first, stack_rows;
 };
 
 void WeightNames::expert(const Experts& s, int64_t e, const ExpertPart& p) {
@@ -133,10 +136,14 @@ void WeightNames::expert(const Experts& s, int64_t e, const ExpertPart& p) {
   matrix({fmt::format("{}{}.{}", s.hf, e, p.hf), gguf, p.checkpoint}, p.rows, p.columns,
          {.from_gguf = take_matrix_rows(e, 0, p.rows, {s.count, p.rows, p.columns})});
   WeightName& name = out_.back();
-  name.or_from_hf = {take_matrix_rows(e, p.first, p.rows, {s.count, p.hf_rows, p.columns})
+  name.or_from_hf = {take_matrix_rows(e, p.first, p.rows, {s.count, p.stack_rows, p.columns})
                          .of(prefix_.hf + s.hf_stack + p.hf_stack)};
   name.or_from_gguf = {
       WeightTransform().of(fmt::format("{}ffn_{}.{}.weight", prefix_.gguf, p.gguf, e))};
+  if (p.stack_rows == p.rows) return;
+  name.or_from_gguf.push_back(
+      take_matrix_rows(e, p.first, p.rows, {s.count, p.stack_rows, p.columns})
+          .of(prefix_.gguf + "ffn_gate_up_exps.weight"));
 }
 
 void WeightNames::experts(const Experts& s) {

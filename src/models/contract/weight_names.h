@@ -18,7 +18,8 @@ struct StoredAs {
   WeightTransform from_gguf = {};
   WeightTransform from_hf = {};
   bool optional = false;
-  std::string or_from_hf = {};  // another name in Hugging Face files, for the same layout
+  std::string or_from_hf = {};        // another name in Hugging Face files, for the same layout
+  WeightTransform or_from_gguf = {};  // another layout, where `stored` is a name
 };
 
 class WeightNames {
@@ -71,8 +72,8 @@ class WeightNames {
   // Gate, up and down projections of a layer's experts, each a weight [rows, columns] of its own:
   // <hf><e>.<gate>.weight and so on; "mlp.fc", "mlp.gate" and "mlp.proj" in checkpoints, one expert
   // after the other. Files may also keep them as stacks: Hugging Face as `hf_stack`gate_up_proj (a
-  // gate's rows before its up's) and `hf_stack`down_proj, GGUF as "ffn_gate_exps" and so on, older
-  // ones as "ffn_gate.<e>".
+  // gate's rows before its up's) and `hf_stack`down_proj, GGUF as "ffn_gate_exps" and so on or
+  // "ffn_gate_up_exps", older ones as "ffn_gate.<e>".
   struct Experts {
     std::string hf = "mlp.experts.";
     std::string gate = "gate_proj", up = "up_proj", down = "down_proj";

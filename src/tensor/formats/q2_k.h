@@ -14,6 +14,7 @@
 namespace ingot {
 
 struct Q2_KBlock {
+  static constexpr int kElements = 256;
   uint8_t scales[16];
   uint8_t q[64];
   uint16_t d;     // float16
@@ -36,7 +37,7 @@ INGOT_HD inline void q2_k_part(const Q2_KBlock& block, int j, float* dst) {
   }
 }
 inline void q2_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q2_KBlock, 8>(src, blocks, dst, q2_k_part);
+  decode_parts<Q2_KBlock>(src, blocks, dst, q2_k_part);
 }
 
 inline void q2_k_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -58,7 +59,8 @@ inline void q2_k_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q2_k_format() {
-  static const BlockFormat format = {"q2_k", 256, 84, 10, q2_k_decode, q2_k_encode};
+  static const BlockFormat format = {"q2_k", Q2_KBlock::kElements, sizeof(Q2_KBlock),
+                                     10,     q2_k_decode,          q2_k_encode};
   return format;
 }
 

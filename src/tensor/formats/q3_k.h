@@ -15,6 +15,7 @@
 namespace ingot {
 
 struct Q3_KBlock {
+  static constexpr int kElements = 256;
   uint8_t high[32];
   uint8_t low[64];
   uint8_t scales[12];
@@ -41,7 +42,7 @@ INGOT_HD inline void q3_k_part(const Q3_KBlock& block, int j, float* dst) {
   }
 }
 inline void q3_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q3_KBlock, 8>(src, blocks, dst, q3_k_part);
+  decode_parts<Q3_KBlock>(src, blocks, dst, q3_k_part);
 }
 
 inline void q3_k_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -64,7 +65,8 @@ inline void q3_k_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q3_k_format() {
-  static const BlockFormat format = {"q3_k", 256, 110, 11, q3_k_decode, q3_k_encode};
+  static const BlockFormat format = {"q3_k", Q3_KBlock::kElements, sizeof(Q3_KBlock),
+                                     11,     q3_k_decode,          q3_k_encode};
   return format;
 }
 

@@ -12,6 +12,7 @@
 namespace ingot {
 
 struct Q4_0Block {
+  static constexpr int kElements = 32;
   uint16_t d;  // float16
   uint8_t q[16];
 };
@@ -27,7 +28,7 @@ INGOT_HD inline void q4_0_part(const Q4_0Block& block, int, float* dst) {
   }
 }
 inline void q4_0_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q4_0Block, 1>(src, blocks, dst, q4_0_part);
+  decode_parts<Q4_0Block>(src, blocks, dst, q4_0_part);
 }
 
 // The element of largest magnitude becomes q = 0, which decodes to -8 d: d carries its sign.
@@ -46,7 +47,8 @@ inline void q4_0_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q4_0_format() {
-  static const BlockFormat format = {"q4_0", 32, 18, 2, q4_0_decode, q4_0_encode};
+  static const BlockFormat format = {"q4_0", Q4_0Block::kElements, sizeof(Q4_0Block),
+                                     2,      q4_0_decode,          q4_0_encode};
   return format;
 }
 

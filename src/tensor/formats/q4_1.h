@@ -13,6 +13,7 @@
 namespace ingot {
 
 struct Q4_1Block {
+  static constexpr int kElements = 32;
   uint16_t d;  // float16
   uint16_t m;  // float16
   uint8_t q[16];
@@ -30,7 +31,7 @@ INGOT_HD inline void q4_1_part(const Q4_1Block& block, int, float* dst) {
   }
 }
 inline void q4_1_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q4_1Block, 1>(src, blocks, dst, q4_1_part);
+  decode_parts<Q4_1Block>(src, blocks, dst, q4_1_part);
 }
 
 inline void q4_1_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -52,7 +53,8 @@ inline void q4_1_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q4_1_format() {
-  static const BlockFormat format = {"q4_1", 32, 20, 3, q4_1_decode, q4_1_encode};
+  static const BlockFormat format = {"q4_1", Q4_1Block::kElements, sizeof(Q4_1Block),
+                                     3,      q4_1_decode,          q4_1_encode};
   return format;
 }
 

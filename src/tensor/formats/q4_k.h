@@ -11,6 +11,7 @@
 namespace ingot {
 
 struct Q4_KBlock {
+  static constexpr int kElements = 256;
   uint16_t d;     // float16
   uint16_t dmin;  // float16
   uint8_t scales[12];
@@ -27,7 +28,7 @@ INGOT_HD inline void q4_k_part(const Q4_KBlock& block, int j, float* dst) {
   }
 }
 inline void q4_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q4_KBlock, 8>(src, blocks, dst, q4_k_part);
+  decode_parts<Q4_KBlock>(src, blocks, dst, q4_k_part);
 }
 
 inline void q4_k_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -37,7 +38,8 @@ inline void q4_k_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q4_k_format() {
-  static const BlockFormat format = {"q4_k", 256, 144, 12, q4_k_decode, q4_k_encode};
+  static const BlockFormat format = {"q4_k", Q4_KBlock::kElements, sizeof(Q4_KBlock),
+                                     12,     q4_k_decode,          q4_k_encode};
   return format;
 }
 

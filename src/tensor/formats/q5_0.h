@@ -12,6 +12,7 @@
 namespace ingot {
 
 struct Q5_0Block {
+  static constexpr int kElements = 32;
   uint16_t d;  // float16
   uint8_t high[4];
   uint8_t low[16];
@@ -33,7 +34,7 @@ INGOT_HD inline void q5_0_part(const Q5_0Block& block, int, float* dst) {
   }
 }
 inline void q5_0_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q5_0Block, 1>(src, blocks, dst, q5_0_part);
+  decode_parts<Q5_0Block>(src, blocks, dst, q5_0_part);
 }
 
 // The element of largest magnitude becomes q = 0, which decodes to -16 d: d carries its sign.
@@ -58,7 +59,8 @@ inline void q5_0_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q5_0_format() {
-  static const BlockFormat format = {"q5_0", 32, 22, 6, q5_0_decode, q5_0_encode};
+  static const BlockFormat format = {"q5_0", Q5_0Block::kElements, sizeof(Q5_0Block),
+                                     6,      q5_0_decode,          q5_0_encode};
   return format;
 }
 

@@ -13,6 +13,7 @@
 namespace ingot {
 
 struct Q5_1Block {
+  static constexpr int kElements = 32;
   uint16_t d;  // float16
   uint16_t m;  // float16
   uint8_t high[4];
@@ -36,7 +37,7 @@ INGOT_HD inline void q5_1_part(const Q5_1Block& block, int, float* dst) {
   }
 }
 inline void q5_1_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q5_1Block, 1>(src, blocks, dst, q5_1_part);
+  decode_parts<Q5_1Block>(src, blocks, dst, q5_1_part);
 }
 
 inline void q5_1_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -62,7 +63,8 @@ inline void q5_1_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q5_1_format() {
-  static const BlockFormat format = {"q5_1", 32, 24, 7, q5_1_decode, q5_1_encode};
+  static const BlockFormat format = {"q5_1", Q5_1Block::kElements, sizeof(Q5_1Block),
+                                     7,      q5_1_decode,          q5_1_encode};
   return format;
 }
 

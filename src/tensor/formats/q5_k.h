@@ -11,6 +11,7 @@
 namespace ingot {
 
 struct Q5_KBlock {
+  static constexpr int kElements = 256;
   uint16_t d;     // float16
   uint16_t dmin;  // float16
   uint8_t scales[12];
@@ -30,7 +31,7 @@ INGOT_HD inline void q5_k_part(const Q5_KBlock& block, int j, float* dst) {
   }
 }
 inline void q5_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q5_KBlock, 8>(src, blocks, dst, q5_k_part);
+  decode_parts<Q5_KBlock>(src, blocks, dst, q5_k_part);
 }
 
 inline void q5_k_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -41,7 +42,8 @@ inline void q5_k_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q5_k_format() {
-  static const BlockFormat format = {"q5_k", 256, 176, 13, q5_k_decode, q5_k_encode};
+  static const BlockFormat format = {"q5_k", Q5_KBlock::kElements, sizeof(Q5_KBlock),
+                                     13,     q5_k_decode,          q5_k_encode};
   return format;
 }
 

@@ -14,6 +14,7 @@
 namespace ingot {
 
 struct Q6_KBlock {
+  static constexpr int kElements = 256;
   uint8_t low[128];
   uint8_t high[64];
   int8_t scales[16];
@@ -35,7 +36,7 @@ INGOT_HD inline void q6_k_part(const Q6_KBlock& block, int j, float* dst) {
   }
 }
 inline void q6_k_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q6_KBlock, 8>(src, blocks, dst, q6_k_part);
+  decode_parts<Q6_KBlock>(src, blocks, dst, q6_k_part);
 }
 
 inline void q6_k_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -54,7 +55,8 @@ inline void q6_k_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q6_k_format() {
-  static const BlockFormat format = {"q6_k", 256, 210, 14, q6_k_decode, q6_k_encode};
+  static const BlockFormat format = {"q6_k", Q6_KBlock::kElements, sizeof(Q6_KBlock),
+                                     14,     q6_k_decode,          q6_k_encode};
   return format;
 }
 

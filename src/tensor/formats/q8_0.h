@@ -12,6 +12,7 @@
 namespace ingot {
 
 struct Q8_0Block {
+  static constexpr int kElements = 32;
   uint16_t d;  // float16
   int8_t q[32];
 };
@@ -24,7 +25,7 @@ INGOT_HD inline void q8_0_part(const Q8_0Block& block, int, float* dst) {
   for (int i = 0; i < 32; ++i) dst[i] = d * static_cast<float>(static_cast<int8_t>(q[i]));
 }
 inline void q8_0_decode(const std::byte* src, int64_t blocks, float* dst) {
-  decode_parts<Q8_0Block, 1>(src, blocks, dst, q8_0_part);
+  decode_parts<Q8_0Block>(src, blocks, dst, q8_0_part);
 }
 
 inline void q8_0_encode(const float* src, int64_t blocks, std::byte* dst) {
@@ -41,7 +42,8 @@ inline void q8_0_encode(const float* src, int64_t blocks, std::byte* dst) {
 }
 
 inline const BlockFormat& q8_0_format() {
-  static const BlockFormat format = {"q8_0", 32, 34, 8, q8_0_decode, q8_0_encode};
+  static const BlockFormat format = {"q8_0", Q8_0Block::kElements, sizeof(Q8_0Block),
+                                     8,      q8_0_decode,          q8_0_encode};
   return format;
 }
 

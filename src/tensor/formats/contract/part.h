@@ -1,5 +1,6 @@
-// What the decoders of block formats share. A format states how 32 consecutive elements of a block
-// (a part) are decoded, once; the host decodes whole blocks with it and device code single parts.
+// What the decoders of block formats share. A format <stem>.h states how 32 consecutive elements of
+// a block (a part) are decoded, once, in <stem>_part(); the host decodes whole blocks with it and
+// device code single parts. Its block is a struct <STEM>Block with kElements, a multiple of 32.
 #pragma once
 
 #include <cstdint>
@@ -68,12 +69,13 @@ INGOT_HD inline AffinePart affine_part_6bit(const Block& block, int j) {
 }
 
 // Host: whole blocks, part by part.
-template <class Block, int kParts, class Part>
+template <class Block, class Part>
 void decode_parts(const std::byte* src, int64_t blocks, float* dst, Part part) {
+  static_assert(Block::kElements % 32 == 0);
   for (int64_t b = 0; b < blocks; ++b) {
     Block block;
     std::memcpy(&block, src + b * static_cast<int64_t>(sizeof block), sizeof block);
-    for (int j = 0; j < kParts; ++j, dst += 32) part(block, j, dst);
+    for (int j = 0; j < Block::kElements / 32; ++j, dst += 32) part(block, j, dst);
   }
 }
 

@@ -1,0 +1,105 @@
+// A request's way out of the step loop. Events go one way, from the engine thread to one reader;
+// they take memory as they are made, and a slow reader never blocks the engine.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "runtime/request.h"
+
+namespace ingot {
+
+class Inbox;
+
+// The reader's side: one thread at a time, but cancel() from any.
+class Outbox {
+ public:
+  // `inbox`: where cancel() goes; may be null. `on_ready`: see Loop::submit().
+  Outbox(std::shared_ptr<const Request> request, std::shared_ptr<Inbox> inbox,
+         std::function<void()> on_ready);
+  ~Outbox();
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+
+  const Request& request() const { return *request_; }
+  // The next event or nullptr; valid until the next call of these three.
+  const TokenEvent* poll();
+  // Blocks until there is one. After the event with request_done there is none: nullptr.
+  const TokenEvent* wait();
+  // As wait(), and nullptr when the time is over.
+  const TokenEvent* wait_for(std::chrono::nanoseconds timeout);
+  // Whether the event with request_done was read.
+  bool done() const { return done_; }
+  // Asks the loop to end the request; its last event still comes. Calls after the first do nothing.
+  void cancel();
+
+ private:
+  friend class OutboxWriter;
+  static constexpr uint64_t kSegment = 16;
+  struct Segment {
+    std::array<TokenEvent, kSegment> events;
+    Segment* next = nullptr;
+  };
+  void write(TokenEvent&& event);
+  void signal() noexcept;
+  bool ready() const;
+  void sleep(const std::chrono::steady_clock::time_point* until);
+  const TokenEvent* read();
+  const TokenEvent* finish(FinishReason reason);
+
+  const std::shared_ptr<const Request> request_;
+  const std::shared_ptr<Inbox> inbox_;
+  const std::function<void()> on_ready_;
+  std::atomic<bool> cancelled_{false};
+
+  // Writer. A segment belongs to the reader once its last event was written and a next one is
+  // linked; both are published by written_.
+  Segment* first_ = nullptr;
+  Segment* last_ = nullptr;
+  std::atomic<uint64_t> written_{0};
+  // Set after the last write: choices without a finish event end with this.
+  std::atomic<FinishReason> closed_{FinishReason::kNone};
+
+  // Reader.
+  Segment* reading_ = nullptr;
+  uint64_t read_ = 0;
+  std::vector<bool> ended_;  // choices
+  TokenEvent finish_;        // made here when the outbox was closed
+  bool done_ = false;
+
+  std::mutex mutex_;  // a sleeping reader's; the engine takes it only to wake one
+  std::condition_variable condition_;
+  std::atomic<bool> sleeping_{false};
+};
+
+// The engine's side. Whatever becomes of it, the reader gets its last event: one that is destroyed
+// without it closes the outbox with kInternal.
+class OutboxWriter {
+ public:
+  OutboxWriter() = default;
+  explicit OutboxWriter(std::shared_ptr<Outbox> outbox) : outbox_(std::move(outbox)) {}
+  ~OutboxWriter() { close(FinishReason::kInternal); }
+  OutboxWriter(OutboxWriter&&) noexcept = default;
+  OutboxWriter& operator=(OutboxWriter&& other) noexcept;
+
+  // False: empty, closed, or the request's last event was pushed.
+  explicit operator bool() const { return outbox_ != nullptr; }
+  const std::shared_ptr<const Request>& request() const { return outbox_->request_; }
+  // std::bad_alloc leaves the outbox as it was.
+  void push(TokenEvent&& event);
+  // Ends every choice that has not ended. Takes no memory.
+  void close(FinishReason reason) noexcept;
+  // The same for an outbox that nobody has yet: calls nobody.
+  void refuse(FinishReason reason) noexcept;
+
+ private:
+  std::shared_ptr<Outbox> outbox_;
+};
+
+}  // namespace ingot

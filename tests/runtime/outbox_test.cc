@@ -1,0 +1,161 @@
+#include "runtime/outbox.h"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+#include <thread>
+
+#include "runtime/inbox.h"
+
+namespace ingot {
+namespace {
+
+using std::chrono::milliseconds;
+
+struct Ends {
+  explicit Ends(int32_t choices = 1, std::function<void()> on_ready = nullptr) {
+    Request request;
+    request.id = 7;
+    request.sampling.n = choices;
+    box = std::make_shared<Outbox>(std::make_shared<const Request>(std::move(request)), inbox,
+                                   std::move(on_ready));
+    writer = OutboxWriter(box);
+  }
+  std::shared_ptr<Inbox> inbox = std::make_shared<Inbox>();
+  std::shared_ptr<Outbox> box;
+  OutboxWriter writer;
+};
+
+TokenEvent event_of(TokenId token, FinishReason finish = FinishReason::kNone, int32_t choice = 0,
+                    bool done = false) {
+  TokenEvent out;
+  out.request_id = 7;
+  out.choice = choice;
+  out.tokens[out.count++] = token;
+  out.finish = finish;
+  out.request_done = done;
+  return out;
+}
+
+TEST(Outbox, ASlowReaderFindsEverythingInOrder) {
+  Ends ends;
+  for (TokenId t = 0; t < 1000; ++t) ends.writer.push(event_of(t));
+  ends.writer.push(event_of(1000, FinishReason::kLength, 0, true));
+  EXPECT_FALSE(ends.writer);  // the last event lets go of the outbox
+  for (TokenId t = 0; t <= 1000; ++t) {
+    EXPECT_FALSE(ends.box->done());
+    const TokenEvent* event = ends.box->poll();
+    ASSERT_NE(event, nullptr);
+    EXPECT_EQ(event->tokens[0], t);
+  }
+  EXPECT_TRUE(ends.box->done());
+  EXPECT_EQ(ends.box->poll(), nullptr);
+  EXPECT_EQ(ends.box->wait(), nullptr);
+  EXPECT_EQ(ends.box->wait_for(std::chrono::hours(1)), nullptr);
+}
+
+TEST(Outbox, ReaderAndWriterRunSideBySide) {
+  for (const bool timed : {false, true}) {
+    Ends ends;
+    std::thread engine([&] {
+      for (TokenId t = 0; t < 20000; ++t) {
+        ends.writer.push(event_of(t));
+        if (t % 97 == 0) std::this_thread::yield();
+      }
+      ends.writer.push(event_of(20000, FinishReason::kStop, 0, true));
+    });
+    TokenId next = 0;
+    while (!ends.box->done()) {
+      const TokenEvent* event = timed ? ends.box->wait_for(milliseconds(1)) : ends.box->wait();
+      if (event != nullptr) EXPECT_EQ(event->tokens[0], next++);
+    }
+    EXPECT_EQ(next, 20001);
+    engine.join();
+  }
+}
+
+TEST(Outbox, WaitForComesBackWhenTheTimeIsOver) {
+  Ends ends;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(ends.box->wait_for(milliseconds(20)), nullptr);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(20));
+  EXPECT_FALSE(ends.box->done());
+  EXPECT_EQ(ends.box->wait_for(milliseconds(-5)), nullptr);
+  ends.writer.push(event_of(1));
+  EXPECT_NE(ends.box->wait_for(std::chrono::nanoseconds::max()), nullptr);
+}
+
+TEST(Outbox, AWriterThatGoesAwayWakesASleepingReader) {
+  Ends ends;
+  std::thread engine([&] {
+    std::this_thread::sleep_for(milliseconds(10));
+    ends.writer = OutboxWriter();
+  });
+  const TokenEvent* event = ends.box->wait();
+  ASSERT_NE(event, nullptr);
+  EXPECT_EQ(event->finish, FinishReason::kInternal);
+  EXPECT_TRUE(event->request_done);
+  EXPECT_EQ(event->request_id, 7u);
+  engine.join();
+}
+
+TEST(Outbox, ClosingEndsTheChoicesThatHaveNotEnded) {
+  Ends ends(4);
+  ends.writer.push(event_of(1, FinishReason::kStop, 2));
+  ends.writer.push(event_of(2, FinishReason::kNone, 0));
+  ends.writer.close(FinishReason::kCancelled);
+  EXPECT_FALSE(ends.writer);
+  std::vector<std::pair<int32_t, FinishReason>> finished;
+  int done = 0, tokens = 0;
+  while (const TokenEvent* event = ends.box->wait()) {
+    EXPECT_EQ(done, 0);
+    tokens += event->count;
+    done += event->request_done;
+    if (event->finish != FinishReason::kNone) finished.emplace_back(event->choice, event->finish);
+  }
+  EXPECT_EQ(done, 1);
+  EXPECT_EQ(tokens, 2);
+  EXPECT_EQ(finished,
+            (std::vector<std::pair<int32_t, FinishReason>>{{2, FinishReason::kStop},
+                                                           {0, FinishReason::kCancelled},
+                                                           {1, FinishReason::kCancelled},
+                                                           {3, FinishReason::kCancelled}}));
+}
+
+TEST(Outbox, CancelIsOneArrivalAndNoneOnceTheInboxIsClosed) {
+  Ends ends;
+  ends.box->cancel();
+  ends.box->cancel();
+  Arrivals arrivals = ends.inbox->take();
+  const auto arrival = arrivals.pop();
+  ASSERT_NE(arrival, nullptr);
+  EXPECT_FALSE(arrival->writer);
+  EXPECT_EQ(arrival->cancel_id, 7u);
+  EXPECT_TRUE(arrivals.empty());
+  Ends late;
+  late.inbox->close();
+  late.box->cancel();
+  EXPECT_TRUE(late.inbox->take().empty());
+}
+
+TEST(Outbox, OnReadyIsCalledForEachEventAndTheEnd) {
+  int calls = 0;
+  Ends ends(1, [&] { ++calls; });
+  ends.writer.push(event_of(1));
+  EXPECT_EQ(calls, 1);
+  ends.writer.close(FinishReason::kInternal);
+  EXPECT_EQ(calls, 2);
+  Ends refused(1, [&] { ++calls; });
+  refused.writer.refuse(FinishReason::kCancelled);
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(refused.box->poll()->finish, FinishReason::kCancelled);
+}
+
+TEST(Outbox, AnOnReadyThatThrowsHurtsNobody) {
+  Ends ends(1, [] { throw std::runtime_error("test"); });
+  ends.writer.push(event_of(1));
+  EXPECT_NE(ends.box->poll(), nullptr);
+}
+
+}  // namespace
+}  // namespace ingot
