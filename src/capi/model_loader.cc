@@ -111,7 +111,11 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
     fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none{}",
          options.tokenizer_dir, why.empty() ? "" : ": " + why);
   }
-  auto graph = build_model(source, options.build);
+  BuildOptions build = options.build;
+  if (const auto blocks = options.limits.find("max_blocks"); blocks != options.limits.end()) {
+    build.max_seq_len = blocks->second * kKvBlockTokens;
+  }
+  auto graph = build_model(source, build);
   check_length(source, options, *graph);
   auto engine = compile(*graph, compile_options(options, device, timings));
   if (!spec.empty()) engine->extras["tokenizer"] = spec;

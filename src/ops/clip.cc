@@ -61,7 +61,8 @@ const OpDef& clip_op() {
   static const OpDef op = {.name = "clip",
                            .onnx = {{"", "Clip", 6, &import_6}, {"", "Clip", 11, &import_11}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .row_strided = true};
   return op;
 }
 

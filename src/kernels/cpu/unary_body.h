@@ -2,6 +2,8 @@
 // output of the same shape and type.
 #pragma once
 
+#include <limits>
+
 #include "kernels/cpu/rows_body.h"
 
 namespace ingot::cpu {
@@ -33,24 +35,29 @@ ISA_FN void unary_row(const void* x, void* y, int64_t n) {
 // Long rows (networks' planes) are cut at this many elements.
 constexpr int64_t kUnaryPiece = 16384;
 
+// run(x, y, elements) for the pieces of all rows, on all threads.
+template <class Run>
+void run_pieces(const LaunchArgs& args, ExecContext& context, const Run& run) {
+  const TensorView& x = args.inputs[0];
+  const TensorView& y = args.outputs[0];
+  const int64_t n = x.columns();
+  const int64_t pieces = (n + kUnaryPiece - 1) / kUnaryPiece;
+  context.team->parallel_for(
+      x.rows() * pieces, row_grain(std::min(n, kUnaryPiece)), [&](int64_t begin, int64_t end) {
+        for (int64_t p = begin; p < end; ++p) {
+          const int64_t first = p % pieces * kUnaryPiece;
+          const int64_t at = x.type.bytes(first);
+          run(x.row(p / pieces) + at, y.row(p / pieces) + at, std::min(n - first, kUnaryPiece));
+        }
+      });
+}
+
 template <class F>
 std::unique_ptr<KernelInstance> unary_prepare(const KernelDesc& desc, std::string_view) {
   void (*run)(const void*, void*, int64_t) = nullptr;
   with_io(desc.inputs[0].type, [&](auto io) { run = unary_row<decltype(io), F>; });
-  return make_instance([run](const LaunchArgs& args, ExecContext& context) {
-    const TensorView& x = args.inputs[0];
-    const TensorView& y = args.outputs[0];
-    const int64_t n = x.columns();
-    const int64_t pieces = (n + kUnaryPiece - 1) / kUnaryPiece;
-    context.team->parallel_for(
-        x.rows() * pieces, row_grain(std::min(n, kUnaryPiece)), [&](int64_t begin, int64_t end) {
-          for (int64_t p = begin; p < end; ++p) {
-            const int64_t first = p % pieces * kUnaryPiece;
-            const int64_t at = x.type.bytes(first);
-            run(x.row(p / pieces) + at, y.row(p / pieces) + at, std::min(n - first, kUnaryPiece));
-          }
-        });
-  });
+  return make_instance(
+      [run](const LaunchArgs& args, ExecContext& context) { run_pieces(args, context, run); });
 }
 inline std::string unary_supports(const KernelDesc& desc) {
   return has_io(desc.inputs[0].type) ? "" : "input is " + desc.inputs[0].type.name();
@@ -83,6 +90,47 @@ inline std::vector<SelfTestCase> gelu_cases() {
 template <const KernelDef& (*kSelf)()>
 KernelDef gelu_vec_kernel(std::string_view name) {
   return vec_kernel<kSelf, unary_supports, gelu_cases>(name, "gelu", gelu_prepare);
+}
+
+template <class Io>
+ISA_FN void clip_row(const void* x, void* y, int64_t n, float low, float high) {
+  using T = typename Io::T;
+  const T* in = static_cast<const T*>(x);
+  T* out = static_cast<T*>(y);
+  const Vec a = vset(low), b = vset(high);
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    const Vec v = Io::load(in + i);
+    Io::store(out + i, vkeep_nan(v, vmin(vmax(v, a), b)));
+  }
+  if (i < n) {
+    const Vec v = Io::load_n(in + i, n - i);
+    Io::store_n(out + i, vkeep_nan(v, vmin(vmax(v, a), b)), n - i);
+  }
+}
+
+// A limit, or `none` where there is no number.
+inline float clip_limit(const LaunchArgs& args, size_t input, float none) {
+  if (input >= args.inputs.size() || !args.inputs[input].present()) return none;
+  float limit = none;
+  load_row(args.inputs[input], 0, 0, 1, &limit);
+  return limit == limit ? limit : none;
+}
+inline std::unique_ptr<KernelInstance> clip_prepare(const KernelDesc& desc, std::string_view) {
+  void (*run)(const void*, void*, int64_t, float, float) = nullptr;
+  with_io(desc.inputs[0].type, [&](auto io) { run = clip_row<decltype(io)>; });
+  return make_instance([run](const LaunchArgs& args, ExecContext& context) {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const float low = clip_limit(args, 1, -kInfinity), high = clip_limit(args, 2, kInfinity);
+    run_pieces(args, context, [&](const void* x, void* y, int64_t n) { run(x, y, n, low, high); });
+  });
+}
+inline std::vector<SelfTestCase> clip_cases() {
+  return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {}}, {DType::kFloat32, {}}}}};
+}
+template <const KernelDef& (*kSelf)()>
+KernelDef clip_vec_kernel(std::string_view name) {
+  return vec_kernel<kSelf, unary_supports, clip_cases>(name, "clip", clip_prepare);
 }
 
 struct LayerNormRow {

@@ -205,6 +205,21 @@ void ConfigReader::add_gguf_rotation(bool partial) {
   if (scale != 1.0) refuse(rope + "scale_linear", "1", fmt::format("{}", scale));
 }
 
+void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
+  if (rope.original_max_position < 2) {
+    corrupt("original_max_position_embeddings", "2 or more",
+            std::to_string(rope.original_max_position));
+  }
+  for (const auto& [key, factors] : {std::pair{"short_factor", &rope.short_factor},
+                                     std::pair{"long_factor", &rope.long_factor}}) {
+    if (static_cast<int64_t>(factors->size()) != pairs) {
+      corrupt(key, fmt::format("{} numbers", pairs), std::to_string(factors->size()));
+    }
+    config_["rope_scaling"][key] = *factors;
+  }
+  if (rope.attention_factor) config_["rope_scaling"]["attention_factor"] = *rope.attention_factor;
+}
+
 RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   if (source_.gguf) add_gguf_rotation(kinds.partial);
   const RopeConfig rope = read_rope_config(raw_, file_);
@@ -230,6 +245,7 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
                                {"high_freq_factor", rope.high_freq_factor},
                                {"original_max_position_embeddings", rope.original_max_position}};
   }
+  if (rope.type == "longrope") add_long_rotation(rope, rotated / 2);
   return rope;
 }
 

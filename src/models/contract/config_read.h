@@ -102,6 +102,7 @@ class ConfigReader {
 
  private:
   void add_gguf_rotation(bool partial);
+  void add_long_rotation(const RopeConfig& rope, int64_t pairs);
 
   const ModelSource& source_;
   std::string file_;

@@ -47,6 +47,19 @@ std::vector<float> llama3_frequencies(const RopeConfig& rope, std::vector<float>
   return base;
 }
 
+// By as many positive numbers; `what` names them in the error.
+void divide_each(std::vector<float>& frequencies, const std::vector<float>& divisors,
+                 const std::string& what) {
+  const auto wrong = std::find_if(divisors.begin(), divisors.end(),
+                                  [](float d) { return !(d > 0) || !std::isfinite(d); });
+  if (divisors.size() != frequencies.size() || wrong != divisors.end()) {
+    fail(ErrorCode::kCorrupt, kWhere, "{}: expected {} positive numbers, found {}{}", what,
+         frequencies.size(), divisors.size(),
+         wrong == divisors.end() ? "" : fmt::format(", {} among them", *wrong));
+  }
+  for (size_t i = 0; i < divisors.size(); ++i) frequencies[i] /= divisors[i];
+}
+
 std::string block_tables_input(const std::string& group) {
   return group == "kv" ? "block_tables" : "block_tables." + group;
 }
@@ -69,6 +82,8 @@ DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& 
       graph_(graph),
       activation_(choose_activation(weights, options)),
       kv_(options.kv_dtype.value_or(activation_)),
+      max_positions_(max_positions),
+      longest_(options.max_seq_len.value_or(max_positions)),
       groups_(std::move(groups)) {
   const Dim tokens = Dim::symbol("tokens");
   const Dim batch = Dim::symbol("batch");
@@ -165,6 +180,11 @@ int DecoderBuilder::shift(int x, double offset) {
   return graph_.emit("add", {}, {x, number_like(graph_, offset, x)});
 }
 
+int DecoderBuilder::clip(int x, double limit) {
+  const int low = number_like(graph_, -limit, x), high = number_like(graph_, limit, x);
+  return graph_.emit("clip", {}, {x, low, high});
+}
+
 int DecoderBuilder::softcap(int x, double cap) {
   return scale(graph_.emit("tanh", {}, {scale(x, 1 / cap)}), cap);
 }
@@ -244,22 +264,25 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
     for (float& f : frequencies) f = static_cast<float>(f / rope.factor);
   } else if (rope.type == "llama3") {
     frequencies = llama3_frequencies(rope, std::move(frequencies));
+  } else if (rope.type == "longrope") {
+    const auto& own = longest_ > rope.original_max_position ? rope.long_factor : rope.short_factor;
+    divide_each(frequencies, {own.begin(), own.end()}, "config: rope factors");
   } else if (rope.type != "default") {
     fail(ErrorCode::kUnsupported, kWhere, "rope_scaling type '{}' is not supported yet", rope.type);
   }
   if (!divisors.empty()) {
-    const auto wrong = std::find_if(divisors.begin(), divisors.end(),
-                                    [](float d) { return !(d > 0) || !std::isfinite(d); });
-    if (divisors.size() != frequencies.size() || wrong != divisors.end()) {
-      fail(ErrorCode::kCorrupt, kWhere,
-           "{}: rotary divisors: expected {} positive numbers, found {}{}", weights_.origin(),
-           frequencies.size(), divisors.size(),
-           wrong == divisors.end() ? "" : fmt::format(", {} among them", *wrong));
-    }
-    for (size_t i = 0; i < divisors.size(); ++i) frequencies[i] /= divisors[i];
+    divide_each(frequencies, divisors, weights_.origin() + ": rotary divisors");
   }
   const Shape shape = {static_cast<int64_t>(frequencies.size())};
   return graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(frequencies)));
+}
+
+double DecoderBuilder::rope_scale(const RopeConfig& rope) const {
+  if (rope.type != "longrope") return 1;
+  if (rope.attention_factor) return *rope.attention_factor;
+  const auto original = static_cast<double>(rope.original_max_position);
+  const double factor = static_cast<double>(max_positions_) / original;
+  return factor > 1 ? std::sqrt(1 + std::log(factor) / std::log(original)) : 1;
 }
 
 void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,

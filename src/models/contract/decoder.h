@@ -68,6 +68,8 @@ class DecoderBuilder {
   // x * factor, x + offset; the number is rounded to x's element type.
   int scale(int x, double factor);
   int shift(int x, double offset);
+  // Limited to [-limit, limit].
+  int clip(int x, double limit);
   // cap * tanh(x / cap).
   int softcap(int x, double cap);
   int embedding(const std::string& weight_name);
@@ -138,10 +140,14 @@ class DecoderBuilder {
   int moe(int x, const std::string& router, int64_t experts, ExpertName name_of, Mixture shape);
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
-  // piecewise scaling); longrope and yarn are refused by name. Where `divisors` are given, each
-  // frequency is divided by its own: Error{kCorrupt} unless they are positive numbers, as many.
+  // piecewise scaling), longrope (divisors for sequences up to original_max_position, others for
+  // longer ones: by the longest that the graph is for); yarn is refused by name. Where `divisors`
+  // are given, each frequency is divided by its own: Error{kCorrupt} unless they are positive
+  // numbers, as many.
   int inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                           const std::vector<float>& divisors = {});
+  // What longrope multiplies cosine and sine by, else 1: Attention::rope_scale.
+  double rope_scale(const RopeConfig& rope) const;
   // The elements of a weight, for numbers that the graph is made with; none without it.
   std::vector<float> numbers(const std::string& name) const;
 
@@ -165,6 +171,8 @@ class DecoderBuilder {
   Graph& graph_;
   DType activation_;
   DType kv_;
+  int64_t max_positions_;
+  int64_t longest_;  // sequence
   std::vector<CacheGroup> groups_;
   DecoderInputs inputs_{};
   std::map<std::string, int> values_;

@@ -36,6 +36,9 @@ struct BuildOptions {
   // the weights (bfloat16 for bfloat16) and are float32 beside block formats.
   std::optional<DType> dtype;
   std::optional<DType> kv_dtype;  // default: the activations' type
+  // Longest sequence, where it is not the model's own: rotations that depend on it (longrope) are
+  // chosen by it.
+  std::optional<int64_t> max_seq_len;
 };
 
 // A published model known by its shapes alone: what `--random-weights` measures without a download.

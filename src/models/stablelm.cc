@@ -1,0 +1,123 @@
+#include "models/contract/config_read.h"
+#include "models/contract/decoder.h"
+#include "models/contract/weight_names.h"
+
+namespace ingot {
+namespace model_stablelm {
+
+// What a GGUF file says by its tensors.
+void add_gguf_facts(const GgufFile& file, ConfigReader& c) {
+  c.override_with("use_qkv_bias",
+                  file.contains("blk.0.attn_q.bias") || file.contains("blk.0.attn_qkv.bias"));
+  c.override_with("use_parallel_residual", !file.contains("blk.0.ffn_norm.weight"));
+  c.override_with("qk_layernorm", file.contains("blk.0.attn_q_norm.weight"));
+}
+
+Json parse(const ModelSource& source, const Json& raw) {
+  ConfigReader c(source, raw);
+  if (source.kind == ModelSourceKind::kHuggingFace) {
+    // Keys of the first published configs.
+    c.also_called("partial_rotary_factor", {"rope_pct"});
+    c.also_called("layer_norm_eps", {"norm_eps"});
+    c.use_default("num_key_value_heads", 32);
+  }
+  if (source.gguf) {
+    add_gguf_facts(*source.gguf, c);
+  } else {
+    c.use_default("partial_rotary_factor", 0.25);
+  }
+  c.decoder_sizes();
+  c.heads();
+  c.size("intermediate_size");
+  c.epsilon("layer_norm_eps", 1e-5);
+  c.activation("hidden_act", "silu");
+  c.flag("tie_word_embeddings", false);
+  c.flag("use_qkv_bias", false);
+  c.flag("use_parallel_residual", false);
+  if (c.stated("qk_layernorm", false)) c.refuse("qk_layernorm", "false", "true");
+  c.rope({.partial = true});
+  return c.config();
+}
+
+std::vector<WeightName> weights(const Json& c) {
+  const int64_t hidden = c["hidden_size"], heads = c["num_attention_heads"], dim = c["head_dim"],
+                inner = c["intermediate_size"], vocab = c["vocab_size"];
+  WeightNames names;
+  names.matrix({"model.embed_tokens", "token_embd", "transformer.vocab_embedding"}, vocab, hidden);
+  for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
+    names.at_layer("model.layers.", i);
+    names.norm({"input_layernorm", "attn_norm", "input_layernorm"}, hidden, true);
+    names.qkv_apart("self_attn.",
+                    {heads, c["num_key_value_heads"], dim, hidden, c["use_qkv_bias"]});
+    names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, heads * dim,
+                 false);
+    if (!c["use_parallel_residual"]) {
+      names.norm({"post_attention_layernorm", "ffn_norm", "post_layernorm"}, hidden, true);
+    }
+    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
+    names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, false);
+    names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, false);
+    names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, false);
+  }
+  names.at({});
+  names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, true);
+  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  return names.take();
+}
+
+void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
+  DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
+  const double epsilon = c["layer_norm_eps"];
+  const std::string activation = c["hidden_act"];
+  const bool parallel = c["use_parallel_residual"];
+  DecoderBuilder::Attention attention;
+  attention.heads = c["num_attention_heads"];
+  attention.kv_heads = c["num_key_value_heads"];
+  attention.head_dim = c["head_dim"];
+  attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
+  int x = b.embedding("model.embed_tokens.weight");
+  for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
+    graph.set_origin(fmt::format("layer {}", i));
+    const std::string p = fmt::format("model.layers.{}.", i);
+    int h = b.layer_norm(x, p + "input_layernorm", epsilon);
+    const int attended = b.self_attention(h, p + "self_attn.", i, attention);
+    x = b.residual(b.linear(attended, p + "self_attn.o_proj", 1), x);
+    if (!parallel) h = b.layer_norm(x, p + "post_attention_layernorm", epsilon);
+    h = b.gated_mlp(h, p + "mlp.gate_proj", p + "mlp.up_proj", activation, p + "mlp.down_proj");
+    x = b.residual(h, x);
+  }
+  graph.set_origin("head");
+  b.finish(
+      x, [&](int rows) { return b.layer_norm(rows, "model.norm", epsilon); },
+      c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+}
+
+}  // namespace model_stablelm
+
+// StableLM (Stability AI, 2023 and 2024) of 3 and 1.6 billion parameters: Llama's block with layer
+// norms and a quarter of each head rotated. That of 12 billion has norms of heads, which are
+// refused.
+const ModelDef& stablelm_model() {
+  using namespace model_stablelm;
+  static const ModelDef model = {
+      .name = "stablelm",
+      .architectures = {"StableLmForCausalLM", "StableLMEpochForCausalLM"},
+      .keys = with_rotary_keys({layer_norm_key("layer_norm_eps"),
+                                {"partial_rotary_factor", "rotary_pct"},
+                                {"use_qkv_bias", "qkv_bias"},
+                                {"use_parallel_residual", "use_parallel_residual"}}),
+      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .parse_config = parse,
+      .weights = weights,
+      .build = build,
+      .presets = {{"stablelm-3b",
+                   R"({"architectures": ["StableLmForCausalLM"], "hidden_size": 2560,
+                       "num_hidden_layers": 32, "num_attention_heads": 32,
+                       "num_key_value_heads": 32, "intermediate_size": 6912,
+                       "max_position_embeddings": 4096, "vocab_size": 50304,
+                       "partial_rotary_factor": 0.25, "layer_norm_eps": 1e-5})",
+                   2.80}}};
+  return model;
+}
+
+}  // namespace ingot
