@@ -7,12 +7,14 @@
 #include <utility>
 
 #include "runtime/outbox.h"
+#include "runtime/queue_gauge.h"
 
 namespace ingot {
 
 // A request with the engine's end of its outbox, or the wish to cancel one.
 struct Arrival {
   OutboxWriter writer;  // empty: cancels `cancel_id`
+  QueueTicket ticket;
   uint64_t cancel_id = 0;
   Arrival* next = nullptr;
 };

@@ -38,7 +38,8 @@ Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
       options_(std::move(options)),
       limits_(runner.limits()),
       clock_(clock),
-      scheduler_(std::make_unique<Scheduler>(limits_, options_.scheduler, clock)) {
+      scheduler_(std::make_unique<Scheduler>(limits_, options_.scheduler, clock)),
+      queue_(options_.max_queued_requests, options_.max_queued_tokens) {
   options_.overlap = options_.overlap && runner.asynchronous();
 }
 
@@ -50,6 +51,11 @@ std::shared_ptr<Outbox> Loop::submit(Request request, std::function<void()> on_r
                                          inbox_, std::move(on_ready));
   auto arrival = std::make_unique<Arrival>();
   arrival->writer = OutboxWriter(outbox);
+  arrival->ticket = queue_.enter(static_cast<int64_t>(outbox->request().prompt.size()));
+  if (!arrival->ticket) {
+    arrival->writer.refuse(FinishReason::kOverloaded);
+    return outbox;
+  }
   const auto refused = inbox_->put(std::move(arrival));
   if (refused) refused->writer.refuse(FinishReason::kCancelled);
   return outbox;
@@ -70,7 +76,7 @@ void Loop::drain() {
     }
     begin("taking a request");
     const auto request = arrival->writer.request();
-    live_.emplace(request->id, std::move(arrival->writer));
+    live_.emplace(request->id, Live{std::move(arrival->writer), std::move(arrival->ticket)});
     scheduler_->add(request);
   }
 }
@@ -79,6 +85,10 @@ bool Loop::run_step() {
   drain();
   begin("planning a step");
   const Batch* batch = scheduler_->next();
+  for (const uint64_t id : scheduler_->started()) {
+    if (auto it = live_.find(id); it != live_.end()) it->second.ticket.give_back();
+  }
+  scheduler_->started().clear();
   if (batch != nullptr && !submit_step(*batch)) batch = nullptr;
   const size_t keep = options_.overlap && batch != nullptr ? 1 : 0;
   const bool worked = batch != nullptr || scheduler_->steps_in_flight() > 0;
@@ -116,7 +126,7 @@ void Loop::recover(std::string_view what) {
 }
 
 void Loop::end_live(FinishReason reason) {
-  for (auto& [id, writer] : live_) writer.close(reason);
+  for (auto& [id, live] : live_) live.writer.close(reason);
   live_.clear();
 }
 
@@ -170,8 +180,8 @@ void Loop::push() {
     begin("handing out an event");
     auto it = live_.find(event.request_id);
     CHECK(it != live_.end());
-    it->second.push(std::move(event));
-    if (!it->second) live_.erase(it);
+    it->second.writer.push(std::move(event));
+    if (!it->second.writer) live_.erase(it);
   }
   scheduler_->events().clear();
 }
@@ -202,7 +212,7 @@ void Loop::end() {
   refuse(std::move(arrivals_));
   refuse(inbox_->close());
   try {
-    for (const auto& [id, writer] : live_) scheduler_->cancel(id);
+    for (const auto& [id, live] : live_) scheduler_->cancel(id);
     while (steps_held_ > 0) commit_oldest();
     push();
   } catch (...) {

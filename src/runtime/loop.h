@@ -13,6 +13,7 @@
 #include "runtime/inbox.h"
 #include "runtime/model_runner.h"
 #include "runtime/outbox.h"
+#include "runtime/queue_gauge.h"
 #include "runtime/request.h"
 #include "runtime/scheduler.h"
 
@@ -22,6 +23,11 @@ struct LoopOptions {
   SchedulerOptions scheduler;
   // Submit step N before committing N-1. The tokens are the same either way.
   bool overlap = true;
+  // Bounds of what waits for its first step: requests, and the tokens of their prompts. A request
+  // that finds no room ends at once with kOverloaded. 0: no bound, for callers who hold the
+  // requests anyway.
+  int64_t max_queued_requests = 0;
+  int64_t max_queued_tokens = 0;
   // Tests: called when step() begins a phase, with its name as the log says it; may throw.
   std::function<void(std::string_view phase)> on_phase;
 };
@@ -61,6 +67,10 @@ class Loop {
   const ModelLimits& limits() const { return limits_; }
 
  private:
+  struct Live {
+    OutboxWriter writer;
+    QueueTicket ticket;  // until it has started
+  };
   void begin(std::string_view phase);
   void drain();
   bool run_step();
@@ -79,11 +89,12 @@ class Loop {
   std::unique_ptr<Scheduler> scheduler_;
   int steps_held_ = 0;      // by the runner: submitted and not collected
   std::string_view phase_;  // of the step, for the log
+  QueueGauge queue_;
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> next_id_{1};
-  Arrivals arrivals_;                                // taken, not yet looked at
-  std::unordered_map<uint64_t, OutboxWriter> live_;  // by request id
+  Arrivals arrivals_;                        // taken, not yet looked at
+  std::unordered_map<uint64_t, Live> live_;  // by request id
   StepResult result_;
 };
 

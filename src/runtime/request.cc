@@ -24,6 +24,8 @@ std::string_view finish_reason_name(FinishReason reason) {
       return "out_of_memory";
     case FinishReason::kInternal:
       return "internal";
+    case FinishReason::kOverloaded:
+      return "overloaded";
     case FinishReason::kBadLogits:
       return "bad_logits";
   }

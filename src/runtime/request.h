@@ -80,6 +80,7 @@ enum class FinishReason : uint8_t {
   kTimeout,      // deadline passed
   kOutOfMemory,  // nothing could be scheduled for it
   kInternal,     // our fault; the log says more
+  kOverloaded,   // refused: too much is waiting (LoopOptions)
   kBadLogits,    // the model gave NaN or infinity: no token can be drawn
 };
 std::string_view finish_reason_name(FinishReason reason);  // "stop", "length", …

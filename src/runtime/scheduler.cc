@@ -277,6 +277,10 @@ bool Scheduler::start(Sequence& s) {
     ++stats_.prefix_hits;
     stats_.prefix_hit_tokens += taken;
   }
+  if (!group.started) {
+    group.started = true;
+    started_.push_back(s.request->id);
+  }
   // All tokens the sequence can have: no allocation while it decodes, none while it waits.
   s.tokens.reserve(static_cast<size_t>(group.max_length));
   waiting_.erase(key_of(s));

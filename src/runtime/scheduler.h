@@ -71,6 +71,8 @@ class Scheduler {
 
   // Events since the caller last cleared them, in order.
   std::vector<TokenEvent>& events() { return events_; }
+  // Requests that got their first place in a step, likewise.
+  std::vector<uint64_t>& started() { return started_; }
 
   bool idle() const { return groups_.empty() && steps_.empty() && sequences_.empty(); }
   size_t steps_in_flight() const { return steps_.size(); }
@@ -89,6 +91,7 @@ class Scheduler {
     std::shared_ptr<const Request> request;
     uint64_t arrival = 0;
     int64_t max_length = 0;   // prompt and output, clamped to context and pool
+    bool started = false;     // has been admitted
     std::vector<bool> ended;  // choices that had their finish event
     int32_t live = 0;         // choices that had not
     std::vector<Sequence*> members;
@@ -188,6 +191,7 @@ class Scheduler {
   int64_t next_step_ = 1;
   uint64_t next_arrival_ = 1;
   std::vector<TokenEvent> events_;
+  std::vector<uint64_t> started_;
   SchedulerStats stats_;
 };
 

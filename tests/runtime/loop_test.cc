@@ -462,6 +462,55 @@ TEST(Loop, ARequestThatIsRefusedTakesNoMemory) {
   }
 }
 
+TEST(Loop, AQueueThatIsFullRefusesAtOnce) {
+  ModelLimits limits = small_limits();
+  limits.max_batch_rows = 1;
+  OracleModel model(limits);
+  FakeClock clock;
+  LoopOptions options;
+  options.max_queued_requests = 3;
+  options.max_queued_tokens = 100;
+  Loop loop(model, options, clock);
+  const auto finish_now = [](Outbox& box) {
+    const TokenEvent* event = box.poll();
+    return event == nullptr ? FinishReason::kNone : event->finish;
+  };
+  const auto running = loop.submit(make_request(20, 50, 1));
+  loop.step();  // it runs, and waits no more
+  std::vector<std::shared_ptr<Outbox>> waiting;
+  for (TokenId i = 0; i < 3; ++i) waiting.push_back(loop.submit(make_request(20, 5, i)));
+  const auto fourth = loop.submit(make_request(1, 5, 1));
+  EXPECT_EQ(finish_now(*fourth), FinishReason::kOverloaded);
+  EXPECT_TRUE(fourth->done());
+  waiting[1]->cancel();
+  loop.step();
+  EXPECT_EQ(finish_now(*loop.submit(make_request(61, 5, 1))), FinishReason::kOverloaded);
+  const auto fits = loop.submit(make_request(60, 5, 1));
+  EXPECT_EQ(finish_now(*fits), FinishReason::kNone);
+  while (loop.step()) {
+  }
+  EXPECT_EQ(read_all(*running).tokens.size(), 50u);
+  EXPECT_EQ(read_all(*waiting[0]).tokens.size(), 5u);
+  EXPECT_EQ(read_all(*fits).tokens.size(), 5u);
+  const auto alone = loop.submit(make_request(200, 5, 1));  // longer than the bound
+  while (loop.step()) {
+  }
+  EXPECT_EQ(read_all(*alone).tokens.size(), 5u);
+}
+
+TEST(Loop, WhatEndsBeforeItRanLeavesTheQueue) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  LoopOptions options;
+  options.max_queued_requests = 1;
+  Loop loop(model, options, clock);
+  for (int i = 0; i < 5; ++i) {  // refused by the scheduler
+    const auto box = loop.submit(make_request(0, 5, 1));
+    loop.step();
+    EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
+  }
+}
+
 // A queue of long answers costs what the prompts cost: room for tokens is taken when they run.
 TEST(Loop, ARequestThatWaitsTakesNoMemoryForItsAnswer) {
   ModelLimits limits = small_limits();

@@ -1,0 +1,34 @@
+#include "runtime/queue_gauge.h"
+
+namespace ingot {
+
+QueueTicket& QueueTicket::operator=(QueueTicket&& other) noexcept {
+  if (this != &other) {
+    give_back();
+    gauge_ = std::exchange(other.gauge_, nullptr);
+    tokens_ = other.tokens_;
+  }
+  return *this;
+}
+
+void QueueTicket::give_back() noexcept {
+  QueueGauge* gauge = std::exchange(gauge_, nullptr);
+  if (gauge == nullptr) return;
+  gauge->requests_.fetch_sub(1, std::memory_order_relaxed);
+  gauge->tokens_.fetch_sub(tokens_, std::memory_order_relaxed);
+}
+
+QueueTicket QueueGauge::enter(int64_t tokens) {
+  const int64_t requests = requests_.fetch_add(1, std::memory_order_relaxed);
+  const int64_t waiting = tokens_.fetch_add(tokens, std::memory_order_relaxed);
+  QueueTicket ticket(this, tokens);
+  const bool many = max_requests_ > 0 && requests >= max_requests_;
+  const bool long_queue = max_tokens_ > 0 && requests > 0 && tokens > max_tokens_ - waiting;
+  if (many || long_queue) {
+    refused_.fetch_add(1, std::memory_order_relaxed);
+    ticket.give_back();
+  }
+  return ticket;
+}
+
+}  // namespace ingot

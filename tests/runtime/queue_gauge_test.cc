@@ -1,0 +1,78 @@
+#include "runtime/queue_gauge.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+namespace ingot {
+namespace {
+
+TEST(QueueGauge, TicketsCountUntilTheyAreGivenBack) {
+  QueueGauge gauge(2, 0);
+  QueueTicket a = gauge.enter(100), b = gauge.enter(50);
+  EXPECT_TRUE(a && b);
+  EXPECT_EQ(gauge.requests(), 2);
+  EXPECT_EQ(gauge.tokens(), 150);
+  EXPECT_FALSE(gauge.enter(1));
+  EXPECT_EQ(gauge.refused(), 1);
+  QueueTicket moved = std::move(a);
+  EXPECT_EQ(gauge.requests(), 2);
+  moved.give_back();
+  moved.give_back();
+  EXPECT_EQ(gauge.tokens(), 50);
+  b = gauge.enter(7);
+  EXPECT_EQ(gauge.requests(), 1);
+  EXPECT_EQ(gauge.tokens(), 7);
+  b = QueueTicket();
+  EXPECT_EQ(gauge.requests(), 0);
+  EXPECT_EQ(gauge.tokens(), 0);
+}
+
+TEST(QueueGauge, TokensAreBoundedButForARequestAlone) {
+  QueueGauge gauge(0, 100);
+  {
+    const QueueTicket large = gauge.enter(500);
+    EXPECT_TRUE(large);
+    EXPECT_FALSE(gauge.enter(1));
+  }
+  const QueueTicket a = gauge.enter(60), b = gauge.enter(40);
+  EXPECT_TRUE(a && b);
+  EXPECT_FALSE(gauge.enter(1));
+  EXPECT_EQ(gauge.tokens(), 100);
+}
+
+TEST(QueueGauge, WithoutBoundsNobodyIsRefused) {
+  QueueGauge gauge(0, 0);
+  std::vector<QueueTicket> tickets;
+  for (int i = 0; i < 1000; ++i) tickets.push_back(gauge.enter(int64_t{1} << 40));
+  for (const QueueTicket& ticket : tickets) EXPECT_TRUE(ticket);
+}
+
+TEST(QueueGauge, ThreadsNeverGoOverTheBound) {
+  constexpr int64_t kMost = 3;
+  QueueGauge gauge(kMost, 0);
+  std::atomic<int64_t> inside{0}, most{0}, entered{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 5000; ++i) {
+        const QueueTicket ticket = gauge.enter(1);
+        if (!ticket) continue;
+        ++entered;
+        const int64_t now = ++inside;
+        int64_t seen = most;
+        while (now > seen && !most.compare_exchange_weak(seen, now)) {
+        }
+        --inside;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_LE(most, kMost);
+  EXPECT_EQ(entered + gauge.refused(), 20000);
+  EXPECT_EQ(gauge.requests(), 0);
+}
+
+}  // namespace
+}  // namespace ingot
