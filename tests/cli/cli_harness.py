@@ -62,8 +62,9 @@ def real_model():
 
 
 def one_error_line(done):
-    """The error line of a failed run, or None when standard error holds anything else."""
-    lines = [line for line in done.stderr.decode(errors="replace").splitlines() if line]
+    """The error line of a failed run; None where standard error holds more, warnings apart."""
+    lines = [line for line in done.stderr.decode(errors="replace").splitlines()
+             if line and not line.startswith("warning ")]
     errors = [line for line in lines if line.startswith("error: ")]
     return errors[0] if len(errors) == 1 and len(lines) == 1 else None
 
