@@ -16,7 +16,7 @@
 namespace ingot {
 namespace {
 
-Request make_request(int i) {
+Request numbered_request(int i) {
   Request r;
   for (int t = 0; t < 30 + 9 * i; ++t) {
     r.prompt.push_back(static_cast<TokenId>((t < 40 ? t * 3 : t * 5 + i) % kTinyVocab));
@@ -61,7 +61,7 @@ Outcome run_on(Device& device, const std::vector<int>& which, EngineRunnerOption
   SteadyClock clock;
   Loop loop(runner, {scheduler, true}, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
-  for (int i : which) boxes.push_back(loop.submit(make_request(i)));
+  for (int i : which) boxes.push_back(loop.submit(numbered_request(i)));
   while (loop.step()) loop.scheduler().check_invariants();
   Outcome out;
   for (size_t b = 0; b < boxes.size(); ++b) {
