@@ -5,6 +5,8 @@
 namespace ingot {
 namespace model_mpt {
 
+constexpr int64_t kMostExpansion = 1024;
+
 // Keys of "attn_config" that change results.
 constexpr const char* kAttentionKeys[] = {
     "alibi", "alibi_bias_max", "attn_type",           "clip_qkv",     "prefix_lm", "qk_gn",
@@ -57,6 +59,9 @@ Json parse(const ModelSource& source, const Json& raw) {
   c.heads();
   const int64_t hidden = c.config()["hidden_size"];
   const auto ratio = hf ? c.stated<int64_t>("expansion_ratio", 4) : 4;
+  if (ratio < 1 || ratio > kMostExpansion) {
+    c.refuse("expansion_ratio", fmt::format("1 to {}", kMostExpansion), std::to_string(ratio));
+  }
   c.size_or("intermediate_size", ratio * hidden);
   c.epsilon("layer_norm_epsilon", 1e-5);
   c.override_with("hidden_act", "gelu");

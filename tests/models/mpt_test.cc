@@ -78,6 +78,10 @@ TEST(MptTest, ConfigFaultsAreNamed) {
        {"logit_scale", 0.5, unsupported, {"config.json", "logit_scale", "null"}},
        {"no_bias", false, unsupported, {"config.json", "no_bias", "expected true"}},
        {"norm_type", "rmsnorm", unsupported, {"config.json", "norm_type", "rmsnorm"}},
+       {"expansion_ratio",
+        int64_t{1} << 62,
+        unsupported,
+        {"config.json", "'expansion_ratio'", "1 to 1024"}},
        {"expansion_ratio", 3, corrupt, {"model.safetensors", "ffn.up_proj", "288"}},
        {"tie_word_embeddings", false, ErrorCode::kNotFound, {"lm_head.weight"}}});
 }

@@ -155,6 +155,7 @@ TEST(Phi3Test, ConfigFaultsAreNamed) {
        {"rope_scaling", with("long_factor", Json{1.0}), corrupt, {"'long_factor'", "16", "1"}},
        {"rope_scaling", with("short_factor", "x"), corrupt, {"config.json", "short_factor"}},
        {"rope_scaling", with("long_factor", zero), corrupt, {"16 positive numbers", "0 among"}},
+       {"rope_scaling", with("attention_factor", 0.0), corrupt, {"'attention_factor'", "positive"}},
        {"original_max_position_embeddings", 0, corrupt, {"original_max_position_embeddings", "2"}},
        {"attention_bias", true, unsupported, {"config.json", "attention_bias", "expected false"}},
        {"sliding_window", -1, corrupt, {"config.json", "sliding_window"}},

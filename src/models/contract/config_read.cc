@@ -217,7 +217,11 @@ void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
     }
     config_["rope_scaling"][key] = *factors;
   }
-  if (rope.attention_factor) config_["rope_scaling"]["attention_factor"] = *rope.attention_factor;
+  if (!rope.attention_factor) return;
+  if (!(*rope.attention_factor > 0 && std::isfinite(*rope.attention_factor))) {
+    corrupt("attention_factor", "a positive number", fmt::format("{}", *rope.attention_factor));
+  }
+  config_["rope_scaling"]["attention_factor"] = *rope.attention_factor;
 }
 
 RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
