@@ -75,6 +75,7 @@ class KvBlocks {
   int64_t first_block(size_t group, int64_t position) const;
   // Pages an append could take now: free + cached.
   int64_t available(size_t group) const;
+  int64_t cached(size_t group) const { return pools_[group].cached; }
   // Pages of `group` that a sequence of `tokens` positions holds when alone, at most.
   int64_t pages_for(size_t group, int64_t tokens, int64_t cross_tokens) const;
   // Most positions a sequence can have when it is alone in the pool.

@@ -31,6 +31,14 @@ Fault current_fault() {
   }
 }
 
+LoopStats empty_stats(const ModelLimits& limits) {
+  LoopStats out;
+  for (const KvGroup& group : limits.state_groups) {
+    out.pages.push_back({group.name, group.num_pages, 0, 0, group.num_pages});
+  }
+  return out;
+}
+
 }  // namespace
 
 Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
@@ -39,6 +47,8 @@ Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
       limits_(runner.limits()),
       clock_(clock),
       scheduler_(std::make_unique<Scheduler>(limits_, options_.scheduler, clock)),
+      stats_(empty_stats(limits_)),
+      board_(stats_),
       queue_(options_.max_queued_requests, options_.max_queued_tokens) {
   options_.overlap = options_.overlap && runner.asynchronous();
 }
@@ -100,12 +110,47 @@ bool Loop::run_step() {
 bool Loop::step() {
   if (inbox_->closed()) return false;
   const ChecksThrow scope;
+  bool more = true;
   try {
-    return run_step();
+    more = run_step();
   } catch (...) {
     recover(current_fault().what);
+    more = !inbox_->closed();
   }
-  return !inbox_->closed();
+  publish();
+  return more;
+}
+
+void Loop::publish() {
+  const SchedulerStats& s = scheduler_->stats();
+  const KvBlocks& kv = scheduler_->kv();
+  stats_.running = static_cast<int64_t>(scheduler_->running());
+  stats_.waiting = static_cast<int64_t>(scheduler_->waiting());
+  for (size_t g = 0; g < stats_.pages.size(); ++g) {
+    LoopStats::Pages& pages = stats_.pages[g];
+    pages.used = pages.total - kv.available(g);
+    pages.cached = kv.cached(g);
+    pages.free = kv.available(g) - pages.cached;
+  }
+  stats_.steps = s.steps;
+  stats_.requests_finished = s.finished;
+  stats_.requests_refused = s.refused;
+  stats_.requests_cancelled = s.cancels;
+  stats_.requests_timed_out = s.timeouts;
+  stats_.prompt_tokens = s.prompt_tokens;
+  stats_.output_tokens = s.output_tokens;
+  stats_.prefix_hits = s.prefix_hits;
+  stats_.prefix_hit_tokens = s.prefix_hit_tokens;
+  stats_.preemptions = s.preemptions;
+  board_.publish(stats_);
+}
+
+LoopStats Loop::stats() const {
+  LoopStats out = board_.read();
+  out.queued_requests = queue_.requests();
+  out.queued_tokens = queue_.tokens();
+  out.requests_overloaded = queue_.refused();
+  return out;
 }
 
 // The scheduler may have been left in the middle of a change.
@@ -220,6 +265,7 @@ void Loop::end() {
   }
   end_live(FinishReason::kCancelled);
   drop_steps();
+  publish();
 }
 
 void Loop::generate(Request request, const std::function<bool(const TokenEvent&)>& on_event) {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "runtime/inbox.h"
+#include "runtime/loop_stats.h"
 #include "runtime/model_runner.h"
 #include "runtime/outbox.h"
 #include "runtime/queue_gauge.h"
@@ -65,6 +66,9 @@ class Loop {
 
   const Scheduler& scheduler() const { return *scheduler_; }  // engine thread
   const ModelLimits& limits() const { return limits_; }
+  // Any thread. As published at the end of the last step; queued_… and requests_overloaded are of
+  // now.
+  LoopStats stats() const;
 
  private:
   struct Live {
@@ -81,6 +85,7 @@ class Loop {
   void end();
   void end_live(FinishReason reason);
   void drop_steps();
+  void publish();
 
   ModelRunner& runner_;
   LoopOptions options_;
@@ -89,6 +94,8 @@ class Loop {
   std::unique_ptr<Scheduler> scheduler_;
   int steps_held_ = 0;      // by the runner: submitted and not collected
   std::string_view phase_;  // of the step, for the log
+  LoopStats stats_;         // the last published, kept for its memory
+  StatsBoard board_;
   QueueGauge queue_;
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::atomic<bool> stopping_{false};

@@ -113,6 +113,7 @@ const TokenEvent* Outbox::read() {
   ++read_;
   const TokenEvent& event = reading_->events[place];
   if (event.finish != FinishReason::kNone) ended_.at(static_cast<size_t>(event.choice)) = true;
+  finish_.cached_tokens = event.cached_tokens;
   done_ = event.request_done;
   return &event;
 }

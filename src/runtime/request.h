@@ -98,7 +98,8 @@ struct TokenEvent {
   int32_t choice = 0;
   FinishReason finish = FinishReason::kNone;
   bool request_done = false;
-  uint8_t count = 0;  // tokens in this event, 0 only with a finish
+  uint8_t count = 0;          // tokens in this event, 0 only with a finish
+  int32_t cached_tokens = 0;  // of the prompt, which were found in the prefix cache
   std::array<TokenId, kMaxStepTokens> tokens{};
   std::vector<TokenLogprobs> logprobs;  // count entries if the request asked, else empty
   std::span<const TokenId> token_span() const { return {tokens.data(), count}; }

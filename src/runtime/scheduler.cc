@@ -279,6 +279,8 @@ bool Scheduler::start(Sequence& s) {
   }
   if (!group.started) {
     group.started = true;
+    group.cached_tokens = static_cast<int32_t>(taken);
+    stats_.prompt_tokens += s.prompt_len();
     started_.push_back(s.request->id);
   }
   // All tokens the sequence can have: no allocation while it decodes, none while it waits.

@@ -42,6 +42,8 @@ struct SchedulerStats {
   int64_t preemptions = 0, forks = 0, cancels = 0, timeouts = 0, refused = 0;
   int64_t drafted = 0, accepted = 0, dropped = 0;  // dropped: sampled after the end
   int64_t finished = 0;
+  int64_t prompt_tokens = 0;  // of requests that have started
+  int64_t output_tokens = 0;  // handed out
 };
 
 class Scheduler {
@@ -78,6 +80,8 @@ class Scheduler {
   size_t steps_in_flight() const { return steps_.size(); }
   int64_t oldest_step() const { return steps_.front()->batch.step; }
   size_t live_requests() const { return groups_.size(); }
+  size_t running() const { return running_.size(); }  // sequences
+  size_t waiting() const { return waiting_.size(); }
   const SchedulerStats& stats() const { return stats_; }
   const KvBlocks& kv() const { return kv_; }
   KvBlocks& kv() { return kv_; }  // tests only: holding pages from outside
@@ -90,10 +94,11 @@ class Scheduler {
   struct Group {
     std::shared_ptr<const Request> request;
     uint64_t arrival = 0;
-    int64_t max_length = 0;   // prompt and output, clamped to context and pool
-    bool started = false;     // has been admitted
-    std::vector<bool> ended;  // choices that had their finish event
-    int32_t live = 0;         // choices that had not
+    int64_t max_length = 0;     // prompt and output, clamped to context and pool
+    bool started = false;       // has been admitted
+    int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache then
+    std::vector<bool> ended;    // choices that had their finish event
+    int32_t live = 0;           // choices that had not
     std::vector<Sequence*> members;
     std::vector<int32_t> reserved_slots;  // for choices that are not forked yet
     struct Hypothesis {

@@ -111,6 +111,8 @@ void Scheduler::emit(Group& group, int32_t choice, std::span<const TokenId> toke
   event.request_id = group.request->id;
   event.choice = choice;
   event.count = static_cast<uint8_t>(tokens.size());
+  event.cached_tokens = group.cached_tokens;
+  stats_.output_tokens += event.count;
   std::copy(tokens.begin(), tokens.end(), event.tokens.begin());
   event.logprobs.assign(logprobs.begin(), logprobs.end());
   event.finish = reason;
