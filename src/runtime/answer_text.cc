@@ -1,39 +1,90 @@
 #include "runtime/answer_text.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace ingot {
 
-AnswerText::AnswerText(const Tokenizer* tokenizer, std::vector<std::string> stops,
-                       std::function<void(std::string_view)> on_text)
-    : on_text_(std::move(on_text)), stops_(std::move(stops)) {
-  if (tokenizer) detokenizer_.emplace(*tokenizer);
+AnswerText::Choice::Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stop_strings)
+    : stops(stop_strings) {
+  if (tokenizer) detokenizer.emplace(*tokenizer);
+}
+
+AnswerText::AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
+                       std::function<void(const TextPiece&)> on_text, int32_t choices)
+    : on_text_(std::move(on_text)) {
+  choices_.reserve(static_cast<size_t>(choices));
+  for (int32_t c = 0; c < choices; ++c) choices_.emplace_back(tokenizer, stops);
 }
 
 void AnswerText::take(const TokenEvent& event) {
-  if (stopped()) return;
-  for (size_t i = 0; i < event.count && !stopped(); ++i) {
-    if (out_.token_ids.empty()) out_.prefill_ms = watch_.ms();
-    out_.token_ids.push_back(event.tokens[i]);
-    if (i < event.logprobs.size()) out_.logprobs.push_back(event.logprobs[i]);
+  Choice& choice = choices_.at(static_cast<size_t>(event.choice));
+  Generation& out = choice.out;
+  if (choice.stops.stopped()) return;
+  out.cached_tokens = event.cached_tokens;
+  for (size_t i = 0; i < event.count && !choice.stops.stopped(); ++i) {
+    if (out.token_ids.empty()) out.prefill_ms = watch_.ms();
+    out.token_ids.push_back(event.tokens[i]);
+    if (i < event.logprobs.size()) out.logprobs.push_back(event.logprobs[i]);
     const bool ending = event.finish == FinishReason::kStop && i + 1 == event.count;
-    if (detokenizer_ && !ending) say(stops_.push(detokenizer_->push(event.tokens[i])));
+    if (!choice.detokenizer || ending) continue;
+    make(choice, event.choice, choice.detokenizer->push(event.tokens[i]), false);
   }
-  if (event.finish != FinishReason::kNone) out_.finish = event.finish;
-  if (stopped()) out_.finish = FinishReason::kStop;
-  if (!out_.token_ids.empty()) out_.decode_ms = watch_.ms() - out_.prefill_ms;
+  if (event.finish != FinishReason::kNone) out.finish = event.finish;
+  if (choice.stops.stopped()) out.finish = FinishReason::kStop;
+  if (!out.token_ids.empty()) out.decode_ms = watch_.ms() - out.prefill_ms;
 }
 
 void AnswerText::end() {
-  if (!detokenizer_ || stopped()) return;
-  say(stops_.push(detokenizer_->flush()));
-  say(stops_.flush());
+  for (size_t c = 0; c < choices_.size(); ++c) {
+    Choice& choice = choices_[c];
+    if (!choice.detokenizer || choice.stops.stopped()) continue;
+    const auto index = static_cast<int32_t>(c);
+    make(choice, index, choice.detokenizer->flush(), true);
+    if (!choice.stops.stopped()) say(choice, index, choice.stops.flush(), true);
+  }
 }
 
-void AnswerText::say(const std::string& text) {
-  if (text.empty()) return;
-  out_.text += text;
-  if (on_text_) on_text_(text);
+bool AnswerText::stopped() const {
+  bool any = false;
+  for (const Choice& choice : choices_) {
+    const bool stopped = choice.stops.stopped();
+    if (!stopped && choice.out.finish == FinishReason::kNone) return false;
+    any = any || stopped;
+  }
+  return any;
+}
+
+// Text that the tokens so far have made. Tokens that made none wait for the text behind them: some
+// are parts of one character.
+void AnswerText::make(Choice& choice, int32_t index, const std::string& text, bool last) {
+  choice.made += text.size();
+  const bool ending = choice.out.finish == FinishReason::kStop;  // its token has no text
+  const size_t tokens = choice.out.token_ids.size() - (last && ending ? 1 : 0);
+  if (!text.empty() || last) choice.ends.resize(tokens, choice.made);
+  say(choice, index, choice.stops.push(text), false);
+}
+
+void AnswerText::say(Choice& choice, int32_t index, const std::string& text, bool last) {
+  const bool over = last || choice.stops.stopped();
+  if (text.empty() && !over) return;
+  Generation& out = choice.out;
+  out.text += text;
+  const size_t first = out.text_tokens;
+  size_t& next = out.text_tokens;
+  while (next < choice.ends.size() && choice.ends[next] <= out.text.size()) ++next;
+  // A stop string that begins within a token leaves the token's first part.
+  const size_t begin = next == 0 ? 0 : choice.ends[next - 1];
+  if (choice.stops.stopped() && next < choice.ends.size() && begin < out.text.size()) ++next;
+  if (!on_text_ || (text.empty() && next == first)) return;
+  TextPiece piece;
+  piece.choice = index;
+  piece.text = text;
+  piece.token_ids = std::span(out.token_ids).subspan(first, next - first);
+  if (next <= out.logprobs.size()) {
+    piece.logprobs = std::span(out.logprobs).subspan(first, next - first);
+  }
+  on_text_(piece);
 }
 
 }  // namespace ingot

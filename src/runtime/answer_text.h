@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,36 +18,57 @@ namespace ingot {
 struct Generation {
   std::vector<int32_t> token_ids;  // the token that ended the answer included
   std::string text;                // without it
+  // The text is that of the first so many tokens; those behind ended it or went with a stop string.
+  size_t text_tokens = 0;
   FinishReason finish = FinishReason::kNone;
   std::vector<TokenLogprobs> logprobs;  // one per token if asked for
+  int32_t cached_tokens = 0;            // of the prompt, found in the prefix cache
   double prefill_ms = 0;                // from submission to the first token
   double decode_ms = 0;                 // from the first to the last
 };
 
-// Collects the events of one choice, on whichever one thread reads the outbox: a caller that steps
-// the loop itself, or a server's worker. Once stopped() the request should be cancelled; tokens
-// that still come are dropped.
+// Text that has become certain, with the tokens whose text ends in it: a token's log probabilities
+// come with its text, and a token without text with the text behind it.
+struct TextPiece {
+  int32_t choice = 0;
+  std::string_view text;  // empty only at a choice's end, where tokens may be left
+  std::span<const int32_t> token_ids;
+  std::span<const TokenLogprobs> logprobs;  // one per token if asked for
+};
+
+// Collects the events of a request's choices, on whichever one thread reads the outbox: a caller
+// that steps the loop itself, or a server's worker. Once stopped() the request should be cancelled;
+// tokens that still come are dropped.
 class AnswerText {
  public:
-  // `tokenizer` outlives this; null: ids only, and no stop strings. `stops` end the answer and are
+  // `tokenizer` outlives this; null: ids only, and no stop strings. `stops` end a choice and are
   // not part of it. `on_text` gets text as it becomes certain (may be empty). Times count from
   // here.
-  AnswerText(const Tokenizer* tokenizer, std::vector<std::string> stops,
-             std::function<void(std::string_view)> on_text);
+  AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
+             std::function<void(const TextPiece&)> on_text, int32_t choices = 1);
 
   void take(const TokenEvent& event);
   // After the last event: gives out what was held back.
   void end();
-  bool stopped() const { return stops_.stopped(); }
-  const Generation& result() const { return out_; }
+  // No choice goes on, and a stop string ended one of them.
+  bool stopped() const;
+  const Generation& result(int32_t choice = 0) const { return at(choice).out; }
 
  private:
-  void say(const std::string& text);
+  struct Choice {
+    Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stops);
+    Generation out;
+    StopMatcher stops;
+    std::optional<Detokenizer> detokenizer;
+    size_t made = 0;           // bytes of text that the tokens have made, held back ones included
+    std::vector<size_t> ends;  // of each token's text, in those bytes; for the last ones not yet
+  };
+  const Choice& at(int32_t choice) const { return choices_.at(static_cast<size_t>(choice)); }
+  void make(Choice& choice, int32_t index, const std::string& text, bool last);
+  void say(Choice& choice, int32_t index, const std::string& text, bool last);
 
-  std::function<void(std::string_view)> on_text_;
-  Generation out_;
-  StopMatcher stops_;
-  std::optional<Detokenizer> detokenizer_;
+  std::function<void(const TextPiece&)> on_text_;
+  std::vector<Choice> choices_;
   Stopwatch watch_;
 };
 

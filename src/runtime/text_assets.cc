@@ -13,6 +13,19 @@ std::string token_or_empty(const Tokenizer& tokenizer, int32_t id) {
   return id < 0 ? std::string() : std::string(tokenizer.token_text(id));
 }
 
+// Every string in a value; a parser bounds how deep it can be.
+void check_strings(const Json& value, std::string_view what) {
+  if (value.is_string()) check_utf8(value.get_ref<const std::string&>(), what);
+  if (value.is_array()) {
+    for (const Json& item : value) check_strings(item, what);
+  }
+  if (!value.is_object()) return;
+  for (const auto& [key, item] : value.items()) {
+    check_utf8(key, what);
+    check_strings(item, what);
+  }
+}
+
 }  // namespace
 
 const Tokenizer& TextAssets::require_tokenizer() const {
@@ -74,13 +87,15 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
   return out;
 }
 
-ChatSegments render_chat(const TextAssets& assets, const Json& messages) {
-  for (const Json& message : messages) {
-    check_utf8(message.at("content").get_ref<const std::string&>(), "message");
-  }
+ChatSegments render_chat(const TextAssets& assets, const Json& messages,
+                         const ChatOptions& options) {
+  for (const Json& message : messages) check_strings(message, "message");
+  for (const auto& [name, value] : options.extra.items()) check_strings(value, name);
   const ChatTemplate& chat = assets.require_template();
   ChatInput input;
   input.messages = messages;
+  input.add_generation_prompt = options.add_generation_prompt;
+  input.extra = options.extra;
   input.bos_token = token_or_empty(*assets.tokenizer, assets.tokenizer->bos_id());
   input.eos_token = token_or_empty(*assets.tokenizer, assets.tokenizer->eos_id());
   return chat.render(input);

@@ -38,9 +38,17 @@ struct TextAssets {
 // kUnsupported for an engine that is no language model's.
 TextAssets engine_text_assets(const Engine& engine, const std::string& name);
 
-// `messages`, a list of {"role", "content"}, as the template writes them, with the opening of the
-// answer at the end. Error{kInvalidArgument} for invalid UTF-8 in a message, and as render().
-ChatSegments render_chat(const TextAssets& assets, const Json& messages);
+struct ChatOptions {
+  // More that the request gives to the template, by name: "tools", "documents", … As untrusted as
+  // the messages.
+  Json extra = Json::object();
+  bool add_generation_prompt = true;  // the opening of the answer at the end
+};
+
+// `messages`, a list of {"role", "content", …}, as the template writes them. Error
+// {kInvalidArgument} for invalid UTF-8 in a string of the messages or `extra`, and as render().
+ChatSegments render_chat(const TextAssets& assets, const Json& messages,
+                         const ChatOptions& options = {});
 
 // Error{kInvalidArgument} naming `what` and the byte offset.
 void check_utf8(std::string_view text, std::string_view what);

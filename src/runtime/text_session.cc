@@ -71,24 +71,43 @@ void check_prompt_fits(size_t prompt_tokens, int64_t context) {
 TextSession::TextSession(const std::shared_ptr<const Engine>& engine, Device& device,
                          const SessionOptions& options)
     : runner_(engine, device, fitting_options(*engine, options, device)),
-      loop_(runner_, loop_options(options), clock_) {}
+      loop_(runner_, loop_options(options), clock_),
+      room_(std::min(context(), loop_.scheduler().kv().capacity_tokens())) {}
 
-Generation TextSession::generate(const GenerateInput& input,
-                                 const std::function<void(std::string_view)>& on_text) {
-  check_prompt_fits(input.prompt.size(), context());
-  const int64_t vocab = runner_.limits().vocab_size;
-  validate(input.sampling, vocab);
+Request TextSession::prepare(const GenerateInput& input) const {
+  check_prompt_fits(input.prompt.size(), room_);
+  const ModelLimits& limits = loop_.limits();
+  validate(input.sampling, limits.vocab_size);
+  const int64_t rows = std::max(input.sampling.n, input.sampling.beam_width);
+  if (rows > limits.max_batch_rows) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "choices or beams: expected at most {} (sequences that run together), found {}",
+         limits.max_batch_rows, rows);
+  }
   for (int32_t id : input.prompt) {
-    if (id >= 0 && id < vocab) continue;
-    fail(ErrorCode::kInvalidArgument, kWhere, "prompt id {}: expected 0 to {}", id, vocab - 1);
+    if (id >= 0 && id < limits.vocab_size) continue;
+    fail(ErrorCode::kInvalidArgument, kWhere, "prompt id {}: expected 0 to {}", id,
+         limits.vocab_size - 1);
   }
   if (!input.stops.empty() && !input.tokenizer) {
     fail(ErrorCode::kInvalidArgument, kWhere, "stop strings need a tokenizer");
   }
-  AnswerText answer(input.tokenizer, input.stops, on_text);
   Request request;
   request.prompt = input.prompt;
   request.sampling = input.sampling;
+  return request;
+}
+
+Generation TextSession::generate(const GenerateInput& input,
+                                 const std::function<void(std::string_view)>& on_text) {
+  if (input.sampling.n > 1) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "n: expected 1 (generate() gives one answer), found {}", input.sampling.n);
+  }
+  Request request = prepare(input);
+  AnswerText answer(input.tokenizer, input.stops, [&](const TextPiece& piece) {
+    if (on_text && !piece.text.empty()) on_text(piece.text);
+  });
   const auto outbox = loop_.submit(std::move(request));
   bool done = false;
   while (!done) {

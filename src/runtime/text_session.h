@@ -44,8 +44,8 @@ struct GenerateInput {
   const std::atomic<bool>* cancel = nullptr;  // looked at between steps
 };
 
-// Engine thread alone: every call runs steps on the caller. A server runs loop() on that thread,
-// submits from its workers and collects an AnswerText from each outbox.
+// generate() runs steps on the caller. A server runs loop() on a thread of its own instead; its
+// workers prepare() and submit requests and collect an AnswerText from each outbox.
 class TextSession {
  public:
   // KV pages are taken for `sequences` of `context` tokens and no more. `device` outlives this.
@@ -53,9 +53,14 @@ class TextSession {
   TextSession(const std::shared_ptr<const Engine>& engine, Device& device,
               const SessionOptions& options);
 
-  // Runs one request to its end. `on_text` gets text as it becomes certain (may be empty).
-  // Error{kInvalidArgument} for a prompt that does not fit or parameters out of range;
-  // {kInternal, kOutOfMemory} when steps failed.
+  // Any thread. What loop().submit() takes, but for priority, deadline and tenant. Error
+  // {kInvalidArgument} for parameters out of range, more choices or beams than `sequences`, an
+  // empty prompt, one that does not fit, ids outside the vocabulary, stop strings without a
+  // tokenizer.
+  Request prepare(const GenerateInput& input) const;
+
+  // Runs one request of one choice to its end. `on_text` gets text as it becomes certain (may be
+  // empty). Errors as prepare(); {kInternal, kOutOfMemory} when steps failed.
   Generation generate(const GenerateInput& input,
                       const std::function<void(std::string_view)>& on_text);
 
@@ -68,6 +73,7 @@ class TextSession {
   SteadyClock clock_;
   EngineRunner runner_;
   Loop loop_;
+  const int64_t room_;  // tokens of one sequence: the context, or what the pages hold
 };
 
 }  // namespace ingot

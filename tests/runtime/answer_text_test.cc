@@ -23,7 +23,8 @@ TokenEvent event_of(const std::vector<TokenId>& tokens, FinishReason finish = Fi
 TEST(AnswerTextTest, TextComesInWholeCharactersAndWithoutTheEndingToken) {
   const auto tokenizer = byte_level_tokenizer();
   std::vector<std::string> said;
-  AnswerText answer(tokenizer.get(), {}, [&](std::string_view text) { said.emplace_back(text); });
+  AnswerText answer(tokenizer.get(), {},
+                    [&](const TextPiece& piece) { said.emplace_back(piece.text); });
   answer.take(event_of({'a', 0xC3}));
   EXPECT_EQ(said, (std::vector<std::string>{"a"}));
   answer.take(event_of({0xA9, 'b'}, FinishReason::kStop));  // 'b' ended it
@@ -59,6 +60,106 @@ TEST(AnswerTextTest, HeldBackTextComesAtTheEnd) {
   EXPECT_EQ(answer.result().finish, FinishReason::kLength);
 }
 
+// What a listener heard: texts, and the bytes (ids) of the tokens that came with each.
+struct Heard {
+  std::vector<std::string> texts, tokens;
+  std::vector<float> logprobs;
+  AnswerText answer;
+  Heard(const Tokenizer* tokenizer, std::vector<std::string> stops)
+      : answer(tokenizer, stops, [this](const TextPiece& piece) {
+          texts.emplace_back(piece.text);
+          tokens.emplace_back();
+          for (const int32_t id : piece.token_ids) tokens.back() += static_cast<char>(id);
+          EXPECT_EQ(piece.logprobs.size(), piece.token_ids.size());
+          for (const TokenLogprobs& one : piece.logprobs) logprobs.push_back(one.chosen);
+        }) {}
+  void take(const std::vector<TokenId>& ids, FinishReason finish = FinishReason::kNone) {
+    TokenEvent event = event_of(ids, finish);
+    for (const TokenId id : ids) event.logprobs.push_back({static_cast<float>(-id), {}});
+    answer.take(event);
+  }
+  void check() const {  // every log probability belongs to the token beside it
+    size_t i = 0;
+    for (const std::string& some : tokens) {
+      for (const char c : some) {
+        ASSERT_LT(i, logprobs.size());
+        EXPECT_EQ(logprobs[i++], -static_cast<float>(static_cast<unsigned char>(c)));
+      }
+    }
+    EXPECT_EQ(i, answer.result().text_tokens);
+    EXPECT_EQ(answer.result().logprobs.size(), answer.result().token_ids.size());
+  }
+};
+
+TEST(AnswerTextTest, TokensComeWithTheTextTheyMade) {
+  const auto tokenizer = byte_level_tokenizer();
+  Heard heard(tokenizer.get(), {"xyz"});
+  heard.take({'a', 0xC3});
+  heard.take({0xA9});      // completes a character of two tokens
+  heard.take({'x', 'y'});  // held back: may be the stop string
+  heard.take({'b'});
+  heard.take({'x', '!'}, FinishReason::kStop);  // '!' ended it; 'x' is text after all
+  heard.answer.end();
+  EXPECT_EQ(heard.texts, (std::vector<std::string>{"a", "\u00e9", "xyb", "x"}));
+  EXPECT_EQ(heard.tokens, (std::vector<std::string>{"a", "\xC3\xA9", "xyb", "x"}));
+  heard.check();
+  EXPECT_EQ(heard.answer.result().token_ids.size(), 8u);
+  EXPECT_EQ(heard.answer.result().text_tokens, 7u);
+}
+
+TEST(AnswerTextTest, TokensOfAStopStringAreNotAmongThoseOfTheText) {
+  const auto tokenizer = byte_level_tokenizer();
+  Heard heard(tokenizer.get(), {"bc"});
+  heard.take({'a', 'b', 'c', 'd'});
+  heard.answer.end();
+  EXPECT_EQ(heard.texts, std::vector<std::string>{"a"});
+  EXPECT_EQ(heard.tokens, std::vector<std::string>{"a"});
+  heard.check();
+  EXPECT_EQ(heard.answer.result().token_ids, (std::vector<int32_t>{'a', 'b', 'c'}));
+}
+
+TEST(AnswerTextTest, ATokenThatAStopStringCutsIsAmongThem) {
+  const auto tokenizer = byte_level_tokenizer();
+  AnswerText answer(tokenizer.get(), {"e!"}, nullptr);
+  answer.take(event_of({257}));  // "the"
+  EXPECT_EQ(answer.result().text, "th");
+  EXPECT_EQ(answer.result().text_tokens, 0u);
+  answer.take(event_of({'!'}));
+  EXPECT_EQ(answer.result().text, "th");
+  EXPECT_EQ(answer.result().text_tokens, 1u);
+  EXPECT_TRUE(answer.stopped());
+}
+
+TEST(AnswerTextTest, EachChoiceHasItsOwnTextAndEnd) {
+  const auto tokenizer = byte_level_tokenizer();
+  std::vector<std::string> said(3);
+  AnswerText answer(
+      tokenizer.get(), {"!"},
+      [&](const TextPiece& piece) { said.at(static_cast<size_t>(piece.choice)) += piece.text; }, 3);
+  const auto give = [&](int32_t choice, const std::vector<TokenId>& ids,
+                        FinishReason finish = FinishReason::kNone) {
+    TokenEvent event = event_of(ids, finish);
+    event.choice = choice;
+    answer.take(event);
+  };
+  give(0, {'a', 0xC3});
+  give(1, {'x', '!', 'y'});
+  EXPECT_FALSE(answer.stopped());  // the others go on
+  give(0, {0xA9}, FinishReason::kLength);
+  give(1, {'z'});  // dropped
+  EXPECT_FALSE(answer.stopped());
+  give(2, {'q', '!'});
+  EXPECT_TRUE(answer.stopped());
+  answer.end();
+  EXPECT_EQ(said, (std::vector<std::string>{"a\u00e9", "x", "q"}));
+  EXPECT_EQ(answer.result(0).finish, FinishReason::kLength);
+  EXPECT_EQ(answer.result(1).finish, FinishReason::kStop);
+  EXPECT_EQ(answer.result(2).text, "q");
+  AnswerText whole(tokenizer.get(), {"!"}, nullptr, 1);
+  whole.take(event_of({'a'}, FinishReason::kLength));
+  EXPECT_FALSE(whole.stopped());  // nothing is left to cancel
+}
+
 // As a server does it: the loop on one thread, a worker for each request.
 TEST(AnswerTextTest, WorkersReadWhatTheLoopsThreadWrites) {
   const auto device = make_cpu_device(1);
@@ -80,10 +181,7 @@ TEST(AnswerTextTest, WorkersReadWhatTheLoopsThreadWrites) {
   std::vector<std::thread> workers;
   for (TokenId i = 0; i < 3; ++i) {
     workers.emplace_back([&, i] {
-      Request request;
-      request.prompt = ask(40 + i).prompt;
-      request.sampling = ask(40 + i).sampling;
-      const auto outbox = session.loop().submit(std::move(request));
+      const auto outbox = session.loop().submit(session.prepare(ask(40 + i)));
       AnswerText answer(tokenizer.get(), {}, nullptr);
       while (const TokenEvent* event = outbox->wait()) answer.take(*event);
       answer.end();

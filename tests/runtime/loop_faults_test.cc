@@ -26,13 +26,13 @@ TEST(Loop, AFaultOfTheModelEndsItsRequestsAndTheLoopGoesOn) {
       (at_submit ? model.on_submit : model.on_collect) = fault;
       FakeClock clock;
       Loop loop(model, {{}, overlap}, clock);
-      const auto first = loop.submit(make_request(10, 50, 1));
+      const auto first = loop.submit(small_request(10, 50, 1));
       while (loop.step()) loop.scheduler().check_invariants();
       EXPECT_EQ(read_all(*first).finish, FinishReason::kInternal);
-      const auto second = loop.submit(make_request(10, 50, 2));
+      const auto second = loop.submit(small_request(10, 50, 2));
       while (loop.step()) loop.scheduler().check_invariants();
       EXPECT_EQ(read_all(*second).finish, FinishReason::kOutOfMemory);
-      const Request request = make_request(10, 20, 3);
+      const Request request = small_request(10, 20, 3);
       const auto third = loop.submit(request);
       while (loop.step()) loop.scheduler().check_invariants();
       EXPECT_EQ(read_all(*third).tokens, expected_stream(small_limits(), 256, request, 0).tokens);
@@ -51,7 +51,7 @@ TEST(Loop, ExceptionsOfLibrariesEndTheirStepToo) {
     FakeClock clock;
     Loop loop(model, {}, clock);
     for (const FinishReason reason : {FinishReason::kInternal, FinishReason::kOutOfMemory}) {
-      const auto box = loop.submit(make_request(10, 50, 1));
+      const auto box = loop.submit(small_request(10, 50, 1));
       while (loop.step()) loop.scheduler().check_invariants();
       EXPECT_EQ(read_all(*box).finish, reason);
     }
@@ -83,7 +83,7 @@ TEST(Loop, AFaultOfOursEndsTheLiveRequestsAndTheLoopGoesOn) {
         Loop loop(model, options, clock);
         std::vector<std::shared_ptr<Outbox>> boxes;
         for (TokenId i = 0; i < 6; ++i) {
-          boxes.push_back(loop.submit(make_request(20, 40, i)));
+          boxes.push_back(loop.submit(small_request(20, 40, i)));
           if (i == 1 || i == 3) boxes.back()->cancel();
         }
         for (int step = 0; step < 1000 && left > 0; ++step) loop.step();
@@ -98,7 +98,7 @@ TEST(Loop, AFaultOfOursEndsTheLiveRequestsAndTheLoopGoesOn) {
           internal += got.finish == FinishReason::kInternal;
         }
         EXPECT_GE(internal, 1);
-        const Request request = make_request(20, 30, 3);
+        const Request request = small_request(20, 30, 3);
         const auto after = loop.submit(request);
         while (loop.step()) {
         }
@@ -123,12 +123,12 @@ TEST(Loop, AFaultInTheMiddleOfAPlanLeavesNothingBehind) {
   FakeClock clock;
   Loop loop(model, options, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
-  for (TokenId i = 0; i < 3; ++i) boxes.push_back(loop.submit(make_request(20, 30, i)));
+  for (TokenId i = 0; i < 3; ++i) boxes.push_back(loop.submit(small_request(20, 30, i)));
   while (loop.step()) loop.scheduler().check_invariants();
   EXPECT_GT(drafts.calls, 7 - 1);
   for (const auto& box : boxes) EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
   const int64_t steps = loop.scheduler().stats().steps;
-  const auto after = loop.submit(make_request(20, 30, 1));
+  const auto after = loop.submit(small_request(20, 30, 1));
   while (loop.step()) loop.scheduler().check_invariants();
   EXPECT_EQ(read_all(*after).tokens.size(), 30u);
   EXPECT_GT(loop.scheduler().stats().steps, steps);  // they go on
@@ -152,7 +152,7 @@ TEST(Loop, AResultOfAnotherStepEndsItsRequestsAlone) {
   FakeClock clock;
   Loop loop(model, {}, clock);
   for (int round = 0; round < 2; ++round) {
-    const auto box = loop.submit(make_request(10, 50, 1));
+    const auto box = loop.submit(small_request(10, 50, 1));
     while (loop.step()) loop.scheduler().check_invariants();
     EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
   }
@@ -172,7 +172,7 @@ TEST(Loop, ReadersOfAThreadedLoopSurviveItsFaults) {
   for (TokenId w = 0; w < 3; ++w) {
     workers.emplace_back([&, w] {
       for (int i = 0; i < 20; ++i) {
-        ended += read_all(*loop.submit(make_request(10, 10, w))).finish != FinishReason::kNone;
+        ended += read_all(*loop.submit(small_request(10, 10, w))).finish != FinishReason::kNone;
       }
     });
   }
@@ -194,10 +194,10 @@ TEST(Loop, WithoutANewSchedulerTheLoopEnds) {
   };
   Loop loop(model, options, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
-  for (TokenId i = 0; i < 8; ++i) boxes.push_back(loop.submit(make_request(10, 50, i)));
+  for (TokenId i = 0; i < 8; ++i) boxes.push_back(loop.submit(small_request(10, 50, i)));
   loop.run();  // comes back without stop()
   for (const auto& box : boxes) EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
-  EXPECT_EQ(read_all(*loop.submit(make_request(10, 50, 1))).finish, FinishReason::kCancelled);
+  EXPECT_EQ(read_all(*loop.submit(small_request(10, 50, 1))).finish, FinishReason::kCancelled);
   EXPECT_FALSE(loop.step());
 }
 

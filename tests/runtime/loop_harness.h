@@ -18,7 +18,7 @@ inline ModelLimits small_limits() {
   return limits;
 }
 
-inline Request make_request(int64_t prompt, int64_t max_tokens, TokenId base) {
+inline Request small_request(int64_t prompt, int64_t max_tokens, TokenId base) {
   Request r;
   for (int64_t i = 0; i < prompt; ++i) {
     r.prompt.push_back(static_cast<TokenId>((base + i * 5) % 64));

@@ -18,7 +18,7 @@ TEST(Loop, ARequestThatIsRefusedTakesNoMemory) {
   FakeClock clock;
   Loop loop(model, {}, clock);
   for (const int32_t n : {5, 1 << 30}) {  // the latter nobody validated
-    Request wide = make_request(10, int64_t{1} << 40, 1);
+    Request wide = small_request(10, int64_t{1} << 40, 1);
     wide.sampling.n = n;
     const auto box = loop.submit(wide);
     while (loop.step()) {
@@ -40,24 +40,24 @@ TEST(Loop, AQueueThatIsFullRefusesAtOnce) {
     const TokenEvent* event = box.poll();
     return event == nullptr ? FinishReason::kNone : event->finish;
   };
-  const auto running = loop.submit(make_request(20, 50, 1));
+  const auto running = loop.submit(small_request(20, 50, 1));
   loop.step();  // it runs, and waits no more
   std::vector<std::shared_ptr<Outbox>> waiting;
-  for (TokenId i = 0; i < 3; ++i) waiting.push_back(loop.submit(make_request(20, 5, i)));
-  const auto fourth = loop.submit(make_request(1, 5, 1));
+  for (TokenId i = 0; i < 3; ++i) waiting.push_back(loop.submit(small_request(20, 5, i)));
+  const auto fourth = loop.submit(small_request(1, 5, 1));
   EXPECT_EQ(finish_now(*fourth), FinishReason::kOverloaded);
   EXPECT_TRUE(fourth->done());
   waiting[1]->cancel();
   loop.step();
-  EXPECT_EQ(finish_now(*loop.submit(make_request(61, 5, 1))), FinishReason::kOverloaded);
-  const auto fits = loop.submit(make_request(60, 5, 1));
+  EXPECT_EQ(finish_now(*loop.submit(small_request(61, 5, 1))), FinishReason::kOverloaded);
+  const auto fits = loop.submit(small_request(60, 5, 1));
   EXPECT_EQ(finish_now(*fits), FinishReason::kNone);
   while (loop.step()) {
   }
   EXPECT_EQ(read_all(*running).tokens.size(), 50u);
   EXPECT_EQ(read_all(*waiting[0]).tokens.size(), 5u);
   EXPECT_EQ(read_all(*fits).tokens.size(), 5u);
-  const auto alone = loop.submit(make_request(200, 5, 1));  // longer than the bound
+  const auto alone = loop.submit(small_request(200, 5, 1));  // longer than the bound
   while (loop.step()) {
   }
   EXPECT_EQ(read_all(*alone).tokens.size(), 5u);
@@ -70,7 +70,7 @@ TEST(Loop, WhatEndsBeforeItRanLeavesTheQueue) {
   options.max_queued_requests = 1;
   Loop loop(model, options, clock);
   for (int i = 0; i < 5; ++i) {  // refused by the scheduler
-    const auto box = loop.submit(make_request(0, 5, 1));
+    const auto box = loop.submit(small_request(0, 5, 1));
     loop.step();
     EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
   }
@@ -86,7 +86,7 @@ TEST(Loop, StatisticsTellWhatTheLoopDoes) {
   ASSERT_EQ(stats.pages.size(), 1u);
   EXPECT_EQ(stats.pages[0], (LoopStats::Pages{"kv", 12, 0, 0, 12}));
   std::vector<std::shared_ptr<Outbox>> boxes;
-  for (int i = 0; i < 6; ++i) boxes.push_back(loop.submit(make_request(40, 10, 3)));
+  for (int i = 0; i < 6; ++i) boxes.push_back(loop.submit(small_request(40, 10, 3)));
   stats = loop.stats();
   EXPECT_EQ(stats.queued_requests, 5);
   EXPECT_EQ(stats.queued_tokens, 200);
@@ -102,7 +102,7 @@ TEST(Loop, StatisticsTellWhatTheLoopDoes) {
   EXPECT_EQ(stats.pages[0].used, 3);
   EXPECT_EQ(stats.pages[0].used + stats.pages[0].cached + stats.pages[0].free, 12);
   boxes[4]->cancel();
-  const auto refused = loop.submit(make_request(0, 10, 3));
+  const auto refused = loop.submit(small_request(0, 10, 3));
   while (loop.step()) {
   }
   stats = loop.stats();
@@ -122,13 +122,13 @@ TEST(Loop, EventsCarryTheTokensFoundInTheCache) {
   FakeClock clock;
   Loop loop(model, {}, clock);
   for (const int32_t want : {0, 64}) {
-    const auto box = loop.submit(make_request(70, 5, 3));
+    const auto box = loop.submit(small_request(70, 5, 3));
     while (loop.step()) {
     }
     while (const TokenEvent* event = box->poll()) EXPECT_EQ(event->cached_tokens, want);
     EXPECT_TRUE(box->done());
   }
-  const auto cut = loop.submit(make_request(70, 100, 3));
+  const auto cut = loop.submit(small_request(70, 100, 3));
   for (int i = 0; i < 5; ++i) loop.step();
   cut->cancel();
   loop.step();
@@ -156,7 +156,7 @@ TEST(Loop, StatisticsAreReadWhileTheLoopRuns) {
     }
   });
   for (int i = 0; i < 20; ++i) {
-    EXPECT_EQ(read_all(*loop.submit(make_request(30, 20, 1))).tokens.size(), 20u);
+    EXPECT_EQ(read_all(*loop.submit(small_request(30, 20, 1))).tokens.size(), 20u);
   }
   stop = true;
   watcher.join();
@@ -175,8 +175,8 @@ TEST(Loop, ARequestThatWaitsTakesNoMemoryForItsAnswer) {
   OracleModel model(limits);
   FakeClock clock;
   Loop loop(model, {}, clock);
-  const auto running = loop.submit(make_request(10, 3, 1));
-  Request request = make_request(10, int64_t{1} << 36, 2);  // 256 GiB of tokens
+  const auto running = loop.submit(small_request(10, 3, 1));
+  Request request = small_request(10, int64_t{1} << 36, 2);  // 256 GiB of tokens
   const auto waiting = loop.submit(request);
   loop.step();
   EXPECT_EQ(loop.scheduler().live_requests(), 2u);

@@ -17,7 +17,7 @@ std::vector<Answer> answers(bool overlap) {
   FakeClock clock;
   Loop loop(model, {{}, overlap}, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
-  for (TokenId i = 0; i < 9; ++i) boxes.push_back(loop.submit(make_request(20 + 9 * i, 40, i)));
+  for (TokenId i = 0; i < 9; ++i) boxes.push_back(loop.submit(small_request(20 + 9 * i, 40, i)));
   while (loop.step()) {
   }
   std::vector<Answer> out;
@@ -31,7 +31,7 @@ TEST(Loop, OverlapAndPlainOrderGiveTheSameTokens) {
   for (size_t i = 0; i < plain.size(); ++i) {
     EXPECT_EQ(overlapped[i].tokens, plain[i].tokens) << i;
     EXPECT_EQ(plain[i].tokens.size(), 40u);
-    const Request r = make_request(20 + 9 * static_cast<int64_t>(i), 40, static_cast<TokenId>(i));
+    const Request r = small_request(20 + 9 * static_cast<int64_t>(i), 40, static_cast<TokenId>(i));
     EXPECT_EQ(plain[i].tokens, expected_stream(small_limits(), 256, r, 0).tokens) << i;
   }
 }
@@ -40,7 +40,7 @@ TEST(Loop, OverlapKeepsOneStepInFlight) {
   OracleModel model(small_limits());
   FakeClock clock;
   Loop loop(model, {}, clock);
-  const auto box = loop.submit(make_request(4, 8, 1));
+  const auto box = loop.submit(small_request(4, 8, 1));
   EXPECT_TRUE(loop.step());
   EXPECT_EQ(loop.scheduler().steps_in_flight(), 1u);
   EXPECT_EQ(box->poll(), nullptr);
@@ -53,7 +53,7 @@ TEST(Loop, GenerateIsTheSameLoopInline) {
   OracleModel model(small_limits());
   SteadyClock clock;
   Loop loop(model, {}, clock);
-  const Request request = make_request(50, 30, 3);
+  const Request request = small_request(50, 30, 3);
   std::vector<TokenId> tokens;
   int done = 0;
   loop.generate(request, [&](const TokenEvent& event) {
@@ -71,7 +71,7 @@ TEST(Loop, ACallbackThatReturnsFalseCancels) {
   Loop loop(model, {}, clock);
   size_t tokens = 0;
   FinishReason finish = FinishReason::kNone;
-  loop.generate(make_request(50, 200, 3), [&](const TokenEvent& event) {
+  loop.generate(small_request(50, 200, 3), [&](const TokenEvent& event) {
     tokens += event.count;
     finish = event.finish;
     return tokens < 5;
@@ -90,7 +90,7 @@ TEST(Loop, ManyThreadsSubmitReadAndCancel) {
   for (int w = 0; w < 4; ++w) {
     workers.emplace_back([&, w] {
       for (int i = 0; i < 10; ++i) {
-        const Request request = make_request(10 + 7 * i, 20, static_cast<TokenId>(w * 10 + i));
+        const Request request = small_request(10 + 7 * i, 20, static_cast<TokenId>(w * 10 + i));
         const auto box = loop.submit(request);
         const auto want = expected_stream(small_limits(), 256, request, 0).tokens;
         if (i % 3 == 2) box->cancel();
@@ -111,7 +111,7 @@ TEST(Loop, StopEndsLiveRequestsAsCancelled) {
   OracleModel model(small_limits());
   SteadyClock clock;
   auto loop = std::make_unique<Loop>(model, LoopOptions{}, clock);
-  const auto box = loop->submit(make_request(10, 200, 1));
+  const auto box = loop->submit(small_request(10, 200, 1));
   loop->step();
   loop->step();
   loop.reset();
@@ -123,11 +123,11 @@ TEST(Loop, WhatComesAfterTheEndIsCancelledAtOnce) {
   SteadyClock clock;
   auto loop = std::make_unique<Loop>(model, LoopOptions{}, clock);
   std::thread engine([&] { loop->run(); });
-  const auto early = loop->submit(make_request(10, 20, 1));
+  const auto early = loop->submit(small_request(10, 20, 1));
   EXPECT_EQ(read_all(*early).tokens.size(), 20u);
   loop->stop();
   engine.join();
-  Request two = make_request(10, 20, 1);
+  Request two = small_request(10, 20, 1);
   two.sampling.n = 2;
   const auto late = loop->submit(two);
   for (int32_t choice : {0, 1}) {
@@ -137,7 +137,7 @@ TEST(Loop, WhatComesAfterTheEndIsCancelledAtOnce) {
     EXPECT_EQ(event->choice, choice);
     EXPECT_EQ(event->request_done, choice == 1);
   }
-  const auto last = loop->submit(make_request(10, 20, 1));
+  const auto last = loop->submit(small_request(10, 20, 1));
   loop.reset();
   last->cancel();  // an outbox may outlive its loop
   EXPECT_EQ(read_all(*last).finish, FinishReason::kCancelled);
@@ -154,7 +154,7 @@ TEST(Loop, StoppingWhileManySubmitLeavesNobodyWaiting) {
     for (TokenId w = 0; w < 3; ++w) {
       workers.emplace_back([&, w] {
         for (int i = 0; i < 20; ++i) {
-          const auto box = loop.submit(make_request(5, 30, w));
+          const auto box = loop.submit(small_request(5, 30, w));
           if (i % 4 == 1) box->cancel();
           ended += read_all(*box).finish != FinishReason::kNone;
         }
@@ -176,7 +176,7 @@ TEST(Loop, OnReadyTellsAWorkerThatWatchesManyOutboxes) {
   std::atomic<uint32_t> rings{0};
   std::vector<std::shared_ptr<Outbox>> boxes;
   for (TokenId i = 0; i < 6; ++i) {
-    boxes.push_back(loop.submit(make_request(10, 15, i), [&] {
+    boxes.push_back(loop.submit(small_request(10, 15, i), [&] {
       rings.fetch_add(1, std::memory_order_release);
       rings.notify_one();
     }));
@@ -205,7 +205,7 @@ TEST(Loop, ACancelledRequestThatWaitsGoesWithoutBeingServed) {
   Loop loop(model, {}, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
   for (int i = 0; i < 10000; ++i) {
-    boxes.push_back(loop.submit(make_request(10, 100, static_cast<TokenId>(i % 60))));
+    boxes.push_back(loop.submit(small_request(10, 100, static_cast<TokenId>(i % 60))));
   }
   loop.step();
   for (size_t i = 1; i < boxes.size(); ++i) boxes[i]->cancel();
@@ -227,7 +227,7 @@ TEST(Loop, ACallbackThatThrowsCancels) {
   OracleModel model(small_limits());
   FakeClock clock;
   Loop loop(model, {}, clock);
-  EXPECT_THROW(loop.generate(make_request(10, 200, 3),
+  EXPECT_THROW(loop.generate(small_request(10, 200, 3),
                              [](const TokenEvent&) -> bool { throw std::runtime_error("test"); }),
                std::runtime_error);
   loop.step();
@@ -239,9 +239,9 @@ TEST(Loop, RefusalsComeBackAsFinishEvents) {
   OracleModel model(small_limits());
   FakeClock clock;
   Loop loop(model, {}, clock);
-  const auto too_long = loop.submit(make_request(256, 5, 1));
-  const auto empty = loop.submit(make_request(0, 5, 1));
-  Request outside = make_request(3, 5, 1);
+  const auto too_long = loop.submit(small_request(256, 5, 1));
+  const auto empty = loop.submit(small_request(0, 5, 1));
+  Request outside = small_request(3, 5, 1);
   outside.prompt[1] = 64;
   const auto unknown = loop.submit(outside);
   while (loop.step()) {
@@ -252,7 +252,7 @@ TEST(Loop, RefusalsComeBackAsFinishEvents) {
 }
 
 TEST(OracleModel, ACorruptedPageChangesTheStream) {
-  const Request request = make_request(70, 40, 5);
+  const Request request = small_request(70, 40, 5);
   const auto want = expected_stream(small_limits(), 256, request, 0).tokens;
   for (const bool corrupt : {false, true}) {
     OracleModel model(small_limits());

@@ -34,6 +34,37 @@ TEST(TextAssetsTest, AnEngineAloneIsEnough) {
   EXPECT_NO_THROW(validate(params, kTinyVocab));
 }
 
+TEST(TextAssetsTest, TheTemplateGetsWhatElseTheRequestBrings) {
+  const auto engine =
+      engine_with({{"tokenizer", byte_level_json().dump()},
+                   {"chat_template",
+                    "{% for t in tools %}[{{ t.name }}]{% endfor %}{% for d in documents %}({{ d "
+                    "}}){% endfor %}"
+                    "{% for m in messages %}{{ m.content or 'nothing' }}{% endfor %}"
+                    "{% if add_generation_prompt %}<|start|>{% endif %}"}});
+  const TextAssets assets = engine_text_assets(*engine, "m.engine");
+  const Json messages = Json::parse(R"([{"role":"user","content":"a"},
+                                        {"role":"assistant","content":null}])");
+  ChatOptions options;
+  EXPECT_EQ(chat_text(render_chat(assets, messages)), "anothing<|start|>");
+  options.add_generation_prompt = false;
+  options.extra = Json::parse(R"({"tools":[{"name":"<|end|>"}],"documents":["d"],
+                                  "messages":"mine","add_generation_prompt":true})");
+  const ChatSegments chat = render_chat(assets, messages, options);
+  EXPECT_EQ(chat_text(chat), "[<|end|>](d)anothing");
+  for (const int32_t id : encode_chat(assets.require_tokenizer(), chat)) EXPECT_LT(id, 260);
+  for (const char* path : {"/tools/0/name", "/documents/0"}) {
+    ChatOptions broken = options;
+    broken.extra[Json::json_pointer(path)] = "caf\xe9";
+    expect_error([&] { render_chat(assets, messages, broken); }, ErrorCode::kInvalidArgument,
+                 {path[1] == 't' ? "tools" : "documents", "byte 3", "UTF-8"});
+  }
+  Json spoiled = messages;
+  spoiled[1]["tool_calls"] = Json::array({{{"name", "\xff"}}});
+  expect_error([&] { render_chat(assets, spoiled); }, ErrorCode::kInvalidArgument,
+               {"message", "byte 0", "UTF-8"});
+}
+
 // A temperature counts only with do_sample; without defaults nothing but the greedy rule is on.
 TEST(TextAssetsTest, GreedyUnlessTheModelSamples) {
   const auto cold = engine_with({{"generation", R"({"temperature":0.7})"}});

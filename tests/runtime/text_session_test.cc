@@ -53,6 +53,7 @@ TEST(TextSessionTest, WhatCannotRunIsRefusedAtOnce) {
   EXPECT_EQ(engine_context(*tiny_engine()), 256);
   const auto refuse = [&](GenerateInput input, std::vector<std::string> parts) {
     expect_error([&] { session.generate(input, nullptr); }, ErrorCode::kInvalidArgument, parts);
+    expect_error([&] { session.prepare(input); }, ErrorCode::kInvalidArgument, parts);
   };
   GenerateInput input = numbers(5);
   input.prompt.resize(40, 1);
@@ -67,6 +68,35 @@ TEST(TextSessionTest, WhatCannotRunIsRefusedAtOnce) {
   input = numbers(5);
   input.sampling.top_p = 0;
   refuse(input, {"top_p"});
+  input = numbers(5);
+  input.sampling.beam_width = 2;
+  refuse(input, {"choices or beams", "at most 1", "found 2"});
+}
+
+TEST(TextSessionTest, APreparedRequestIsTheInputs) {
+  const auto device = make_cpu_device(1);
+  SessionOptions options = session_options();
+  options.sequences = 2;
+  options.context = 200;
+  options.kv_pages = 3;  // 96 tokens: less than the context
+  TextSession session(tiny_engine(), *device, options);
+  GenerateInput input = numbers(7);
+  input.sampling.n = 2;
+  const Request request = session.prepare(input);
+  EXPECT_EQ(request.prompt, input.prompt);
+  EXPECT_EQ(request.sampling.max_tokens, 7);
+  EXPECT_EQ(request.sampling.n, 2);
+  const auto outbox = session.loop().submit(request);
+  AnswerText answer(nullptr, {}, nullptr, 2);
+  while (session.loop().step()) {
+  }
+  while (const TokenEvent* event = outbox->poll()) answer.take(*event);
+  EXPECT_EQ(answer.result(0).token_ids.size(), 7u);
+  EXPECT_EQ(answer.result(1).token_ids.size(), 7u);
+  expect_error([&] { session.generate(input, nullptr); }, ErrorCode::kInvalidArgument,
+               {"n: expected 1", "found 2"});
+  input.prompt.resize(96, 1);
+  expect_error([&] { session.prepare(input); }, ErrorCode::kInvalidArgument, {"fewer than 96"});
 }
 
 }  // namespace
