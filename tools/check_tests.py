@@ -25,6 +25,7 @@ SHELVES = [
     ("models", ".cc", "tests/models", None),
     ("runtime/sampling", ".cc", "tests/runtime", r"\.STEM = "),
     ("cli", ".cc", "tests", COMMAND),
+    ("cli/bench_modes", ".cc", "tests/cli", r'\bbench\("STEM", '),  # of run_json_output.py
     ("quantize", ".cc", "tests/quantize", None),
     ("server/routes", ".cc", "tests/server", None),
 ]

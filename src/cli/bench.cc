@@ -13,10 +13,8 @@ namespace command_bench {
 class Bench final : public Command {
  public:
   void declare(Flags& flags) override {
-    flags.argument(
-        "mode", &first_,
-        "throughput, latency, decode or kernels; without one, prefill and decode are measured",
-        false);
+    flags.argument("mode", &first_,
+                   bench_mode_names() + "; without one, prefill and decode are measured", false);
     flags.argument("model", &second_,
                    "engine, checkpoint, Hugging Face directory, .gguf or hub name", false);
     flags_.declare(flags);
@@ -28,8 +26,7 @@ class Bench final : public Command {
   int run() override {
     const BenchMode* mode = find_bench_mode(first_);
     if (!mode && !second_.empty()) {
-      throw UsageError(
-          fmt::format("expected throughput, latency, decode or kernels, found '{}'", first_));
+      throw UsageError(fmt::format("expected {}, found '{}'", bench_mode_names(), first_));
     }
     model_.model = model_or_preset(mode ? second_ : first_, flags_.preset);
     flags_.check();

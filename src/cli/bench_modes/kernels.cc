@@ -9,7 +9,7 @@
 #include "cli/contract/step_cost.h"
 
 namespace ingot {
-namespace {
+namespace mode_kernels {
 
 // One kind of step: an operator on operands of one size.
 struct KernelRow {
@@ -154,9 +154,10 @@ void print_kernels(const Json& out, const BenchFlags& flags) {
   }
 }
 
-}  // namespace
+}  // namespace mode_kernels
 
 const BenchMode& kernels_mode() {
+  using namespace mode_kernels;
   static const BenchMode mode = {"kernels", "each kernel of the model against the device's roof",
                                  measure_kernels, print_kernels};
   return mode;

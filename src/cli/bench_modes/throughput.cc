@@ -6,7 +6,7 @@
 #include "cli/contract/bench_modes.h"
 
 namespace ingot {
-namespace {
+namespace mode_throughput {
 
 constexpr int64_t kGpuRows = 256;
 constexpr int64_t kCpuRows = 8;
@@ -118,13 +118,13 @@ void print_throughput(const Json& out, const BenchFlags& flags) {
               number("mean_batch"), number("max_batch_size"), number("preemptions"));
   print_step_times(out["gpu"]);
   if (!out.contains("profile")) return;
-  print_profile_rows("prefill", out["profile"]["prefill"]);
-  print_profile_rows("decode step", out["profile"]["decode"]);
+  print_bench_profile(out["profile"]);
 }
 
-}  // namespace
+}  // namespace mode_throughput
 
 const BenchMode& throughput_mode() {
+  using namespace mode_throughput;
   static const BenchMode mode = {"throughput", "requests a second, tokens a second, waiting times",
                                  measure_throughput, print_throughput};
   return mode;

@@ -1,7 +1,10 @@
-// The modes of `ingot bench MODE MODEL`. One mode, one file: bench_<mode>.cc.
+// The modes of `ingot bench MODE MODEL`. One mode, one file: cli/bench_modes/<mode>.cc defines
+// `const BenchMode& <mode>_mode()`; the file name registers it.
 #pragma once
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/contract/bench_session.h"
 
@@ -15,11 +18,13 @@ struct BenchMode {
   void (*print)(const Json& out, const BenchFlags& flags);  // for people
 };
 
-const BenchMode& throughput_mode();
-const BenchMode& latency_mode();
-const BenchMode& decode_mode();
-const BenchMode& kernels_mode();
+// Generated from the file names in cli/bench_modes.
+const std::vector<const BenchMode*>& cli_mode_list();
 // nullptr where the word is none: then it is a model.
 const BenchMode* find_bench_mode(std::string_view name);
+// "decode, kernels, latency or throughput".
+std::string bench_mode_names();
+
+constexpr int64_t kBenchWarmTokens = 4;  // decoded before anything is timed
 
 }  // namespace ingot

@@ -147,6 +147,11 @@ void print_profile_rows(const std::string& title, const Json& rows) {
   }
 }
 
+void print_bench_profile(const Json& profile) {
+  print_profile_rows("prefill", profile["prefill"]);
+  print_profile_rows("decode step", profile["decode"]);
+}
+
 void print_bench_head(const Json& out, const ModelFlags& flags) {
   const auto text = [&](const char* key) { return out[key].get<std::string>(); };
   std::printf("%s, activations %s\n", flags.model.c_str(), text("activation_dtype").c_str());

@@ -139,6 +139,7 @@ void print_step_times(const Json& times);  // one line; nothing for null
 // Rows of a profile, largest first: {"op", "kernel", "us", "count"}, each divided by `steps`.
 Json profile_rows(const std::vector<StepTiming>& timings, int64_t steps);
 void print_profile_rows(const std::string& title, const Json& rows);
+void print_bench_profile(const Json& profile);  // {"prefill", "decode"}
 // The lines on top of every mode's table.
 void print_bench_head(const Json& out, const ModelFlags& flags);
 
