@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Token ids of Unigram, WordPiece, WordLevel, SentencePiece and tiktoken vocabularies, and what every
-normalizer, pre-tokenizer and decoder of tokenizer.json does, equal those of the PyPI packages
+"""Token ids of Unigram, WordPiece, WordLevel, SentencePiece and tiktoken vocabularies, and what
+every normalizer, pre-tokenizer and decoder of tokenizer.json does, equal those of the PyPI packages
 `tokenizers`, `sentencepiece` and `tiktoken`.
 
 The vocabularies are trained on the spot, over generated text in more than twenty scripts.
@@ -370,7 +370,8 @@ SPM = [
                    "allow_whitespace_only_pieces": True}),
     ("bpe-gemma", {"model_type": "bpe", "byte_fallback": True, "add_dummy_prefix": False,
                    "normalization_rule_name": "identity", "remove_extra_whitespaces": False,
-                   "user_defined_symbols": ["<start_of_turn>", "\n", "\n\n", "\u2581\u2581", "the"]}),
+                   "user_defined_symbols": ["<start_of_turn>", "\n", "\n\n", "\u2581\u2581",
+                                            "the"]}),
     ("bpe-suffix", {"model_type": "bpe", "treat_whitespace_as_suffix": True}),
     ("bpe-rare", {"model_type": "bpe", "character_coverage": 0.98, "byte_fallback": True}),
 ]
@@ -528,8 +529,8 @@ def main():
     args = parser.parse_args()
     report = Report(args.tool, args.only)
     samples = texts(args.texts, args.seed) + runs_of(700)
-    spm = {name: train_spm(options) for name, options in SPM if report.wants("sentencepiece/" + name)
-           or name == "unigram"}
+    spm = {name: train_spm(options) for name, options in SPM
+           if report.wants("sentencepiece/" + name) or name == "unigram"}
     from sentencepiece import sentencepiece_model_pb2
     charsmap = sentencepiece_model_pb2.ModelProto.FromString(
         spm["unigram"]).normalizer_spec.precompiled_charsmap

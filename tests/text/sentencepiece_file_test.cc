@@ -59,8 +59,7 @@ TEST(SentencePieceFile, BrokenFilesNameThePlace) {
   EXPECT_THAT(refusal(""), HasSubstr("expected an unknown piece, found none among 0"));
   EXPECT_THAT(refusal("\x0A\x7F"), HasSubstr("tokenizer.model: model at offset 2: expected 127"));
   EXPECT_THAT(refusal("\x0F"), HasSubstr("expected a field, found the tag 15"));
-  EXPECT_THAT(refusal(std::string(11, '\xFF')),
-              HasSubstr("at most 10 bytes"));
+  EXPECT_THAT(refusal(std::string(11, '\xFF')), HasSubstr("at most 10 bytes"));
   EXPECT_THAT(refusal(proto_field(1, uint64_t{3})),
               HasSubstr("field 1: expected wire type 2, found 0"));
   EXPECT_THAT(refusal(sentencepiece_model(3)), HasSubstr("found 3 (WORD)"));

@@ -11,7 +11,8 @@ using testing::ElementsAre;
 TEST(WordLevel, WholeWordsOrTheUnknownToken) {
   Json json = Json::parse(R"({
     "pre_tokenizer": {"type": "Whitespace"},
-    "model": {"type": "WordLevel", "unk_token": "?", "vocab": {"?": 0, "cat": 1, "a": 2, "!": 3}}})");
+    "model": {"type": "WordLevel", "unk_token": "?",
+              "vocab": {"?": 0, "cat": 1, "a": 2, "!": 3}}})");
   const auto t = Tokenizer::load(json.dump(), "t.json");
   EXPECT_EQ(t->kind_name(), "wordlevel");
   EXPECT_THAT(t->encode("a cat! cats"), ElementsAre(2, 1, 3, 0));
