@@ -247,6 +247,10 @@ void add_configured_tokens(const TokenizerConfig& config, bool glm, TokenizerPar
 
 }  // namespace
 
+std::vector<std::string_view> sentencepiece_endings() {
+  return {".model", ".spm", ".model.v1", ".model.v2", ".model.v3", ".model.v7"};
+}
+
 bool is_sentencepiece(const TokenizerSource& source, Type type) {
   if (is_tiktoken_text(source.bytes)) return false;
   Type found = Type::kUnigram;

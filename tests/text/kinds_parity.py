@@ -10,11 +10,13 @@ usage: kinds_parity.py --tool build/dev/tests/text_tool [--texts 300] [--seed 1]
 
 import argparse
 import base64
+import importlib.util
 import io
 import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -439,6 +441,33 @@ def check_tiktoken(report, samples):
                             oracle.decode)
 
 
+def data_of(package, *path):
+    """A data file of an installed package, which is not imported."""
+    folder = importlib.util.find_spec(package).submodule_search_locations[0]
+    with open(os.path.join(folder, *path), "rb") as file:
+        return file.read()
+
+
+def check_published(report, samples):
+    """Vocabularies that models were published with."""
+    for version, file in (("v1", "tokenizer.model.v1"),
+                          ("v3", "mistral_instruct_tokenizer_240323.model.v3")):
+        if report.wants("published/mistral-" + version):
+            data = data_of("mistral_common", "data", file)
+            check_spm(report, "published/mistral-" + version, data, samples)
+    if not report.wants("published/qwen"):
+        return
+    data = data_of("dashscope", "resources", "qwen.tiktoken")
+    ranks = {base64.b64decode(token): int(rank) for token, rank in map(bytes.split,
+                                                                      data.splitlines())}
+    oracle = tiktoken.Encoding("qwen", pat_str=parity.QWEN2, mergeable_ranks=ranks,
+                               special_tokens={})
+    path = report.path("published/qwen", ("qwen.tiktoken", data))
+    report.compare("published/qwen", path, samples, oracle.encode_ordinary, "--plain")
+    report.compare_text("published/qwen/text", path, [oracle.encode_ordinary(t) for t in samples],
+                        oracle.decode)
+
+
 def bytes_alphabet():
     """GPT-2's alphabet: byte -> character."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
@@ -550,10 +579,12 @@ def main():
     for name, tokenizer in component_variants(charsmap):
         check_hf(report, name, tokenizer, everything, special=False, decode=False)
     check_tiktoken(report, samples)
+    check_published(report, everything)
     check_vocab_txt(report, vocab, samples)
     paths = [os.path.join(folder, file) for folder, _, files in sorted(os.walk(report.folder))
              for file in files]
     check_long_runs(report, [p for p in paths if os.path.basename(os.path.dirname(p)) in LONG])
+    shutil.rmtree(report.folder)
     print(f"{report.cases - len(report.failed)} of {report.cases} comparisons agree")
     for name in report.failed:
         print(f"differs: {name}")

@@ -147,7 +147,7 @@ const TokenizerDef& sentencepiece_bpe_tokenizer() {
   static const TokenizerDef def = {.name = "sentencepiece_bpe",
                                    .json_models = {},
                                    .vocab_models = {"llama"},
-                                   .file_endings = {".model", ".spm"},
+                                   .file_endings = sentencepiece_endings(),
                                    .claims = tokenizer_sentencepiece_bpe::claims,
                                    .read = tokenizer_sentencepiece_bpe::read};
   return def;

@@ -209,7 +209,7 @@ const TokenizerDef& unigram_tokenizer() {
   static const TokenizerDef def = {.name = "unigram",
                                    .json_models = {"Unigram"},
                                    .vocab_models = {"t5"},
-                                   .file_endings = {".model", ".spm"},
+                                   .file_endings = sentencepiece_endings(),
                                    .claims = tokenizer_unigram::claims,
                                    .read = tokenizer_unigram::read};
   return def;
