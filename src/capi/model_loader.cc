@@ -1,5 +1,6 @@
 #include "capi/model_loader.h"
 
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -22,24 +23,6 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "capi/model_loader";
-
-VocabSource vocab_source(const GgufVocab& vocab) {
-  VocabSource out;
-  out.model = vocab.model;
-  out.pre = vocab.pre;
-  out.tokens = vocab.tokens;
-  out.scores = vocab.scores;
-  out.types = vocab.types;
-  out.merges = vocab.merges;
-  out.bos_id = vocab.bos_id;
-  out.eos_id = vocab.eos_id;
-  out.unk_id = vocab.unk_id;
-  out.pad_id = vocab.pad_id;
-  out.add_bos = vocab.add_bos;
-  out.add_eos = vocab.add_eos;
-  out.add_space_prefix = vocab.add_space_prefix;
-  return out;
-}
 
 // What decides an engine's bytes beside the source: options, knobs that change graphs, version.
 std::string engine_key(const ModelSource& source, const LoadOptions& options, Device& device) {
@@ -202,18 +185,48 @@ std::string resolve_any(const std::string& model) {
   return is_random_model(model) ? model : resolve_model(model);
 }
 
+namespace {
+
+TokenizerConfig tokenizer_config(const ModelSource& source) {
+  const std::string& json = source.tokenizer.tokenizer_config_json;
+  if (json.empty()) return {};
+  return parse_tokenizer_config(json, file_beside(source, "tokenizer_config.json"));
+}
+
+// The spec of a tokenizer in another format than tokenizer.json. One that is not supported stops
+// those alone who need a tokenizer: then the spec is empty and `why` is set.
+std::string tokenizer_file_spec(const ModelSource& source, std::string& why) {
+  const TokenizerMaterial& material = source.tokenizer;
+  const std::string path = file_beside(source, material.file_name.c_str());
+  if (!reads_tokenizer_file(material.file_name)) {
+    why = fmt::format("{}: expected a file that ends in {}, or a tokenizer.json beside it", path,
+                      fmt::join(tokenizer_file_endings(), ", "));
+    return {};
+  }
+  std::string spec =
+      make_tokenizer_spec(material.file, material.file_name, tokenizer_config(source));
+  try {
+    Tokenizer::load(spec, path);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    why = error.what();
+    return {};
+  }
+  return spec;
+}
+
+}  // namespace
+
 std::string tokenizer_spec(const ModelSource& source) {
   const TokenizerMaterial& material = source.tokenizer;
-  if (material.gguf) return make_tokenizer_spec(vocab_source(*material.gguf));
-  if (material.tokenizer_json.empty()) return {};
+  if (material.gguf) return make_tokenizer_spec(*material.gguf);
+  std::string why;
+  if (material.tokenizer_json.empty()) {
+    return material.file_name.empty() ? "" : tokenizer_file_spec(source, why);
+  }
   // Only its syntax: a kind that is not supported stops those alone who need a tokenizer.
   check_tokenizer_json(material.tokenizer_json, file_beside(source, "tokenizer.json"));
-  TokenizerConfig config;
-  if (!material.tokenizer_config_json.empty()) {
-    config = parse_tokenizer_config(material.tokenizer_config_json,
-                                    file_beside(source, "tokenizer_config.json"));
-  }
-  return make_tokenizer_spec(material.tokenizer_json, config);
+  return make_tokenizer_spec(material.tokenizer_json, tokenizer_config(source));
 }
 
 std::string unsupported_tokenizer(const ModelSource& source) {
@@ -221,13 +234,11 @@ std::string unsupported_tokenizer(const ModelSource& source) {
   if (is_random_model(source.path)) {
     return "its weights are random and its answers mean nothing: 'ingot bench' measures it";
   }
-  if (material.gguf || !material.tokenizer_json.empty() || material.tokenizer_model.empty()) {
-    return {};
+  std::string why;
+  if (!material.gguf && material.tokenizer_json.empty() && !material.file_name.empty()) {
+    tokenizer_file_spec(source, why);
   }
-  return fmt::format(
-      "{} is a SentencePiece file, which is not supported yet; expected a "
-      "tokenizer.json beside it",
-      file_beside(source, "tokenizer.model"));
+  return why;
 }
 
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }

@@ -1,9 +1,14 @@
 #include "capi/tokenizer_loader.h"
 
+#include <fmt/ranges.h>
+
+#include <filesystem>
+
 #include "base/byte_reader.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mapped_file.h"
+#include "base/tokenizer_files.h"
 #include "capi/model_loader.h"
 #include "engine/container.h"
 #include "loaders/hub.h"
@@ -19,14 +24,27 @@ bool starts_like_gguf(const std::string& path) {
   return reader.remaining() >= 4 && reader.text(4, "magic") == "GGUF";
 }
 
-// The directory's tokenizer without looking at its weights; empty when it has no tokenizer.json.
-std::string directory_spec(const std::string& directory) {
+// tokenizer_config.json of a directory; empty without it.
+TokenizerConfig config_in(const std::string& directory) {
+  const std::string path = directory + "/tokenizer_config.json";
+  return is_regular_file(path) ? parse_tokenizer_config(read_file(path), path) : TokenizerConfig();
+}
+
+std::string file_spec(const std::string& path) {
+  const std::filesystem::path parsed = path;
+  const std::string folder = parsed.has_parent_path() ? parsed.parent_path().string() : ".";
+  return make_tokenizer_spec(read_file(path), parsed.filename().string(), config_in(folder));
+}
+
+// The directory's tokenizer without looking at its weights; null when it has none.
+std::unique_ptr<const Tokenizer> directory_tokenizer(const std::string& directory) {
   const std::string json = directory + "/tokenizer.json";
-  if (!is_regular_file(json)) return {};
-  const std::string config = directory + "/tokenizer_config.json";
-  TokenizerConfig parsed;
-  if (is_regular_file(config)) parsed = parse_tokenizer_config(read_file(config), config);
-  return make_tokenizer_spec(read_file(json), parsed);
+  if (is_regular_file(json)) {
+    return Tokenizer::load(make_tokenizer_spec(read_file(json), config_in(directory)), json);
+  }
+  const std::string name = find_tokenizer_file(directory);
+  if (!reads_tokenizer_file(name)) return nullptr;
+  return Tokenizer::load(file_spec(directory + "/" + name), directory + "/" + name);
 }
 
 std::string source_spec(const std::string& path) {
@@ -45,9 +63,9 @@ std::string source_spec(const std::string& path) {
 std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
   const std::string path = resolve_model(source);
   if (is_directory(path)) {
-    const std::string spec = directory_spec(path);
-    if (spec.empty()) return Tokenizer::load(std::string_view(source_spec(path)), path);
-    return Tokenizer::load(std::string_view(spec), path + "/tokenizer.json");
+    auto tokenizer = directory_tokenizer(path);
+    return tokenizer ? std::move(tokenizer)
+                     : Tokenizer::load(std::string_view(source_spec(path)), path);
   }
   if (looks_like_container(path)) {
     const auto file = Container::open(path);
@@ -57,16 +75,12 @@ std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source) {
     return Tokenizer::load(file->section("extra.tokenizer"), path);
   }
   if (starts_like_gguf(path)) return Tokenizer::load(std::string_view(source_spec(path)), path);
-  for (const auto& [ending, format] :
-       {std::pair(".model", "SentencePiece"), std::pair(".tiktoken", "tiktoken")}) {
-    if (!path.ends_with(ending)) continue;
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: {} files ({}) are not supported; expected a tokenizer.json", path, format, ending);
-  }
+  if (reads_tokenizer_file(path)) return Tokenizer::load(file_spec(path), path);
   if (path.ends_with(".json")) return Tokenizer::load(std::string_view(read_file(path)), path);
   fail(ErrorCode::kUnsupported, kWhere,
-       "{}: expected an engine, a GGUF file, a tokenizer.json or a model directory, found {}", path,
-       describe_path(path));
+       "{}: expected an engine, a GGUF file, a tokenizer.json, a file that ends in {}, or a model "
+       "directory, found {}",
+       path, fmt::join(tokenizer_file_endings(), ", "), describe_path(path));
 }
 
 }  // namespace ingot

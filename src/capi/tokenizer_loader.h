@@ -8,8 +8,9 @@
 
 namespace ingot {
 
-// From what a user names: an engine, a .gguf file, a tokenizer.json, a model directory or a hub
-// name. Error{kNotFound, kUnsupported, kCorrupt, kIo} naming the file.
+// From what a user names: an engine, a .gguf file, a tokenizer.json, a file of another format
+// (tokenizer.model, vocab.txt, *.tiktoken), a model directory or a hub name. Error{kNotFound,
+// kUnsupported, kCorrupt, kIo} naming the file.
 std::unique_ptr<const Tokenizer> open_tokenizer(const std::string& source);
 
 }  // namespace ingot

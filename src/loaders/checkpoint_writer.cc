@@ -114,7 +114,7 @@ void write_companions(const fs::path& directory, const ModelSource& model) {
   const std::pair<const char*, const std::string*> files[] = {
       {"tokenizer.json", &tokenizer.tokenizer_json},
       {"tokenizer_config.json", &tokenizer.tokenizer_config_json},
-      {"tokenizer.model", &tokenizer.tokenizer_model},
+      {tokenizer.file_name.c_str(), &tokenizer.file},
       {"chat_template.jinja", &model.chat_template}};
   for (const auto& [name, text] : files) {
     if (!text->empty()) write_text(directory / name, *text);

@@ -40,8 +40,8 @@ void check_length(const GgufFile& file, std::string_view key, size_t found, size
 
 }  // namespace
 
-GgufVocab read_gguf_vocab(const GgufFile& file) {
-  GgufVocab vocab;
+VocabSource read_gguf_vocab(const GgufFile& file) {
+  VocabSource vocab;
   vocab.model = file.require_string(full_key("model"));
   vocab.pre = file.get_string(full_key("pre"), vocab.pre);
   vocab.tokens = read_texts(file, "tokens");
@@ -66,9 +66,17 @@ GgufVocab read_gguf_vocab(const GgufFile& file) {
   vocab.unk_id = read_id(file, "unknown_token_id", count);
   vocab.pad_id = read_id(file, "padding_token_id", count);
   vocab.eot_id = read_id(file, "eot_token_id", count);
+  vocab.cls_id = read_id(file, "cls_token_id", count);
+  vocab.sep_id = read_id(file, "seperator_token_id", count);  // so spelled in the format
   vocab.add_bos = read_flag(file, "add_bos_token");
   vocab.add_eos = read_flag(file, "add_eos_token");
   vocab.add_space_prefix = read_flag(file, "add_space_prefix");
+  vocab.remove_extra_spaces = read_flag(file, "remove_extra_whitespaces");
+  if (file.has(full_key("precompiled_charsmap"))) {
+    for (const int64_t byte : file.require_ints(full_key("precompiled_charsmap"))) {
+      vocab.charsmap += static_cast<char>(byte & 0xFF);
+    }
+  }
   return vocab;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/tokenizer_files.h"
 
 namespace ingot {
 namespace {
@@ -190,7 +191,10 @@ HfFiles read_hf_files(const std::string& directory) {
   }
   out.generation_config = read_object("generation_config.json");
   out.tokenizer_json = read_optional("tokenizer.json", kMaxTokenizerBytes);
-  out.tokenizer_model = read_optional("tokenizer.model", kMaxTokenizerBytes);
+  out.tokenizer_file_name = find_tokenizer_file(directory);
+  if (!out.tokenizer_file_name.empty()) {
+    out.tokenizer_file = read_optional(out.tokenizer_file_name.c_str(), kMaxTokenizerBytes);
+  }
   out.tokenizer_config_json = read_optional("tokenizer_config.json", kMaxConfigBytes);
   const bool has_tokenizer_config =
       !out.names.empty() && out.names.back() == "tokenizer_config.json";

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/knobs.h"
+#include "base/tokenizer_files.h"
 #include "loaders/blob_download.h"
 #include "loaders/http_client.h"
 #include "loaders/hub_names.h"
@@ -285,8 +286,7 @@ bool holds_model(const std::vector<std::string>& files) {
   const auto is_gguf = [](const std::string& file) { return file.ends_with(".gguf"); };
   const auto is_config = [](const std::string& file) { return file == "config.json"; };
   const auto is_tokenizer = [](const std::string& file) {
-    return file == "tokenizer.json" || file == "tokenizer.model" || file == "vocab.json" ||
-           file.ends_with(".tiktoken");
+    return file == "tokenizer.json" || file == "vocab.json" || is_tokenizer_file(file);
   };
   return has(is_gguf) || (has(is_config) && has(is_tokenizer));
 }

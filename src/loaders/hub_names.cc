@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/tokenizer_files.h"
 
 namespace ingot {
 namespace {
@@ -21,10 +22,8 @@ constexpr std::string_view kSmallFiles[] = {"config.json",
                                             "generation_config.json",
                                             "tokenizer.json",
                                             "tokenizer_config.json",
-                                            "tokenizer.model",
                                             "vocab.json",
                                             "merges.txt",
-                                            "vocab.txt",
                                             "added_tokens.json",
                                             "chat_template.jinja",
                                             "special_tokens_map.json"};
@@ -173,7 +172,7 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
     if (contains(files, small)) wanted.emplace_back(small);
   }
   for (const std::string& path : files) {
-    if (path.ends_with(".tiktoken") && path.find('/') == std::string::npos) wanted.push_back(path);
+    if (is_tokenizer_file(path)) wanted.push_back(path);
   }
   for (std::string_view weights : {kSafetensorsIndex, std::string_view("model.safetensors"),
                                    kTorchIndex, std::string_view("pytorch_model.bin")}) {

@@ -85,7 +85,7 @@ ModelSource open_gguf(const std::string& path) {
   if (file.has("tokenizer.ggml.model")) {
     source.tokenizer.gguf = read_gguf_vocab(file);
     source.tokenizer.gguf_file = source.gguf;
-    const GgufVocab& vocab = *source.tokenizer.gguf;
+    const VocabSource& vocab = *source.tokenizer.gguf;
     for (int32_t id : {vocab.eos_id, vocab.eot_id}) {
       auto& ids = source.generation.eos_ids;
       if (id >= 0 && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
@@ -143,7 +143,8 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
   }
   source.tokenizer.tokenizer_json = std::move(files.tokenizer_json);
   source.tokenizer.tokenizer_config_json = std::move(files.tokenizer_config_json);
-  source.tokenizer.tokenizer_model = std::move(files.tokenizer_model);
+  source.tokenizer.file_name = std::move(files.tokenizer_file_name);
+  source.tokenizer.file = std::move(files.tokenizer_file);
   source.chat_template = std::move(files.chat_template);
   source.generation = read_generation_defaults(
       files.generation_config, source.config,

@@ -10,44 +10,27 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/vocab_source.h"
 #include "loaders/gguf.h"
 #include "loaders/hf_config.h"
 #include "loaders/weight_source.h"
 
 namespace ingot {
 
-// A vocabulary as GGUF's tokenizer.ggml.* metadata states it; absent arrays are empty, absent ids
-// -1. Whoever sees both rooms turns it into text's VocabSource.
-struct GgufVocab {
-  std::string model;  // "gpt2", "llama", ...
-  std::string pre = "default";
-  std::vector<std::string> tokens;
-  std::vector<float> scores;
-  std::vector<uint8_t> types;  // 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte
-  std::vector<std::string> merges;
-  int32_t bos_id = -1;
-  int32_t eos_id = -1;
-  int32_t unk_id = -1;
-  int32_t pad_id = -1;
-  int32_t eot_id = -1;
-  std::optional<bool> add_bos;
-  std::optional<bool> add_eos;
-  std::optional<bool> add_space_prefix;
-};
-
 // Error{kCorrupt} naming the key: arrays of different lengths, ids outside the vocabulary, unknown
 // token types.
-GgufVocab read_gguf_vocab(const GgufFile& file);
+VocabSource read_gguf_vocab(const GgufFile& file);
 
 // What a tokenizer is made from; fields that the source lacks are empty.
 struct TokenizerMaterial {
   std::string tokenizer_json;
   std::string tokenizer_config_json;
-  std::string tokenizer_model;  // SentencePiece
-  std::optional<GgufVocab> gguf;
+  std::string file_name;  // of the tokenizer in another format (base/tokenizer_files.h)
+  std::string file;       // its bytes
+  std::optional<VocabSource> gguf;
   std::shared_ptr<const GgufFile> gguf_file;  // where `gguf` was read from; null without it
 
-  bool empty() const { return tokenizer_json.empty() && tokenizer_model.empty() && !gguf; }
+  bool empty() const { return tokenizer_json.empty() && file_name.empty() && !gguf; }
 };
 
 enum class ModelSourceKind { kHuggingFace, kGguf, kCheckpoint };

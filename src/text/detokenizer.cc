@@ -7,14 +7,27 @@ namespace ingot {
 Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DetokenizeOptions& options)
     : tokenizer_(tokenizer),
       options_(options),
-      drop_spaces_(options.at_text_start ? tokenizer.leading_spaces_dropped() : 0) {}
+      drop_spaces_(options.at_text_start ? tokenizer.leading_spaces_dropped() : 0),
+      at_start_(options.at_text_start) {}
 
 std::string Detokenizer::push(int32_t id) {
   // Models pad their vocabulary: an id beyond the tokenizer's prints nothing, as in Hugging Face's.
   if (id >= tokenizer_.vocab_size()) return "";
   const TokenKind kind = tokenizer_.kind(id);
   if (options_.skip_special && kind == TokenKind::kControl) return "";
-  std::string_view bytes = tokenizer_.token_bytes(id);
+  std::string out;
+  if (tokenizer_.last_differs()) {
+    // The token before this one is not the last; whether this one is, the next will tell.
+    if (held_ >= 0) out = print(tokenizer_.token_bytes(held_));
+    held_ = id;
+    return out;
+  }
+  const bool first = at_start_ && tokenizer_.first_differs();
+  at_start_ = false;
+  return print(tokenizer_.token_bytes(id, first ? TokenPlace::kFirst : TokenPlace::kMiddle));
+}
+
+std::string Detokenizer::print(std::string_view bytes) {
   while (drop_spaces_ > 0 && !bytes.empty()) {
     drop_spaces_ = bytes[0] == ' ' ? drop_spaces_ - 1 : 0;
     if (bytes[0] != ' ') break;
@@ -29,9 +42,13 @@ std::string Detokenizer::push(int32_t id) {
 }
 
 std::string Detokenizer::flush() {
-  std::string out = replace_invalid_utf8(pending_);
+  std::string out;
+  if (held_ >= 0) out = print(tokenizer_.token_bytes(held_, TokenPlace::kLast));
+  held_ = -1;
+  out += replace_invalid_utf8(pending_);
   pending_.clear();
   drop_spaces_ = options_.at_text_start ? tokenizer_.leading_spaces_dropped() : 0;
+  at_start_ = options_.at_text_start;
   return out;
 }
 

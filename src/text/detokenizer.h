@@ -30,7 +30,10 @@ class Detokenizer {
  private:
   const Tokenizer& tokenizer_;
   DetokenizeOptions options_;
+  std::string print(std::string_view bytes);
   int drop_spaces_;
+  bool at_start_;        // no token has been printed
+  int32_t held_ = -1;    // a token that prints otherwise if it is the last
   std::string pending_;  // at most 3 bytes between calls
 };
 

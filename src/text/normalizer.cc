@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "text/unicode_history.h"
 #include "text/utf8.h"
 
 namespace ingot {
@@ -14,13 +15,6 @@ namespace {
 
 bool any_marked(const MarkedText& t, size_t begin, size_t end) {
   return std::string_view(t.marks).substr(begin, end - begin).find('\1') != std::string::npos;
-}
-
-// Before a step makes `size` bytes of text `t`.
-void check_growth(const MarkedText& t, size_t size) {
-  if (size <= t.limit) return;
-  fail(ErrorCode::kInvalidArgument, "text/normalizer",
-       "step {}: expected at most {} bytes of normalized text, found {}", t.step, t.limit, size);
 }
 
 class PrependNormalizer final : public Normalizer {
@@ -43,31 +37,40 @@ class ReplaceNormalizer final : public Normalizer {
       : pattern_(std::move(pattern)), replacement_(std::move(replacement)) {}
 
   void apply(MarkedText& t) const override {
-    MarkedText out = {{}, {}, t.limit, t.step};
+    TextWriter out(t);
     size_t done = 0;
-    const auto keep = [&](size_t end) {
-      check_growth(t, out.text.size() + (end - done));
-      out.text.append(t.text, done, end - done);
-      if (!t.marks.empty()) out.marks.append(t.marks, done, end - done);
-      done = end;
-    };
     pattern_->for_each(t.text, [&](size_t begin, size_t end) {
-      keep(begin);
-      check_growth(t, out.text.size() + replacement_.size());
-      out.text += replacement_;
-      if (!t.marks.empty()) {
-        const bool marked = any_marked(t, begin, end);
-        out.marks.append(replacement_.size(), marked ? '\1' : '\0');
-      }
+      out.keep(done, begin);
+      out.put(replacement_, begin, end);
       done = end;
     });
-    keep(t.text.size());
-    t = std::move(out);
+    out.keep(done, t.text.size());
+    t = out.take();
   }
 
  private:
   std::unique_ptr<Pattern> pattern_;
   std::string replacement_;
+};
+
+class CharNormalizer final : public Normalizer {
+ public:
+  explicit CharNormalizer(CharRewrite rewrite) : rewrite_(rewrite) {}
+  void apply(MarkedText& t) const override {
+    TextWriter out(t);
+    std::string piece;
+    for (size_t i = 0; i < t.text.size();) {
+      const Utf8Char c = decode_utf8(t.text, i);
+      piece.clear();
+      rewrite_(c.code, piece);
+      out.put(piece, i, i + c.length);
+      i += c.length;
+    }
+    t = out.take();
+  }
+
+ private:
+  CharRewrite rewrite_;
 };
 
 class UnicodeNormalizer final : public Normalizer {
@@ -88,27 +91,38 @@ class UnicodeNormalizer final : public Normalizer {
     size_t i = 0;
     while (i < in.size() && ascii(i)) ++i;
     if (i == in.size()) return;
-    MarkedText out = {{}, {}, t.limit, t.step};
+    TextWriter out(t);
     for (i = 0; i < in.size();) {
       size_t plain = i;
       while (plain < in.size() && ascii(plain)) ++plain;
       // The last ASCII character may take a mark that follows it.
       const size_t copied = plain < in.size() && plain > i ? plain - 1 : plain;
-      copy(t, i, copied, out);
+      out.keep(i, copied);
       size_t end = plain;
       while (end < in.size() && !ascii(end)) ++end;
       if (end > copied) normalize(t, copied, end, out);
       i = end;
     }
-    t = std::move(out);
+    t = out.take();
   }
 
  private:
-  static void copy(const MarkedText& t, size_t begin, size_t end, MarkedText& out) {
-    out.text.append(t.text, begin, end - begin);
-    if (!t.marks.empty()) out.marks.append(t.marks, begin, end - begin);
+  // Characters that the reference implementation does not decompose yet stand for themselves.
+  void normalize(const MarkedText& t, size_t begin, size_t end, TextWriter& out) const {
+    for (size_t i = begin; i < end;) {
+      const Utf8Char c = decode_utf8(t.text, i);
+      if (!decomposes_lately(c.code)) {
+        i += c.length;
+        continue;
+      }
+      if (i > begin) map(t, begin, i, out);
+      out.keep(i, i + c.length);
+      begin = i += c.length;
+    }
+    if (end > begin) map(t, begin, end, out);
   }
-  void normalize(const MarkedText& t, size_t begin, size_t end, MarkedText& out) const {
+
+  void map(const MarkedText& t, size_t begin, size_t end, TextWriter& out) const {
     utf8proc_uint8_t* result = nullptr;
     const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(&t.text[begin]),
                                      static_cast<utf8proc_ssize_t>(end - begin), &result,
@@ -119,13 +133,8 @@ class UnicodeNormalizer final : public Normalizer {
            utf8proc_errmsg(length));
     }
     const std::string_view text(reinterpret_cast<const char*>(result), static_cast<size_t>(length));
-    if (text == std::string_view(t.text).substr(begin, end - begin)) {
-      return copy(t, begin, end, out);
-    }
-    check_growth(t, out.text.size() + text.size());
-    out.text += text;
-    if (t.marks.empty()) return;
-    out.marks.append(text.size(), any_marked(t, begin, end) ? '\1' : '\0');
+    if (text == std::string_view(t.text).substr(begin, end - begin)) return out.keep(begin, end);
+    out.put(text, begin, end);
   }
   int options_ = 0;
 };
@@ -146,6 +155,7 @@ class StripNormalizer final : public Normalizer {
     if (!left_) begin = 0;
     if (!right_) end = t.text.size();
     end = std::max(begin, end);
+    t.front_lost = t.front_lost || begin > 0;
     t.text = t.text.substr(begin, end - begin);
     if (!t.marks.empty()) t.marks = t.marks.substr(begin, end - begin);
   }
@@ -155,6 +165,35 @@ class StripNormalizer final : public Normalizer {
 };
 
 }  // namespace
+
+void check_growth(const MarkedText& t, size_t size) {
+  if (size <= t.limit) return;
+  fail(ErrorCode::kInvalidArgument, "text/normalizer",
+       "step {}: expected at most {} bytes of normalized text, found {}", t.step, t.limit, size);
+}
+
+void TextWriter::see(std::string_view text, size_t begin) {
+  check_growth(from_, out_.text.size() + text.size());
+  if (out_.text.empty() && !text.empty() && begin > 0) out_.front_lost = true;
+}
+
+void TextWriter::keep(size_t begin, size_t end) {
+  see(std::string_view(from_.text).substr(begin, end - begin), begin);
+  out_.text.append(from_.text, begin, end - begin);
+  if (!from_.marks.empty()) out_.marks.append(from_.marks, begin, end - begin);
+}
+
+void TextWriter::put(std::string_view text, size_t begin, size_t end) {
+  see(text, begin);
+  out_.text += text;
+  if (from_.marks.empty()) return;
+  out_.marks.append(text.size(), any_marked(from_, begin, end) ? '\1' : '\0');
+}
+
+void TextWriter::drop_last(size_t bytes) {
+  out_.text.resize(out_.text.size() - bytes);
+  if (!from_.marks.empty()) out_.marks.resize(out_.text.size());
+}
 
 void normalize_text(const std::vector<std::unique_ptr<Normalizer>>& steps, MarkedText& text) {
   text.limit = text.text.size() * kMaxNormalizedGrowth + kMaxNormalizedExtra;
@@ -167,6 +206,9 @@ std::unique_ptr<Normalizer> make_prepend_normalizer(std::string prefix) {
 std::unique_ptr<Normalizer> make_replace_normalizer(std::unique_ptr<Pattern> pattern,
                                                     std::string replacement) {
   return std::make_unique<ReplaceNormalizer>(std::move(pattern), std::move(replacement));
+}
+std::unique_ptr<Normalizer> make_char_normalizer(CharRewrite rewrite) {
+  return std::make_unique<CharNormalizer>(rewrite);
 }
 std::unique_ptr<Normalizer> make_unicode_normalizer(UnicodeForm form) {
   return std::make_unique<UnicodeNormalizer>(form);

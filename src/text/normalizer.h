@@ -18,6 +18,33 @@ struct MarkedText {
   std::string marks;
   size_t limit = SIZE_MAX;  // most bytes of text; see normalize_text
   size_t step = 0;          // number of the step at work, for messages
+  bool front_lost = false;  // a step has taken away what the text began with
+};
+
+// Before a step makes `size` bytes of `text`: Error{kInvalidArgument} when that passes the limit.
+void check_growth(const MarkedText& text, size_t size);
+
+// What a step makes of a text, piece by piece.
+class TextWriter {
+ public:
+  explicit TextWriter(const MarkedText& from) : from_(from) {
+    out_.limit = from.limit;
+    out_.step = from.step;
+    out_.front_lost = from.front_lost;
+    out_.text.reserve(from.text.size());
+  }
+  void keep(size_t begin, size_t end);  // bytes of the old text as they are
+  // `text` for those bytes: marked if one of them is. An empty stretch marks nothing.
+  void put(std::string_view text, size_t begin, size_t end);
+  // Drops bytes at the end of what has been written.
+  void drop_last(size_t bytes);
+  std::string_view text() const { return out_.text; }
+  MarkedText take() { return std::move(out_); }
+
+ private:
+  void see(std::string_view text, size_t begin);
+  const MarkedText& from_;
+  MarkedText out_;
 };
 
 // Immutable, thread safe. Every step is linear and carries the marks along.
@@ -31,6 +58,10 @@ class Normalizer {
 // n * kMaxNormalizedGrowth + kMaxNormalizedExtra.
 inline constexpr size_t kMaxNormalizedGrowth = 64;
 inline constexpr size_t kMaxNormalizedExtra = size_t{1} << 20;
+
+// Appends what one character becomes.
+using CharRewrite = void (*)(char32_t code, std::string& out);
+std::unique_ptr<Normalizer> make_char_normalizer(CharRewrite rewrite);
 
 // Applies the steps in order. Error{kInvalidArgument} naming the step that passes the bound.
 void normalize_text(const std::vector<std::unique_ptr<Normalizer>>& steps, MarkedText& text);

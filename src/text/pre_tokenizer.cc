@@ -1,6 +1,7 @@
 #include "text/pre_tokenizer.h"
 
 #include "base/check.h"
+#include "text/byte_alphabet.h"
 #include "text/utf8.h"
 
 namespace ingot {
@@ -76,14 +77,41 @@ class Split final : public PreTokenizer {
   bool invert_;
 };
 
-class NumberPattern final : public Pattern {
+class CharPattern final : public Pattern {
  public:
+  explicit CharPattern(bool (*accepts)(char32_t)) : accepts_(accepts) {}
   void for_each(std::string_view text, FunctionRef<void(size_t, size_t)> found) const override {
     for (size_t i = 0; i < text.size();) {
       const Utf8Char c = decode_utf8(text, i);
-      if (is_unicode_number(c.code)) found(i, i + c.length);
+      if (accepts_(c.code)) found(i, i + c.length);
       i += c.length;
     }
+  }
+
+ private:
+  bool (*accepts_)(char32_t);
+};
+
+// \w+|[^\w\s]+
+class WordPattern final : public Pattern {
+ public:
+  void for_each(std::string_view text, FunctionRef<void(size_t, size_t)> found) const override {
+    enum class Run { kSpace, kWord, kOther };
+    Run run = Run::kSpace;
+    size_t begin = 0;
+    for (size_t i = 0; i < text.size();) {
+      const Utf8Char c = decode_utf8(text, i);
+      const Run next = is_unicode_word(c.code)    ? Run::kWord
+                       : is_unicode_space(c.code) ? Run::kSpace
+                                                  : Run::kOther;
+      if (next != run) {
+        if (run != Run::kSpace) found(begin, i);
+        begin = i;
+        run = next;
+      }
+      i += c.length;
+    }
+    if (run != Run::kSpace) found(begin, text.size());
   }
 };
 
@@ -109,6 +137,15 @@ class PrefixSpace final : public PreTokenizer {
     rewrite_words(words, [](std::string_view word, const Bounds&, std::string& text) {
       if (!word.starts_with(' ')) text += ' ';
       text += word;
+    });
+  }
+};
+
+class ByteSpelling final : public PreTokenizer {
+ public:
+  void apply(Words& words) const override {
+    rewrite_words(words, [](std::string_view word, const Bounds&, std::string& text) {
+      for (const char c : word) append_utf8(text, byte_to_alphabet(static_cast<uint8_t>(c)));
     });
   }
 };
@@ -152,9 +189,16 @@ std::unique_ptr<PreTokenizer> make_split(std::unique_ptr<Pattern> pattern, Split
   return std::make_unique<Split>(std::move(pattern), behavior, invert);
 }
 std::unique_ptr<PreTokenizer> make_digits_split(bool individual) {
-  return make_split(std::make_unique<NumberPattern>(),
+  return make_split(std::make_unique<CharPattern>(is_unicode_number),
                     individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous, false);
 }
+std::unique_ptr<PreTokenizer> make_char_split(bool (*accepts)(char32_t), SplitBehavior behavior) {
+  return make_split(std::make_unique<CharPattern>(accepts), behavior, false);
+}
+std::unique_ptr<PreTokenizer> make_word_split() {
+  return make_split(std::make_unique<WordPattern>(), SplitBehavior::kRemoved, true);
+}
+std::unique_ptr<PreTokenizer> make_byte_spelling() { return std::make_unique<ByteSpelling>(); }
 std::unique_ptr<PreTokenizer> make_prefix_space() { return std::make_unique<PrefixSpace>(); }
 std::unique_ptr<PreTokenizer> make_metaspace(std::string marker, PrependScheme scheme, bool split) {
   return std::make_unique<Metaspace>(std::move(marker), scheme, split);

@@ -41,6 +41,15 @@ enum class SplitBehavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWith
 // With invert the stretches between the matches count as the matches.
 std::unique_ptr<PreTokenizer> make_split(std::unique_ptr<Pattern> pattern, SplitBehavior behavior,
                                          bool invert);
+// At every character that the predicate accepts; each is a match for itself.
+std::unique_ptr<PreTokenizer> make_char_split(bool (*accepts)(char32_t), SplitBehavior behavior);
+// Runs of word characters, and runs of what is neither word nor white space; white space goes.
+std::unique_ptr<PreTokenizer> make_word_split();
+// Where the script changes. Spaces and characters of no known script go with what stands before
+// them; those at the front go away. Hiragana and Katakana count as Han.
+std::unique_ptr<PreTokenizer> make_script_split();
+// Every word's bytes spelled in the byte alphabet.
+std::unique_ptr<PreTokenizer> make_byte_spelling();
 // Numbers (general category N) apart from the rest, each digit alone or in runs.
 std::unique_ptr<PreTokenizer> make_digits_split(bool individual);
 // A space in front of every word that does not begin with one.

@@ -4,7 +4,6 @@
 #include <unordered_map>
 
 #include "base/check.h"
-#include "text/byte_alphabet.h"
 #include "text/tokenizer_parts.h"
 #include "text/tokenizer_spec.h"
 #include "text/utf8.h"
@@ -14,27 +13,15 @@ namespace {
 
 constexpr std::string_view kWhere = "text/tokenizer";
 
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  size_t done = 0;
-  for (size_t i = text.find(from); i != text.npos; i = text.find(from, done)) {
-    out.append(text.substr(done, i - done)).append(to);
-    done = i + from.size();
-  }
-  return out.append(text.substr(done));
-}
+// The bytes of all tokens, one behind the other.
+struct PrintedTokens {
+  std::string bytes;
+  std::vector<uint32_t> offsets;  // one more than there are tokens
 
-std::string printed_bytes(std::string_view token, TokenKind kind, const TokenDecoder& decoder) {
-  if (kind == TokenKind::kControl) return std::string(token);
-  std::string out;
-  if (decoder.byte_level && kind != TokenKind::kAdded && unspell_bytes(token, out)) return out;
-  if (decoder.byte_fallback && byte_of_fallback(token) >= 0) {
-    return std::string(1, static_cast<char>(byte_of_fallback(token)));
+  std::string_view of(int32_t id) const {
+    return std::string_view(bytes).substr(offsets[id], offsets[id + 1] - offsets[id]);
   }
-  out = token;
-  for (const auto& [from, to] : decoder.replacements) out = replace_all(out, from, to);
-  return out;
-}
+};
 
 }  // namespace
 
@@ -44,40 +31,44 @@ struct Tokenizer::State {
   std::unique_ptr<WordModel> model;
   AddedTokenMatcher raw_tokens;         // matched in the text as it is
   AddedTokenMatcher normalized_tokens;  // matched after normalization
-  std::string blob;                     // the bytes of all tokens, one behind the other
-  std::vector<uint32_t> offsets;        // vocab_size + 1 into blob
+  PrintedTokens printed;
+  PrintedTokens printed_at_end;  // as the first or last of a text, where that differs
 
-  explicit State(std::unique_ptr<TokenizerParts> p) : parts(std::move(p)) {
-    for (const TokenizerDef* candidate : text_tokenizer_list()) {
-      if (!candidate->can_load(*parts)) continue;
-      CHECK_MSG(def == nullptr, "tokenizers {} and {} both accept {}", def->name, candidate->name,
-                parts->file);
-      def = candidate;
-    }
-    if (def == nullptr) {
-      fail(ErrorCode::kUnsupported, kWhere, "{}: no tokenizer reads model '{}'", parts->file,
-           parts->model_type);
-    }
-    model = def->load(*parts);
+  explicit State(LoadedTokenizer loaded)
+      : parts(std::move(loaded.parts)), def(loaded.def), model(std::move(loaded.model)) {
     raw_tokens =
         AddedTokenMatcher(parts->added, false, [](const AddedToken& t) { return t.content; });
     normalized_tokens = AddedTokenMatcher(
         parts->added, true, [&](const AddedToken& t) { return normalize(t.content); });
+    const bool first = parts->decoder.first_differs(), last = parts->decoder.last_differs();
+    if (first && last) {
+      fail(ErrorCode::kUnsupported, kWhere,
+           "{}: expected decoders that change the first or the last token, found both",
+           parts->file);
+    }
+    printed = print(TokenPlace::kMiddle);
+    if (first) printed_at_end = print(TokenPlace::kFirst);
+    if (last) printed_at_end = print(TokenPlace::kLast);
+  }
+
+  PrintedTokens print(TokenPlace place) const {
     // Such tokens print as they are matched.
     std::unordered_map<int32_t, std::string> respelled;
     for (const AddedToken& token : parts->added) {
       if (token.normalized && !token.special) respelled[token.id] = normalize(token.content);
     }
-    offsets.push_back(0);
+    PrintedTokens out;
+    out.offsets.push_back(0);
     for (size_t i = 0; i < parts->tokens.size(); ++i) {
       const auto other = respelled.find(static_cast<int32_t>(i));
-      blob += printed_bytes(other == respelled.end() ? parts->tokens[i] : other->second,
-                            parts->kinds[i], parts->decoder);
-      if (blob.size() > UINT32_MAX) {
+      out.bytes += parts->decoder.print(other == respelled.end() ? parts->tokens[i] : other->second,
+                                        parts->kinds[i], place);
+      if (out.bytes.size() > UINT32_MAX) {
         fail(ErrorCode::kUnsupported, kWhere, "{}: tokens of more than 4 GiB", parts->file);
       }
-      offsets.push_back(static_cast<uint32_t>(blob.size()));
+      out.offsets.push_back(static_cast<uint32_t>(out.bytes.size()));
     }
+    return out;
   }
 
   std::string normalize(const std::string& text) const {
@@ -99,6 +90,7 @@ struct Tokenizer::State {
     if (!parts->normalizers.empty()) {
       rewritten = {std::string(text), std::string(marks)};
       normalize_text(parts->normalizers, rewritten);
+      at_start = at_start && !rewritten.front_lost;
       text = rewritten.text;
       marks = rewritten.marks;
     }
@@ -144,7 +136,7 @@ Tokenizer::~Tokenizer() = default;
 std::unique_ptr<const Tokenizer> Tokenizer::load(std::span<const std::byte> spec,
                                                  std::string_view file) {
   return std::unique_ptr<const Tokenizer>(
-      new Tokenizer(std::make_unique<State>(parts_from_spec(spec, file))));
+      new Tokenizer(std::make_unique<State>(tokenizer_from_spec(spec, file))));
 }
 
 std::unique_ptr<const Tokenizer> Tokenizer::load(std::string_view spec, std::string_view file) {
@@ -169,11 +161,19 @@ std::vector<int32_t> Tokenizer::encode_mixed(std::string_view text,
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
+  const auto prints = [&](int32_t id) {  // not those of a padded vocabulary
+    return id < vocab_size() && !(skip_special && is_control(id));
+  };
+  size_t first = 0, last = ids.size();
+  while (first < last && !prints(ids[first])) ++first;
+  while (last > first && !prints(ids[last - 1])) --last;
   std::string out;
-  for (const int32_t id : ids) {
-    if (id >= vocab_size()) continue;  // of a padded vocabulary
-    if (skip_special && is_control(id)) continue;
-    out += token_bytes(id);
+  for (size_t i = first; i < last; ++i) {
+    if (!prints(ids[i])) continue;
+    const bool at_start = i == first && first_differs(), at_end = i + 1 == last && last_differs();
+    out += token_bytes(ids[i], at_start ? TokenPlace::kFirst
+                               : at_end ? TokenPlace::kLast
+                                        : TokenPlace::kMiddle);
   }
   size_t drop = 0;
   while (drop < out.size() && drop < static_cast<size_t>(leading_spaces_dropped()) &&
@@ -183,11 +183,15 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
   return replace_invalid_utf8(std::string_view(out).substr(drop));
 }
 
-std::string_view Tokenizer::token_bytes(int32_t id) const {
+std::string_view Tokenizer::token_bytes(int32_t id, TokenPlace place) const {
   state()->check_id(id);
-  const auto& offsets = state()->offsets;
-  return std::string_view(state()->blob).substr(offsets[id], offsets[id + 1] - offsets[id]);
+  const bool at_end = (place == TokenPlace::kFirst && first_differs()) ||
+                      (place == TokenPlace::kLast && last_differs());
+  return (at_end ? state()->printed_at_end : state()->printed).of(id);
 }
+
+bool Tokenizer::first_differs() const { return state()->parts->decoder.first_differs(); }
+bool Tokenizer::last_differs() const { return state()->parts->decoder.last_differs(); }
 
 std::string_view Tokenizer::token_text(int32_t id) const {
   state()->check_id(id);

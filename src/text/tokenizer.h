@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/vocab_source.h"
 #include "text/tokenizer_config.h"
-#include "text/vocab_source.h"
 
 namespace ingot {
 
@@ -39,6 +39,9 @@ enum class TokenKind : uint8_t {
   kAdded,    // matched as a whole in text, prints its text
   kControl,  // special: BOS, EOS, turn markers; skipped when printing
 };
+
+// Where a token stands among those that are printed; some decoders spell the ends otherwise.
+enum class TokenPlace : uint8_t { kMiddle, kFirst, kLast };
 
 // Largest text that encode() takes, in bytes.
 inline constexpr size_t kMaxEncodeBytes = size_t{1} << 30;
@@ -68,7 +71,7 @@ class Tokenizer {
 
   // The bytes that a token adds to the text; may be part of a UTF-8 character. Holes in the
   // vocabulary give no bytes. The id must be in [0, vocab_size()): Error{kInvalidArgument}.
-  std::string_view token_bytes(int32_t id) const;
+  std::string_view token_bytes(int32_t id, TokenPlace place = TokenPlace::kMiddle) const;
   // The token as its file spells it ("Ġthe", "▁the", "<0x0A>").
   std::string_view token_text(int32_t id) const;
   TokenKind kind(int32_t id) const;
@@ -84,8 +87,11 @@ class Tokenizer {
   int32_t pad_id() const;
   // Whether add_special puts something before the text.
   bool adds_bos() const;
-  // Bytes (spaces) that decoding drops from the front of a text: 1 for SentencePiece, else 0.
+  // Spaces, at most, that decoding drops from the front of a text: 1 for SentencePiece, else 0.
   int leading_spaces_dropped() const;
+  // Whether a token prints otherwise as the first, or as the last, of a text; not both.
+  bool first_differs() const;
+  bool last_differs() const;
   // The shelf entry that encodes ("byte_level_bpe").
   std::string_view kind_name() const;
 
@@ -103,10 +109,19 @@ void check_tokenizer_json(std::string_view json, std::string_view file);
 // and little-endian lengths. Tokenizer::load() reads it with every length checked.
 std::string make_tokenizer_spec(std::string_view tokenizer_json, const TokenizerConfig& config);
 std::string make_tokenizer_spec(const VocabSource& vocabulary);
+// Of a file of another format, named `name` (without its folder); see reads_tokenizer_file().
+std::string make_tokenizer_spec(std::string_view file, std::string_view name,
+                                const TokenizerConfig& config);
+
+// Whether some kind of tokenizer is read from files with this ending ("tokenizer.model").
+bool reads_tokenizer_file(std::string_view name);
+// The endings of such files.
+std::vector<std::string_view> tokenizer_file_endings();
 
 // ---- The shelf: text/tokenizers/<kind>.cc ----
 
-struct TokenizerParts;  // text/tokenizer_parts.h: a tokenizer file in neutral form
+struct TokenizerParts;   // text/tokenizer_parts.h: a tokenizer in neutral form
+struct TokenizerSource;  // text/tokenizer_source.h: what one is read from
 
 // Encodes one word (a pre-split, normalized stretch of text) to ids. Immutable, thread safe.
 class WordModel {
@@ -116,11 +131,18 @@ class WordModel {
 };
 
 // Contract of src/text/tokenizers/<name>.cc, which defines `const TokenizerDef&
-// <name>_tokenizer()`.
+// <name>_tokenizer()`. It says what it reads; any list may be empty.
 struct TokenizerDef {
   std::string_view name;
-  bool (*can_load)(const TokenizerParts& parts);  // at most one shelf entry accepts a tokenizer
-  std::unique_ptr<WordModel> (*load)(const TokenizerParts& parts);
+  std::vector<std::string_view> json_models;   // "type" of the model in a tokenizer.json
+  std::vector<std::string_view> vocab_models;  // tokenizer.ggml.model of a GGUF file
+  std::vector<std::string_view> file_endings;  // of files in other formats: ".model"
+  // Which of the sources that the lists name are this kind's; null: all of them. Kinds may share
+  // a name, but no two claim the same source.
+  bool (*claims)(const TokenizerSource& source);
+  // The model of a source. Of a tokenizer.json or GGUF file the tokens are in `parts` already
+  // (text/tokenizer_source.h says what else is done before and after); of another file nothing is.
+  std::unique_ptr<WordModel> (*read)(const TokenizerSource& source, TokenizerParts& parts);
 };
 
 const std::vector<const TokenizerDef*>& text_tokenizer_list();

@@ -1,5 +1,6 @@
 // Layout, little-endian: magic, u32 version, u32 kind, then the fields in the order of the writers.
 // A string is a u64 length and its bytes; an optional flag is a byte: 0, 1, or 2 for absent.
+// Version 1 had no files of other formats, and vocabularies ended with add_space_prefix.
 #include "text/tokenizer_spec.h"
 
 #include "base/byte_reader.h"
@@ -9,8 +10,8 @@ namespace {
 
 constexpr std::string_view kWhere = "text/tokenizer_spec";
 constexpr std::string_view kMagic = "INGOTTOK";
-constexpr uint32_t kVersion = 1;
-enum Kind : uint32_t { kJson = 0, kVocab = 1 };
+constexpr uint32_t kVersion = 2;
+enum Kind : uint32_t { kJson = 0, kVocab = 1, kFile = 2 };
 
 class Writer {
  public:
@@ -85,7 +86,13 @@ class SpecReader {
   std::string_view file_;
 };
 
-std::unique_ptr<TokenizerParts> read_json(SpecReader& in, std::string_view file) {
+LoadedTokenizer load_json(std::string_view json, const TokenizerConfig& config,
+                          std::string_view file) {
+  const TokenizerJson parsed(json, file);
+  return load_tokenizer({.file = file, .config = config, .json = &parsed});
+}
+
+LoadedTokenizer read_json(SpecReader& in, std::string_view file) {
   TokenizerConfig config;
   config.bos_token = in.text("bos token");
   config.eos_token = in.text("eos token");
@@ -93,10 +100,10 @@ std::unique_ptr<TokenizerParts> read_json(SpecReader& in, std::string_view file)
   config.pad_token = in.text("pad token");
   config.add_bos_token = in.flag("add_bos_token");
   config.add_eos_token = in.flag("add_eos_token");
-  return parts_from_tokenizer_json(in.text("tokenizer.json"), config, file);
+  return load_json(in.text("tokenizer.json"), config, file);
 }
 
-std::unique_ptr<TokenizerParts> read_vocab(SpecReader& in, std::string_view file) {
+LoadedTokenizer read_vocab(SpecReader& in, uint32_t version, std::string_view file) {
   VocabSource v;
   v.model = in.text("model");
   v.pre = in.text("pre-tokenizer");
@@ -111,7 +118,22 @@ std::unique_ptr<TokenizerParts> read_vocab(SpecReader& in, std::string_view file
   v.add_bos = in.flag("add_bos");
   v.add_eos = in.flag("add_eos");
   v.add_space_prefix = in.flag("add_space_prefix");
-  return parts_from_vocab(v, file);
+  if (version > 1) {
+    v.cls_id = in.get<int32_t>("cls id");
+    v.sep_id = in.get<int32_t>("sep id");
+    v.charsmap = in.text("charsmap");
+    v.remove_extra_spaces = in.flag("remove_extra_spaces");
+  }
+  return load_tokenizer({.file = file, .config = {}, .vocab = &v});
+}
+
+LoadedTokenizer read_other(SpecReader& in, std::string_view file) {
+  const std::string_view name = in.text("file name");
+  const std::string_view config = in.text("tokenizer_config.json");
+  const std::string_view bytes = in.text("file");
+  const TokenizerConfig parsed =
+      config.empty() ? TokenizerConfig() : parse_tokenizer_config(config, file);
+  return load_tokenizer({.file = file, .config = parsed, .bytes = bytes, .name = name});
 }
 
 }  // namespace
@@ -143,22 +165,35 @@ std::string make_tokenizer_spec(const VocabSource& v) {
   out.put_flag(v.add_bos);
   out.put_flag(v.add_eos);
   out.put_flag(v.add_space_prefix);
+  out.put(v.cls_id);
+  out.put(v.sep_id);
+  out.put_text(v.charsmap);
+  out.put_flag(v.remove_extra_spaces);
   return out.take();
 }
 
-std::unique_ptr<TokenizerParts> parts_from_spec(std::span<const std::byte> bytes,
-                                                std::string_view file) {
+std::string make_tokenizer_spec(std::string_view file, std::string_view name,
+                                const TokenizerConfig& config) {
+  Writer out(kFile);
+  out.put_text(name);
+  out.put_text(config.json);
+  out.put_text(file);
+  return out.take();
+}
+
+LoadedTokenizer tokenizer_from_spec(std::span<const std::byte> bytes, std::string_view file) {
   const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (!all.starts_with(kMagic)) return parts_from_tokenizer_json(all, {}, file);
+  if (!all.starts_with(kMagic)) return load_json(all, {}, file);
   SpecReader in(bytes.subspan(kMagic.size()), file);
   const auto version = in.get<uint32_t>("version");
-  if (version != kVersion) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: tokenizer version {}, this program reads {}", file,
-         version, kVersion);
+  if (version == 0 || version > kVersion) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: tokenizer version {}, this program reads 1 to {}",
+         file, version, kVersion);
   }
   const auto kind = in.get<uint32_t>("kind");
   if (kind == kJson) return read_json(in, file);
-  if (kind == kVocab) return read_vocab(in, file);
+  if (kind == kVocab) return read_vocab(in, version, file);
+  if (kind == kFile) return read_other(in, file);
   fail(ErrorCode::kCorrupt, kWhere, "{}: tokenizer kind {}", file, kind);
 }
 

@@ -6,12 +6,11 @@
 #include <span>
 #include <string_view>
 
-#include "text/tokenizer_parts.h"
+#include "text/tokenizer_source.h"
 
 namespace ingot {
 
 // A spec, or the bytes of a tokenizer.json.
-std::unique_ptr<TokenizerParts> parts_from_spec(std::span<const std::byte> bytes,
-                                                std::string_view file);
+LoadedTokenizer tokenizer_from_spec(std::span<const std::byte> bytes, std::string_view file);
 
 }  // namespace ingot

@@ -95,16 +95,42 @@ bool is_unicode_space(char32_t code) {
          code == 0x2028 || code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
 }
 
-bool is_unicode_word(char32_t code) {
-  if (is_unicode_letter(code) || code == '_') return true;
+bool is_unicode_assigned(char32_t code) {
   const int c = category(code);
-  const bool mark =
-      c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME;
+  return c != UTF8PROC_CATEGORY_CN && c != UTF8PROC_CATEGORY_CS && c != UTF8PROC_CATEGORY_CO;
+}
+
+bool is_unicode_mark(char32_t code) {
+  if (code < 0x300) return false;
+  const int c = category(code);
+  return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME;
+}
+
+bool is_unicode_nonspacing(char32_t code) {
+  return code >= 0x300 && category(code) == UTF8PROC_CATEGORY_MN;
+}
+
+bool is_unicode_punctuation(char32_t code) {
+  if (code < 0x80) {
+    return code - '!' < 15u || code - ':' < 7u || code - '[' < 6u || code - '{' < 4u;
+  }
+  const int c = category(code);
+  return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
+}
+
+bool is_unicode_control(char32_t code) {
+  const int c = category(code);
+  return c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF || c == UTF8PROC_CATEGORY_CO;
+}
+
+bool is_unicode_word(char32_t code) {
+  if (is_unicode_letter(code) || is_unicode_mark(code) || code == '_') return true;
+  const int c = category(code);
   // Joiners, then the circled and squared letters, which are alphabetic symbols.
-  return mark || c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL ||
-         c == UTF8PROC_CATEGORY_PC || code == 0x200C || code == 0x200D ||
-         (code >= 0x24B6 && code <= 0x24E9) || (code >= 0x1F130 && code <= 0x1F149) ||
-         (code >= 0x1F150 && code <= 0x1F169) || (code >= 0x1F170 && code <= 0x1F189);
+  return c == UTF8PROC_CATEGORY_ND || c == UTF8PROC_CATEGORY_NL || c == UTF8PROC_CATEGORY_PC ||
+         code == 0x200C || code == 0x200D || (code >= 0x24B6 && code <= 0x24E9) ||
+         (code >= 0x1F130 && code <= 0x1F149) || (code >= 0x1F150 && code <= 0x1F169) ||
+         (code >= 0x1F170 && code <= 0x1F189);
 }
 
 }  // namespace ingot

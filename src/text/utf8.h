@@ -30,9 +30,14 @@ size_t incomplete_utf8_tail(std::string_view text);
 // Each maximal ill-formed part becomes U+FFFD.
 std::string replace_invalid_utf8(std::string_view text);
 
-bool is_unicode_letter(char32_t code);  // general category L*
-bool is_unicode_number(char32_t code);  // general category N*
-bool is_unicode_space(char32_t code);   // property White_Space
+bool is_unicode_letter(char32_t code);       // general category L*
+bool is_unicode_number(char32_t code);       // general category N*
+bool is_unicode_space(char32_t code);        // property White_Space
+bool is_unicode_assigned(char32_t code);     // neither unassigned, surrogate nor private
+bool is_unicode_mark(char32_t code);         // general category M*
+bool is_unicode_nonspacing(char32_t code);   // general category Mn
+bool is_unicode_punctuation(char32_t code);  // general category P*, and the ASCII symbols
+bool is_unicode_control(char32_t code);      // general category Cc, Cf or Co
 // Word character of UTS 18: alphabetic, mark, decimal number, connector punctuation, joiner.
 bool is_unicode_word(char32_t code);
 

@@ -397,22 +397,31 @@ def check_tokenizers(bad):
                 "--tokenizer-dir", CASE, names=["--tokenizer-dir"])
     folder = bad.model_with("sentencepiece")  # tokenizer.model alone
     model = os.path.join(folder, "tokenizer.model")
+    unknown = b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02"
+    letter = b"\n\x0a\n\x01a\x15\0\0\x80\xbf\x18\x01"
     with open(model, "wb") as file:
-        file.write(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02")
-    says = [model, "SentencePiece", "not supported yet", "tokenizer.json"]
-    bad.refused("run with tokenizer.model alone", "run", folder, "Hi", names=says)
+        file.write(unknown + letter)
+    done = ingot("tokenize", folder, "--jsonl", env=bad.env, stdin=b'"aza"\n')
+    bad.checks.equal(done.stdout.strip(), b'{"ids":[0,1,0,1]}', "a tokenizer.model alone")
+    with open(model, "wb") as file:
+        file.write(unknown + letter + b"\x12\x02\x18\x03")  # model_type WORD
+    says = [model, "model_type", "3 (WORD)"]
+    bad.refused("run with a tokenizer.model of words", "run", folder, "Hi", names=says)
     bad.refused("the same from the cache", "run", folder, "Hi", names=says)
-    bad.refused("tokenize with tokenizer.model alone", "tokenize", folder, "Hi", names=says)
-    bad.refused("a --tokenizer-dir with tokenizer.model alone", "build", CASE, "--output", engine,
-                "--tokenizer-dir", folder, names=["--tokenizer-dir", *says])
+    bad.refused("tokenize with it", "tokenize", folder, "Hi", names=says)
+    bad.refused("a --tokenizer-dir with it", "build", CASE, "--output", engine, "--tokenizer-dir",
+                folder, names=["--tokenizer-dir", *says])
     ingot_json("build", folder, "--output", engine, env=bad.env)
     bad.refused("an engine of it", "run", engine, "Hi", names=says)
     bad.checks.equal(ingot("run", folder, *IDS, env=bad.env).returncode, 0, "ids do not need it")
-    for ending, name in ((".model", "SentencePiece"), (".tiktoken", "tiktoken")):
+    with open(model, "wb") as file:
+        file.write(unknown[:9])
+    bad.refused("run with half a tokenizer.model", "run", folder, "Hi", names=[model, "offset 2"])
+    for ending in (".model", ".tiktoken"):
         path = bad.path("vocab" + ending)
         with open(path, "wb") as file:
             file.write(b"some bytes of it")
-        bad.refused(f"a {ending} file", "tokenize", path, "Hi", names=[path, name])
+        bad.refused(f"a {ending} file", "tokenize", path, "Hi", names=[path])
     done = ingot("detokenize", real_model(), "1,x", env=bad.env)
     bad.checks.equal(done.returncode, 2, "ids that are none: exit code")
     bad.checks.check(b"prompt-ids" not in done.stderr, "detokenize names no flag of another")

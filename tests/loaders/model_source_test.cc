@@ -89,7 +89,7 @@ TEST(ModelSourceTest, GgufFile) {
   EXPECT_EQ(source.architecture, "llama");
   EXPECT_TRUE(source.config.is_null());
   ASSERT_TRUE(source.tokenizer.gguf.has_value());
-  const GgufVocab& vocab = *source.tokenizer.gguf;
+  const VocabSource& vocab = *source.tokenizer.gguf;
   EXPECT_EQ(vocab.model, "gpt2");
   EXPECT_EQ(vocab.pre, "smollm");
   EXPECT_EQ(vocab.tokens.size(), 5u);

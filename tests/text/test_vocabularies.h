@@ -68,4 +68,63 @@ inline VocabSource sentencepiece_vocab() {
   return v;
 }
 
+// Protobuf's wire format, for files that SentencePiece would write.
+inline std::string proto_number(uint64_t value) {
+  std::string out;
+  for (; value >= 0x80; value >>= 7) out += static_cast<char>(value | 0x80);
+  return out += static_cast<char>(value);
+}
+inline std::string proto_field(int field, uint64_t value) {
+  return proto_number(static_cast<uint64_t>(field) << 3) + proto_number(value);
+}
+inline std::string proto_field(int field, std::string_view bytes) {
+  return proto_number(static_cast<uint64_t>(field) << 3 | 2) + proto_number(bytes.size()) +
+         std::string(bytes);
+}
+inline std::string proto_real(int field, float value) {
+  std::string out = proto_number(static_cast<uint64_t>(field) << 3 | 5);
+  return out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+inline std::string sentencepiece_piece(std::string_view text, float score,
+                                       VocabTokenType type = VocabTokenType::kNormal) {
+  return proto_field(
+      1, proto_field(1, text) + proto_real(2, score) + proto_field(3, static_cast<uint64_t>(type)));
+}
+
+// A tokenizer.model: <unk> <s> </s>, then pieces from id 3. model_type 1: Unigram, 2: BPE.
+inline std::string sentencepiece_model(int model_type, const std::string& more = "",
+                                       const std::string& normalizer = "") {
+  std::string out = sentencepiece_piece("<unk>", 0, VocabTokenType::kUnknown) +
+                    sentencepiece_piece("<s>", 0, VocabTokenType::kControl) +
+                    sentencepiece_piece("</s>", 0, VocabTokenType::kControl);
+  float score = -1;
+  for (const char* piece : {"\u2581", "a", "b", "ab", "\u2581a", "\u2581ab", "abab", "\u00e9"}) {
+    out += sentencepiece_piece(piece, score);
+    score -= 1;
+  }
+  out += more;
+  out += proto_field(2, proto_field(3, static_cast<uint64_t>(model_type)));
+  return out + proto_field(3, normalizer);
+}
+
+inline std::unique_ptr<const Tokenizer> load_file(std::string_view bytes, std::string_view name,
+                                                  std::string_view config = "") {
+  return Tokenizer::load(
+      make_tokenizer_spec(
+          bytes, name,
+          config.empty() ? TokenizerConfig() : parse_tokenizer_config(config, "config")),
+      name);
+}
+
+// The message of the error that loading or encoding ends in; empty without one.
+template <typename Body>
+std::string error_text(Body body) {
+  try {
+    body();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
 }  // namespace ingot

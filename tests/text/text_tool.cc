@@ -1,11 +1,13 @@
 // A line-by-line driver of the text room for the parity scripts. Each input line is one JSON value,
 // each output line one JSON object.
-//   text_tool tokenize SOURCE [--special]   "text"            -> {"ids": [..]}
+//   text_tool tokenize SOURCE [--special|--plain]   "text"    -> {"ids": [..]}
 //   text_tool detokenize SOURCE             {"ids": [..]}     -> {"text": "..", "streamed": ".."}
 //   text_tool chat SOURCE                   {"template", "messages", ..} -> {"text", "ids"}
-// SOURCE is a tokenizer.json, or a JSON dump of a VocabSource (it has a "model" string).
+// SOURCE is a tokenizer.json, a JSON dump of a VocabSource (NAME.vocab.json), or a file of another
+// format, whose tokenizer_config.json may lie beside it. --plain: control tokens stay text.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -28,6 +30,16 @@ std::string read_all(const std::string& path) {
 
 std::unique_ptr<const Tokenizer> load_source(const std::string& path) {
   const std::string bytes = read_all(path);
+  if (reads_tokenizer_file(path)) {
+    const std::filesystem::path parsed = path;
+    const std::string config = parsed.parent_path() / "tokenizer_config.json";
+    return Tokenizer::load(
+        make_tokenizer_spec(bytes, parsed.filename().string(),
+                            std::filesystem::exists(config)
+                                ? parse_tokenizer_config(read_all(config), config)
+                                : TokenizerConfig()),
+        path);
+  }
   const bool dump = path.ends_with(".vocab.json");
   if (!dump) return Tokenizer::load(bytes, path);
   const Json j = parse_json(bytes, "tests/text_tool", path);
@@ -41,14 +53,22 @@ std::unique_ptr<const Tokenizer> load_source(const std::string& path) {
   v.bos_id = j.value("bos_id", -1);
   v.eos_id = j.value("eos_id", -1);
   v.unk_id = j.value("unk_id", -1);
+  v.cls_id = j.value("cls_id", -1);
+  v.sep_id = j.value("sep_id", -1);
+  if (j.contains("remove_extra_spaces"))
+    v.remove_extra_spaces = j["remove_extra_spaces"].get<bool>();
+  for (const int byte : j.value("charsmap", std::vector<int>())) {
+    v.charsmap += static_cast<char>(byte);
+  }
   if (j.contains("add_bos")) v.add_bos = j["add_bos"].get<bool>();
   if (j.contains("add_space_prefix")) v.add_space_prefix = j["add_space_prefix"].get<bool>();
   return Tokenizer::load(make_tokenizer_spec(v), path);
 }
 
-Json answer(const Tokenizer& tokenizer, const std::string& command, bool special, const Json& in) {
+Json answer(const Tokenizer& tokenizer, const std::string& command, const EncodeOptions& options,
+            const Json& in) {
   if (command == "tokenize") {
-    return {{"ids", tokenizer.encode(in.get<std::string>(), {.add_special = special})}};
+    return {{"ids", tokenizer.encode(in.get<std::string>(), options)}};
   }
   if (command == "detokenize") {
     const auto ids = in.at("ids").get<std::vector<int32_t>>();
@@ -73,16 +93,18 @@ Json answer(const Tokenizer& tokenizer, const std::string& command, bool special
 
 int run(int argc, char** argv) {
   if (argc < 3) {
-    fmt::print(stderr, "usage: text_tool tokenize|detokenize|chat SOURCE [--special]\n");
+    fmt::print(stderr, "usage: text_tool tokenize|detokenize|chat SOURCE [--special|--plain]\n");
     return 2;
   }
   const auto tokenizer = load_source(argv[2]);
-  const bool special = argc > 3 && std::string_view(argv[3]) == "--special";
+  const std::string_view flag = argc > 3 ? argv[3] : "";
+  const EncodeOptions options = {.add_special = flag == "--special",
+                                 .parse_special = flag != "--plain"};
   std::string line;
   while (std::getline(std::cin, line)) {
     Json out;
     try {
-      out = answer(*tokenizer, argv[1], special, parse_json(line, "tests/text_tool", "stdin"));
+      out = answer(*tokenizer, argv[1], options, parse_json(line, "tests/text_tool", "stdin"));
     } catch (const Error& e) {
       out = {{"error", e.what()}};
     }
