@@ -31,6 +31,7 @@ class Executor::Impl {
     for (auto& event : passed_) event = device.make_event();
     for (int id : plan().inputs) {
       Input& input = inputs_.emplace_back(id, plan().values[static_cast<size_t>(id)]);
+      input.staging.resize(passed_.size());
       if (const auto bytes = bytes_at(input.value.type, shared_.limits)) reserve(input, *bytes);
     }
     if (options_.weight_memory_limit > 0) shared_.weights.drop_all();
@@ -228,7 +229,6 @@ class Executor::Impl {
 
   void copy_in(Input& input, const std::byte* source, size_t bytes) {
     if (!shared_.device.host_visible()) {
-      input.staging.resize(passed_.size());
       HostBuffer& buffer = input.staging[turn_];
       if (buffer.size() < bytes) buffer = HostBuffer(shared_.device, input.buffer.size());
       std::memcpy(buffer.data(), source, bytes);

@@ -49,6 +49,12 @@ bool has_kernel(std::string_view device_kind, std::string_view op) {
                      [&](const KernelDef* kernel) { return kernel->op == op; });
 }
 
+// Choices are sorted by their descriptor, which begins with the operator's name.
+bool chose(const DeviceSection& section, const std::string& op) {
+  const auto first = section.choices.lower_bound(op + "{");
+  return first != section.choices.end() && first->first.starts_with(op + "{");
+}
+
 }  // namespace
 
 std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view device_kind) {
@@ -83,6 +89,14 @@ std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view devic
     covered.insert(fused.covers.begin(), fused.covers.end());
     out.push_back(std::move(fused));
   }
+  return out;
+}
+
+std::vector<FusedStep> tuned_fused_steps(const Plan& plan, std::string_view device_kind,
+                                         const DeviceSection* section) {
+  if (!section) return {};
+  std::vector<FusedStep> out = find_fused_steps(plan, device_kind);
+  std::erase_if(out, [&](const FusedStep& fused) { return !chose(*section, fused.step.op); });
   return out;
 }
 

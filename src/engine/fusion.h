@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/engine.h"
 #include "engine/plan.h"
 
 namespace ingot {
@@ -18,5 +19,10 @@ struct FusedStep {
 // could take over. No step is covered twice: the operator that covers more comes first, then by
 // name. Bodies of control flow are plans of their own.
 std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view device_kind);
+
+// Those of operators that a tuned section chose a kernel for, in whatever bucket: what an executor
+// may run and sets memory aside for. None without a section.
+std::vector<FusedStep> tuned_fused_steps(const Plan& plan, std::string_view device_kind,
+                                         const DeviceSection* section);
 
 }  // namespace ingot

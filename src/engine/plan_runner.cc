@@ -30,8 +30,8 @@ SymbolValues merged_limits(const Plan& plan, const SymbolValues& overrides) {
 std::vector<FusedStep> fusable(const RunnerShared& shared, const Plan& plan) {
   const ExecutorOptions& options = shared.options;
   const bool looks = options.on_step || options.weight_memory_limit > 0;
-  if (options.selection.reference || !shared.section || looks) return {};
-  return find_fused_steps(plan, shared.device.kind());
+  if (options.selection.reference || looks) return {};
+  return tuned_fused_steps(plan, shared.device.kind(), shared.section);
 }
 
 // Control flow and values sized while running live on the host heap.

@@ -138,8 +138,8 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
     source.kind = ModelSourceKind::kHuggingFace;
     source.architecture = hf_architecture(source.config, source.config_file);
     read_config_dtype(source.config, source.config_file);  // refuses what no model computes in
-    source.weights = weights_file.empty() ? open_weights_directory(directory)
-                                          : SafetensorsFile::open(weights_file);
+    source.weights =
+        weights_file.empty() ? open_weights_directory(directory) : open_weights_file(weights_file);
   }
   source.tokenizer.tokenizer_json = std::move(files.tokenizer_json);
   source.tokenizer.tokenizer_config_json = std::move(files.tokenizer_config_json);
@@ -184,11 +184,11 @@ ModelSource open_file(const std::string& path) {
          "take those)",
          path);
   }
-  if (!path.ends_with(".safetensors")) {
-    fail(
-        ErrorCode::kUnsupported, kWhere,
-        "{}: expected an engine, a GGUF, .safetensors or .onnx file or a model directory, found {}",
-        path, describe_path(path));
+  if (!path.ends_with(".safetensors") && !path.ends_with(".bin")) {
+    fail(ErrorCode::kUnsupported, kWhere,
+         "{}: expected an engine, a GGUF, .safetensors, .bin (PyTorch's weights) or .onnx file or "
+         "a model directory, found {}",
+         path, describe_path(path));
   }
   fs::path directory = fs::path(path).parent_path();
   if (directory.empty()) directory = ".";

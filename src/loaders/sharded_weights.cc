@@ -122,14 +122,14 @@ class ShardedWeights : public WeightTable {
   std::vector<std::shared_ptr<const WeightTable>> shards;
 };
 
-std::shared_ptr<const WeightTable> open_safetensors(const std::string& path) {
+}  // namespace
+
+std::shared_ptr<const WeightTable> open_weights_file(const std::string& path) {
+  if (path.ends_with(".bin")) return open_torch_file(path);
   return SafetensorsFile::open(path);
 }
 
-}  // namespace
-
-std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path,
-                                                         ShardOpener open) {
+std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path) {
   const auto weight_map = read_index(index_path);
   const fs::path directory = fs::path(index_path).parent_path();
   std::map<std::string, std::shared_ptr<const WeightTable>> shards;
@@ -142,7 +142,7 @@ std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& inde
       fail(ErrorCode::kNotFound, kWhere, "{}: shard '{}', which holds '{}', is missing", index_path,
            shard, tensor);
     }
-    file = open(path);
+    file = open_weights_file(path);
   }
   auto table = std::make_shared<ShardedWeights>(index_path);
   for (const auto& [shard, file] : shards) {
@@ -169,19 +169,11 @@ std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& inde
 
 std::shared_ptr<const WeightSource> open_weights_directory(const std::string& directory) {
   const fs::path base(directory);
-  struct Kind {
-    const char* index;
-    const char* single;
-    ShardOpener open;
-  };
-  constexpr Kind kKinds[] = {
-      {"model.safetensors.index.json", "model.safetensors", open_safetensors},
-      {"pytorch_model.bin.index.json", "pytorch_model.bin", open_torch_file}};
-  for (const Kind& kind : kKinds) {
-    const std::string index = (base / kind.index).string();
-    if (is_regular_file(index)) return open_sharded_weights(index, kind.open);
-    const std::string single = (base / kind.single).string();
-    if (is_regular_file(single)) return kind.open(single);
+  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+    const std::string single = (base / name).string();
+    const std::string index = single + ".index.json";
+    if (is_regular_file(index)) return open_sharded_weights(index);
+    if (is_regular_file(single)) return open_weights_file(single);
   }
   std::vector<std::string> found;
   std::error_code error;
@@ -189,7 +181,7 @@ std::shared_ptr<const WeightSource> open_weights_directory(const std::string& di
     if (it->path().extension() == ".safetensors") found.push_back(it->path().string());
   }
   if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", directory, error.message());
-  if (found.size() == 1) return open_safetensors(found.front());
+  if (found.size() == 1) return open_weights_file(found.front());
   fail(ErrorCode::kNotFound, kWhere,
        "{}: expected model.safetensors or pytorch_model.bin, or their .index.json, found {} other "
        "*.safetensors files",

@@ -8,14 +8,14 @@
 
 namespace ingot {
 
-using ShardOpener = std::shared_ptr<const WeightTable> (*)(const std::string& path);
+// One file: PyTorch's where its name ends with .bin, else safetensors. Errors as theirs.
+std::shared_ptr<const WeightTable> open_weights_file(const std::string& path);
 
 // One table over the shards that an index (model.safetensors.index.json) lists; shards lie beside
 // it, each is opened once. Error{kCorrupt} when a shard name leaves the directory, a listed tensor
 // is not in its shard, or a shard holds a tensor that the index gives to another; kNotFound for a
 // missing shard.
-std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path,
-                                                         ShardOpener open);
+std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path);
 
 // model.safetensors.index.json, else model.safetensors, else the same of pytorch_model.bin, else
 // the only *.safetensors file there. Error{kNotFound} naming what was looked for.

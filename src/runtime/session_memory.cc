@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/knobs.h"
 #include "engine/memory.h"
+#include "engine/selection.h"
 #include "runtime/decoder_step.h"
 
 namespace ingot {
@@ -60,7 +61,8 @@ SessionMemory session_memory(const Engine& engine, const SessionOptions& options
   for (int id : plan.states) {
     out.kv += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
   }
-  out.activations = plan_memory(plan, symbols, find_fused_steps(plan, device.kind())).layout.total;
+  const auto fused = tuned_fused_steps(plan, device.kind(), find_section(engine, device));
+  out.activations = plan_memory(plan, symbols, fused).layout.total;
   for (int id : plan.inputs) {
     out.activations += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
   }

@@ -135,6 +135,43 @@ TEST_F(FusionTest, WhoeverLooksBetweenStepsSeesThemAll) {
   EXPECT_THAT(kernels_, ElementsAre("reference"));
 }
 
+TEST_F(FusionTest, MemoryIsSetAsideWhereAKernelWasChosenAlone) {
+  const auto made = engine();
+  const auto arena = [&] {
+    Executor executor(made, *device_);
+    return executor.memory().text;
+  };
+  const auto expected = [&](bool fused) {
+    const auto steps = find_fused_steps(made->plan, "cpu");
+    return memory_text(made->plan, fused ? plan_memory(made->plan, made->plan.limits, steps)
+                                         : plan_memory(made->plan, made->plan.limits));
+  };
+  ASSERT_NE(expected(true), expected(false));
+  made->devices = {{device_->identity(), {{"add{}(of another operator)", {"add_f32", 1, "", 1}}}}};
+  EXPECT_EQ(arena(), expected(false));
+  choose(*made, *device_);
+  EXPECT_EQ(arena(), expected(true));
+}
+
+// The choice is a bucket's: two rows run fused, one row does not.
+TEST_F(FusionTest, BucketsChooseForThemselves) {
+  const auto made = engine();
+  made->plan.buckets = {{{"rows", 1}}, {{"rows", 2}}};
+  const auto fused = find_fused_steps(made->plan, "cpu");
+  const KernelDesc desc = describe(made->plan, fused[0].step, {{"rows", 2}}, {}, {}, false);
+  made->devices = {{device_->identity(), {{desc.text(), {"test_mul_add_loop", 1, "", 1}}}}};
+  Executor executor(made, *device_);
+  const auto first = [&](int64_t rows) {
+    executor.set_input("x", host_view(x_, {rows, 4}));
+    executor.run();
+    return floats_of(executor.output("y"))[0];
+  };
+  EXPECT_EQ(first(1), 5);
+  EXPECT_EQ(first(2), 33);
+  EXPECT_EQ(first(1), 5);
+  EXPECT_EQ(first(2), 33);
+}
+
 // Without the fused step, the output may take the memory of what the first covered step read.
 TEST_F(FusionTest, WhatAFusedStepReadsLivesUntilItRuns) {
   const Plan plan = engine()->plan;

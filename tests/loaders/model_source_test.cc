@@ -169,8 +169,9 @@ TEST(ModelSourceTest, RefusesWhatIsNoModel) {
   refused(dir.path(), ErrorCode::kNotFound, {"expected config.json", "found 0 files"});
   refused(dir.write("empty.gguf", ""), ErrorCode::kUnsupported,
           {"expected an engine, a GGUF", "found an empty file"});
-  refused(dir.write("x.bin", "PK\3\4"), ErrorCode::kUnsupported, {"found a ZIP archive"});
+  refused(dir.write("x.zip", "PK\3\4"), ErrorCode::kUnsupported, {"found a ZIP archive"});
   refused(dir.write("lone.safetensors", ""), ErrorCode::kNotFound, {"expected a config.json"});
+  refused(dir.write("lone.bin", ""), ErrorCode::kNotFound, {"expected a config.json"});
   refused("/dev/zero", ErrorCode::kIo, {"regular file, found a character device"});
   dir.write("config.json", "{}");
   refused(dir.path(), ErrorCode::kCorrupt, {"config.json", "architectures"});
