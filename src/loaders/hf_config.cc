@@ -64,6 +64,7 @@ void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) 
   rope.beta_slow = json_get(scaling, "beta_slow", rope.beta_slow, kWhere, file);
   rope.mscale = get_optional<double>(scaling, "mscale", file);
   rope.mscale_all_dim = get_optional<double>(scaling, "mscale_all_dim", file);
+  rope.truncate = json_get(scaling, "truncate", rope.truncate, kWhere, file);
   rope.short_factor = json_get(scaling, "short_factor", rope.short_factor, kWhere, file);
   rope.long_factor = json_get(scaling, "long_factor", rope.long_factor, kWhere, file);
   rope.partial_rotary_factor =

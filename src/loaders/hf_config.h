@@ -28,6 +28,7 @@ struct RopeConfig {
   double beta_slow = 1.0;   // yarn
   std::optional<double> mscale;
   std::optional<double> mscale_all_dim;
+  bool truncate = true;              // yarn: its range of dimensions is made of whole numbers
   std::vector<double> short_factor;  // longrope
   std::vector<double> long_factor;   // longrope
   double partial_rotary_factor = 1.0;
