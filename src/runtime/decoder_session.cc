@@ -41,6 +41,12 @@ std::vector<float> DecoderSession::forward(std::span<const int32_t> tokens, bool
     fail(ErrorCode::kInvalidArgument, kWhere, "{} tokens after {}: the session holds {}",
          tokens.size(), position_, max_tokens_);
   }
+  const auto first = static_cast<int64_t>(tokens.size());
+  if (decoder_.max_prompt > 0 && position_ == 0 && first > decoder_.max_prompt) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "plan '{}': a prompt: expected at most {} tokens, found {}", decoder_.name,
+         decoder_.max_prompt, first);
+  }
   if (decoder_.encodes && (position_ > 0 || static_cast<int64_t>(tokens.size()) > chunk_)) {
     fail(ErrorCode::kInvalidArgument, kWhere,
          "plan '{}' is an encoder: expected a whole sequence of at most {} tokens, found {} after "

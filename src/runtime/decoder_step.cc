@@ -188,13 +188,18 @@ class DecoderPlanReader {
                       out_.page_tokens, blocks));
     }
     out_.max_seq_len = blocks * out_.page_tokens;
-    auto trained = plan_.metadata.find("max_position_embeddings");
-    if (trained == plan_.metadata.end()) return;
-    out_.trained_len = std::strtoll(trained->second.c_str(), nullptr, 10);
-    if (out_.trained_len < 1) {
-      bad(fmt::format("max_position_embeddings: expected above 0, found '{}'", trained->second));
-    }
-    out_.max_seq_len = std::min(out_.max_seq_len, out_.trained_len);
+    out_.trained_len = stated_length("max_position_embeddings");
+    if (out_.trained_len > 0) out_.max_seq_len = std::min(out_.max_seq_len, out_.trained_len);
+    out_.max_prompt = stated_length("max_prompt");
+  }
+
+  // 0: not stated.
+  int64_t stated_length(const char* key) const {
+    const auto found = plan_.metadata.find(key);
+    if (found == plan_.metadata.end()) return 0;
+    const int64_t length = std::strtoll(found->second.c_str(), nullptr, 10);
+    if (length < 1) bad(fmt::format("{}: expected above 0, found '{}'", key, found->second));
+    return length;
   }
 
   const Plan& plan_;

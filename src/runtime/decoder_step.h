@@ -41,6 +41,8 @@ struct DecoderPlan {
   int64_t page_tokens = 0;  // positions of a page, the same in all groups
   int64_t max_seq_len = 0;  // most positions of a sequence, by default
   int64_t trained_len = 0;  // that the model knows, which no limit can raise; 0: not said
+  int64_t max_prompt =
+      0;  // longer prompts would be computed otherwise than this plan does; 0: none
   std::vector<Table> tables;
 };
 

@@ -14,6 +14,7 @@ namespace ingot {
 struct ModelLimits {
   int64_t vocab_size = 0;
   int64_t max_seq_len = 0;       // prompt and output together
+  int64_t max_prompt = 0;        // 0: as max_seq_len allows
   int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
   int64_t max_batch_tokens = 0;  // packed tokens of a step
   std::vector<KvGroup> state_groups;

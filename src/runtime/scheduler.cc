@@ -66,6 +66,7 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
     return refuse(FinishReason::kInternal);
   }
   bool fits = prompt < room && width_of(*request) <= limits_.max_batch_rows && p.n <= kMaxChoices;
+  fits = fits && (limits_.max_prompt == 0 || prompt <= limits_.max_prompt);
   for (size_t g = 0; g < kv_.groups().size(); ++g) {
     fits = fits && kv_.pages_for(g, prompt + 1, request->cross_tokens) <= kv_.groups()[g].num_pages;
   }

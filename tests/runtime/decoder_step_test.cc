@@ -34,6 +34,11 @@ TEST(DecoderStepTest, ReadsWhatThePlanSays) {
   plan.metadata["max_position_embeddings"] = "100";
   EXPECT_EQ(read_decoder_plan(plan).max_seq_len, 100);
   EXPECT_EQ(read_decoder_plan(plan).trained_len, 100);
+  EXPECT_EQ(read_decoder_plan(plan).max_prompt, 0);
+  plan.metadata["max_prompt"] = "50";
+  EXPECT_EQ(read_decoder_plan(plan).max_prompt, 50);
+  plan.metadata["max_prompt"] = "x";
+  expect_refused(plan, {"max_prompt", "above 0", "'x'"});
 }
 
 TEST(DecoderStepTest, RefusesByName) {
