@@ -29,7 +29,7 @@ Json parse(const ModelSource& source, const Json& raw) {
   c.epsilon("rms_norm_eps", 1.5625e-7);
   c.choice("hidden_act", "silu", {"silu"});
   c.flag("tie_word_embeddings", false);
-  c.flag("attention_bias", false);
+  c.flag("attention_bias", true);
   c.flag("norms_behind", false);
   c.rope({.partial = true});
   return c.config();

@@ -4,6 +4,8 @@
 namespace ingot {
 namespace {
 
+TEST(LlamaTest, BiasesAndLinearScalingCase) { check_golden("llama-linear-bias"); }
+
 TEST(LlamaTest, GgufAndCheckpointHoldTheSame) { check_golden_sources("llama-mha", "llama", true); }
 
 TEST(LlamaTest, GraphIsWhole) {
