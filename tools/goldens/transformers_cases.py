@@ -63,6 +63,10 @@ CASES = {
         tie_word_embeddings=True)),
     "roberta": ("RobertaModel", "RobertaConfig", dict(
         WIDE, type_vocab_size=1, max_position_embeddings=66, pad_token_id=1, bos_token_id=0)),
+    "mpt-plain": ("MptForCausalLM", "MptConfig", dict(
+        vocab_size=128, d_model=64, n_heads=2, n_layers=2, max_seq_len=128, no_bias=True,
+        attn_config=dict(alibi=True, alibi_bias_max=8, clip_qkv=1.5), bos_token_id=1,
+        eos_token_id=2)),
     "falcon-new": ("FalconForCausalLM", "FalconConfig", dict(
         vocab_size=128, hidden_size=128, num_hidden_layers=2, num_attention_heads=4,
         num_kv_heads=2, new_decoder_architecture=True, parallel_attn=True, bias=False,
