@@ -4,8 +4,9 @@
 Without rooms: every program that CMake registered with ctest, after checking that each room of
 docs/MAP.md with sources has one. With rooms: just those programs; one that is missing is a failure.
 --registered makes that check alone and runs nothing.
-A program that runs no test, or skips one, is a failure: a skipped case has not passed. Only cases
-named gpu_* may be skipped, where there is no GPU; they are counted apart.
+A program that runs no test, or skips one, is a failure: a skipped case has not passed. Two kinds
+may be skipped and are counted apart: cases named gpu_*, where there is no GPU, and tests whose
+golden case is not on this machine (has_golden() of tests/models/golden_run.h).
 Programs with many tests run in several processes (GoogleTest's shards), and processes side by
 side, as many as there are CPUs; every test that a program lists must have been run by one of them.
 """
@@ -65,16 +66,21 @@ class Program:
         self.done.append((time.monotonic() - started, status, cases, output))
 
     def verdict(self):
-        """(passed, failed, skipped for want of a GPU, lines to print), of all shards together."""
+        """(passed, failed, skipped for want of a GPU, of a golden case, lines to print), of all
+        shards together."""
         if self.problem:
-            return 0, 1, 0, f"FAIL  {self.name}: {self.problem}"
+            return 0, 1, 0, 0, f"FAIL  {self.name}: {self.problem}"
         cases = [case for _, _, shard, _ in self.done for case in shard]
-        # Cases named gpu_* skip themselves where there is no GPU; no other may.
-        skipped = [c["name"] for c in cases if c["result"] == "SKIPPED"]
-        gpu_skipped = sum(name.startswith("gpu_") for name in skipped)
-        skipped = [name for name in skipped if not name.startswith("gpu_")]
+        # Cases named gpu_* skip themselves where there is no GPU, others where a golden case is
+        # missing; no other may.
+        skipped = [c for c in cases if c["result"] == "SKIPPED"]
+        gpu_skipped = sum(c["name"].startswith("gpu_") for c in skipped)
+        missing = sorted({c["missing_golden"] for c in skipped if "missing_golden" in c})
+        unchecked = sum("missing_golden" in c for c in skipped)
+        skipped = [c["name"] for c in skipped
+                   if not c["name"].startswith("gpu_") and "missing_golden" not in c]
         count = sum(c["result"] == "COMPLETED" and not c.get("failures") for c in cases)
-        expected = self.listed - gpu_skipped
+        expected = self.listed - gpu_skipped - unchecked
         hidden = any("DISABLED" in output for _, _, _, output in self.done)
         broken = [(status, output) for _, status, _, output in self.done if status != 0]
         if broken or count == 0 or count != expected or skipped or hidden:
@@ -83,12 +89,15 @@ class Program:
             reason += ", some are disabled" if hidden else ""
             reason += f", skipped: {' '.join(skipped)}" if skipped else ""
             outputs = "\n".join(output[-8000:] for _, output in broken)
-            return (count, max(1, expected - count), gpu_skipped,
+            return (count, max(1, expected - count), gpu_skipped, unchecked,
                     f"{outputs}\nFAIL  {self.name}: {reason}")
         seconds = sum(shard[0] for shard in self.done)
         note = f" in {self.shards} processes" if self.shards > 1 else ""
         note += f", {gpu_skipped} GPU cases (gpu_*) skipped: no GPU" if gpu_skipped else ""
-        return count, 0, gpu_skipped, f"ok    {self.name}: {count} tests, {seconds:.1f} s{note}"
+        if unchecked:
+            note += f", {unchecked} not checked, golden cases missing: {' '.join(missing)}"
+        return (count, 0, gpu_skipped, unchecked,
+                f"ok    {self.name}: {count} tests, {seconds:.1f} s{note}")
 
 
 def rooms_with_sources():
@@ -140,15 +149,17 @@ def main():
     if "--registered" in sys.argv:
         repo.finish("unit", problems, f"{len(registered)} test programs registered")
         return
-    passed = failed = no_gpu = 0
-    for good, bad, skipped, lines in run_all([Program(build, room) for room in wanted]):
+    passed = failed = no_gpu = no_golden = 0
+    for good, bad, skipped, unchecked, lines in run_all([Program(build, room) for room in wanted]):
         print(lines, flush=True)
-        passed, failed, no_gpu = passed + good, failed + bad, no_gpu + skipped
+        passed, failed = passed + good, failed + bad
+        no_gpu, no_golden = no_gpu + skipped, no_golden + unchecked
     for problem in problems:
         print(problem)
     failed += len(problems)
     gpu_note = f", {no_gpu} skipped (gpu_*: no GPU)" if no_gpu else ""
-    print(f"{passed} passed, {failed} failed{gpu_note}, in {len(wanted)} programs")
+    golden_note = f", {no_golden} not checked: golden cases missing" if no_golden else ""
+    print(f"{passed} passed, {failed} failed{gpu_note}{golden_note}, in {len(wanted)} programs")
     sys.exit(1 if failed or not passed else 0)
 
 

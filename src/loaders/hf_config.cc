@@ -88,12 +88,13 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
                                         rope.original_max_position, kWhere, file);
   rope.partial_rotary_factor =
       json_get(config, "partial_rotary_factor", rope.partial_rotary_factor, kWhere, file);
-  const Json* scaling = find_object(config, "rope_parameters", file);
+  // Where both stand, the older key counts: people add it to files of either style.
+  const Json* scaling = find_object(config, "rope_scaling", file);
+  if (!scaling || scaling->empty()) scaling = find_object(config, "rope_parameters", file);
   if (scaling && !layer_type.empty()) {
     const Json* own = find_object(*scaling, std::string(layer_type).c_str(), file);
     if (own) scaling = own;
   }
-  if (!scaling) scaling = find_object(config, "rope_scaling", file);
   if (scaling) read_scaling(*scaling, file, rope);
   check_positive(rope.theta, "rope_theta", file);
   check_positive(rope.factor, "factor", file);

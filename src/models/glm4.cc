@@ -9,6 +9,7 @@ Json parse(const ModelSource& source, const Json& raw) {
     c.override_with("norms_behind", source.architecture == "Glm4ForCausalLM");
     c.use_default("head_dim", 128);
     c.use_default("partial_rotary_factor", 0.5);
+    c.use_default("attention_bias", true);
   }
   return read_glm_config(c);
 }

@@ -39,17 +39,21 @@ def check_counts(bad):
 
 
 def check_values(bad):
-    number = "--max-tokens: expected a whole number"
+    number, real = "--max-tokens: expected a whole number", "--temperature: expected a number"
     for arguments, says in (
             (["--progress", "foo"], "--progress: expected bar, json or none, found 'foo'"),
             (["--max-tokens", "9" * 20], f"{number} below 2^63, found '{'9' * 20}'"),
             (["--max-tokens", "many"], f"{number}, found 'many'"),
             (["--max-tokens", "0x10"], f"{number}, found '0x10'"),
+            (["--max-tokens", "+-5"], f"{number}, found '+-5'"),
+            (["--max-tokens", "++5"], f"{number}, found '++5'"),
             (["--max-tokens", "1.5"], f"{number}, found '1.5'"),
             (["--max-tokens", ""], f"{number}, found ''"),
-            (["--temperature", "1e999"], "--temperature: expected a number below 1e308, found"),
-            (["--temperature", "1x"], "--temperature: expected a number, found '1x'"),
-            (["--temperature", ""], "--temperature: expected a number, found ''"),
+            (["--temperature", "1e999"], f"{real} of 1e-308 to 1e308 in size, found '1e999'"),
+            (["--temperature", "1e-999"], f"{real} of 1e-308 to 1e308 in size, found '1e-999'"),
+            *((["--temperature", text], f"{real}, found '{text}'")
+              for text in ("1x", "0x10", "0x1p-1", "+-1", "+", " 1", "1 ")),
+            (["--temperature", ""], f"{real}, found ''"),
             (["--raw=maybe"], "--raw: expected true or false, found 'maybe'")):
         bad.refused(" ".join(arguments), "run", CASE, *arguments, code=2, names=[says])
     for name, value, says in (
@@ -61,6 +65,9 @@ def check_values(bad):
     for text in ("010", "+10"):
         done = ingot("run", CASE, "--prompt-ids", "1", "--max-tokens", text, env=bad.env)
         bad.checks.equal(len(done.stdout.split(b",")), 10, f"--max-tokens {text} is ten")
+    for text in ("+0.5", "5e-1", ".5"):
+        done = ingot("run", CASE, *IDS, "--temperature", text, env=bad.env)
+        bad.checks.equal(done.returncode, 0, f"--temperature {text} is a number")
 
 
 def check_empty_values(bad):
@@ -99,7 +106,8 @@ def check_kinds(bad):
     for command in ("build", "convert"):
         bad.refused(f"{command} of an engine", command, engine,
                     names=[engine, "found an engine, which is built already", "'ingot run'"])
-    models = "expected an engine, a GGUF, .safetensors or .onnx file or a model directory"
+    models = ("expected an engine, a GGUF, .safetensors, .bin (PyTorch's weights) or .onnx file "
+              "or a model directory")
     for command, expected in (("run", models), ("build", models), ("inspect", models),
                               ("exec", "expected a complete ONNX file"),
                               ("tokenize", "a tokenizer.json")):

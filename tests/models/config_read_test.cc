@@ -256,6 +256,11 @@ TEST(ConfigReaderTest, RotationsOfEitherStyleAndOfGguf) {
   EXPECT_EQ(newer["rope_theta"], 500.0);
   EXPECT_EQ(newer["rope_scaling"]["factor"], 2.0);
   EXPECT_EQ(read_rope_config(newer, "again").type, "linear");
+  const Json stated = {{"rope_type", "default"}, {"rope_theta", 700.0}};
+  const Json both = rope({{"rope_parameters", stated}, {"rope_scaling", linear}}, {});
+  EXPECT_EQ(both["rope_scaling"]["factor"], 2.0) << "added to a file of the newer style";
+  EXPECT_EQ(both["rope_theta"], 500.0);
+  EXPECT_EQ(rope({{"rope_parameters", linear}, {"rope_scaling", Json::object()}}, {}), newer);
   EXPECT_EQ(rope({{"partial_rotary_factor", 0.25}}, {.partial = true})["partial_rotary_factor"],
             0.25);
   expect_error(

@@ -9,15 +9,21 @@
 
 namespace ingot {
 
-// Whether the case is there. Cases outside tests/data need not be on every machine, but where CI is
-// set a missing one is a failure.
+// Whether the case is there. Cases outside tests/data need not be on every machine: a test that
+// misses one is skipped by name, which tools/unit_tests.py counts apart, and fails where
+// INGOT_REQUIRE_GOLDENS is set, as .ci/run does beside the cases.
 inline bool has_golden(const std::string& name) {
   if (is_golden_case(golden_path(name))) return true;
-  const std::string missing = fmt::format(
-      "golden case '{}' is neither in tests/data, nor in $INGOT_GOLDENS, nor in ../shared/goldens",
-      name);
-  if (std::getenv("CI")) ADD_FAILURE() << missing;
-  std::printf("NOT CHECKED: %s\n", missing.c_str());
+  const char* required = std::getenv("INGOT_REQUIRE_GOLDENS");
+  const auto end = [&](const std::string& text) {
+    if (required && *required) FAIL() << text;
+    testing::Test::RecordProperty("missing_golden", name);
+    GTEST_SKIP() << text;
+  };
+  end(
+      fmt::format("golden case {} not found: it is neither in tests/data/goldens, nor in "
+                  "$INGOT_GOLDENS, nor in ../shared/goldens",
+                  name));
   return false;
 }
 

@@ -4,6 +4,9 @@
 namespace ingot {
 namespace {
 
+TEST(LlamaTest, BiasesAndLinearScalingCase) { check_golden("llama-linear-bias"); }
+TEST(LlamaTest, YarnCase) { check_golden("llama-yarn"); }
+
 TEST(LlamaTest, GgufAndCheckpointHoldTheSame) { check_golden_sources("llama-mha", "llama", true); }
 
 TEST(LlamaTest, GraphIsWhole) {

@@ -1,7 +1,9 @@
-#include "tests/models/golden_models.h"
+#include "tests/models/golden_run.h"
 
 namespace ingot {
 namespace {
+
+TEST(Qwen2Test, GoldenCaseOfWindows) { check_golden("qwen2-windows"); }
 
 TEST(Qwen2Test, GgufAndCheckpointHoldTheSame) {
   check_golden_sources("qwen2-tied", "qwen2", false);

@@ -7,7 +7,6 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -44,27 +43,35 @@ std::string wrong_value(std::string& text, const std::string*) {
   return text.empty() ? "expected a value, found an empty one" : "";
 }
 
+// All of `text` as a decimal number, which may have one sign.
+template <typename T>
+std::errc read_number(const std::string& text, T& value) {
+  const bool plus = text.starts_with('+');
+  const char* first = text.data() + (plus ? 1 : 0);
+  const char* last = text.data() + text.size();
+  if (plus && text.find_first_of("+-", 1) == 1) return std::errc::invalid_argument;
+  const auto [end, error] = std::from_chars(first, last, value);
+  return end == last ? error : std::errc::invalid_argument;
+}
+
 std::string wrong_value(std::string& text, const int64_t*) {
   int64_t value = 0;
-  const char* first = text.data() + (text.starts_with('+') ? 1 : 0);
-  const char* last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(first, last, value);
-  if (error == std::errc() && end == last) {
+  const std::errc error = read_number(text, value);
+  if (error == std::errc()) {
     text = std::to_string(value);
     return "";
   }
-  const bool large = error == std::errc::result_out_of_range && end == last;
+  const bool large = error == std::errc::result_out_of_range;
   return fmt::format("expected a whole number{}, found '{}'", large ? " below 2^63" : "", text);
 }
 
 std::string wrong_value(std::string& text, const double*) {
-  char* end = nullptr;
-  errno = 0;
-  const double value = std::strtod(text.c_str(), &end);
-  const bool whole = !text.empty() && *end == 0 && !std::isspace(text[0]);
-  const bool large = std::isinf(value) && errno == ERANGE;
-  if (whole && !large) return "";
-  return fmt::format("expected a number{}, found '{}'", large ? " below 1e308" : "", text);
+  double value = 0;
+  const std::errc error = read_number(text, value);
+  if (error == std::errc()) return "";
+  const bool range = error == std::errc::result_out_of_range;
+  return fmt::format("expected a number{}, found '{}'", range ? " of 1e-308 to 1e308 in size" : "",
+                     text);
 }
 
 std::string wrong_value(std::string& text, const bool*) {

@@ -17,11 +17,12 @@ constexpr std::string_view kOthers[] = {"INGOT_PYPI_INDEX",    "INGOT_HTTP_CONNE
                                         "INGOT_BINARY",        "INGOT_BENCH_MODEL",
                                         "INGOT_DEBIAN_MIRROR", "INGOT_DOWNLOADS",
                                         "INGOT_FUZZ_SECONDS",  "INGOT_GOLDENS",
-                                        "INGOT_JOBS",          "INGOT_SANITIZED",
-                                        "INGOT_SIM_FIRST",     "INGOT_SIM_SEEDS",
-                                        "INGOT_TEST_DATA",     "INGOT_TIDY_BASE",
-                                        "INGOT_TIDY_COMMITS",  "INGOT_TIDY_FILES",
-                                        "INGOT_UPDATE_GOLDEN", "INGOT_UPDATE_SCRIPTS"};
+                                        "INGOT_JOBS",          "INGOT_REQUIRE_GOLDENS",
+                                        "INGOT_SANITIZED",     "INGOT_SIM_FIRST",
+                                        "INGOT_SIM_SEEDS",     "INGOT_TEST_DATA",
+                                        "INGOT_TIDY_BASE",     "INGOT_TIDY_COMMITS",
+                                        "INGOT_TIDY_FILES",    "INGOT_UPDATE_GOLDEN",
+                                        "INGOT_UPDATE_SCRIPTS"};
 
 constexpr std::string_view kPrefix = "INGOT_";
 
