@@ -122,6 +122,10 @@ def grouped_qkv(c, name, tensor):
     return out
 
 
+def unprefixed(c, name, tensor):
+    return [(name.removeprefix("transformer."), tensor)]
+
+
 def plain(c, name, tensor):
     return [(name, tensor)]
 
@@ -261,8 +265,8 @@ CASES = {
     "llama-linear-bias": (ARCH.LLAMA, paired_rotation, llama),
     "llama-yarn": (ARCH.LLAMA, paired_rotation, llama),
     "internlm2": (ARCH.INTERNLM2, grouped_qkv, no_more),
-    "chatglm": (ARCH.CHATGLM, plain, chatglm),
-    "chatglm3-32k": (ARCH.CHATGLM, plain, chatglm),
+    "chatglm": (ARCH.CHATGLM, unprefixed, chatglm),
+    "chatglm3-32k": (ARCH.CHATGLM, unprefixed, chatglm),
     "mixtral": (ARCH.LLAMA, paired_rotation, experts),
     "qwen2-tied": (ARCH.QWEN2, plain, llama),
     "qwen3-headdim128": (ARCH.QWEN3, plain, llama),

@@ -4,8 +4,8 @@
 W_pack holds q, k and v one after the other. 7B turns halves of heads (base 10000); 13B has no
 rotation and adds slope * key position to scores, of slopes 2^(-8 (h + 1) / n) for n heads, n a
 power of two, else those of the power below and then every other one of twice as many. Baichuan2's
-head has rows of length 1: they are divided by their lengths before the first answer, in the weights'
-own type.
+head has rows of length 1: they are divided by their lengths before the first answer, in the
+weights' own type.
 """
 import math
 

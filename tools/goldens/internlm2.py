@@ -48,7 +48,8 @@ def reference(c, w):
             h = attend(rotate_halves(q, freqs), rotate_halves(k, freqs), v)
             x = x + h @ w[p + "attention.wo.weight"].T
             h = rms_norm(x, w[p + "ffn_norm.weight"], epsilon)
-            h = silu(h @ w[p + "feed_forward.w1.weight"].T) * (h @ w[p + "feed_forward.w3.weight"].T)
+            gate = silu(h @ w[p + "feed_forward.w1.weight"].T)
+            h = gate * (h @ w[p + "feed_forward.w3.weight"].T)
             x = x + h @ w[p + "feed_forward.w2.weight"].T
         return rms_norm(x, w["model.norm.weight"], epsilon) @ w["output.weight"].T
 

@@ -1,11 +1,13 @@
 """What the numpy references share: bf16 weights, blocks of decoders in float64, the case's files.
 
 A reference is written from a model's publication, not from the program that it tests. It computes
-every sequence anew for each token, without a cache. The form of a case is that of the other folders of tests/data/goldens.
+every sequence anew for each token, without a cache. The form of a case is that of the other folders
+of tests/data/goldens.
 """
 import json
 import pathlib
 import struct
+import sys
 
 import numpy as np
 
@@ -140,7 +142,8 @@ def write_case(name, config, weights, forward, lengths, vocab, seed):
     config = config | {"torch_dtype": "bfloat16"}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     facts = {"case": name, "class": config["architectures"][0],
-             "reference": "tools/goldens (numpy, float64)", "weights": "bf16 (exact in float32)",
+             "reference": "numpy, float64", "weights": "bf16 (exact in float32)",
+             "made_by": f"tools/goldens/{pathlib.Path(sys.argv[0]).name}",
              "min_greedy_gap": float(min(gaps)),
              "logits_std": float(np.std(np.concatenate(logits)))}
     (folder / "golden.json").write_text(json.dumps(facts, indent=1) + "\n")
