@@ -45,8 +45,14 @@ Json parse(const ModelSource& source, const Json& raw) {
   const auto positions = c.config()["max_position_embeddings"].get<int64_t>();
   const int64_t trained = c.size_or("seq_length", positions);
   c.flag("use_dynamic_ntk", true);
-  if (c.flag("use_logn_attn", true) && trained < 2 && positions > trained) {
-    c.corrupt("seq_length", "2 or more", std::to_string(trained));
+  if (c.flag("use_logn_attn", true) && positions > trained) {
+    constexpr int64_t kMostFactors = int64_t{1} << 20;  // a graph holds one for each position
+    if (trained < 2) c.corrupt("seq_length", "2 or more", std::to_string(trained));
+    if (positions > kMostFactors) {
+      c.corrupt("max_position_embeddings",
+                fmt::format("at most {} with use_logn_attn", kMostFactors),
+                std::to_string(positions));
+    }
   }
   // Both halves of the gated unit.
   const auto inner = c.config()["intermediate_size"].get<int64_t>();
