@@ -218,7 +218,7 @@ TensorView packed_ints(std::vector<int32_t>& values) {
 }  // namespace
 
 bool is_decoder_plan(const Plan& plan) {
-  return find_input(plan, "token_ids") &&
+  return find_input(plan, "token_ids") && find_input(plan, "positions") && !plan.groups.empty() &&
          (plan.find("logits") != kNoValue || plan.find("hidden") != kNoValue);
 }
 

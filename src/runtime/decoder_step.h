@@ -46,7 +46,8 @@ struct DecoderPlan {
   std::vector<Table> tables;
 };
 
-// Whether a plan claims to be as above: it takes token_ids and gives logits or hidden states.
+// Whether a plan claims to be as above: it takes token_ids and positions, has state groups and
+// gives logits or hidden states. A network's plan has no state, whatever its names.
 bool is_decoder_plan(const Plan& plan);
 
 // Error{kUnsupported} naming the plan and the input, output or state group that is not as above:

@@ -23,6 +23,8 @@ LoopOptions loop_options(const SessionOptions& options) {
   LoopOptions out;
   out.scheduler.prefix_cache = options.prefix_cache && knob_bool("prefix_cache");
   out.overlap = knob_bool("overlap");
+  out.max_queued_requests = options.max_queued_requests;
+  out.max_queued_tokens = options.max_queued_tokens;
   return out;
 }
 
@@ -118,9 +120,14 @@ Generation TextSession::generate(const GenerateInput& input,
   bool done = false;
   while (!done) {
     loop_.step();
-    while (const TokenEvent* event = outbox->poll()) {
-      done = event->request_done;
-      answer.take(*event);
+    try {
+      while (const TokenEvent* event = outbox->poll()) {
+        done = event->request_done;
+        answer.take(*event);
+      }
+    } catch (...) {
+      outbox->cancel();  // or it would go on behind the next request
+      throw;
     }
     if (answer.stopped() || (input.cancel && input.cancel->load())) outbox->cancel();
   }

@@ -80,6 +80,20 @@ TEST(DecoderStepTest, RefusesByName) {
   expect_refused(plan, {"no output 'logits'"});
 }
 
+// Names that exported networks often have.
+TEST(DecoderStepTest, ANetworkIsNone) {
+  for (const char* output : {"hidden", "logits"}) {
+    TinyPlanWriter w;
+    const int ids = w.input("token_ids", {Dim::symbol("tokens")});
+    w.input("positions", {Dim::symbol("tokens")});
+    const int table = w.weight("embed", {kTinyVocab, kTinyDim});
+    const int out = w.step("embedding", {{"dtype", std::string("float32")}}, {ids, table})[0];
+    w.plan.values[static_cast<size_t>(out)].name = output;
+    w.plan.outputs = {out};
+    EXPECT_FALSE(is_decoder_plan(w.plan));
+  }
+}
+
 // An input that nothing would fill.
 TEST(DecoderStepTest, RefusesInputsThatItDoesNotKnow) {
   Plan plan = tiny_plan();

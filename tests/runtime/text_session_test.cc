@@ -113,5 +113,33 @@ TEST(TextSessionTest, APreparedRequestIsTheInputs) {
   expect_error([&] { session.prepare(input); }, ErrorCode::kInvalidArgument, {"fewer than 96"});
 }
 
+TEST(TextSessionTest, AListenerThatThrowsEndsItsRequest) {
+  const auto device = make_cpu_device(1);
+  TextSession session(tiny_engine(), *device, session_options());
+  const auto tokenizer = byte_level_tokenizer();
+  GenerateInput input = numbers(100);
+  input.tokenizer = tokenizer.get();
+  EXPECT_THROW(session.generate(input, [](std::string_view) { throw 42; }), int);
+  while (session.loop().step()) {
+  }
+  EXPECT_EQ(session.loop().stats().requests_cancelled, 1);
+  EXPECT_LT(session.loop().stats().output_tokens, 10);
+}
+
+TEST(TextSessionTest, TheQueueCanBeBounded) {
+  const auto device = make_cpu_device(1);
+  for (const bool by_tokens : {false, true}) {
+    SessionOptions options = session_options();
+    (by_tokens ? options.max_queued_tokens : options.max_queued_requests) = by_tokens ? 7 : 1;
+    TextSession session(tiny_engine(), *device, options);
+    const auto first = session.loop().submit(session.prepare(numbers(3)));
+    const auto second = session.loop().submit(session.prepare(numbers(3)));
+    ASSERT_NE(second->poll(), nullptr);
+    EXPECT_TRUE(second->done());
+    EXPECT_EQ(first->poll(), nullptr);
+    EXPECT_EQ(session.loop().stats().requests_overloaded, 1);
+  }
+}
+
 }  // namespace
 }  // namespace ingot
