@@ -193,7 +193,7 @@ HfFiles read_hf_files(const std::string& directory) {
   }
   out.generation_config = read_object("generation_config.json");
   out.tokenizer_json = read_optional("tokenizer.json", kMaxTokenizerBytes);
-  out.tokenizer_file_name = find_tokenizer_file(directory);
+  if (out.tokenizer_json.empty()) out.tokenizer_file_name = find_tokenizer_file(directory);
   if (!out.tokenizer_file_name.empty()) {
     out.tokenizer_file = read_optional(out.tokenizer_file_name.c_str(), kMaxTokenizerBytes);
   }
