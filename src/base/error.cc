@@ -1,5 +1,7 @@
 #include "base/error.h"
 
+#include "base/refusal.h"
+
 namespace ingot {
 
 std::string_view error_code_name(ErrorCode code) {
@@ -25,17 +27,7 @@ std::string_view error_code_name(ErrorCode code) {
 }
 
 void throw_error(ErrorCode code, std::string_view where, std::string message) {
-  // Messages quote names from files: control bytes would cut the line, or write to the terminal.
-  std::string line = fmt::format("[{}] ", where);
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n') || byte == 0x7f) {
-      line += fmt::format("\\x{:02x}", byte);
-    } else {
-      line += c;
-    }
-  }
-  throw Error(code, line);
+  throw Error(code, error_line(where, message));
 }
 
 }  // namespace ingot

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "base/refusal.h"
+
 namespace ingot {
 namespace {
 
@@ -100,14 +102,12 @@ T json_require(const Json& object, std::string_view key, std::string_view where,
     fail(ErrorCode::kCorrupt, where, "{}: expected an object holding '{}', found {}", file, key,
          object.type_name());
   }
-  auto it = object.find(std::string(key));
-  if (it == object.end()) fail(ErrorCode::kCorrupt, where, "{}: '{}' is missing", file, key);
+  const auto it = object.find(std::string(key));
   T out{};
-  if (!read_value(*it, out)) {
-    fail(ErrorCode::kCorrupt, where, "{}: '{}': expected {}, found {}", file, key, kTypeName<T>,
-         it->type_name());
-  }
-  return out;
+  if (it != object.end() && read_value(*it, out)) return out;
+  refuse(ErrorCode::kCorrupt, where,
+         {"config", std::string(file), std::string(key), std::string(kTypeName<T>),
+          it == object.end() ? "" : it->type_name()});
 }
 
 template bool json_require<bool>(const Json&, std::string_view, std::string_view, std::string_view);

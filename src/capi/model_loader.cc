@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "base/refusal.h"
 #include "capi/engine_cache.h"
 #include "engine/container.h"
 #include "engine/selection.h"
@@ -64,20 +65,6 @@ CompileOptions compile_options(const LoadOptions& options, Device* device, Timin
 // A file of the folder that the model's config lies in.
 std::string file_beside(const ModelSource& source, const char* name) {
   return (std::filesystem::path(source.config_file).parent_path() / name).string();
-}
-
-// Before any work: a longer sequence has no positions in 32 bits. Other limits than the model's own
-// are the caller's.
-void check_length(const ModelSource& source, const LoadOptions& options, const Graph& graph) {
-  const auto own = graph.limits().find("max_blocks");
-  if (own == graph.limits().end() || options.limits.count("max_blocks")) return;
-  if (own->second <= kv_blocks(kMostSequence)) return;
-  const auto found = graph.metadata().find("max_position_embeddings");
-  fail(
-      ErrorCode::kUnsupported, kWhere,
-      "{}: 'max_position_embeddings': expected at most {}, found {} ('ingot build --max-seq-len N' "
-      "makes an engine for sequences of N tokens)",
-      source.config_file, kMostSequence, found == graph.metadata().end() ? "more" : found->second);
 }
 
 std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadOptions& options,
@@ -170,6 +157,20 @@ std::string try_save(const Engine& engine, const std::string& path) {
 }
 
 }  // namespace
+
+// Before any work: a longer sequence has no positions in 32 bits. Other limits than the model's own
+// are the caller's.
+void check_length(const ModelSource& source, const LoadOptions& options, const Graph& graph) {
+  const auto own = graph.limits().find("max_blocks");
+  if (own == graph.limits().end() || options.limits.count("max_blocks")) return;
+  if (own->second <= kv_blocks(kMostSequence)) return;
+  const auto found = graph.metadata().find("max_position_embeddings");
+  refuse(ErrorCode::kUnsupported, kWhere,
+         {"config", source.config_file, "max_position_embeddings",
+          fmt::format("at most {}", kMostSequence),
+          (found == graph.metadata().end() ? "more" : found->second) +
+              " ('ingot build --max-seq-len N' makes an engine for sequences of N tokens)"});
+}
 
 ModelSource open_buildable(const std::string& path) {
   if (is_regular_file(path) && looks_like_container(path)) {

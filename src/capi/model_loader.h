@@ -44,6 +44,10 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
 std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,
                                      Device* device, TimingCache* timings);
 
+// RefusedError{kUnsupported} for a model of longer sequences than there are positions, unless the
+// options limit them.
+void check_length(const ModelSource& source, const LoadOptions& options, const Graph& graph);
+
 // open_model_source() that knows an engine where it finds one: Error{kInvalidArgument} says so.
 ModelSource open_buildable(const std::string& path);
 

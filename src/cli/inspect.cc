@@ -2,6 +2,8 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/refusal.h"
+#include "capi/examine.h"
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
@@ -31,33 +33,61 @@ Json network_json(const NetworkSignature& network) {
   return out;
 }
 
+// Whether the model runs, and every reason why not.
+void add_verdict(const RefusalList& refused, Json& out) {
+  out["runs"] = refused.empty();
+  out["reasons"] = Json::array();
+  for (const Refusal& reason : refused.items()) {
+    out["reasons"].push_back({{"kind", reason.kind},
+                              {"file", reason.file},
+                              {"where", reason.where},
+                              {"expected", reason.expected},
+                              {"found", reason.found},
+                              {"text", refusal_text(reason)}});
+  }
+}
+
 // An .onnx file: its symbols are left open, so nothing about its sizes is needed.
 Json onnx_json(const std::string& path) {
-  const OnnxSignature signature = read_onnx_signature(path);
   Json out = {{"kind", "onnx"},
               {"path", path},
               {"bytes", std::filesystem::file_size(path)},
               {"inputs", Json::array()},
-              {"outputs", signature.outputs}};
-  for (const auto& input : signature.inputs) {
-    out["inputs"].push_back({{"name", input.name}, {"type", type_text(input.type)}});
-  }
+              {"outputs", Json::array()}};
+  RefusalList refused;
   try {
+    const OnnxSignature signature = read_onnx_signature(path);
+    out["outputs"] = signature.outputs;
+    for (const auto& input : signature.inputs) {
+      out["inputs"].push_back({{"name", input.name}, {"type", type_text(input.type)}});
+    }
     const OnnxModel model = load_onnx(path);
     std::map<std::string, int64_t> ops;
     for (const Node& node : model.graph->nodes()) ++ops[node.op];
-    out["runs"] = true;
     out["graph_nodes"] = model.graph->nodes().size();
     out["ops"] = ops;
   } catch (const OnnxDataDependence& error) {
-    out["runs"] = true;
     out["reason"] = error.what();
     out["shapes_depend_on"] = error.inputs();
   } catch (const Error& error) {
-    out["runs"] = false;
-    out["reason"] = error.what();
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    refused.add(error, "op", path);
   }
+  add_verdict(refused, out);
   return out;
+}
+
+void print_verdict(const Json& info) {
+  const bool runs = info["runs"].get<bool>();
+  std::printf("will run: %s\n", runs ? "yes" : "no");
+  const std::string* file = nullptr;
+  for (const Json& reason : info["reasons"]) {
+    const auto& of = reason["file"].get_ref<const std::string&>();
+    if (!file || *file != of) std::printf("%s:\n", of.c_str());
+    file = &of;
+    std::printf("  %-12s %s\n", reason["kind"].get_ref<const std::string&>().c_str(),
+                reason["text"].get_ref<const std::string&>().c_str());
+  }
 }
 
 void print_onnx(const Json& info) {
@@ -69,8 +99,8 @@ void print_onnx(const Json& info) {
   }
   std::printf("outputs  %s\n", info["outputs"].dump().c_str());
   if (info.contains("ops")) std::printf("ops      %s\n", info["ops"].dump().c_str());
-  std::printf("runs: %s%s%s\n", info["runs"].get<bool>() ? "yes" : "no",
-              info.contains("reason") ? ": " : "", info.value("reason", "").c_str());
+  if (info.contains("reason")) std::printf("sizes    %s\n", info.value("reason", "").c_str());
+  print_verdict(info);
 }
 
 Json engine_json(const Engine& engine, const std::string& path) {
@@ -123,19 +153,7 @@ Json engine_json(const Engine& engine, const std::string& path) {
   return out;
 }
 
-// Whether the model would run: its graph is built, as a build would.
-void add_verdict(const ModelSource& source, Json& out) {
-  try {
-    const auto graph = build_model(source, {});
-    out["runs"] = true;
-    out["graph_nodes"] = graph->nodes().size();
-  } catch (const Error& error) {
-    out["runs"] = false;
-    out["reason"] = error.what();
-  }
-}
-
-Json source_json(const ModelSource& source) {
+Json source_json(const ModelSource& source, const RefusalList& refused, const Graph* graph) {
   Json out = {{"kind", std::string(model_source_kind_name(source.kind))},
               {"path", source.path},
               {"architecture", source.architecture},
@@ -157,16 +175,30 @@ Json source_json(const ModelSource& source) {
   out["parameters"] = parameters;
   out["weight_bytes"] = bytes;
   out["weight_bytes_by_type"] = by_type;
-  add_verdict(source, out);
-  try {
-    out["config"] = model_config(source, find_model(source));
-  } catch (const Error&) {
-    out["config"] = source.config;  // the verdict says why it could not be read
-  }
+  add_verdict(refused, out);
+  if (graph) out["graph_nodes"] = graph->nodes().size();
+  // As the model reads it; where the model is refused, as its file has it.
+  out["config"] = graph ? model_config(source, find_model(source)) : source.config;
   out["has_tokenizer"] = !source.tokenizer.empty();
   out["has_chat_template"] = !source.chat_template.empty();
   out["tensors"] = std::move(tensors);
   return out;
+}
+
+// Also of a source whose weights are of types that nothing reads.
+Json model_json(const std::string& path) {
+  RefusalList refused;
+  ModelSource source;
+  try {
+    source = open_model_source(path);
+  } catch (const RefusedError& error) {
+    refused.add(error, "weight", path);
+    Json out = {{"kind", "unreadable model"}, {"path", path}};
+    add_verdict(refused, out);
+    return out;
+  }
+  const auto graph = examine_source(source, refused);
+  return source_json(source, refused, graph.get());
 }
 
 double megabytes(const Json& bytes) { return bytes.get<double>() * 1e-6; }
@@ -204,6 +236,7 @@ void print_engine(const Json& info) {
 void print_source(const Json& info) {
   std::printf("%s %s\n", info["kind"].get_ref<const std::string&>().c_str(),
               info["path"].get_ref<const std::string&>().c_str());
+  if (!info.contains("architecture")) return print_verdict(info);
   std::printf("architecture %s, %.1f M parameters, %.1f MB %s\n",
               info["architecture"].get_ref<const std::string&>().c_str(),
               info["parameters"].get<double>() * 1e-6, megabytes(info["weight_bytes"]),
@@ -214,11 +247,7 @@ void print_source(const Json& info) {
                 tensor["type"].get_ref<const std::string&>().c_str(),
                 tensor["shape"].dump().c_str());
   }
-  if (info["runs"].get<bool>()) {
-    std::printf("runs: yes\n");
-  } else {
-    std::printf("runs: no: %s\n", info["reason"].get_ref<const std::string&>().c_str());
-  }
+  print_verdict(info);
 }
 
 class Inspect final : public Command {
@@ -233,7 +262,7 @@ class Inspect final : public Command {
     const bool onnx = !engine && is_onnx_path(path);
     const Json info = engine ? engine_json(*load_engine(path), path)
                       : onnx ? onnx_json(path)
-                             : source_json(open_model_source(path));
+                             : model_json(path);
     if (json) {
       print_json(info);
     } else if (engine) {
@@ -243,7 +272,7 @@ class Inspect final : public Command {
     } else {
       print_source(info);
     }
-    return 0;
+    return info.value("runs", true) ? 0 : 1;
   }
 
  private:
@@ -256,7 +285,9 @@ const CommandDef& inspect_command() {
   using namespace command_inspect;
   static const CommandDef def = {
       .name = "inspect",
-      .help = "show what is in an engine or a model, and whether the model will run",
+      .help =
+          "show what is in an engine or a model, and whether the model will run: status 1 and "
+          "every reason where it will not",
       .example = "ingot inspect smollm2.engine",
       .make = [] { return std::unique_ptr<Command>(std::make_unique<Inspect>()); }};
   return def;

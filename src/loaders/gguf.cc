@@ -292,7 +292,7 @@ void GgufFile::read_value(ByteReader& reader) {
   metadata_.push_back(value);
 }
 
-GgufFile::Entry GgufFile::read_tensor(ByteReader& reader) const {
+GgufFile::Entry GgufFile::read_tensor(ByteReader& reader, RefusalList& refused) const {
   Entry entry;
   const size_t at = reader.offset();
   const auto length = reader.read<uint64_t>("tensor name length");
@@ -320,12 +320,13 @@ GgufFile::Entry GgufFile::read_tensor(ByteReader& reader) const {
   }
   const auto number = reader.read<uint32_t>("tensor type");
   const auto type = tensor_element_type(number);
+  entry.offset = reader.read<uint64_t>("tensor offset");
   if (!type) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}' at offset {}: tensor type {}", origin(),
-         info.name, at, tensor_type_name(number));
+    refused.add(ErrorCode::kUnsupported,
+                {"weight", origin(), info.name, "a known tensor type", tensor_type_name(number)});
+    return entry;
   }
   info.type = *type;
-  entry.offset = reader.read<uint64_t>("tensor offset");
   if (entry.offset % alignment_ != 0) {
     fail(ErrorCode::kCorrupt, kWhere,
          "{}: tensor '{}' at offset {}: expected data at a multiple of {}, found {}", origin(),
@@ -342,7 +343,9 @@ void GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const 
   }
   std::vector<Entry> entries;
   entries.reserve(std::min(count, kMaxReserve));
-  for (uint64_t i = 0; i < count; ++i) entries.push_back(read_tensor(reader));
+  RefusalList refused;  // types
+  for (uint64_t i = 0; i < count; ++i) entries.push_back(read_tensor(reader, refused));
+  refused.throw_if_any(kWhere);
   header_ = file.first(reader.offset());
   const uint64_t data_begin = (reader.offset() + alignment_ - 1) / alignment_ * alignment_;
   check_extents(entries, data_begin < file.size() ? file.size() - data_begin : 0);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/byte_reader.h"
+#include "base/refusal.h"
 #include "loaders/weight_source.h"
 
 namespace ingot {
@@ -101,7 +102,7 @@ class GgufFile : public WeightSource {
   void read_value(ByteReader& reader);
   void read_metadata(ByteReader& reader, uint64_t count);
   void read_tensors(ByteReader& reader, uint64_t count, std::span<const std::byte> file);
-  Entry read_tensor(ByteReader& reader) const;
+  Entry read_tensor(ByteReader& reader, RefusalList& refused) const;
   void check_extents(const std::vector<Entry>& entries, uint64_t data_size) const;
   const GgufValue& require_value(std::string_view key) const;
   const GgufValue& require_array(std::string_view key) const;

@@ -4,8 +4,8 @@
 #include <array>
 #include <filesystem>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/refusal.h"
 #include "base/tokenizer_files.h"
 
 namespace ingot {
@@ -29,8 +29,8 @@ const Json* find_object(const Json& parent, const char* key, std::string_view fi
   auto it = parent.find(key);
   if (it == parent.end() || it->is_null()) return nullptr;
   if (!it->is_object()) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected an object, found {}", file, key,
-         it->type_name());
+    refuse(ErrorCode::kCorrupt, kWhere,
+           {"config", std::string(file), key, "an object", it->type_name()});
   }
   return &*it;
 }
@@ -43,9 +43,9 @@ std::string rope_type(const Json& scaling, std::string_view file) {
   constexpr std::array<std::string_view, 6> kKnown = {"default", "linear", "dynamic",
                                                       "yarn",    "llama3", "longrope"};
   if (std::find(kKnown.begin(), kKnown.end(), *name) == kKnown.end()) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: rope type: expected default, linear, dynamic, yarn, llama3 or longrope, found '{}'",
-         file, *name);
+    refuse(ErrorCode::kUnsupported, kWhere,
+           {"config", std::string(file), "rope_type",
+            "default, linear, dynamic, yarn, llama3 or longrope", fmt::format("'{}'", *name)});
   }
   return *name;
 }
@@ -73,8 +73,9 @@ void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) 
 
 void check_positive(double value, std::string_view key, std::string_view file) {
   if (!(value > 0 && value < 1e30)) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: rope '{}': expected a positive number, found {}", file,
-         key, value);
+    refuse(ErrorCode::kCorrupt, kWhere,
+           {"config", std::string(file), std::string(key), "a positive number",
+            fmt::format("{}", value)});
   }
 }
 
@@ -103,10 +104,11 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
     check_positive(rope.low_freq_factor, "low_freq_factor", file);
     check_positive(rope.high_freq_factor, "high_freq_factor", file);
     if (rope.original_max_position <= 0 || rope.low_freq_factor >= rope.high_freq_factor) {
-      fail(ErrorCode::kCorrupt, kWhere,
-           "{}: rope type llama3: expected original_max_position_embeddings > 0 and "
-           "low_freq_factor < high_freq_factor, found {}, {} and {}",
-           file, rope.original_max_position, rope.low_freq_factor, rope.high_freq_factor);
+      refuse(ErrorCode::kCorrupt, kWhere,
+             {"config", std::string(file), "rope_scaling",
+              "original_max_position_embeddings > 0 and low_freq_factor < high_freq_factor",
+              fmt::format("{}, {} and {}", rope.original_max_position, rope.low_freq_factor,
+                          rope.high_freq_factor)});
     }
   }
   return rope;
@@ -125,8 +127,9 @@ std::optional<DType> read_config_dtype(const Json& config, std::string_view file
   const std::string_view plain =
       name->starts_with(kPrefix) ? std::string_view(*name).substr(kPrefix.size()) : *name;
   if (auto dtype = parse_dtype(plain); dtype && is_float(*dtype)) return dtype;
-  fail(ErrorCode::kUnsupported, kWhere,
-       "{}: dtype: expected float32, bfloat16, float16 or float64, found '{}'", file, *name);
+  refuse(ErrorCode::kUnsupported, kWhere,
+         {"config", std::string(file), config.contains("dtype") ? "dtype" : "torch_dtype",
+          "float32, bfloat16, float16 or float64", fmt::format("'{}'", *name)});
 }
 
 GenerationDefaults read_generation_defaults(const Json& generation, const Json& config,

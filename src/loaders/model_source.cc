@@ -137,7 +137,6 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
   } else {
     source.kind = ModelSourceKind::kHuggingFace;
     source.architecture = hf_architecture(source.config, source.config_file);
-    read_config_dtype(source.config, source.config_file);  // refuses what no model computes in
     source.weights =
         weights_file.empty() ? open_weights_directory(directory) : open_weights_file(weights_file);
   }

@@ -1,5 +1,6 @@
 #include "loaders/onnx.h"
 
+#include <fmt/ranges.h>
 #include <google/protobuf/io/coded_stream.h>
 
 #include <cctype>
@@ -97,8 +98,12 @@ OnnxModel import_model(OnnxContext context) {
   } catch (const OnnxDataDependence& error) {
     throw OnnxDataDependence(fmt::format("[{}] {}: {}", kWhere, context.file, error.what()),
                              error.inputs());
-  } catch (const Error& error) {
+  } catch (const RefusedError& error) {
     // Operators do not know the file they came from.
+    std::vector<Refusal> refusals = error.refusals();
+    for (Refusal& refusal : refusals) refusal.file = context.file;
+    throw RefusedError(error.code(), kWhere, std::move(refusals));
+  } catch (const Error& error) {
     const std::string message = error.what();
     if (message.find(context.file) != std::string::npos) throw;
     throw Error(error.code(), fmt::format("[{}] {}: {}", kWhere, context.file, message));
@@ -115,7 +120,7 @@ std::string folder_of(const std::string& path) {
 // Walks nodes, bodies and called functions in the order of the file.
 class OperatorCheck {
  public:
-  explicit OperatorCheck(const OnnxContext& context) : context_(context) {}
+  explicit OperatorCheck(OnnxContext& context) : context_(context) {}
   template <typename Nodes>
   void walk(const Nodes& nodes, const OnnxOpsets& opsets, int depth) {
     if (depth > kMaxDepth) {
@@ -129,11 +134,18 @@ class OperatorCheck {
       visit(node, opsets, depth);
     }
   }
-  void finish() const {
-    if (missing_.empty()) return;
-    std::string list;
-    for (const std::string& entry : missing_) list += (list.empty() ? "" : "; ") + entry;
-    fail(ErrorCode::kUnsupported, kWhere, "{}: unsupported operators: {}", context_.file, list);
+  void finish() {
+    for (const auto& [found, nodes] : missing_) {
+      std::string where = fmt::format("node '{}'", nodes[0]);
+      if (nodes.size() > 1) {
+        const auto end = nodes.begin() + std::min<ptrdiff_t>(kShownNodes, std::ssize(nodes));
+        where =
+            fmt::format("{} nodes ('{}'{})", nodes.size(), fmt::join(nodes.begin(), end, "', '"),
+                        end == nodes.end() ? "" : ", ...");
+      }
+      context_.refused.add(ErrorCode::kUnsupported,
+                           {"op", context_.file, where, "a supported operator", found});
+    }
   }
 
  private:
@@ -152,14 +164,15 @@ class OperatorCheck {
            context_.file, onnx_printable(node.name()), onnx_printable(domain));
     }
     if (find_onnx_import(domain, node.op_type(), opset->second)) return;
-    missing_.push_back(fmt::format(
-        "{} ({} opset {}) at node '{}'", onnx_printable(node.op_type()),
-        domain.empty() ? "ai.onnx" : onnx_printable(domain), opset->second,
-        onnx_printable(!node.name().empty() || node.output_size() == 0 ? node.name()
-                                                                       : node.output(0))));
+    const std::string found =
+        fmt::format("{} ({} opset {})", onnx_printable(node.op_type()),
+                    domain.empty() ? "ai.onnx" : onnx_printable(domain), opset->second);
+    missing_[found].push_back(onnx_printable(
+        !node.name().empty() || node.output_size() == 0 ? node.name() : node.output(0)));
   }
-  const OnnxContext& context_;
-  std::vector<std::string> missing_;
+  static constexpr ptrdiff_t kShownNodes = 8;
+  OnnxContext& context_;
+  std::map<std::string, std::vector<std::string>> missing_;  // nodes by their operator
   int64_t nodes_ = 0;
 };
 
@@ -222,7 +235,7 @@ ValueType onnx_value_type(OnnxContext& context, const onnx::ValueInfoProto& info
   return out;
 }
 
-void check_onnx_operators(const OnnxContext& context) {
+void check_onnx_operators(OnnxContext& context) {
   OperatorCheck check(context);
   check.walk(context.model->graph().node(), context.opsets, 0);
   check.finish();

@@ -44,8 +44,9 @@ struct OnnxModel {
 
 // Reads and imports a model; external tensor data is looked for beside the file. Errors name the
 // file, the place, what was expected and found: kNotFound, kIo; kCorrupt for files that contradict
-// themselves; kUnsupported for what Ingot cannot run, with *all* unknown operators listed by name,
-// domain, opset and node before anything is built; OnnxDataDependence.
+// themselves; RefusedError{kUnsupported} for what Ingot cannot run, with *all* unknown operators by
+// name, domain, opset and nodes, and all nodes that are refused for what they ask for;
+// OnnxDataDependence.
 OnnxModel load_onnx(const std::string& path, const OnnxOptions& options = {});
 // The same from memory; external data is refused. `name` stands for the path in messages.
 OnnxModel parse_onnx(std::span<const std::byte> bytes, const std::string& name,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 #include <utility>
 
 #include "base/checked.h"
@@ -47,6 +48,12 @@ void free_names(const onnx::GraphProto& graph, std::set<std::string>& out) {
   std::set_difference(used.begin(), used.end(), defined.begin(), defined.end(),
                       std::inserter(out, out.end()));
 }
+
+// A node without an import, which check_onnx_operators() has told of.
+class NoImport : public Error {
+ public:
+  NoImport() : Error(ErrorCode::kUnsupported, "no such operator") {}
+};
 
 }  // namespace
 
@@ -325,7 +332,7 @@ void OnnxImporter::import_node(const onnx::NodeProto& proto, Names& names,
     }
     import_bodies(proto, node, names);
     const OnnxImport* entry = find_onnx_import(node.domain, node.op, node.opset);
-    if (!entry) node.unsupported("no such operator");
+    if (!entry) throw NoImport();
     emitter_.graph().set_origin(node.name);
     try {
       results = entry->import(node, emitter_);
@@ -352,6 +359,46 @@ void OnnxImporter::import_nodes(const NodeList& nodes, Names& names, const OnnxO
   for (const auto& node : nodes) import_node(node, names, opsets);
   opsets_ = saved_opsets;
   caller_ = saved_caller;
+}
+
+// Whether the node was imported; one that is refused is noted. After a refusal other errors may
+// follow from it: they are no news.
+bool OnnxImporter::try_node(const onnx::NodeProto& proto, Names& names) {
+  const auto depth = depth_;
+  const auto before = std::tuple(outer_, opsets_, caller_, scope_, bound_);
+  try {
+    import_node(proto, names, context_.opsets);
+    return true;
+  } catch (const NoImport&) {
+  } catch (const OnnxDataDependence&) {
+    if (context_.refused.empty()) throw;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported && context_.refused.empty()) throw;
+    if (error.code() == ErrorCode::kUnsupported) {
+      context_.refused.add(error, "op", context_.file);
+    }
+  }
+  depth_ = depth;
+  std::tie(outer_, opsets_, caller_, scope_, bound_) = before;
+  return false;
+}
+
+// The model's own nodes. What reads a result of a refused one is passed over, so that all are told.
+void OnnxImporter::gather_nodes(const NodeList& nodes, Names& names) {
+  opsets_ = &context_.opsets;
+  std::set<std::string> lost;
+  for (const auto& node : nodes) {
+    std::set<std::string> reads(node.input().begin(), node.input().end());
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.has_g() && !lost.empty()) free_names(attribute.g(), reads);
+    }
+    const bool blind = std::any_of(lost.begin(), lost.end(),
+                                   [&](const std::string& name) { return reads.contains(name); });
+    if (blind || !try_node(node, names)) lost.insert(node.output().begin(), node.output().end());
+    lost.erase("");  // an output that is left out
+  }
+  opsets_ = nullptr;
+  context_.refused.throw_if_any(kWhere);
 }
 
 void OnnxImporter::inputs_behind(int value, std::set<std::string>& out) const {
@@ -404,7 +451,7 @@ void OnnxImporter::import_model(const onnx::GraphProto& graph, OnnxModel& out) {
     model_inputs_[value] = input.name();
     out.inputs.push_back(input.name());
   }
-  import_nodes(graph.node(), names, context_.opsets, nullptr);
+  gather_nodes(graph.node(), names);
   if (graph.output_size() == 0) corrupt("the graph has no output");
   for (const auto& output : graph.output()) {
     const int value = output_value(resolve(output.name(), names, "outputs"));

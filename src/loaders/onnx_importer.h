@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/refusal.h"
 #include "loaders/onnx.h"
 #include "loaders/onnx_emitter.h"
 #include "loaders/onnx_external.h"
@@ -33,6 +34,7 @@ struct OnnxContext {
   int64_t built = 0;
   int64_t with_bodies = 0;
   int64_t constant_bytes = int64_t{256} << 20;
+  RefusalList refused;  // nodes
 };
 
 std::string onnx_domain(const std::string& domain);  // "ai.onnx" -> ""
@@ -45,9 +47,9 @@ const onnx::FunctionProto* find_onnx_function(const OnnxContext& context,
 // kCorrupt}.
 ValueType onnx_value_type(OnnxContext& context, const onnx::ValueInfoProto& info);
 
-// Throws one Error{kUnsupported} that lists every node no import exists for, bodies and called
-// functions included; Error{kCorrupt, kUnsupported} when nesting or inlining goes too deep or far.
-void check_onnx_operators(const OnnxContext& context);
+// Adds every node that no import exists for to context.refused, bodies and called functions
+// included; Error{kCorrupt, kUnsupported} when nesting or inlining goes too deep or far.
+void check_onnx_operators(OnnxContext& context);
 
 // One graph (the model's, or a body). Not thread safe.
 class OnnxImporter {
@@ -60,7 +62,8 @@ class OnnxImporter {
         parent_(outer),
         depth_(depth) {}
 
-  // The model's graph: inputs, initializers, nodes, outputs.
+  // The model's graph: inputs, initializers, nodes, outputs. RefusedError of all nodes that are
+  // refused, context.refused among them.
   void import_model(const onnx::GraphProto& graph, OnnxModel& out);
   // A body: formal inputs take these types, then one input per captured outer name.
   void import_body(const onnx::GraphProto& graph, const std::vector<ValueType>& inputs,
@@ -74,6 +77,8 @@ class OnnxImporter {
   void import_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, Names& names,
                     const OnnxOpsets& opsets, const NodeAttrs* caller);
   void import_node(const onnx::NodeProto& proto, Names& names, const OnnxOpsets& opsets);
+  void gather_nodes(const google::protobuf::RepeatedPtrField<onnx::NodeProto>& nodes, Names& names);
+  bool try_node(const onnx::NodeProto& proto, Names& names);
   std::vector<int> call_function(const onnx::NodeProto& proto, const onnx::FunctionProto& function,
                                  const std::vector<int>& inputs, const NodeAttrs* caller);
   void read_attribute(const onnx::AttributeProto& proto, OnnxNode& node);

@@ -5,6 +5,7 @@
 #include "base/byte_reader.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "base/refusal.h"
 #include "loaders/safetensors_dtypes.h"
 
 namespace ingot {
@@ -154,16 +155,23 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool has_metadata_ = false;
 };
 
+// All that Ingot has no element type for are told together.
+void check_dtypes(const std::vector<HeaderEntry>& entries, const std::string& file) {
+  RefusalList refused;
+  for (const HeaderEntry& entry : entries) {
+    if (parse_safetensors_dtype(entry.dtype)) continue;
+    refused.add(ErrorCode::kUnsupported, {"weight", file, entry.name,
+                                          fmt::format("a dtype of {}", safetensors_dtype_names()),
+                                          fmt::format("'{}'", entry.dtype)});
+  }
+  refused.throw_if_any(kWhere);
+}
+
 // Type, shape and extent of one entry, checked against each other and the size of the data.
 WeightInfo check_entry(HeaderEntry& entry, const std::string& file, uint64_t data_size) {
   WeightInfo info;
   info.name = std::move(entry.name);
-  const auto dtype = parse_safetensors_dtype(entry.dtype);
-  if (!dtype) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}': dtype: expected one of {}, found '{}'",
-         file, info.name, safetensors_dtype_names(), entry.dtype);
-  }
-  info.type = *dtype;
+  info.type = *parse_safetensors_dtype(entry.dtype);
   uint64_t elements = 1;
   for (uint64_t dim : entry.shape) {
     if (dim > kMaxTensorElements || __builtin_mul_overflow(elements, dim, &elements) ||
@@ -238,6 +246,7 @@ std::shared_ptr<SafetensorsFile> SafetensorsFile::parse_file(std::span<const std
   file->metadata_ = std::move(header.metadata);
   std::vector<std::pair<HeaderEntry*, WeightInfo>> tensors;
   tensors.reserve(header.entries.size());
+  check_dtypes(header.entries, name);
   for (HeaderEntry& entry : header.entries) {
     tensors.emplace_back(&entry, check_entry(entry, name, data.size()));
   }

@@ -2,26 +2,25 @@
 
 #include <cstring>
 
-#include "base/error.h"
+#include "base/refusal.h"
 
 namespace ingot {
 
 const WeightInfo& WeightSource::require(std::string_view name) const {
   const WeightInfo* info = find(name);
   if (!info) {
-    fail(ErrorCode::kNotFound, "loaders/weights", "{}: tensor '{}' is missing ({} tensors present)",
-         origin(), name, names().size());
+    refuse(ErrorCode::kNotFound, "loaders/weights",
+           {"weight", origin(), std::string(name), "a tensor", ""});
   }
   return *info;
 }
 
 const WeightInfo& WeightSource::require(std::string_view name, const Shape& expected) const {
-  const WeightInfo& info = require(name);
-  if (info.shape != expected) {
-    fail(ErrorCode::kCorrupt, "loaders/weights", "{}: tensor '{}': expected shape {}, found {}",
-         origin(), name, shape_text(expected), shape_text(info.shape));
-  }
-  return info;
+  const WeightInfo* info = find(name);
+  if (info && info->shape == expected) return *info;
+  refuse(info ? ErrorCode::kCorrupt : ErrorCode::kNotFound, "loaders/weights",
+         {"weight", origin(), std::string(name), "shape " + shape_text(expected),
+          info ? shape_text(info->shape) : ""});
 }
 
 const WeightInfo* WeightTable::find(std::string_view name) const {

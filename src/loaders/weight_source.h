@@ -46,9 +46,10 @@ class WeightSource {
   // The file or directory for error messages.
   virtual const std::string& origin() const = 0;
 
-  // Error{kNotFound} naming the origin, the tensor and how many tensors there are.
+  // RefusedError{kNotFound} naming the origin and the tensor.
   const WeightInfo& require(std::string_view name) const;
-  // require() plus a check of the shape: Error{kCorrupt} with the expected and the found one.
+  // require() plus a check of the shape: RefusedError{kCorrupt} with the expected and the found
+  // one.
   const WeightInfo& require(std::string_view name, const Shape& expected) const;
   bool contains(std::string_view name) const { return find(name) != nullptr; }
 };

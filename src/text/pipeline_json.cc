@@ -1,5 +1,7 @@
 #include "text/pipeline_json.h"
 
+#include "base/refusal.h"
+
 namespace ingot {
 namespace {
 
@@ -23,7 +25,12 @@ void read_nested(const Json& node, std::string_view kind, std::string_view list,
   if (it == node.end() || !it->is_array()) {
     fail(ErrorCode::kCorrupt, kTokenizerJson, "{}: Sequence without a list '{}'", parts.file, list);
   }
-  for (const Json& member : *it) read_nested(member, kind, list, rows, parts, depth + 1);
+  RefusalList refused;
+  for (const Json& member : *it) {
+    refused.gather("tokenizer", parts.file,
+                   [&] { read_nested(member, kind, list, rows, parts, depth + 1); });
+  }
+  refused.throw_if_any(kTokenizerJson);
 }
 
 }  // namespace

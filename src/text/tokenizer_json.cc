@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/refusal.h"
 #include "text/byte_alphabet.h"
 #include "text/tokenizer_parts.h"
 
@@ -238,10 +239,15 @@ void TokenizerJson::read_tokens(TokenizerParts& parts) const {
 }
 
 void TokenizerJson::read_pipeline(const TokenizerConfig& config, TokenizerParts& parts) const {
-  parse_normalizer(component("normalizer"), parts);
-  parse_pre_tokenizer(component("pre_tokenizer"), parts);
-  parse_post_processor(component("post_processor"), parts);
-  parse_decoder(component("decoder"), parts);
+  RefusalList refused;
+  const auto read = [&](std::string_view key, auto* parse) {
+    refused.gather("tokenizer", parts.file, [&] { parse(component(key), parts); });
+  };
+  read("normalizer", parse_normalizer);
+  read("pre_tokenizer", parse_pre_tokenizer);
+  read("post_processor", parse_post_processor);
+  read("decoder", parse_decoder);
+  refused.throw_if_any(kWhere);
   const auto named = [&](const std::string& token) {
     return token.empty() ? -1 : parts.find(token);
   };

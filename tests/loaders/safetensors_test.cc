@@ -102,7 +102,7 @@ TEST(SafetensorsTest, NamesUnsupportedDTypes) {
     expect_refused(
         fmt::format(R"({{"a":{{"dtype":"{}","shape":[],"data_offsets":[0,1]}}}})", dtype), 1,
         ErrorCode::kUnsupported,
-        {"'a'", "expected one of F32, F16, BF16, F64, I8", fmt::format("found '{}'", dtype)});
+        {"'a'", "expected a dtype of F32, F16, BF16, F64, I8", fmt::format("found '{}'", dtype)});
   }
 }
 

@@ -14,12 +14,12 @@
 #include "base/json.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "base/progress.h"
 #include "base/temporary.h"
 #include "capi/plugin.h"
 #include "cli/contract/command.h"
 #include "cli/contract/environment.h"
-#include "cli/contract/nearest.h"
 #include "runtime/session_memory.h"
 
 namespace ingot {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "base/knobs.h"
-#include "cli/contract/nearest.h"
+#include "base/nearest.h"
 
 namespace ingot {
 namespace {

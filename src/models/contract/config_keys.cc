@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
+#include "base/refusal.h"
 
 namespace ingot {
 namespace {
@@ -60,17 +60,19 @@ Json gguf_value(const GgufFile& file, const GgufValue& value, ConfigKey::Type ty
 
 Json config_of_gguf(const GgufFile& file, const std::vector<ConfigKey>& keys) {
   Json config = Json::object();
+  RefusalList refused;
   for (const ConfigKey& key : keys) {
     if (key.gguf.empty()) continue;
     const std::string name = fmt::format("{}.{}", file.architecture(), key.gguf);
     const GgufValue* value = file.find_value(name);
     if (value) {
-      config[std::string(key.name)] = gguf_value(file, *value, key.type);
+      refused.gather("config", file.origin(),
+                     [&] { config[std::string(key.name)] = gguf_value(file, *value, key.type); });
     } else if (key.gguf_required) {
-      fail(ErrorCode::kCorrupt, kWhere, "{}: metadata '{}': expected a value, found none",
-           file.origin(), name);
+      refused.add(ErrorCode::kCorrupt, {"config", file.origin(), name, "a value", "none"});
     }
   }
+  refused.throw_if_any(kWhere);
   const WeightInfo& embedding = file.require("token_embd.weight");
   config["vocab_size"] = embedding.shape.empty() ? 0 : embedding.shape[0];
   config["tie_word_embeddings"] = !file.contains("output.weight");
@@ -192,8 +194,9 @@ void add_gguf_rope_scaling(const GgufFile& file, Json& config) {
   } else if (scaling == "yarn") {
     add_gguf_yarn(file, prefix, config);
   } else if (scaling != "none") {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: rope scaling '{}' is not supported", file.origin(),
-         scaling);
+    refuse(
+        ErrorCode::kUnsupported, kWhere,
+        {"config", file.origin(), prefix + "type", "none or linear", fmt::format("'{}'", scaling)});
   }
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
 #include "models/contract/config_keys.h"
 
 namespace ingot {
@@ -19,6 +18,10 @@ constexpr int64_t kDefaultWindow = 4096;
 constexpr int64_t kDefaultWindowLayers = 28;
 
 constexpr int64_t kMostLayers = 4096;
+
+// Of the keys that read_rope_config() looks at.
+constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters",
+                                     "partial_rotary_factor", "original_max_position_embeddings"};
 
 constexpr const char* kLocal = "sliding_attention";
 constexpr const char* kFull = "full_attention";
@@ -35,6 +38,9 @@ double yarn_scale(const RopeConfig& rope) {
 
 }  // namespace
 
+ConfigRefusal::ConfigRefusal(ErrorCode code, Refusal refusal, StandIn instead)
+    : RefusedError(code, kWhere, {std::move(refusal)}), instead_(std::move(instead)) {}
+
 ConfigReader::ConfigReader(const ModelSource& source, Json raw)
     : source_(source),
       file_(source.config_file.empty() ? source.path : source.config_file),
@@ -44,10 +50,22 @@ ConfigReader::ConfigReader(const ModelSource& source, Json raw)
   }
 }
 
+void ConfigReader::reject(ErrorCode code, Refusal refusal, StandIn instead) const {
+  for (const auto& [key, name] : aliases_) {
+    if (instead.values.contains(key)) instead.values[name] = nullptr;
+  }
+  throw ConfigRefusal(code, std::move(refusal), std::move(instead));
+}
+
+void ConfigReader::reject(const RefusedError& error, StandIn instead) const {
+  reject(error.code(), error.refusals().front(), std::move(instead));
+}
+
 void ConfigReader::refuse(std::string_view key, std::string_view expected,
                           std::string_view found) const {
-  fail(ErrorCode::kUnsupported, kWhere, "{}: '{}': expected {}, found {}", file_, key, expected,
-       found);
+  reject(ErrorCode::kUnsupported,
+         {"config", file_, std::string(key), std::string(expected), std::string(found)},
+         {{{key, nullptr}}});
 }
 
 void ConfigReader::refuse_gguf() const {
@@ -58,7 +76,30 @@ void ConfigReader::refuse_gguf() const {
 
 void ConfigReader::corrupt(std::string_view key, std::string_view expected,
                            std::string_view found) const {
-  fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected {}, found {}", file_, key, expected, found);
+  corrupt(key, expected, found, {{{key, nullptr}}});
+}
+
+void ConfigReader::corrupt(std::string_view key, std::string_view expected, std::string_view found,
+                           StandIn instead) const {
+  reject(ErrorCode::kCorrupt,
+         {"config", file_, std::string(key), std::string(expected), std::string(found)},
+         std::move(instead));
+}
+
+// A size that fits the others, so that no fault follows from it.
+ConfigRefusal::StandIn ConfigReader::size_instead(std::string_view key) const {
+  StandIn out{{{key, 2}}};
+  if (key == "hidden_size") {
+    const auto heads = raw_.find("num_attention_heads");
+    const bool known = heads != raw_.end() && heads->is_number_integer() &&
+                       heads->get<int64_t>() > 0 && heads->get<int64_t>() < kMaxSize / 2;
+    out.values[std::string(key)] = known ? 2 * heads->get<int64_t>() : kMaxSize;
+  } else if (key == "num_attention_heads") {
+    out.values = {{key, 1}, {"num_key_value_heads", nullptr}, {"head_dim", 2}};
+  } else if (key == "num_hidden_layers") {
+    out.values["layer_types"] = nullptr;
+  }
+  return out;
 }
 
 bool ConfigReader::has(std::string_view key) const {
@@ -70,7 +111,9 @@ void ConfigReader::also_called(std::string_view key,
                                std::initializer_list<std::string_view> names) {
   for (std::string_view name : names) {
     if (has(key)) return;
-    if (has(name)) raw_[std::string(key)] = raw_[std::string(name)];
+    if (!has(name)) continue;
+    raw_[std::string(key)] = raw_[std::string(name)];
+    aliases_.emplace_back(key, name);
   }
 }
 
@@ -83,9 +126,14 @@ void ConfigReader::override_with(std::string_view key, Json value) {
 }
 
 int64_t ConfigReader::size(std::string_view key, int64_t limit) {
-  const auto value = json_require<int64_t>(raw_, key, kWhere, file_);
+  int64_t value = 0;
+  try {
+    value = json_require<int64_t>(raw_, key, kWhere, file_);
+  } catch (const RefusedError& error) {
+    reject(error, size_instead(key));
+  }
   if (value < 1 || value > limit) {
-    corrupt(key, fmt::format("1 to {}", limit), std::to_string(value));
+    corrupt(key, fmt::format("1 to {}", limit), std::to_string(value), size_instead(key));
   }
   config_[std::string(key)] = value;
   return value;
@@ -108,7 +156,7 @@ int64_t ConfigReader::count_or(std::string_view key, int64_t fallback, int64_t l
 double ConfigReader::epsilon(std::string_view key, double fallback) {
   const auto value = stated<double>(key, fallback);
   if (!(value > 0 && value < 1)) {
-    corrupt(key, "a number between 0 and 1", fmt::format("{}", value));
+    corrupt(key, "a number between 0 and 1", fmt::format("{}", value), {{{key, 0.5}}, true});
   }
   config_[std::string(key)] = value;
   return value;
@@ -116,13 +164,13 @@ double ConfigReader::epsilon(std::string_view key, double fallback) {
 
 double ConfigReader::positive(std::string_view key, double fallback) {
   if (const double value = zero_or(key, fallback); value > 0) return value;
-  corrupt(key, "a positive number", "0");
+  corrupt(key, "a positive number", "0", {{{key, 1}}, true});
 }
 
 double ConfigReader::zero_or(std::string_view key, double fallback) {
   const auto value = stated<double>(key, fallback);
   if (!(value >= 0 && std::isfinite(value))) {
-    corrupt(key, "a positive number", fmt::format("{}", value));
+    corrupt(key, "a positive number", fmt::format("{}", value), {{{key, 1}}, true});
   }
   config_[std::string(key)] = value;
   return value;
@@ -160,7 +208,10 @@ std::string ConfigReader::choice(std::string_view key, std::string_view fallback
                                  std::initializer_list<std::string_view> known) {
   auto value = stated<std::string>(key, std::string(fallback));
   if (std::find(known.begin(), known.end(), value) == known.end()) {
-    refuse(key, fmt::format("{}", fmt::join(known, ", ")), fmt::format("'{}'", value));
+    reject(ErrorCode::kUnsupported,
+           {"config", file_, std::string(key), fmt::format("{}", fmt::join(known, ", ")),
+            fmt::format("'{}'", value)},
+           {{{key, *known.begin()}}, true});
   }
   config_[std::string(key)] = value;
   return value;
@@ -201,11 +252,12 @@ ConfigReader::Heads ConfigReader::heads() {
   config_["num_key_value_heads"] = out.kv_heads;
   if (!has("head_dim") && hidden % out.heads != 0) {
     corrupt("num_attention_heads", fmt::format("a divisor of {}", hidden),
-            std::to_string(out.heads));
+            std::to_string(out.heads), size_instead("num_attention_heads"));
   }
   out.head_dim = stated<int64_t>("head_dim", hidden / out.heads);
   if (out.head_dim < 2 || out.head_dim % 2 != 0 || out.head_dim > 4096) {
-    corrupt("head_dim", "an even size up to 4096", std::to_string(out.head_dim));
+    corrupt("head_dim", "an even size up to 4096", std::to_string(out.head_dim),
+            size_instead("head_dim"));
   }
   config_["head_dim"] = out.head_dim;
   return out;
@@ -282,10 +334,19 @@ void ConfigReader::add_yarn(const RopeConfig& rope) {
 
 RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   if (source_.gguf) add_gguf_rotation(kinds.partial);
-  RopeConfig rope = read_rope_config(raw_, file_);
+  StandIn plain{Json::object(), true};
+  for (const char* key : kRopeKeys) plain.values[key] = nullptr;
+  RopeConfig rope;
+  try {
+    rope = read_rope_config(raw_, file_);
+  } catch (const RefusedError& error) {
+    reject(error, plain);
+  }
   if (std::find(kinds.types.begin(), kinds.types.end(), rope.type) == kinds.types.end()) {
-    refuse("rope_scaling", fmt::format("type {}", fmt::join(kinds.types, ", ")),
-           fmt::format("'{}'", rope.type));
+    reject(ErrorCode::kUnsupported,
+           {"config", file_, "rope_scaling", fmt::format("type {}", fmt::join(kinds.types, ", ")),
+            fmt::format("'{}'", rope.type)},
+           plain);
   }
   if (rope.partial_rotary_factor != 1.0 && (!kinds.partial || rope.partial_rotary_factor > 1.0)) {
     refuse("partial_rotary_factor", kinds.partial ? "at most 1" : "1",

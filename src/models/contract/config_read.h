@@ -10,9 +10,25 @@
 #include <vector>
 
 #include "base/function_ref.h"
+#include "base/refusal.h"
 #include "loaders/model_source.h"
 
 namespace ingot {
+
+// What a reader throws for a value. model_config() reads on without it, to tell all faults at once.
+class ConfigRefusal : public RefusedError {
+ public:
+  // In place of the refused value and those that depend on it: null, none.
+  struct StandIn {
+    Json values = Json::object();
+    bool same_weights = false;  // the model's table of weights does not depend on them
+  };
+  ConfigRefusal(ErrorCode code, Refusal refusal, StandIn instead);
+  const StandIn& instead() const { return instead_; }
+
+ private:
+  StandIn instead_;
+};
 
 class ConfigReader {
  public:
@@ -31,7 +47,11 @@ class ConfigReader {
   // The value, or where there is none the fallback; it is not kept. T as json_get's.
   template <typename T>
   T stated(std::string_view key, T fallback) const {
-    return json_get<T>(raw_, key, std::move(fallback), "models", file_);
+    try {
+      return json_get<T>(raw_, key, std::move(fallback), "models", file_);
+    } catch (const RefusedError& error) {
+      reject(error, {{{key, nullptr}}});
+    }
   }
   // Older or other names of `key`, used where `raw` has no value under it.
   void also_called(std::string_view key, std::initializer_list<std::string_view> names);
@@ -105,13 +125,19 @@ class ConfigReader {
 
   // kUnsupported where the source is a GGUF file: llama.cpp does not say how one keeps the model.
   void refuse_gguf() const;
-  // kUnsupported and kCorrupt.
+  // ConfigRefusal{kUnsupported} and {kCorrupt}.
   [[noreturn]] void refuse(std::string_view key, std::string_view expected,
                            std::string_view found) const;
   [[noreturn]] void corrupt(std::string_view key, std::string_view expected,
                             std::string_view found) const;
 
  private:
+  using StandIn = ConfigRefusal::StandIn;
+  [[noreturn]] void reject(ErrorCode code, Refusal refusal, StandIn instead) const;
+  [[noreturn]] void reject(const RefusedError& error, StandIn instead) const;
+  [[noreturn]] void corrupt(std::string_view key, std::string_view expected, std::string_view found,
+                            StandIn instead) const;
+  StandIn size_instead(std::string_view key) const;
   void add_gguf_rotation(bool partial);
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
   void add_yarn(const RopeConfig& rope);
@@ -120,6 +146,8 @@ class ConfigReader {
   std::string file_;
   Json raw_;
   Json config_ = Json::object();
+  std::vector<std::pair<std::string, std::string>>
+      aliases_;  // a key, the name that it was found by
 };
 
 // The entries of config["layer_types"] that local_layers() wrote.

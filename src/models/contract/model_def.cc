@@ -8,7 +8,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "loaders/checkpoint.h"
+#include "models/contract/config_read.h"
 #include "models/contract/convert_dtype.h"
 
 namespace ingot {
@@ -20,9 +22,9 @@ constexpr std::string_view kWhere = "models";
 // they are they would give nonsense.
 void check_weight_type(const WeightInfo& info, const std::string& origin) {
   if (info.type.is_block() || is_float(info.type.dtype)) return;
-  fail(ErrorCode::kUnsupported, kWhere,
-       "{}: tensor '{}': expected floating-point or block-quantized weights, found {}", origin,
-       info.name, info.type.name());
+  refuse(
+      ErrorCode::kUnsupported, kWhere,
+      {"weight", origin, info.name, "floating-point or block-quantized weights", info.type.name()});
 }
 
 const std::string& stored_name(const std::string& name, const WeightTransform& transform) {
@@ -90,8 +92,8 @@ void add_hf(WeightTable& table, const WeightSource& source, const ModelDef& mode
 // Blocks run along rows: a vector has none that could be moved or cut.
 void check_rows(const WeightInfo& info, const std::string& origin) {
   if (!info.type.is_block() || info.shape.size() >= 2) return;
-  fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}': a vector in blocks of {}", origin,
-       info.name, info.type.name());
+  refuse(ErrorCode::kUnsupported, kWhere,
+         {"weight", origin, info.name, "", "a vector in blocks of " + info.type.name()});
 }
 
 // Whether `name` is `pattern`, in which * stands for any text.
@@ -126,19 +128,20 @@ std::vector<std::string> strangers(const WeightSource& source, const ModelDef& m
 // A GGUF file states much of a model by its tensors alone (biases, rotary factors): one that no
 // weight of the architecture asks for would change the results, so it is not passed over.
 void check_gguf_tensors(const WeightSource& source, const ModelDef& model,
-                        const std::vector<WeightName>& names) {
+                        const std::vector<WeightName>& names, RefusalList& refused) {
   std::set<std::string, std::less<>> known;
   for (const WeightName& name : names) {
     const std::string stored = stored_in_gguf(source, name).name;
     known.insert(stored);
     const WeightInfo* info = source.find(stored);
-    if (info) check_rows(*info, source.origin());
+    if (info)
+      refused.gather("weight", source.origin(), [&] { check_rows(*info, source.origin()); });
   }
-  const std::vector<std::string> unknown = strangers(source, model, known);
-  if (unknown.empty()) return;
-  fail(ErrorCode::kUnsupported, kWhere,
-       "{}: tensor '{}': expected the weights of the architecture, which has no such one",
-       source.origin(), unknown[0]);
+  for (const std::string& unknown : strangers(source, model, known)) {
+    refused.add(ErrorCode::kUnsupported,
+                {"weight", source.origin(), unknown, "the weights of the architecture",
+                 "one that it does not have"});
+  }
 }
 
 // Hugging Face files keep buffers, other heads and other towers beside a model's weights: what is
@@ -192,38 +195,88 @@ const std::string& config_name(const ModelSource& source) {
 }
 
 // What a checkpoint may ask for beside its weights, and nothing here does yet.
-void check_checkpoint(const ModelSource& source, const ModelDef& model) {
+void check_checkpoint(const ModelSource& source, const ModelDef& model, RefusalList& refused) {
   const std::string& file = config_name(source);
   const Json& config = source.config;
   const auto positions = json_get<std::string>(config, "position_embedding_type", "", kWhere, file);
   const auto& known = model.position_embeddings;
   if (std::find(known.begin(), known.end(), positions) == known.end()) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: 'position_embedding_type': expected {}, found '{}'",
-         file, fmt::join(known, " or "), positions);
+    refused.add(ErrorCode::kUnsupported,
+                {"config", file, "position_embedding_type",
+                 fmt::format("{}", fmt::join(known, " or ")), fmt::format("'{}'", positions)});
   }
   const auto quantization = config.find("quantization");
   if (quantization == config.end()) return;
   for (const char* key : {"quant_algo", "kv_cache_quant_algo"}) {
     const auto algorithm = json_get<std::string>(*quantization, key, "", kWhere, file);
     if (algorithm.empty()) continue;
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: 'quantization': '{}': expected null, found '{}', which is not supported yet", file,
-         key, algorithm);
+    refused.add(ErrorCode::kUnsupported, {"config", file, fmt::format("quantization.{}", key),
+                                          "null", fmt::format("'{}'", algorithm)});
   }
 }
 
 // Weights of other programs' quantization mean nothing without what their config says of them.
-void check_unquantized(const ModelSource& source) {
+void check_unquantized(const ModelSource& source, RefusalList& refused) {
   for (const char* key : {"quantization_config", "compression_config"}) {
     const auto found = source.config.find(key);
     if (found == source.config.end() || found->is_null()) continue;
     const auto method = found->is_object() ? found->find("quant_method") : found->end();
     const bool named = method != found->end() && method->is_string();
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: '{}': expected none, found {}, which is not supported (weights of float32, bfloat16 "
-         "and float16 are, and quantized ones of GGUF files)",
-         config_name(source), key, named ? method->dump() : found->dump().substr(0, 60));
+    refused.add(
+        ErrorCode::kUnsupported,
+        {"config", config_name(source), key,
+         "none (weights of float32, bfloat16 and float16, and quantized ones of GGUF files)",
+         named ? method->dump() : found->dump().substr(0, 60)});
   }
+}
+
+// The parsed config with what is refused of it in `refused`: after each refused value it is read
+// again with one that stands in. False where the weights cannot be told by it.
+bool read_config(const ModelSource& source, const ModelDef& model, RefusalList& refused,
+                 Json& config) {
+  const std::string& file = config_name(source);
+  Json raw;
+  const bool whole = refused.gather("config", file, [&] {
+    if (source.kind == ModelSourceKind::kCheckpoint) check_checkpoint(source, model, refused);
+    if (source.kind == ModelSourceKind::kHuggingFace) check_unquantized(source, refused);
+    raw = source_config(source, all_keys(model.keys));
+  });
+  bool same_weights = whole && refused.empty();
+  if (source.kind == ModelSourceKind::kHuggingFace) {
+    refused.gather("config", file, [&] { read_config_dtype(source.config, file); });
+  }
+  while (whole) {
+    try {
+      config = model.parse_config(source, raw);
+      return same_weights;
+    } catch (const ConfigRefusal& error) {
+      if (!refused.add(error, "config", file)) break;  // nothing stands in for it
+      same_weights = same_weights && error.instead().same_weights;
+      for (const auto& [key, value] : error.instead().values.items()) raw[key] = value;
+    } catch (const Error& error) {
+      refused.add(error, "config", file);
+      break;
+    }
+  }
+  return false;
+}
+
+void add_weight(WeightTable& table, const ModelSource& source, const ModelDef& model,
+                const WeightName& name, int64_t row) {
+  const WeightSource& stored = *source.weights;
+  switch (source.kind) {
+    case ModelSourceKind::kHuggingFace:
+      add_hf(table, stored, model, name);
+      break;
+    case ModelSourceKind::kGguf:
+      add_stored(table, stored, name, stored_in_gguf(stored, name));
+      break;
+    case ModelSourceKind::kCheckpoint:
+      add_checkpoint(table, stored, name, row);
+      break;
+  }
+  const WeightInfo* info = table.find(name.hf);
+  if (info) check_weight_type(*info, table.origin());
 }
 
 // In `dtype`, but for what stays as it is.
@@ -236,17 +289,42 @@ std::shared_ptr<const WeightSource> converted(const std::shared_ptr<const Weight
   return convert_weights(weights, dtype, kept);
 }
 
+std::unique_ptr<Graph> build_graph(const ModelDef& model, const Json& config,
+                                   std::shared_ptr<const WeightSource> weights,
+                                   const BuildOptions& options) {
+  if (options.dtype) weights = converted(weights, model.weights(config), *options.dtype);
+  auto graph = std::make_unique<Graph>(std::string(model.name));
+  graph->metadata()["architecture"] = std::string(model.name);
+  graph->metadata()["config"] = config.dump();
+  model.build(config, *weights, options, *graph);
+  graph->keep_alive(weights);
+  return graph;
+}
+
+// ", did you mean 'X'?": the name with the nearest family, what stands before "For" and the task.
+std::string meant_architecture(std::string_view given, const std::vector<std::string>& known) {
+  const auto family = [](std::string_view name) {
+    return std::string(name.substr(0, std::min(name.find("For"), name.find("LMHead"))));
+  };
+  std::vector<std::string> families;
+  for (const std::string& name : known) families.push_back(family(name));
+  const std::string near = nearest_name(family(given), families);
+  const auto found = std::find(families.begin(), families.end(), near);
+  if (near.empty() || found == families.end()) return "";
+  return fmt::format(", did you mean '{}'?", known[static_cast<size_t>(found - families.begin())]);
+}
+
 struct Models {
   std::mutex mutex;
   std::vector<const ModelDef*> list = models_model_list();
 
   // Under the mutex. `known`, where given, gets the names that were looked at.
-  const ModelDef* find(std::string_view architecture, std::string* known) const {
+  const ModelDef* find(std::string_view architecture, std::vector<std::string>* known) const {
     for (const ModelDef* model : list) {
       if (model->name == architecture) return model;
       for (std::string_view alias : model->architectures) {
         if (alias == architecture) return model;
-        if (known) *known += (known->empty() ? "" : ", ") + std::string(alias);
+        if (known) known->emplace_back(alias);
       }
     }
     return nullptr;
@@ -278,35 +356,37 @@ void register_model(const ModelDef& model) {
 const ModelDef& find_model(std::string_view architecture) {
   Models& models = all_models();
   std::lock_guard lock(models.mutex);
-  std::string known;
+  std::vector<std::string> known;
   if (const ModelDef* model = models.find(architecture, &known)) return *model;
-  fail(ErrorCode::kUnsupported, kWhere, "unknown architecture '{}'; known: {}", architecture,
-       known);
+  fail(ErrorCode::kUnsupported, kWhere, "unknown architecture '{}'{}; known: {}", architecture,
+       meant_architecture(architecture, known), fmt::join(known, ", "));
 }
 
 const ModelDef& find_model(const ModelSource& source) {
   Models& models = all_models();
-  {
-    std::lock_guard lock(models.mutex);
-    const ModelDef* found = nullptr;
-    for (const ModelDef* model : models.list) {
-      if (!model->claims || !model->claims(source)) continue;
-      CHECK_MSG(!found, "'{}' and '{}' claim {}", found->name, model->name, source.path);
-      found = model;
-    }
-    if (found) return *found;
+  std::lock_guard lock(models.mutex);
+  const ModelDef* found = nullptr;
+  for (const ModelDef* model : models.list) {
+    if (!model->claims || !model->claims(source)) continue;
+    CHECK_MSG(!found, "'{}' and '{}' claim {}", found->name, model->name, source.path);
+    found = model;
   }
-  try {
-    return find_model(source.architecture);
-  } catch (const Error& error) {
-    fail(error.code(), kWhere, "{}: {}", config_name(source), error.what());
-  }
+  if (found) return *found;
+  std::vector<std::string> known;
+  if (const ModelDef* model = models.find(source.architecture, &known)) return *model;
+  refuse(
+      ErrorCode::kUnsupported, kWhere,
+      {"architecture", config_name(source), "architecture",
+       fmt::format("one of {}", fmt::join(known, ", ")),
+       fmt::format("'{}'{}", source.architecture, meant_architecture(source.architecture, known))});
 }
 
 Json model_config(const ModelSource& source, const ModelDef& model) {
-  if (source.kind == ModelSourceKind::kCheckpoint) check_checkpoint(source, model);
-  if (source.kind == ModelSourceKind::kHuggingFace) check_unquantized(source);
-  return model.parse_config(source, source_config(source, all_keys(model.keys)));
+  RefusalList refused;
+  Json config;
+  read_config(source, model, refused, config);
+  refused.throw_if_any(kWhere);
+  return config;
 }
 
 std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
@@ -314,29 +394,23 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
   auto table = std::make_shared<WeightTable>(source.weights->origin());
   for (const auto& file : source.weights->files()) table->add_file(file);
   const std::vector<WeightName> names = model.weights(config);
-  if (source.kind == ModelSourceKind::kGguf) check_gguf_tensors(*source.weights, model, names);
-  if (source.kind == ModelSourceKind::kHuggingFace) {
-    warn_of_unused_tensors(*source.weights, model, names);
-  }
+  RefusalList refused;
   std::string group;
   int64_t row = 0;
   for (const WeightName& name : names) {
     if (name.checkpoint != group) row = 0;
     group = name.checkpoint;
-    switch (source.kind) {
-      case ModelSourceKind::kHuggingFace:
-        add_hf(*table, *source.weights, model, name);
-        break;
-      case ModelSourceKind::kGguf:
-        add_stored(*table, *source.weights, name, stored_in_gguf(*source.weights, name));
-        break;
-      case ModelSourceKind::kCheckpoint:
-        add_checkpoint(*table, *source.weights, name, row);
-        break;
-    }
+    refused.gather("weight", table->origin(),
+                   [&] { add_weight(*table, source, model, name, row); });
     row += name.shape.empty() ? 0 : name.shape[0];
   }
-  for (const auto& entry : table->entries()) check_weight_type(*entry, table->origin());
+  if (source.kind == ModelSourceKind::kGguf) {
+    check_gguf_tensors(*source.weights, model, names, refused);
+  }
+  refused.throw_if_any(kWhere);
+  if (source.kind == ModelSourceKind::kHuggingFace) {
+    warn_of_unused_tensors(*source.weights, model, names);
+  }
   // Sources hold what they map or copied; keep all of it alive with the table.
   return std::shared_ptr<const WeightSource>(
       table.get(), [table, keep = source.weights](const WeightSource*) mutable {
@@ -348,13 +422,21 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options) {
   const ModelDef& model = find_model(source);
   const Json config = model_config(source, model);
-  std::shared_ptr<const WeightSource> weights = canonical_weights(source, model, config);
-  if (options.dtype) weights = converted(weights, model.weights(config), *options.dtype);
-  auto graph = std::make_unique<Graph>(std::string(model.name));
-  graph->metadata()["architecture"] = std::string(model.name);
-  graph->metadata()["config"] = config.dump();
-  model.build(config, *weights, options, *graph);
-  graph->keep_alive(weights);
+  return build_graph(model, config, canonical_weights(source, model, config), options);
+}
+
+std::unique_ptr<Graph> examine_model(const ModelSource& source, RefusalList& refused) {
+  const std::string& file = config_name(source);
+  const ModelDef* model = nullptr;
+  Json config;
+  std::shared_ptr<const WeightSource> weights;
+  std::unique_ptr<Graph> graph;
+  if (!refused.gather("architecture", file, [&] { model = &find_model(source); })) return graph;
+  if (!read_config(source, *model, refused, config)) return graph;
+  const bool whole = refused.gather("weight", source.weights->origin(),
+                                    [&] { weights = canonical_weights(source, *model, config); });
+  if (!whole || !refused.empty()) return graph;
+  refused.gather("op", file, [&] { graph = build_graph(*model, config, weights, {}); });
   return graph;
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/refusal.h"
 #include "graph/graph.h"
 #include "loaders/model_source.h"
 #include "models/contract/config_keys.h"
@@ -80,22 +81,29 @@ const std::vector<const ModelDef*>& models_model_list();
 // Adds a model that lives elsewhere (tests); it must have static lifetime. Thread safe.
 // Error{kInvalidArgument} when one of its names is taken.
 void register_model(const ModelDef& model);
-// By any of its names. Error{kUnsupported} lists what is known. Thread safe.
+// By any of its names. Error{kUnsupported} lists what is known and names the nearest. Thread safe.
 const ModelDef& find_model(std::string_view architecture);
 // The model that claims the source, else by its architecture. Errors name the config's file.
 const ModelDef& find_model(const ModelSource& source);
 
-// The config of a source as `model` reads it: source_config, parse_config. Error{kUnsupported} for
-// what a checkpoint asks for and no model here computes (quantization, other positions).
+// The config of a source as `model` reads it: source_config, parse_config. RefusedError of all that
+// they refuse, and of what a source asks for and no model here computes (quantization, other
+// positions, dtypes): the values of a config that do not depend on each other are told together.
 Json model_config(const ModelSource& source, const ModelDef& model);
 
 // A model source seen through its architecture's table: hf names and the canonical layout for every
-// kind. Error{kUnsupported, kCorrupt, kNotFound} naming the file and the tensor.
+// kind. RefusedError naming the file and each tensor that is missing, of another shape or type, or
+// (GGUF) unknown.
 std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
                                                       const ModelDef& model, const Json& config);
 
 // Builds the graph of a source: find_model, model_config, canonical_weights, build.
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options);
+
+// The same with everything that is refused in `refused`; null where there is something. Weights are
+// looked at where the refused values of the config leave the names and shapes of weights as they
+// are.
+std::unique_ptr<Graph> examine_model(const ModelSource& source, RefusalList& refused);
 
 // Writes a checkpoint directory (loaders/checkpoint.h) from any source.
 void convert_model(const ModelSource& source, const BuildOptions& options,

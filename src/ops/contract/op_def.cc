@@ -4,6 +4,8 @@
 #include <mutex>
 #include <numeric>
 
+#include "base/refusal.h"
+
 namespace ingot {
 namespace {
 
@@ -35,8 +37,8 @@ void InferArgs::bad(const std::string& message) const {
 }
 
 void OnnxNode::unsupported(const std::string& what) const {
-  fail(ErrorCode::kUnsupported, "loaders/onnx", "node '{}' ({} opset {}): {}", name, op, opset,
-       what);
+  refuse(ErrorCode::kUnsupported, "loaders/onnx",
+         {"op", "", fmt::format("node '{}' ({} opset {})", name, op, opset), "", what});
 }
 
 void OnnxNode::needs_contents(size_t index, std::string_view what) const {

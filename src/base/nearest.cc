@@ -1,4 +1,4 @@
-#include "cli/contract/nearest.h"
+#include "base/nearest.h"
 
 #include <fmt/format.h>
 

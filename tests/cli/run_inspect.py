@@ -1,0 +1,179 @@
+"""ingot inspect says before loading whether a model will run, and names all that is in the way."""
+
+import json
+import os
+import struct
+import tempfile
+
+import onnx
+from onnx import TensorProto, helper
+
+from cli_harness import CASE, IDS, BadInput, Checks, ingot
+
+
+def verdict(bad, path, what, runs=False):
+    """The reasons as (kind, where), and as printed for people."""
+    found = ingot("inspect", path, "--json", env=bad.env)
+    bad.checks.equal(found.returncode, 0 if runs else 1, f"{what}: exit status")
+    bad.checks.equal(found.stderr, b"", f"{what}: nothing on standard error")
+    info = json.loads(found.stdout)
+    bad.checks.equal(info["runs"], runs, f"{what}: runs")
+    printed = ingot("inspect", path, env=bad.env)
+    bad.checks.equal(printed.returncode, found.returncode, f"{what}: exit status for people")
+    lines = printed.stdout.decode().splitlines()
+    bad.checks.check(f"will run: {'yes' if runs else 'no'}" in lines, f"{what}: says so")
+    for reason in info["reasons"]:
+        bad.checks.equal(sorted(reason),
+                         ["expected", "file", "found", "kind", "text", "where"], f"{what}: fields")
+        bad.checks.check(any(line.split() == [reason["kind"], *reason["text"].split()]
+                             for line in lines), f"{what}: prints {reason['text']!r}")
+    return info["reasons"]
+
+
+def places(reasons):
+    return [(reason["kind"], reason["where"]) for reason in reasons]
+
+
+def edit_tensors(path, edit):
+    """Rewrites the header of a safetensors file; `edit` changes its entries by name."""
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        entries, data = json.loads(file.read(size)), file.read()
+    edit(entries)
+    header = json.dumps(entries).encode()
+    header += b" " * (-len(header) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header + data)
+
+
+def check_runs(bad):
+    reasons = verdict(bad, CASE, "a good model", runs=True)
+    bad.checks.equal(reasons, [], "a good model: no reason")
+
+
+def check_config_and_weights(bad):
+    """Values of the config that leave the weights as they are, and weights, in one go."""
+    folder = bad.model_with("faulty", hidden_act="tanh", rms_norm_eps=2, torch_dtype="float8",
+                            rope_scaling={"rope_type": "spiral"})
+    query, norm = "model.layers.0.self_attn.q_proj.weight", "model.layers.1.input_layernorm.weight"
+    down = "model.layers.1.mlp.down_proj.weight"
+
+    def edit(entries):
+        entries["stranger"] = entries.pop(query)
+        entries[down]["shape"].reverse()
+        entries[norm]["dtype"] = "I16"
+
+    edit_tensors(os.path.join(folder, "model.safetensors"), edit)
+    reasons = verdict(bad, folder, "config and weights")
+    bad.checks.equal(sorted(places(reasons)), sorted([
+        ("config", "hidden_act"), ("config", "rms_norm_eps"), ("config", "torch_dtype"),
+        ("config", "rope_type"), ("weight", query), ("weight", down), ("weight", norm)]),
+        "all of them are named")
+    by_place = {reason["where"]: reason for reason in reasons}
+    bad.checks.equal((by_place["hidden_act"]["expected"], by_place["hidden_act"]["found"]),
+                     ("silu", "'tanh'"), "expected and found")
+    bad.checks.equal((by_place[down]["expected"], by_place[down]["found"]),
+                     ("shape [128, 256]", "[256, 128]"), "shapes")
+    bad.checks.equal(by_place[norm]["found"], "int16", "a type that is no weight's")
+    bad.refused("run says the config's faults in one line", "run", folder, *IDS,
+                names=["'hidden_act'", "'rms_norm_eps'", "'torch_dtype'", "'rope_type'"])
+    folder = bad.model_with("weights")
+    edit_tensors(os.path.join(folder, "model.safetensors"), edit)
+    bad.refused("run says the weights' faults in one line", "run", folder, *IDS,
+                names=[f"tensor '{query}' is missing", f"'{down}': expected shape", f"'{norm}'"])
+
+
+def check_sizes(bad):
+    """What follows from a wrong size is not told as a fault of its own."""
+    folder = bad.model_with("sizes", hidden_size=0, vocab_size="many", num_key_value_heads=3,
+                            quantization_config={"quant_method": "awq"})
+    bad.checks.equal(places(verdict(bad, folder, "sizes")), [
+        ("config", "quantization_config"), ("config", "hidden_size"), ("config", "vocab_size"),
+        ("config", "num_key_value_heads")], "sizes and quantization")
+
+
+def check_texts(bad):
+    folder = bad.model_with("texts", architectures=["LlamaForCausalML"])
+    with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
+        json.dump({"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "added_tokens": [],
+                   "normalizer": {"type": "Strange"}, "pre_tokenizer": {"type": "Stranger"},
+                   "post_processor": None, "decoder": None}, file)
+    with open(os.path.join(folder, "chat_template.jinja"), "w", encoding="utf-8") as file:
+        file.write("{% for m in messages %}\n{{ m.content ")
+    reasons = verdict(bad, folder, "texts")
+    bad.checks.equal([reason["kind"] for reason in reasons],
+                     ["architecture", "tokenizer", "tokenizer", "template"], "texts: kinds")
+    for reason, part in zip(reasons, ("did you mean 'LlamaForCausalLM'?", "normalizer 'Strange'",
+                                      "pre-tokenizer 'Stranger'", "line 2")):
+        bad.checks.check(part in reason["text"], f"texts: {part!r} in {reason['text']!r}")
+
+
+def check_types(bad):
+    """Element types that no tensor here has: the model cannot be opened, and all are named."""
+    folder = bad.model_with("types")
+    names = []
+
+    def edit(entries):
+        names.extend(sorted(set(entries) - {"__metadata__"})[:2])
+        for name in names:
+            entries[name]["dtype"] = "F8_E4M3"
+
+    edit_tensors(os.path.join(folder, "model.safetensors"), edit)
+    bad.checks.equal(sorted(places(verdict(bad, folder, "types"))),
+                     [("weight", name) for name in names], "types: all are named")
+
+
+def check_onnx(bad):
+    """All operators without an import, by their nodes, and nodes that ask for what is not done."""
+    nodes = [helper.make_node("Frobnicate", ["x"], ["a"], name="f1", domain="com.example"),
+             helper.make_node("Frobnicate", ["x"], ["b"], name="f2", domain="com.example"),
+             helper.make_node("NonZero", ["x"], ["c"], name="n1"),
+             helper.make_node("Relu", ["a"], ["d"], name="behind"),
+             helper.make_node("AveragePool", ["x"], ["e"], name="pool", kernel_shape=[1, 1],
+                              auto_pad="SIDEWAYS"),
+             helper.make_node("Elu", ["x"], ["g"], name="elu", strange=1)]
+    graph = helper.make_graph(
+        nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 4, 4])],
+        [helper.make_tensor_value_info("d", TensorProto.FLOAT, [1, 1, 4, 4])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17),
+                                                    helper.make_opsetid("com.example", 7)])
+    path = bad.path("net.onnx")
+    onnx.save(model, path)
+    reasons = verdict(bad, path, "onnx")
+    bad.checks.equal({reason["kind"] for reason in reasons}, {"op"}, "onnx: kinds")
+    found = sorted(reason["text"] for reason in reasons)
+    bad.checks.equal(len(found), 4, f"onnx: each of them: {found}")
+    for part in ("2 nodes ('f1', 'f2'): expected a supported operator, found Frobnicate "
+                 "(com.example opset 7)",
+                 "node 'n1': expected a supported operator, found NonZero (ai.onnx opset 17)",
+                 "node 'pool' (AveragePool opset 17): auto_pad SIDEWAYS",
+                 "node 'elu' (Elu opset 17): attribute 'strange'"):
+        bad.checks.check(part in found, f"onnx: {part!r}")
+    bad.refused("build says them in one line", "build", path, "--output", bad.path("net.engine"),
+                names=["'f1', 'f2'", "'n1'", "'pool'", "'elu'"])
+
+
+def check_unanswered(bad):
+    bad.refused("inspect of what is no model", "inspect", bad.path("none"), names=["none"])
+    folder = bad.model_with("short")
+    weights = os.path.join(folder, "model.safetensors")
+    os.truncate(weights, os.path.getsize(weights) - 64)
+    bad.refused("inspect of a file cut short", "inspect", folder, names=["model.safetensors"])
+
+
+def main():
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder:
+        bad = BadInput(checks, folder)
+        check_runs(bad)
+        check_config_and_weights(bad)
+        check_sizes(bad)
+        check_texts(bad)
+        check_types(bad)
+        check_onnx(bad)
+        check_unanswered(bad)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
