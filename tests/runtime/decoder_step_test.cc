@@ -43,10 +43,12 @@ TEST(DecoderStepTest, ReadsWhatThePlanSays) {
 
 TEST(DecoderStepTest, RefusesByName) {
   Plan plan = tiny_plan();
-  for (const char* kind : {"fixed", "cross"}) {
-    plan.groups[0].kind = kind;
-    expect_refused(plan, {"state group 'kv'", "expected paged or windowed", kind});
-  }
+  plan.groups[0].kind = "fixed";
+  expect_refused(plan, {"state group 'kv'", "expected paged or windowed", "fixed"});
+  plan.groups[0].kind = "cross";
+  expect_refused(plan, {"audio features (state group 'kv'", "not served yet"});
+  expect_error([&] { read_decoder_plan(plan, EncoderUse::kFed); }, ErrorCode::kUnsupported,
+               {"no input 'features'"});
   plan.groups[0].kind = "windowed";  // without a window
   expect_refused(plan, {"state group 'kv'", "window", "found 0"});
   plan.groups[0].window = 40;  // and the attention has none

@@ -240,10 +240,26 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
     k = graph_.emit("rope", attrs, {k, inputs_.positions, shape.inv_freq});
     if (shape.query_factors != kNoValue) q = scale_rows(q, shape.query_factors);
   }
-  const std::vector<int> caches = graph_.emit_many(
-      "kv_append", {},
-      {k, v, k_cache, v_cache, inputs_.positions, inputs_.token_rows, block_tables}, 2);
-  state_tokens_.insert(state_tokens_.end(), caches.begin(), caches.end());
+  const PackedRows rows = {inputs_.positions, inputs_.token_rows, inputs_.query_offsets,
+                           inputs_.context_lengths, block_tables};
+  const Cache caches = append(k, v, {k_cache, v_cache}, rows);
+  keep(caches);
+  return attend(q, caches, rows, shape);
+}
+
+DecoderBuilder::Cache DecoderBuilder::append(int k, int v, const Cache& cache,
+                                             const PackedRows& to) {
+  const std::vector<int> tokens = graph_.emit_many(
+      "kv_append", {}, {k, v, cache.k, cache.v, to.positions, to.rows, to.block_tables}, 2);
+  return {tokens[0], tokens[1]};
+}
+
+void DecoderBuilder::keep(const Cache& cache) {
+  state_tokens_.insert(state_tokens_.end(), {cache.k, cache.v});
+}
+
+int DecoderBuilder::attend(int q, const Cache& cache, const PackedRows& rows,
+                           const Attention& shape) {
   const double scale =
       shape.scale != 0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
   Attrs attrs = {{"head_dim", shape.head_dim}, {"scale", scale}};
@@ -251,13 +267,13 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
   if (!shape.causal) attrs["causal"] = false;
   std::vector<int> inputs = {q,
-                             caches[0],
-                             caches[1],
-                             inputs_.positions,
-                             inputs_.token_rows,
-                             inputs_.query_offsets,
-                             inputs_.context_lengths,
-                             block_tables};
+                             cache.k,
+                             cache.v,
+                             rows.positions,
+                             rows.rows,
+                             rows.offsets,
+                             rows.context_lengths,
+                             rows.block_tables};
   if (shape.slopes != kNoValue) inputs.push_back(shape.slopes);
   return graph_.emit("paged_attention", std::move(attrs), std::move(inputs));
 }

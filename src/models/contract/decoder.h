@@ -117,6 +117,21 @@ class DecoderBuilder {
   // The same through <projections>q_proj, k_proj and v_proj.
   int self_attention(int x, const std::string& projections, int64_t layer, const Attention& shape);
 
+  // What attention is made of, for layers whose rows are not tokens or whose keys are another
+  // model's (encoder.h). Packed rows, and the cache pages of the sequences that they belong to:
+  // inputs of the graph.
+  struct PackedRows {
+    int positions, rows, offsets, context_lengths, block_tables;
+  };
+  // States of keys and values, as their last tokens.
+  struct Cache {
+    int k, v;
+  };
+  Cache append(int k, int v, const Cache& cache, const PackedRows& to);
+  int attend(int q, const Cache& cache, const PackedRows& rows, const Attention& shape);
+  // Makes last tokens graph outputs, in finish().
+  void keep(const Cache& cache);
+
   // Slopes of linear biases, float32[heads] (ops/paged_attention.cc has the rule): 2^(-max_bias (h
   // + 1) / n), times `factor`.
   int alibi_slopes(int64_t heads, double max_bias = 8, double factor = 1);
