@@ -169,7 +169,7 @@ std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& inde
 
 bool is_model_safetensors(std::string_view name) {
   return name.ends_with(".safetensors") && name.find('/') == name.npos &&
-         !name.starts_with("adapter");
+         !name.starts_with("adapter") && name != "golden.safetensors";
 }
 
 std::shared_ptr<const WeightSource> open_weights_directory(const std::string& directory) {

@@ -18,7 +18,8 @@ std::shared_ptr<const WeightTable> open_weights_file(const std::string& path);
 // missing shard.
 std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path);
 
-// Whether a file of a model's folder can hold its weights: *.safetensors, but no adapter*.
+// Whether a file of a model's folder can hold its weights: *.safetensors, but no adapter* and no
+// golden.safetensors, the answers of a golden case.
 bool is_model_safetensors(std::string_view name);
 
 // model.safetensors.index.json, else model.safetensors, else the only other file that

@@ -75,6 +75,7 @@ TEST(ShardedWeightsTest, PytorchFilesWhereThereAreNoOthers) {
   dir.write("pytorch_model.bin.index.json", R"({"weight_map":{"b":"1.bin","c":"2.bin"}})");
   EXPECT_EQ(open_weights_directory(dir.path())->names(), (std::vector<std::string>{"b", "c"}));
   dir.write("adapter_model.safetensors", encode_safetensors(kShardA, 2));  // of another model
+  dir.write("golden.safetensors", encode_safetensors(kShardA, 2));         // its answers
   EXPECT_EQ(open_weights_directory(dir.path())->names(), (std::vector<std::string>{"b", "c"}));
   dir.write("weights.safetensors", encode_safetensors(kShardB, 3));
   EXPECT_EQ(open_weights_directory(dir.path())->require("b").type, DType::kUInt8);
