@@ -41,7 +41,7 @@ const OpDef& twice_op() {
   return op;
 }
 
-// 0 honest, 1 wrong, 2 throws in prepare, 3 throws in launch, 4 slow (2 ms), 5 less so (0.5 ms)
+// 0 honest, 1 wrong, 2 throws in prepare, 3 throws in launch, 4 slow (8 ms), 5 less so (0.5 ms)
 template <int kKind>
 KernelDef twice_kernel(std::string_view name, int priority) {
   return {.name = name,
@@ -53,7 +53,7 @@ KernelDef twice_kernel(std::string_view name, int priority) {
             if (kKind == 2) fail(ErrorCode::kUnsupported, "test", "no plan for this shape");
             return make_instance([](const LaunchArgs& args, ExecContext&) {
               if (kKind == 3) fail(ErrorCode::kInternal, "test", "launch fell over");
-              if (kKind == 4) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+              if (kKind == 4) std::this_thread::sleep_for(std::chrono::milliseconds(8));
               if (kKind == 5) std::this_thread::sleep_for(std::chrono::microseconds(500));
               multiply(args, kKind == 1 ? 0.5f : 0);
             });
