@@ -48,6 +48,7 @@ Json generation_defaults_to_json(const GenerationDefaults& defaults) {
   write_optional(out, "min_p", defaults.min_p);
   write_optional(out, "top_k", defaults.top_k);
   write_optional(out, "repetition_penalty", defaults.repetition_penalty);
+  write_optional(out, "chat_format", defaults.chat_format);
   return out;
 }
 
@@ -67,6 +68,7 @@ GenerationDefaults generation_defaults_from_json(const Json& json, std::string_v
   read_optional(json, "min_p", file, out.min_p);
   read_optional(json, "top_k", file, out.top_k);
   read_optional(json, "repetition_penalty", file, out.repetition_penalty);
+  read_optional(json, "chat_format", file, out.chat_format);
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // the sampler counts in 32 bits
   for (const int64_t id : out.eos_ids) {
     const int64_t last = vocab_size > 0 ? std::min(vocab_size - 1, kMost) : kMost;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct GenerationDefaults {
   std::optional<double> min_p;
   std::optional<int64_t> top_k;  // 0: off
   std::optional<double> repetition_penalty;
+  // How Qwen 1 names the form of its chats: "chatml" ends answers at <|im_start|> and <|im_end|>.
+  std::optional<std::string> chat_format;
 
   bool operator==(const GenerationDefaults&) const = default;
 };

@@ -1,6 +1,8 @@
 #include "base/tokenizer_files.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "base/error.h"
 
@@ -9,19 +11,21 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr std::string_view kFavourite = "tokenizer.model";
-// Begin like a tokenizer's file and are another thing.
-constexpr std::string_view kOthers[] = {"tokenizer.json", "tokenizer.jinja",
-                                        "tokenizer.gguf-vocab"};
+// "old.model" or "lid.model" may be anything, so names that end like that are listed whole.
+constexpr std::string_view kNames[] = {kFavourite,  "spiece.model",
+                                       "spm.model", "sentencepiece.model",
+                                       "vocab.txt", "sentencepiece.bpe.model"};
+// The numbers are Mistral's.
+constexpr std::string_view kEndings[] = {".tiktoken", ".spm",      ".model.v1",
+                                         ".model.v2", ".model.v3", ".model.v7"};
 
 }  // namespace
 
 bool is_tokenizer_file(std::string_view name) {
   if (name.find('/') != name.npos) return false;
-  for (const std::string_view other : kOthers) {
-    if (name == other) return false;
-  }
-  return name == "vocab.txt" || name.starts_with("tokenizer.") || name.ends_with(".model") ||
-         name.ends_with(".tiktoken") || name.ends_with(".spm");
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
+         std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
 std::string choose_tokenizer_file(const std::vector<std::string>& names) {

@@ -88,6 +88,11 @@ void check_fits(const Case& c, const DecoderPlan& plan, const std::string& path)
          "{}: case '{}': expected at most the model's {} tokens, found {}", path, c.name, most,
          length);
   }
+  if (plan.max_prompt > 0 && static_cast<int64_t>(c.prompt.size()) > plan.max_prompt) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "{}: case '{}': expected a prompt of at most {} tokens, found {}", path, c.name,
+         plan.max_prompt, c.prompt.size());
+  }
   for (const std::vector<int32_t>* ids : {&c.prompt, &c.greedy}) {
     const int32_t largest = *std::max_element(ids->begin(), ids->end());
     if (largest < plan.vocab_size) continue;

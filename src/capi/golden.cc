@@ -93,6 +93,22 @@ std::string check_greedy(DecoderSession& session, const std::vector<float>& firs
   return problem;
 }
 
+double deviation_of(std::span<const float> values) {
+  double sum = 0, squares = 0;
+  for (const float value : values) {
+    sum += value;
+    squares += static_cast<double>(value) * value;
+  }
+  const double count = std::max(1.0, static_cast<double>(values.size()));
+  return std::sqrt(std::max(0.0, squares / count - sum / count * (sum / count)));
+}
+
+double checked_deviation(double value, const std::string& output, const std::string& place) {
+  if (value > 0 && std::isfinite(value)) return value;
+  fail(ErrorCode::kCorrupt, kWhere, "{}: deviation of '{}': expected above 0, found {}", place,
+       output, value);
+}
+
 // Of the reference's logits: as stated, else computed from them.
 double deviation(const Json& info, const SafetensorsFile& golden, const std::string& json_path,
                  const std::string& output) {
@@ -101,24 +117,16 @@ double deviation(const Json& info, const SafetensorsFile& golden, const std::str
          "{}: expected '{}.0', found none: other outputs are not compared", golden.origin(),
          output);
   }
-  double out = 0;
   if (info.contains("logits_std")) {
-    out = json_require<double>(info, "logits_std", kWhere, json_path);
-  } else {
-    double sum = 0, squares = 0, count = 0;
-    for (int i = 0; golden.contains(fmt::format("{}.{}", output, i)); ++i) {
-      for (const float value : floats(golden.require(fmt::format("{}.{}", output, i)))) {
-        sum += value;
-        squares += static_cast<double>(value) * value;
-        ++count;
-      }
-    }
-    const double mean = sum / std::max(1.0, count);
-    out = std::sqrt(std::max(0.0, squares / std::max(1.0, count) - mean * mean));
+    const auto stated = json_require<double>(info, "logits_std", kWhere, json_path);
+    return checked_deviation(stated, output, json_path);
   }
-  if (out > 0 && std::isfinite(out)) return out;
-  fail(ErrorCode::kCorrupt, kWhere, "{}: deviation of the logits: expected above 0, found {}",
-       json_path, out);
+  std::vector<float> all;
+  for (int i = 0; golden.contains(fmt::format("{}.{}", output, i)); ++i) {
+    const auto values = floats(golden.require(fmt::format("{}.{}", output, i)));
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return checked_deviation(deviation_of(all), output, json_path);
 }
 
 // An encoder's pooled output is that of the first token.
@@ -128,6 +136,137 @@ std::vector<float> pooled_row(DecoderSession& session) {
   std::vector<float> out(static_cast<size_t>(rows.columns()));
   load_row(rows, 0, 0, rows.columns(), out.data());
   return out;
+}
+
+// What a case is judged by, and the first thing that is wrong with it.
+struct Verdict {
+  DType dtype;
+  Tolerance tolerance;
+  GoldenResult& result;
+  std::string problem;
+
+  void note(const std::string& found) {
+    if (problem.empty()) problem = found;
+  }
+  // The result shows the worst of all outputs.
+  void judge(const std::string& output, const ErrorSum& errors, double std_dev) {
+    const double max = errors.max / std_dev, rms = errors.rms() / std_dev;
+    result.max_error = result.max_error >= max ? result.max_error : max;
+    result.rms_error = result.rms_error >= rms ? result.rms_error : rms;
+    if (!(max <= tolerance.max)) {
+      note(fmt::format("{}: max error / std {:.3g}, allowed {:.3g}", output, max, tolerance.max));
+    } else if (tolerance.rms > 0 && !(rms <= tolerance.rms)) {
+      note(fmt::format("{}: rms error / std {:.3g}, allowed {:.3g}", output, rms, tolerance.rms));
+    } else if (rms < tolerance.least_rms) {
+      note(fmt::format("{}: rms error / std {:.3g} is below {:.3g}: {} arithmetic did not run",
+                       output, rms, tolerance.least_rms, dtype_name(dtype)));
+    }
+  }
+};
+
+void check_count(const std::string& directory, const std::string& output, size_t expected,
+                 size_t found) {
+  if (found == expected) return;
+  fail(ErrorCode::kCorrupt, kWhere, "{}: {} has {} values, the model gives {}", directory, output,
+       expected, found);
+}
+
+void run_text(const std::string& directory, const Json& info, const SafetensorsFile& golden,
+              DecoderSession& session, Verdict& verdict) {
+  const std::string output = session.plan().encodes ? "hidden" : "logits";
+  const double std_dev = deviation(info, golden, directory + "/golden.json", output);
+  ErrorSum errors;
+  std::string greedy;
+  for (int i = 0; golden.contains(fmt::format("input_ids.{}", i)); ++i) {
+    session.reset();
+    const auto prompt = integers(golden.require(fmt::format("input_ids.{}", i)));
+    const auto expected = floats(golden.require(fmt::format("{}.{}", output, i)));
+    if (prompt.empty())
+      fail(ErrorCode::kCorrupt, kWhere, "{}: input_ids.{} is empty", directory, i);
+    const auto found = session.forward(prompt, true);
+    check_count(directory, fmt::format("{}.{}", output, i), expected.size(), found.size());
+    errors.add(found, expected);
+    if (const std::string pooled = fmt::format("pooled.{}", i); golden.contains(pooled)) {
+      errors.add(pooled_row(session), floats(golden.require(pooled)));
+    }
+    const std::string name = fmt::format("greedy.{}", i);
+    if (!golden.contains(name)) continue;
+    const auto tokens = integers(golden.require(name));
+    const auto gaps = floats(golden.require(fmt::format("greedy_gap.{}", i)));
+    if (gaps.size() != tokens.size()) {
+      fail(ErrorCode::kCorrupt, kWhere, "{}: {} has {} tokens, greedy_gap.{} {} gaps", directory,
+           name, tokens.size(), i, gaps.size());
+    }
+    const std::string wrong = check_greedy(session, found, tokens, gaps,
+                                           2 * verdict.tolerance.max * std_dev, verdict.result);
+    if (greedy.empty()) greedy = wrong;
+  }
+  if (errors.count == 0) fail(ErrorCode::kCorrupt, kWhere, "{}: no input_ids.0", directory);
+  verdict.judge(output, errors, std_dev);
+  if (!greedy.empty()) verdict.note(greedy);
+}
+
+// A tensor of one entry for each example, cut.
+template <class T>
+std::vector<T> example(const std::vector<T>& all, int64_t index, int64_t count) {
+  const auto size = static_cast<int64_t>(all.size()) / count;
+  return {all.begin() + index * size, all.begin() + (index + 1) * size};
+}
+
+// The reference's [columns, rows] row by row.
+std::vector<float> by_rows(const std::vector<float>& features, int64_t columns) {
+  const auto wide = static_cast<size_t>(columns), rows = features.size() / wide;
+  std::vector<float> out(features.size());
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t c = 0; c < wide; ++c) out[r * wide + c] = features[c * rows + r];
+  }
+  return out;
+}
+
+// Half of an example's tokens at once, as a prompt, the others one by one.
+std::vector<float> forced(DecoderSession& session, const std::vector<int32_t>& tokens) {
+  const size_t prompt = (tokens.size() + 1) / 2;
+  std::vector<float> out = session.forward({tokens.data(), prompt}, true);
+  for (size_t i = prompt; i < tokens.size(); ++i) {
+    const std::vector<float> row = session.forward({&tokens[i], 1}, true);
+    out.insert(out.end(), row.begin(), row.end());
+  }
+  return out;
+}
+
+void run_speech(const std::string& directory, const SafetensorsFile& golden,
+                DecoderSession& session, Verdict& verdict) {
+  const WeightInfo& info = golden.require("input_features");
+  const auto features = floats(info);
+  const auto tokens = integers(golden.require("decoder_input_ids"));
+  const auto logits = floats(golden.require("logits"));
+  std::vector<float> hidden;
+  if (golden.contains("encoder_hidden")) hidden = floats(golden.require("encoder_hidden"));
+  const int64_t columns = session.plan().encoder->feature_columns;
+  if (info.shape.size() != 3 || info.shape[0] < 1 || info.shape[1] != columns || tokens.empty()) {
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: input_features: expected examples of {} columns with tokens, found {} and {} tokens",
+         directory, columns, shape_text(info.shape), tokens.size());
+  }
+  const int64_t count = info.shape[0];
+  ErrorSum encoded, decoded;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto found = session.encode(by_rows(example(features, i, count), columns));
+    if (!hidden.empty()) {
+      const auto expected = example(hidden, i, count);
+      check_count(directory, "encoder_hidden", expected.size(), found.size());
+      encoded.add(found, expected);
+    }
+    const auto expected = example(logits, i, count);
+    const auto rows = forced(session, example(tokens, i, count));
+    check_count(directory, "logits", expected.size(), rows.size());
+    decoded.add(rows, expected);
+  }
+  if (encoded.count > 0) {
+    verdict.judge("encoder_hidden", encoded,
+                  checked_deviation(deviation_of(hidden), "encoder_hidden", directory));
+  }
+  verdict.judge("logits", decoded, checked_deviation(deviation_of(logits), "logits", directory));
 }
 
 void run_case(const std::string& directory, const GoldenOptions& options, Device& device,
@@ -144,60 +283,21 @@ void run_case(const std::string& directory, const GoldenOptions& options, Device
   ExecutorOptions execution;
   execution.selection.reference = options.reference;
   DecoderSession session(engine, device, kTokens, kTokens, execution);
-  result.encodes = session.plan().encodes;
-  const std::string output = result.encodes ? "hidden" : "logits";
-  const double std_dev = deviation(info, *golden, json_path, output);
-
-  const Tolerance tolerance = tolerance_of(dtype);
-  ErrorSum errors;
-  std::string problem;
-  for (int i = 0; golden->contains(fmt::format("input_ids.{}", i)); ++i) {
-    session.reset();
-    const auto prompt = integers(golden->require(fmt::format("input_ids.{}", i)));
-    const auto expected = floats(golden->require(fmt::format("{}.{}", output, i)));
-    if (prompt.empty())
-      fail(ErrorCode::kCorrupt, kWhere, "{}: input_ids.{} is empty", directory, i);
-    const auto found = session.forward(prompt, true);
-    if (found.size() != expected.size()) {
-      fail(ErrorCode::kCorrupt, kWhere, "{}: {}.{} has {} values, the model gives {}", directory,
-           output, i, expected.size(), found.size());
-    }
-    errors.add(found, expected);
-    if (const std::string pooled = fmt::format("pooled.{}", i); golden->contains(pooled)) {
-      errors.add(pooled_row(session), floats(golden->require(pooled)));
-    }
-    const std::string name = fmt::format("greedy.{}", i);
-    if (!golden->contains(name)) continue;
-    const auto tokens = integers(golden->require(name));
-    const auto gaps = floats(golden->require(fmt::format("greedy_gap.{}", i)));
-    if (gaps.size() != tokens.size()) {
-      fail(ErrorCode::kCorrupt, kWhere, "{}: {} has {} tokens, greedy_gap.{} {} gaps", directory,
-           name, tokens.size(), i, gaps.size());
-    }
-    const std::string greedy =
-        check_greedy(session, found, tokens, gaps, 2 * tolerance.max * std_dev, result);
-    if (problem.empty()) problem = greedy;
+  const bool speech = session.plan().encoder.has_value();
+  result.continues = !session.plan().encodes && !speech;
+  Verdict verdict = {dtype, tolerance_of(dtype), result, {}};
+  if (speech) {
+    run_speech(directory, *golden, session, verdict);
+  } else {
+    run_text(directory, info, *golden, session, verdict);
   }
-  if (errors.count == 0) fail(ErrorCode::kCorrupt, kWhere, "{}: no input_ids.0", directory);
   result.measured = true;
-  result.max_error = errors.max / std_dev;
-  result.rms_error = errors.rms() / std_dev;
   result.kernels = session.executor().kernels_used();
-  if (!(result.max_error <= tolerance.max)) {
-    problem =
-        fmt::format("max error / std {:.3g}, allowed {:.3g}", result.max_error, tolerance.max);
-  } else if (tolerance.rms > 0 && !(result.rms_error <= tolerance.rms)) {
-    problem =
-        fmt::format("rms error / std {:.3g}, allowed {:.3g}", result.rms_error, tolerance.rms);
-  } else if (result.rms_error < tolerance.least_rms) {
-    problem = fmt::format("rms error / std {:.3g} is below {:.3g}: {} arithmetic did not run",
-                          result.rms_error, tolerance.least_rms, dtype_name(dtype));
+  if (!options.reference && only_references_ran(result.kernels, device)) {
+    verdict.note(kOnlyReferences);
   }
-  if (problem.empty() && !options.reference && only_references_ran(result.kernels, device)) {
-    problem = kOnlyReferences;
-  }
-  result.status = problem.empty() ? "pass" : "fail";
-  result.reason = problem;
+  result.status = verdict.problem.empty() ? "pass" : "fail";
+  result.reason = verdict.problem;
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ struct GoldenResult {
   std::string status;  // "pass", "fail", "unsupported"
   std::string reason;
   bool measured = false;  // outputs were compared: the errors below say something
-  bool encodes = false;   // no tokens follow
+  bool continues = true;  // greedy tokens follow: neither an encoder nor speech
   double max_error = 0;   // divided by the reference's standard deviation
   double rms_error = 0;
   int64_t greedy_match = 0;  // tokens equal to the reference's
@@ -38,7 +38,8 @@ bool only_references_ran(const std::vector<std::string>& kernels, const Device& 
 constexpr const char* kOnlyReferences = "only reference kernels ran";
 
 // Logits of every prompt and 16 greedy tokens with the reference's tokens fed in; of encoders the
-// hidden states of every token, and what is pooled of them where the case has that. A different
+// hidden states of every token, and what is pooled of them where the case has that; of speech the
+// encoder's hidden states, and the logits of the reference's tokens. A different
 // token passes only where the reference's own gap is below twice the largest tolerated error.
 // Tolerances (max, rms of error / std): float32 1e-4; float16 5e-2, 5e-3; bfloat16 0.5, 3e-2, and
 // at least 1e-3 rms, since less means that no bfloat16 kernel ran. Never throws for a faulty model:

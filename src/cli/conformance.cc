@@ -29,8 +29,10 @@ class Conformance final : public Command {
     options.dtype = parse_float_dtype("dtype", dtype_);
     options.arithmetic = parse_float_dtype("arithmetic", arithmetic_);
     for (const std::string& directory : directories_) {
-      if (std::filesystem::exists(directory)) continue;
-      fail(ErrorCode::kNotFound, "cli/conformance", "{}: no such file or directory", directory);
+      std::error_code error;
+      if (std::filesystem::exists(directory, error)) continue;
+      fail(error ? ErrorCode::kIo : ErrorCode::kNotFound, "cli/conformance", "{}: {}", directory,
+           error ? error.message() : "no such file or directory");
     }
     const auto device = open_device_flag(device_);
     bool all = true;

@@ -33,8 +33,9 @@ Plan lower(const Graph& graph);
 
 // The table of sizes that drives tuning, padding and captured graphs, rows x longest context:
 // powers of eight of the symbol "tokens" up to its limit, each with contexts ("max_blocks") of 16,
-// 256, ... blocks up to the limit, other symbols beside them; one bucket at the limits for other
-// plans.
+// 256, ... blocks up to the limit, other symbols beside them. Where there is an encoder ("frames"),
+// those are without frames, and one of each "tokens" has all of them. One bucket at the limits for
+// other plans.
 std::vector<Bucket> default_buckets(const SymbolValues& limits);
 
 }  // namespace ingot

@@ -168,7 +168,9 @@ std::vector<Bucket> default_buckets(const SymbolValues& limits) {
   auto batch = limits.find("batch");
   const int64_t most_rows = batch == limits.end() ? 0 : batch->second;
   SymbolValues base = limits;
-  base.erase("kv_pages");  // what an executor sets aside: no step is larger for it
+  // What an executor sets aside: no step is larger for it.
+  for (const char* pages : {"kv_pages", "cross_pages"}) base.erase(pages);
+  const auto frames = limits.find("frames");
   const std::vector<int64_t> contexts = context_steps(limits);
   std::vector<Bucket> out;
   for (int64_t size = 1;; size *= size >= kServed && size < most_rows ? 2 : kStep) {
@@ -177,9 +179,16 @@ std::vector<Bucket> default_buckets(const SymbolValues& limits) {
     for (const char* rows : {"batch", "logit_rows"}) {
       if (bucket.count(rows)) bucket[rows] = std::min(bucket[rows], bucket["tokens"]);
     }
+    if (frames != limits.end()) bucket["frames"] = 0;
     if (contexts.empty()) out.push_back(bucket);
     for (int64_t context : contexts) {
       bucket["max_blocks"] = context;
+      out.push_back(bucket);
+    }
+    // An encoder runs for all its frames or not at all; what does not depend on them has the
+    // descriptors of the bucket before.
+    if (frames != limits.end() && frames->second > 0) {
+      bucket["frames"] = frames->second;
       out.push_back(bucket);
     }
     if (size >= tokens->second) return out;

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "engine/idle_steps.h"
 #include "engine/selection.h"
 
 namespace ingot {
@@ -17,9 +18,11 @@ class TuneJobs {
     const std::vector<Bucket> none = {{}};
     for (const Bucket& bucket : plan.buckets.empty() ? none : plan.buckets) {
       for (const PlanStep& step : plan.steps) {
-        if (step.kind == StepKind::kKernel) add(step, bucket, {});
+        if (step.kind == StepKind::kKernel && !is_idle_in(plan, step, bucket))
+          add(step, bucket, {});
       }
       for (const FusedStep& step : fused) {
+        if (is_idle_in(plan, step.step, bucket)) continue;
         std::vector<KernelDesc> parts;
         for (size_t s : step.covers) parts.push_back(describe_step(plan.steps[s], bucket));
         add(step.step, bucket, std::move(parts));

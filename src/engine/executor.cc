@@ -228,6 +228,7 @@ class Executor::Impl {
   }
 
   void copy_in(Input& input, const std::byte* source, size_t bytes) {
+    if (bytes == 0) return;
     if (!shared_.device.host_visible()) {
       HostBuffer& buffer = input.staging[turn_];
       if (buffer.size() < bytes) buffer = HostBuffer(shared_.device, input.buffer.size());

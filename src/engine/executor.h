@@ -46,7 +46,8 @@ struct ExecutorOptions {
   // Where work is queued; nullptr: a stream of the executor's own. Executors on one stream see each
   // other's results in order, without waiting. It outlives the executor.
   Stream* stream = nullptr;
-  // Called after each step of the outermost plan, control flow and views left out (comparisons).
+  // Called after each step of the outermost plan that was launched, control flow left out
+  // (comparisons).
   // Nothing is captured while it is set.
   std::function<void(const StepSeen&)> on_step;
   bool capture = false;  // replay captured graphs where the device can

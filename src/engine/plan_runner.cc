@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "engine/idle_steps.h"
 #include "engine/step_sizes.h"
 
 namespace ingot {
@@ -136,6 +137,7 @@ void PlanRunner::bind_weights() {
   for (size_t s = 0; s < steps_.size(); ++s) {
     const PlanStep& step = step_at(s);
     BoundStep& bound = steps_[s];
+    bound.effects = &get_op(step.op).effects;
     bound.may_disagree =
         step.kind != StepKind::kView && !is_control(step) && sizes_may_disagree(plan_, step);
     bound.weight_views.resize(step.inputs.size());
@@ -227,6 +229,7 @@ void PlanRunner::fill_step(size_t index) {
   for (size_t i = 0; i < step.outputs.size(); ++i) {
     bound.outputs[i] = views_[static_cast<size_t>(step.outputs[i])];
   }
+  bound.idle = is_idle(step, *bound.effects, bound.inputs, bound.outputs);
 }
 
 void PlanRunner::refresh(const SymbolValues& symbols) {
@@ -308,6 +311,7 @@ void PlanRunner::vote_layouts(LayoutVotes& votes) {
     }
     if (!op->second) continue;
     for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
+      if (is_idle_in(plan_, step, buckets_[bucket])) continue;
       const Selection selection = select(step, steps_[s], bucket);
       if (!selection.kernel->layout) continue;
       const KernelDesc desc = describe_step(step, steps_[s], bucket);
@@ -328,9 +332,12 @@ std::vector<size_t> PlanRunner::launch_order(size_t bucket) {
   const size_t own = plan_.steps.size();
   std::vector<size_t> places(own);
   for (size_t s = 0; s < own; ++s) {
-    places[s] = plan_.steps[s].kind == StepKind::kView ? kNowhere : s;
+    const PlanStep& step = plan_.steps[s];
+    const bool none = step.kind == StepKind::kView || is_idle_in(plan_, step, buckets_[bucket]);
+    places[s] = none ? kNowhere : s;
   }
   for (size_t f = 0; f < fused_.size(); ++f) {
+    if (is_idle_in(plan_, fused_[f].step, buckets_[bucket])) continue;
     if (!select(fused_[f].step, steps_[own + f], bucket).tuned) continue;
     for (size_t s : fused_[f].covers) places[s] = kNowhere;
     places[fused_[f].covers.back()] = own + f;
@@ -395,6 +402,7 @@ void PlanRunner::launch(size_t index, size_t bucket) {
     check_step_sizes(plan_, step, bound.inputs, bound.outputs, symbols_);
     bound.sizes_checked = true;
   }
+  if (bound.idle) return;
   KernelInstance& instance = *bound.instances[bucket];
   const size_t bytes = instance.workspace_bytes();
   ExecContext context{shared_.device,
@@ -449,7 +457,7 @@ void PlanRunner::run_steps(size_t bucket, SymbolValues& symbols) {
       launch(s, bucket);
       if (profiling_) timer(s).stop(shared_.stream);  // before the host waits
       if (wait) wait_for(s, bucket);
-      if (shared_.options.on_step && &plan_ == &shared_.engine.plan) {
+      if (shared_.options.on_step && &plan_ == &shared_.engine.plan && !steps_[s].idle) {
         shared_.stream.synchronize();
         shared_.options.on_step({s, steps_[s].kernels[bucket], steps_[s].outputs});
       }

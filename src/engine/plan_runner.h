@@ -92,6 +92,8 @@ class PlanRunner {
     // weight_views as each bucket's kernel wants them: layouts may differ from bucket to bucket.
     std::vector<std::vector<std::vector<TensorView>>> bucket_weights;
     bool capturable = true;
+    const Effects* effects = nullptr;
+    bool idle = false;           // is_idle with the shapes now in inputs and outputs
     bool may_disagree = false;   // sizes_may_disagree
     bool sizes_checked = false;  // for the shapes now in inputs and outputs
     double microseconds = 0;
@@ -153,8 +155,8 @@ class PlanRunner {
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
   std::set<int> control_outputs_;                  // no memory before their step has run
   std::vector<BoundStep> steps_;                   // step_at()
-  // By bucket: the steps to launch. Views are none; a fused step stands where the last of those
-  // that it covers would.
+  // By bucket: the steps to launch. Views are none, nor what is idle in all of the bucket's runs; a
+  // fused step stands where the last of those that it covers would.
   std::vector<std::vector<size_t>> orders_;
   // Symbols whose sizes inputs (0) or a step of control flow (its index + 1) tell first; others may
   // stand for a limit.

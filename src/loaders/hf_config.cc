@@ -64,6 +64,7 @@ void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) 
   rope.beta_slow = json_get(scaling, "beta_slow", rope.beta_slow, kWhere, file);
   rope.mscale = get_optional<double>(scaling, "mscale", file);
   rope.mscale_all_dim = get_optional<double>(scaling, "mscale_all_dim", file);
+  rope.truncate = json_get(scaling, "truncate", rope.truncate, kWhere, file);
   rope.short_factor = json_get(scaling, "short_factor", rope.short_factor, kWhere, file);
   rope.long_factor = json_get(scaling, "long_factor", rope.long_factor, kWhere, file);
   rope.partial_rotary_factor =
@@ -88,12 +89,13 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
                                         rope.original_max_position, kWhere, file);
   rope.partial_rotary_factor =
       json_get(config, "partial_rotary_factor", rope.partial_rotary_factor, kWhere, file);
-  const Json* scaling = find_object(config, "rope_parameters", file);
+  // Where both stand, the older key counts: people add it to files of either style.
+  const Json* scaling = find_object(config, "rope_scaling", file);
+  if (!scaling || scaling->empty()) scaling = find_object(config, "rope_parameters", file);
   if (scaling && !layer_type.empty()) {
     const Json* own = find_object(*scaling, std::string(layer_type).c_str(), file);
     if (own) scaling = own;
   }
-  if (!scaling) scaling = find_object(config, "rope_scaling", file);
   if (scaling) read_scaling(*scaling, file, rope);
   check_positive(rope.theta, "rope_theta", file);
   check_positive(rope.factor, "factor", file);
@@ -194,7 +196,7 @@ HfFiles read_hf_files(const std::string& directory) {
   }
   out.generation_config = read_object("generation_config.json");
   out.tokenizer_json = read_optional("tokenizer.json", kMaxTokenizerBytes);
-  out.tokenizer_file_name = find_tokenizer_file(directory);
+  if (out.tokenizer_json.empty()) out.tokenizer_file_name = find_tokenizer_file(directory);
   if (!out.tokenizer_file_name.empty()) {
     out.tokenizer_file = read_optional(out.tokenizer_file_name.c_str(), kMaxTokenizerBytes);
   }

@@ -28,6 +28,7 @@ struct RopeConfig {
   double beta_slow = 1.0;   // yarn
   std::optional<double> mscale;
   std::optional<double> mscale_all_dim;
+  bool truncate = true;              // yarn: its range of dimensions is made of whole numbers
   std::vector<double> short_factor;  // longrope
   std::vector<double> long_factor;   // longrope
   double partial_rotary_factor = 1.0;
@@ -62,7 +63,8 @@ struct HfFiles {
   Json generation_config;
   std::string tokenizer_json;
   std::string tokenizer_config_json;
-  std::string tokenizer_file_name;  // in another format (base/tokenizer_files.h)
+  // Without tokenizer.json: the tokenizer in another format (base/tokenizer_files.h).
+  std::string tokenizer_file_name;
   std::string tokenizer_file;
   std::string chat_template;  // chat_template.jinja, else tokenizer_config.json's
   // Files that were read, as names in the directory, sorted.

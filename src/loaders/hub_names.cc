@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/tokenizer_files.h"
+#include "loaders/sharded_weights.h"
 
 namespace ingot {
 namespace {
@@ -171,21 +172,22 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
   for (std::string_view small : kSmallFiles) {
     if (contains(files, small)) wanted.emplace_back(small);
   }
-  for (const std::string& path : files) {
-    if (is_tokenizer_file(path)) wanted.push_back(path);
-  }
-  for (std::string_view weights : {kSafetensorsIndex, std::string_view("model.safetensors"),
-                                   kTorchIndex, std::string_view("pytorch_model.bin")}) {
-    if (!contains(files, weights)) continue;
-    wanted.emplace_back(weights);
-    return wanted;
+  if (!contains(files, "tokenizer.json")) {
+    if (std::string other = choose_tokenizer_file(files); !other.empty()) wanted.push_back(other);
   }
   const size_t before = wanted.size();
-  for (const std::string& path : files) {
-    if (path.ends_with(".safetensors") && path.find('/') == std::string::npos) {
-      wanted.push_back(path);
+  const auto take_first = [&](std::initializer_list<std::string_view> names) {
+    for (std::string_view weights : names) {
+      if (!contains(files, weights)) continue;
+      wanted.emplace_back(weights);
+      return;
     }
-  }
+  };
+  take_first({kSafetensorsIndex, "model.safetensors"});
+  if (wanted.size() > before) return wanted;
+  std::copy_if(files.begin(), files.end(), std::back_inserter(wanted), is_model_safetensors);
+  if (wanted.size() > before) return wanted;
+  take_first({kTorchIndex, "pytorch_model.bin"});
   if (wanted.size() > before) return wanted;
   return select_gguf(files, name);
 }

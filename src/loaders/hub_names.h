@@ -25,9 +25,10 @@ bool looks_like_hub_name(std::string_view text);
 bool is_safe_path(std::string_view path);
 
 // Which of a repository's files to fetch, weights last. `file` asks for one; a tag for the .gguf
-// file(s) that hold it; else configuration, tokenizer and safetensors (with a shard index: the
-// index without the shards), where there are none PyTorch's files, and without those the only
-// .gguf. Error{kNotFound} names what there is instead.
+// file(s) that hold it; else configuration, tokenizer (one in another format only without a
+// tokenizer.json) and safetensors (with a shard index: the index without the shards), where there
+// are none PyTorch's files, and without those the only .gguf. Error{kNotFound} names what there is
+// instead.
 std::vector<std::string> select_files(const std::vector<std::string>& files, const HubName& name,
                                       const std::string& file);
 

@@ -14,6 +14,8 @@ using Kind = PickleValue::Kind;
 // A value takes some 100 bytes here and at least one there: so many are more than any model has.
 constexpr size_t kMostValues = size_t{1} << 24;
 constexpr size_t kMostName = 256;  // bytes of a module or of a name in it
+// Different ones; a file of tensors names a dozen. Five bytes can join two long texts to a new one.
+constexpr size_t kMostGlobals = 1024;
 
 class PickleReader {
  public:
@@ -100,10 +102,11 @@ class PickleReader {
       bad(fmt::format("a global's name: expected at most {} bytes, found {}", kMostName,
                       std::max(module.size(), name.size())));
     }
-    out_.names.push_back(std::make_unique<std::string>(fmt::format("{} {}", module, name)));
+    const auto known = out_.names.insert(fmt::format("{} {}", module, name)).first;
+    if (out_.names.size() > kMostGlobals) bad(fmt::format("more than {} globals", kMostGlobals));
     PickleValue value;
     value.kind = Kind::kGlobal;
-    value.text = *out_.names.back();
+    value.text = *known;
     push(std::move(value));
   }
   std::string_view line() {

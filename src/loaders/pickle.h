@@ -6,10 +6,10 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/error.h"
@@ -45,8 +45,8 @@ struct PickleValue {
 
 struct Pickle {
   std::vector<PickleValue> values;
-  // Joined texts of globals that no bytes of the file hold as one; kept for `text`.
-  std::vector<std::unique_ptr<std::string>> names;
+  // Joined texts of globals that no bytes of the file hold as one; kept for `text`, each once.
+  std::unordered_set<std::string> names;
   PickleId root = 0;
 
   const PickleValue& at(PickleId id) const { return values[static_cast<size_t>(id)]; }
@@ -55,7 +55,8 @@ struct Pickle {
 };
 
 // `bytes` must outlive the result. `where` and `file` open messages, as ByteReader's. Memory grows
-// with the opcodes, by some hundred bytes each at most (values and kept ones are at most 2^24).
+// with the opcodes, by some hundred bytes each at most (values and kept ones are at most 2^24,
+// different globals 1024).
 // Error{kCorrupt} with the offset; kUnsupported naming an opcode that tensor files do not need.
 Pickle read_pickle(std::span<const std::byte> bytes, std::string_view where, std::string_view file);
 

@@ -167,21 +167,31 @@ std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& inde
   return table;
 }
 
+bool is_model_safetensors(std::string_view name) {
+  return name.ends_with(".safetensors") && name.find('/') == name.npos &&
+         !name.starts_with("adapter");
+}
+
 std::shared_ptr<const WeightSource> open_weights_directory(const std::string& directory) {
   const fs::path base(directory);
-  for (const char* name : {"model.safetensors", "pytorch_model.bin"}) {
+  const auto open_named = [&](const char* name) -> std::shared_ptr<const WeightSource> {
     const std::string single = (base / name).string();
     const std::string index = single + ".index.json";
     if (is_regular_file(index)) return open_sharded_weights(index);
     if (is_regular_file(single)) return open_weights_file(single);
-  }
+    return nullptr;
+  };
+  if (auto weights = open_named("model.safetensors")) return weights;
   std::vector<std::string> found;
   std::error_code error;
   for (fs::directory_iterator it(base, error), end; !error && it != end; it.increment(error)) {
-    if (it->path().extension() == ".safetensors") found.push_back(it->path().string());
+    if (is_model_safetensors(it->path().filename().string())) found.push_back(it->path().string());
   }
   if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", directory, error.message());
   if (found.size() == 1) return open_weights_file(found.front());
+  if (found.empty()) {
+    if (auto weights = open_named("pytorch_model.bin")) return weights;
+  }
   fail(ErrorCode::kNotFound, kWhere,
        "{}: expected model.safetensors or pytorch_model.bin, or their .index.json, found {} other "
        "*.safetensors files",

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "loaders/weight_source.h"
 
@@ -17,8 +18,12 @@ std::shared_ptr<const WeightTable> open_weights_file(const std::string& path);
 // missing shard.
 std::shared_ptr<const WeightSource> open_sharded_weights(const std::string& index_path);
 
-// model.safetensors.index.json, else model.safetensors, else the same of pytorch_model.bin, else
-// the only *.safetensors file there. Error{kNotFound} naming what was looked for.
+// Whether a file of a model's folder can hold its weights: *.safetensors, but no adapter*.
+bool is_model_safetensors(std::string_view name);
+
+// model.safetensors.index.json, else model.safetensors, else the only other file that
+// is_model_safetensors(), else, where there is none, pytorch_model.bin.index.json or
+// pytorch_model.bin. Error{kNotFound} naming what was looked for.
 std::shared_ptr<const WeightSource> open_weights_directory(const std::string& directory);
 
 }  // namespace ingot

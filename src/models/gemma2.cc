@@ -12,7 +12,6 @@ Json parse(const ModelSource& source, const Json& raw) {
   const ConfigReader::Heads heads = c.heads();
   c.size("intermediate_size");
   c.epsilon("rms_norm_eps", 1e-6);
-  c.also_called("hidden_activation", {"hidden_act"});
   c.activation("hidden_activation", "gelu_pytorch_tanh");
   c.flag("tie_word_embeddings", true);
   c.flag("attention_bias", false);

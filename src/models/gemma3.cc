@@ -25,14 +25,20 @@ Json text_config(const Json& raw) {
 Json split_rotation(const ModelSource& source, Json raw) {
   const auto found = raw.find("rope_parameters");
   const char* local = "sliding_attention";
-  if (found == raw.end() || !found->is_object() || !found->contains(local)) return raw;
+  const char* global = "full_attention";
+  if (found == raw.end() || !found->is_object()) return raw;
+  if (!found->contains(local) && !found->contains(global)) return raw;
+  Json full = found->value(global, Json());
+  if (!found->contains(local)) {
+    raw["rope_parameters"] = std::move(full);
+    return raw;
+  }
   const RopeConfig near = read_rope_config(raw, source.config_file, local);
   if (near.type != "default") {
     fail(ErrorCode::kUnsupported, "models",
          "{}: 'rope_parameters': '{}': expected type default, found '{}'", source.config_file,
          local, near.type);
   }
-  Json full = found->value("full_attention", Json());
   raw["rope_parameters"] = std::move(full);
   raw["rope_local_base_freq"] = near.theta;
   return raw;
@@ -73,7 +79,6 @@ Json parse(const ModelSource& source, const Json& whole) {
   const ConfigReader::Heads heads = c.heads();
   c.size("intermediate_size");
   c.epsilon("rms_norm_eps", 1e-6);
-  c.also_called("hidden_activation", {"hidden_act"});
   c.activation("hidden_activation", "gelu_pytorch_tanh");
   c.flag("tie_word_embeddings", true);
   c.flag("attention_bias", false);

@@ -5,16 +5,15 @@
 namespace ingot {
 namespace model_gpt_neox {
 
-// The class reads the rotation under names of its own, whatever else is stated.
-void add_hf_rotation(ConfigReader& c, const Json& raw) {
-  if (c.has("rotary_emb_base")) c.override_with("rope_theta", raw["rotary_emb_base"]);
-  if (c.has("rotary_pct")) c.override_with("partial_rotary_factor", raw["rotary_pct"]);
-  c.use_default("partial_rotary_factor", 0.25);
+// The class reads the rotation under names of its own, or in rope_parameters.
+void add_hf_rotation(ConfigReader& c) {
+  c.override_with("rope_theta", c.stated("rotary_emb_base", 10000.0));
+  c.override_with("partial_rotary_factor", c.stated("rotary_pct", 0.25));
 }
 
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
-  if (source.kind == ModelSourceKind::kHuggingFace) add_hf_rotation(c, raw);
+  if (source.kind == ModelSourceKind::kHuggingFace) add_hf_rotation(c);
   if (source.gguf) {
     c.override_with("attention_bias", source.gguf->contains("blk.0.attn_qkv.bias"));
   }

@@ -24,7 +24,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   const double scale = c["attention_multiplier"];
   const bool rotated = c["use_rope"];
   const LlamaParts parts = {.attention =
-                                [&](int64_t, DecoderBuilder::Attention& shape) {
+                                [&](DecoderBuilder&, int64_t, DecoderBuilder::Attention& shape) {
                                   shape.scale = scale;
                                   if (!rotated) shape.inv_freq = kNoValue;
                                 },

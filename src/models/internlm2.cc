@@ -10,8 +10,10 @@ Json parse(const ModelSource& source, const Json& raw) {
   if (source.kind == ModelSourceKind::kHuggingFace) {
     c.also_called("attention_bias", {"bias"});
     c.use_default("rope_theta", 1e6);
-    // Dynamic scaling begins past max_position_embeddings, where no sequence gets.
-    if (read_rope_config(raw, c.file()).type == "dynamic") c.override_with("rope_scaling", nullptr);
+    // What Llama's class knows and this one does not.
+    if (read_rope_config(raw, c.file()).type == "yarn") {
+      c.refuse("rope_scaling", "type linear or dynamic", "'yarn'");
+    }
   }
   read_llama_config(c, kVariant);
   return c.config();
@@ -32,17 +34,14 @@ WeightTransform stored(const Json& c, const WeightName& name) {
     return take_rows_of_groups(first, count, group, whole)
         .of(name.hf.substr(0, at) + "attention.wqkv" + name.hf.substr(name.hf.rfind('.')));
   }
-  const std::pair<const char*, const char*> parts[] = {
-      {"model.embed_tokens", "model.tok_embeddings"}, {"input_layernorm", "attention_norm"},
-      {"self_attn.o_proj", "attention.wo"},           {"post_attention_layernorm", "ffn_norm"},
-      {"mlp.gate_proj", "feed_forward.w1"},           {"mlp.up_proj", "feed_forward.w3"},
-      {"mlp.down_proj", "feed_forward.w2"},           {"lm_head", "output"}};
-  std::string theirs = name.hf;
-  for (const auto& [ours, other] : parts) {
-    const size_t at = theirs.find(ours);
-    if (at != theirs.npos) theirs.replace(at, std::string_view(ours).size(), other);
-  }
-  return WeightTransform().of(theirs);
+  return WeightTransform().of(renamed(name.hf, {{"model.embed_tokens", "model.tok_embeddings"},
+                                                {"input_layernorm", "attention_norm"},
+                                                {"self_attn.o_proj", "attention.wo"},
+                                                {"post_attention_layernorm", "ffn_norm"},
+                                                {"mlp.gate_proj", "feed_forward.w1"},
+                                                {"mlp.up_proj", "feed_forward.w3"},
+                                                {"mlp.down_proj", "feed_forward.w2"},
+                                                {"lm_head", "output"}}));
 }
 
 std::vector<WeightName> weights(const Json& c) {

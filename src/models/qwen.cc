@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "models/contract/llama_family.h"
 
@@ -7,29 +8,52 @@ namespace model_qwen {
 
 constexpr LlamaVariant kVariant = {.qkv_bias = true, .gguf_permuted = false, .has_window = false};
 
-// Hugging Face's keys in Llama's terms.
+// Hugging Face's keys in Llama's terms, those of the first release among them.
 void add_hf_facts(ConfigReader& c) {
+  c.also_called("hidden_size", {"n_embd"});
+  c.also_called("num_hidden_layers", {"n_layer"});
+  c.also_called("num_attention_heads", {"n_head"});
+  c.also_called("max_position_embeddings", {"n_positions"});
+  c.also_called("intermediate_size", {"ffn_hidden_size"});
+  c.also_called("vocab_size", {"padded_vocab_size"});
   c.also_called("rms_norm_eps", {"layer_norm_epsilon"});
   c.also_called("rope_theta", {"rotary_emb_base"});
   c.also_called("partial_rotary_factor", {"rotary_pct"});
   c.also_called("head_dim", {"kv_channels"});
   c.use_default("head_dim", 128);
   c.use_default("max_position_embeddings", 8192);
-  // Scaled rotation and scores by the logarithm of the length begin past the trained length: such a
-  // model runs up to there.
-  const auto positions = c.stated<int64_t>("max_position_embeddings", 0);
-  if (c.stated("use_dynamic_ntk", true) || c.stated("use_logn_attn", true)) {
-    const auto trained = c.stated<int64_t>("seq_length", positions);
-    c.override_with("max_position_embeddings", std::min(trained, positions));
-  }
+  c.use_default("seq_length", 8192);
   if (!c.stated("scale_attn_weights", true)) c.refuse("scale_attn_weights", "true", "false");
   if (!c.stated("no_bias", true)) c.refuse("no_bias", "true", "false");
+}
+
+// llama.cpp keeps the longest length alone. Published models with a base of 10000 were trained for
+// a quarter of it or more; what happens past that is not in the file.
+void add_gguf_facts(ConfigReader& c) {
+  constexpr double kLongBase = 1e6;
+  if (c.stated("rope_theta", 10000.0) >= kLongBase) return;
+  const auto longest = c.stated<int64_t>("max_position_embeddings", 0);
+  c.override_with("max_position_embeddings", std::max<int64_t>(longest / 4, 1));
 }
 
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) add_hf_facts(c);
+  if (source.gguf) add_gguf_facts(c);
   read_llama_config(c, kVariant);
+  // The trained length. What begins past it never does where no sequence gets there.
+  const auto positions = c.config()["max_position_embeddings"].get<int64_t>();
+  const int64_t trained = c.size_or("seq_length", positions);
+  c.flag("use_dynamic_ntk", true);
+  if (c.flag("use_logn_attn", true) && positions > trained) {
+    constexpr int64_t kMostFactors = int64_t{1} << 20;  // a graph holds one for each position
+    if (trained < 2) c.corrupt("seq_length", "2 or more", std::to_string(trained));
+    if (positions > kMostFactors) {
+      c.corrupt("max_position_embeddings",
+                fmt::format("at most {} with use_logn_attn", kMostFactors),
+                std::to_string(positions));
+    }
+  }
   // Both halves of the gated unit.
   const auto inner = c.config()["intermediate_size"].get<int64_t>();
   if (inner % 2 != 0) c.corrupt("intermediate_size", "an even size", std::to_string(inner));
@@ -42,12 +66,15 @@ void set_stored(const Json& c, WeightName& name) {
   const std::string end = name.hf.substr(name.hf.rfind('.'));
   const std::pair<const char*, int64_t> joined[] = {
       {"q_proj", 0}, {"k_proj", part}, {"v_proj", 2 * part}};
-  std::string theirs = name.hf;
-  const auto replace = [&](std::string_view ours, std::string_view other) {
-    const size_t at = theirs.find(ours);
-    if (at != theirs.npos) theirs.replace(at, ours.size(), other);
-  };
-  replace("model.layers.", "transformer.h.");
+  const std::string theirs = renamed(name.hf, {{"model.layers.", "transformer.h."},
+                                               {"model.embed_tokens", "transformer.wte"},
+                                               {"model.norm", "transformer.ln_f"},
+                                               {"input_layernorm", "ln_1"},
+                                               {"self_attn.o_proj", "attn.c_proj"},
+                                               {"post_attention_layernorm", "ln_2"},
+                                               {"mlp.gate_proj", "mlp.w2"},
+                                               {"mlp.up_proj", "mlp.w1"},
+                                               {"mlp.down_proj", "mlp.c_proj"}});
   for (const auto& [which, first] : joined) {
     const size_t at = theirs.find(fmt::format("self_attn.{}", which));
     if (at == theirs.npos) continue;
@@ -58,14 +85,6 @@ void set_stored(const Json& c, WeightName& name) {
     name.gguf = name.gguf.substr(0, name.gguf.rfind("attn_")) + "attn_qkv" + end;
     return;
   }
-  replace("model.embed_tokens", "transformer.wte");
-  replace("model.norm", "transformer.ln_f");
-  replace("input_layernorm", "ln_1");
-  replace("self_attn.o_proj", "attn.c_proj");
-  replace("post_attention_layernorm", "ln_2");
-  replace("mlp.gate_proj", "mlp.w2");
-  replace("mlp.up_proj", "mlp.w1");
-  replace("mlp.down_proj", "mlp.c_proj");
   name.from_hf = WeightTransform().of(theirs);
 }
 
@@ -77,20 +96,57 @@ std::vector<WeightName> weights(const Json& c) {
   return names;
 }
 
+// Past the trained length n, the query at position p is scaled by log(p + 1) / log(n).
+std::vector<float> query_factors(int64_t positions, int64_t trained) {
+  std::vector<float> out;
+  for (int64_t length = 1; length <= positions; ++length) {
+    const double factor = std::log(static_cast<double>(std::max(length, trained))) /
+                          std::log(static_cast<double>(trained));
+    out.push_back(static_cast<float>(factor));
+  }
+  return out;
+}
+
+void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
+  const int64_t positions = c["max_position_embeddings"], trained = c["seq_length"];
+  // The published code fixes a sequence's rotation by the length of its prompt: up to the trained
+  // length it is the plain one for all that follows. A longer prompt would need its own
+  // frequencies, which a graph does not have by sequence: the runtime refuses it.
+  if (c["use_dynamic_ntk"] && positions > trained) {
+    graph.metadata()["max_prompt"] = std::to_string(trained);
+  }
+  if (!c["use_logn_attn"] || positions <= trained) return build_llama(c, source, options, graph);
+  int factors = kNoValue;
+  const LlamaParts parts = {
+      .attention = [&](DecoderBuilder& b, int64_t, DecoderBuilder::Attention& shape) {
+        if (factors == kNoValue) factors = b.position_factors(query_factors(positions, trained));
+        shape.query_factors = factors;
+      }};
+  build_llama(c, source, options, graph, parts);
+}
+
+std::vector<ConfigKey> keys() {
+  std::vector<ConfigKey> out = llama_keys();
+  for (const char* key : {"seq_length", "use_dynamic_ntk", "use_logn_attn"}) {
+    out.push_back({key, key});
+  }
+  return out;
+}
+
 }  // namespace model_qwen
 
 // Qwen (Bai et al., 2023), the first generation: Llama with query, key and value in one tensor and
-// biases on them. It runs up to its trained length.
+// biases on them, whose queries grow with the logarithm of the length past the trained one.
 const ModelDef& qwen_model() {
   using namespace model_qwen;
   static const ModelDef model = {
       .name = "qwen",
       .architectures = {"QWenLMHeadModel"},
-      .keys = llama_keys(),
+      .keys = keys(),
       .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
       .parse_config = parse,
       .weights = weights,
-      .build = build_llama,
+      .build = build,
       .presets = {{"qwen-1-7b",
                    R"({"architectures": ["QWenLMHeadModel"], "hidden_size": 4096,
                        "num_hidden_layers": 32, "num_attention_heads": 32, "kv_channels": 128,

@@ -3,7 +3,21 @@
 namespace ingot {
 namespace model_qwen2 {
 constexpr LlamaVariant kVariant = {
-    .qkv_bias = true, .gguf_permuted = false, .window_needs_flag = true};
+    .qkv_bias = true, .gguf_permuted = false, .window_by_layer = true};
+
+Json parse(const ModelSource& source, const Json& raw) {
+  ConfigReader c(source, raw);
+  read_llama_config(c, kVariant);
+  c.switched_window();
+  c.upper_window_layers();
+  return c.config();
+}
+
+std::vector<ConfigKey> keys() {
+  std::vector<ConfigKey> out = llama_keys();
+  out.push_back({"layer_types", "layer_types"});
+  return out;
+}
 
 const std::vector<Preset> kPresets = {
     // Its "intermediate_size" of 22016 counts both halves of the gated MLP.
@@ -28,10 +42,9 @@ const ModelDef& qwen2_model() {
   static const ModelDef model = {
       .name = "qwen2",
       .architectures = {"Qwen2ForCausalLM"},
-      .keys = llama_keys(),
+      .keys = keys(),
       .ignored = llama_ignored(),
-      .parse_config = [](const ModelSource& s,
-                         const Json& raw) { return parse_llama_config(s, raw, kVariant); },
+      .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama,
       .presets = kPresets};

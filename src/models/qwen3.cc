@@ -7,19 +7,11 @@ constexpr LlamaVariant kVariant = {
     .gguf_permuted = false, .window_by_layer = true, .head_norms = true};
 
 Json parse(const ModelSource& source, const Json& raw) {
-  const bool hf = source.kind == ModelSourceKind::kHuggingFace;
   ConfigReader c(source, raw);
-  if (hf) c.use_default("head_dim", 128);
+  if (source.kind == ModelSourceKind::kHuggingFace) c.use_default("head_dim", 128);
   read_llama_config(c, kVariant);
-  // Which layers have the window: those of layer_types, by default from max_window_layers on. GGUF
-  // does not state it.
-  const bool used = hf ? c.stated("use_sliding_window", false) : !source.gguf;
-  if (hf && used && !raw.contains("sliding_window")) c.use_default("sliding_window", 4096);
-  if (!used) c.override_with("sliding_window", 0);
-  const int64_t window = c.count_or("sliding_window", 0);
-  if (window == 0) c.override_with("layer_types", nullptr);
-  const auto first = c.stated<int64_t>("max_window_layers", 28);
-  c.local_layers([&](int64_t layer) { return window > 0 && layer >= first; });
+  c.switched_window();
+  c.upper_window_layers();
   return c.config();
 }
 

@@ -8,18 +8,6 @@ namespace model_qwen3_moe {
 constexpr LlamaVariant kVariant = {
     .gguf_permuted = false, .window_by_layer = true, .head_norms = true};
 
-// Hugging Face's windows are those of all layers.
-void read_window(ConfigReader& c, const Json& raw) {
-  if (c.source().kind == ModelSourceKind::kHuggingFace) {
-    const bool used = c.stated("use_sliding_window", false);
-    if (used && !raw.contains("sliding_window")) c.use_default("sliding_window", 4096);
-    if (!used) c.override_with("sliding_window", 0);
-  } else if (c.source().gguf) {
-    c.override_with("sliding_window", 0);
-  }
-  c.sliding_window();
-}
-
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   c.also_called("num_experts", {"num_local_experts"});
@@ -31,15 +19,14 @@ Json parse(const ModelSource& source, const Json& raw) {
   // llama.cpp normalises in this architecture without saying so.
   if (source.gguf) c.override_with("norm_topk_prob", true);
   read_llama_config(c, kVariant);
-  read_window(c, raw);
+  c.switched_window();  // of all layers
   c.size("num_experts", 4096);
   c.experts_fit("num_experts");
   c.size("num_experts_per_tok", c.config()["num_experts"].get<int64_t>());
   c.size("moe_intermediate_size");
   c.flag("norm_topk_prob", false);
   c.size_or("decoder_sparse_step", 1);
-  const auto layers = c.config()["num_hidden_layers"].get<int64_t>();
-  c.numbers("mlp_only_layers", 0, layers - 1);
+  c.layer_set("mlp_only_layers");
   return c.config();
 }
 

@@ -23,29 +23,27 @@ std::vector<int64_t> read_rotated_layers(ConfigReader& c) {
 }
 
 Json parse(const ModelSource& source, const Json& raw) {
-  const bool hf = source.kind == ModelSourceKind::kHuggingFace;
   ConfigReader c(source, raw);
-  if (hf) {
+  if (source.kind == ModelSourceKind::kHuggingFace) {
     c.use_default("num_key_value_heads", 4);
     c.use_default("rope_theta", 2e6);
     c.use_default("tie_word_embeddings", true);
   }
   read_llama_config(c, kVariant);
   const std::vector<int64_t> rotated = read_rotated_layers(c);
-  const bool used = hf ? c.stated("use_sliding_window", false) : !source.gguf;
-  if (!used) c.override_with("sliding_window", 0);
-  const int64_t window = c.count_or("sliding_window", 0);
-  if (window == 0) c.override_with("layer_types", nullptr);
-  c.local_layers(
-      [&](int64_t layer) { return window > 0 && rotated[static_cast<size_t>(layer)] == 0; });
+  // The class states no window of its own.
+  c.use_default("sliding_window", 0);
+  c.switched_window();
+  c.window_layers([&](int64_t layer) { return rotated[static_cast<size_t>(layer)] == 0; });
   return c.config();
 }
 
 void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
   const auto rotated = c["no_rope_layers"].get<std::vector<int64_t>>();
-  const LlamaParts parts = {.attention = [&](int64_t layer, DecoderBuilder::Attention& shape) {
-    if (rotated[static_cast<size_t>(layer)] == 0) shape.inv_freq = kNoValue;
-  }};
+  const LlamaParts parts = {
+      .attention = [&](DecoderBuilder&, int64_t layer, DecoderBuilder::Attention& shape) {
+        if (rotated[static_cast<size_t>(layer)] == 0) shape.inv_freq = kNoValue;
+      }};
   build_llama(c, source, options, graph, parts);
 }
 

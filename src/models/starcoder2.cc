@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "models/contract/config_read.h"
 #include "models/contract/decoder.h"
 #include "models/contract/weight_names.h"
@@ -23,6 +24,13 @@ Json parse(const ModelSource& source, const Json& raw) {
   }
   if (source.gguf) {
     c.override_with("use_bias", source.gguf->contains("blk.0.attn_output.bias"));
+    // llama.cpp's converter does not write it, and its graph has none.
+    if (!c.has("sliding_window")) {
+      spdlog::warn(
+          "{}: no 'attention.sliding_window': attention sees all tokens (published "
+          "models were trained with windows of 4096)",
+          c.file());
+    }
   }
   c.decoder_sizes();
   c.heads();

@@ -51,7 +51,7 @@ const OpDef& kv_append_op() {
   using namespace op_kv_append;
   static const OpDef op = {.name = "kv_append",
                            .infer = infer,
-                           .effects = {.aliases = {{0, 2}, {1, 3}}},
+                           .effects = {.aliases = {{0, 2}, {1, 3}}, .rows = 0},
                            .reference = reference,
                            .row_strided = true,
                            .representative = [](const RepresentativeArgs& args) -> IndexInputs {

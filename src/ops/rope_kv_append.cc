@@ -25,7 +25,7 @@ const OpDef& rope_kv_append_op() {
         }
         return {q, kv_state(args, 3, head_dim), kv_state(args, 4, head_dim)};
       },
-      .effects = {.aliases = {{1, 3}, {2, 4}}},
+      .effects = {.aliases = {{1, 3}, {2, 4}}, .rows = 0},
       .decompose =
           [](OpEmitter& emitter, const Attrs& attrs, std::span<const int> in) {
             const int q = emitter.emit("rope", attrs, {in[0], in[5], in[8]});

@@ -59,8 +59,9 @@ bool AnswerText::stopped() const {
 // are parts of one character.
 void AnswerText::make(Choice& choice, int32_t index, const std::string& text, bool last) {
   choice.made += text.size();
-  const bool ending = choice.out.finish == FinishReason::kStop;  // its token has no text
-  const size_t tokens = choice.out.token_ids.size() - (last && ending ? 1 : 0);
+  size_t tokens = choice.out.token_ids.size();
+  // The ending token has no text. A beam that was never found ends without one.
+  if (last && choice.out.finish == FinishReason::kStop && tokens > 0) --tokens;
   if (!text.empty() || last) choice.ends.resize(tokens, choice.made);
   say(choice, index, choice.stops.push(text), false);
 }

@@ -38,10 +38,12 @@ std::vector<Scheduler::Candidate> Scheduler::beam_candidates(Group& group, bool&
   };
   std::vector<Candidate> all;
   for (Sequence* s : group.members) {
+    size_t taken = 0;
     for (const auto& [token, logprob] : s->beam_candidates) {
       // Candidates are of the raw logits, which the rule min_tokens has not seen.
       const bool end_token = in(p.stop_token_ids, token) || in(p.eos_token_ids, token);
       if (end_token && length <= p.min_tokens) continue;
+      if (++taken > 2 * width) break;
       all.push_back({s->beam_score + logprob, s, token});
     }
   }
@@ -121,6 +123,10 @@ void Scheduler::beam_move(Group& group, Sequence* target, Sequence& parent) {
 void Scheduler::beam_select(Group& group) {
   bool full = false;
   const std::vector<Candidate> survivors = beam_candidates(group, full);
+  // Nothing but end tokens, too early: the sampler finds no token to draw there either.
+  if (survivors.empty() && group.hypotheses.empty()) {
+    return end_group(group, FinishReason::kBadLogits);
+  }
   if (full) return beam_finish(group);
   std::vector<Sequence*> idle;
   for (Sequence* s : group.members) {

@@ -25,6 +25,10 @@ class DecoderSession {
   // max_tokens, on an id outside the vocabulary, and where an encoder's sequence does not come at
   // once, in one chunk.
   std::vector<float> forward(std::span<const int32_t> tokens, bool all_logits);
+  // Of a plan with an encoder, before tokens: what they attend to, float32 features row by row, of
+  // whole frames. Returns the encoder's hidden states, [frames, columns]. Begins a new sequence.
+  // Error{kInvalidArgument} for another number of features than 1 to max_frames frames have.
+  std::vector<float> encode(std::span<const float> features);
   void reset() { position_ = 0; }
   // Forgets everything from position `length` on.
   void truncate(int64_t length);
@@ -35,14 +39,18 @@ class DecoderSession {
   Executor& executor() { return *executor_; }
 
  private:
+  void add_sequence(std::span<const int32_t> tokens, std::span<const float> features);
+  void append_rows(std::string_view output, int64_t columns, std::vector<float>& out);
   void step(std::span<const int32_t> tokens, bool all_logits, std::vector<float>& out);
 
   int64_t max_tokens_;
   int64_t chunk_;
   int64_t position_ = 0;
+  int64_t frames_ = 0;  // encoded
   DecoderPlan decoder_;
   DecoderStep inputs_;
   std::vector<PageId> pages_;  // 0, 1, ...: of every block table
+  std::vector<PageId> cross_pages_;
   std::unique_ptr<Executor> executor_;
   std::vector<std::byte> host_result_;
 };

@@ -17,6 +17,8 @@ constexpr std::string_view kWhere = "runtime/decoder_step";
 constexpr std::array<std::string_view, 6> kDecoderInputs = {
     "token_ids", "positions", "token_rows", "query_offsets", "context_lengths", "logit_rows"};
 constexpr std::string_view kTablePrefix = "block_tables";
+constexpr std::array<std::string_view, 4> kEncoderInputs = {"features", "frame_positions",
+                                                            "frame_rows", "frame_offsets"};
 
 const PlanValue* find_input(const Plan& plan, std::string_view name) {
   const int id = plan.find(name);
@@ -35,9 +37,16 @@ class DecoderPlanReader {
  public:
   explicit DecoderPlanReader(const Plan& plan) : plan_(plan) { out_.name = plan.name; }
 
-  DecoderPlan read() {
+  DecoderPlan read(EncoderUse encoder) {
     read_output();
-    for (const PlanStateGroup& group : plan_.groups) add_group(group);
+    for (const PlanStateGroup& group : plan_.groups) {
+      if (group.kind == "cross") {
+        if (encoder == EncoderUse::kRefused) refuse_encoder(group);
+        add_encoder(group);
+      } else {
+        add_group(group);
+      }
+    }
     if (out_.tables.empty()) bad("no paged state group: not a text model");
     for (int id : plan_.states) add_state(plan_.values[static_cast<size_t>(id)]);
     check_inputs();
@@ -88,11 +97,7 @@ class DecoderPlanReader {
       bad(fmt::format("state group '{}': window: expected 1 to {}, found {}", group.name, kMost,
                       group.window));
     }
-    if (out_.page_tokens == 0) out_.page_tokens = group.page_tokens;
-    if (group.page_tokens != out_.page_tokens) {
-      bad(fmt::format("state group '{}': expected pages of {} tokens as in '{}', found {}",
-                      group.name, out_.page_tokens, out_.tables[0].name, group.page_tokens));
-    }
+    check_pages(group);
     DecoderPlan::Table& table = table_of(group.name);
     table.name += (table.name.empty() ? "" : "+") + group.name;
     if (windowed) {
@@ -103,21 +108,86 @@ class DecoderPlanReader {
     group_tables_[group.name] = static_cast<size_t>(&table - out_.tables.data());
   }
 
+  [[noreturn]] void refuse_encoder(const PlanStateGroup& group) const {
+    bad(
+        fmt::format("it listens to audio features (state group '{}' of kind cross), which are not "
+                    "served yet ('ingot conformance' runs it)",
+                    group.name));
+  }
+
+  void add_encoder(const PlanStateGroup& group) {
+    if (out_.encoder) bad(fmt::format("state group '{}': expected one of kind cross", group.name));
+    check_pages(group);
+    for (std::string_view name : kEncoderInputs) {
+      if (!find_input(plan_, name)) bad(fmt::format("no input '{}' of an encoder", name));
+    }
+    DecoderPlan::Encoder& encoder = out_.encoder.emplace();
+    encoder.lengths_input = "context_lengths." + group.name;
+    if (!find_input(plan_, encoder.lengths_input)) {
+      bad(fmt::format("no input '{}' for the state group '{}'", encoder.lengths_input, group.name));
+    }
+    encoder.table = new_table(fmt::format("{}.{}", kTablePrefix, group.name), group.name);
+    encoder.table.name = cross_group_ = group.name;
+    encoder.table.kind = KvKind::kCross;
+    const auto limit = plan_.limits.find("frames");
+    if (limit == plan_.limits.end() || limit->second < 1) bad("no limit for 'frames'");
+    encoder.max_frames = limit->second;
+    read_features(encoder);
+    encoder.columns = hidden_columns();
+  }
+
+  void read_features(DecoderPlan::Encoder& encoder) const {
+    const ValueType& type = find_input(plan_, "features")->type;
+    const Dim frames = Dim::symbol("frames");
+    const bool matrix = type.shape.size() == 2 && type.shape[1].is_constant() &&
+                        type.element == ElementType(DType::kFloat32);
+    const Dim rows = matrix ? Dim::floor_div(type.shape[0], frames) : Dim();
+    if (!matrix || !rows.is_constant() || rows.constant() < 1) {
+      bad(fmt::format("input 'features': expected float32 [frames * rows, columns], found {}",
+                      type_text(type)));
+    }
+    encoder.feature_rows = rows.constant();
+    encoder.feature_columns = type.shape[1].constant();
+  }
+
+  int64_t hidden_columns() const {
+    const int id = plan_.find("encoder_hidden");
+    if (id == kNoValue) bad("no output 'encoder_hidden'");
+    const ValueType& type = plan_.values[static_cast<size_t>(id)].type;
+    if (type.shape.size() != 2 || !type.shape[1].is_constant() ||
+        !(type.element == ElementType(DType::kFloat32))) {
+      bad(fmt::format("encoder_hidden: expected float32 [frames, columns], found {}",
+                      type_text(type)));
+    }
+    return type.shape[1].constant();
+  }
+
+  void check_pages(const PlanStateGroup& group) {
+    if (out_.page_tokens == 0) out_.page_tokens = group.page_tokens;
+    if (group.page_tokens == out_.page_tokens) return;
+    bad(fmt::format("state group '{}': expected pages of {} tokens as in '{}', found {}",
+                    group.name, out_.page_tokens, plan_.groups[0].name, group.page_tokens));
+  }
+
   DecoderPlan::Table& table_of(const std::string& group) {
     std::string input = fmt::format("{}.{}", kTablePrefix, group);
     if (!find_input(plan_, input)) input = kTablePrefix;
-    const PlanValue* value = find_input(plan_, input);
-    if (!value) bad(fmt::format("no input 'block_tables' for the state group '{}'", group));
     for (DecoderPlan::Table& table : out_.tables) {
       if (table.input == input) return table;
     }
+    return out_.tables.emplace_back(new_table(std::move(input), group));
+  }
+
+  DecoderPlan::Table new_table(std::string input, const std::string& group) const {
+    const PlanValue* value = find_input(plan_, input);
+    if (!value) bad(fmt::format("no input 'block_tables' for the state group '{}'", group));
     const SymShape& shape = value->type.shape;
     std::string columns = shape.size() == 2 ? symbol_of(shape[1]) : std::string();
     if (columns.empty()) {
       bad(fmt::format("input '{}': expected [batch, columns], found {}", input,
                       type_text(value->type)));
     }
-    DecoderPlan::Table& table = out_.tables.emplace_back();
+    DecoderPlan::Table table;
     table.input = std::move(input);
     table.columns_symbol = std::move(columns);
     return table;
@@ -125,7 +195,8 @@ class DecoderPlanReader {
 
   void add_state(const PlanValue& state) {
     auto it = group_tables_.find(state.group);
-    if (it == group_tables_.end()) {
+    const bool cross = out_.encoder && state.group == cross_group_;
+    if (it == group_tables_.end() && !cross) {
       bad(fmt::format("state '{}' is of no state group (found '{}')", state.name, state.group));
     }
     const SymShape& shape = state.type.shape;
@@ -134,7 +205,7 @@ class DecoderPlanReader {
       bad(fmt::format("state '{}' of group '{}': expected [pages, heads, {}, dim], found {}",
                       state.name, state.group, out_.page_tokens, type_text(state.type)));
     }
-    DecoderPlan::Table& table = out_.tables[it->second];
+    DecoderPlan::Table& table = cross ? out_.encoder->table : out_.tables[it->second];
     table.pages_symbols.insert(pages);
     table.states.push_back(state.name);
   }
@@ -149,11 +220,18 @@ class DecoderPlanReader {
       const bool table = std::any_of(out_.tables.begin(), out_.tables.end(),
                                      [&](const auto& t) { return t.input == name; });
       if (table) continue;
-      if (std::find(kDecoderInputs.begin(), kDecoderInputs.end(), name) != kDecoderInputs.end()) {
+      if (std::find(kDecoderInputs.begin(), kDecoderInputs.end(), name) != kDecoderInputs.end() ||
+          is_encoder_input(name)) {
         continue;
       }
       bad(fmt::format("input '{}' is none that a text model has", name));
     }
+  }
+
+  bool is_encoder_input(const std::string& name) const {
+    if (!out_.encoder) return false;
+    return name == out_.encoder->lengths_input || name == out_.encoder->table.input ||
+           std::find(kEncoderInputs.begin(), kEncoderInputs.end(), name) != kEncoderInputs.end();
   }
 
   void check_window(const PlanStep& step) const {
@@ -188,19 +266,29 @@ class DecoderPlanReader {
                       out_.page_tokens, blocks));
     }
     out_.max_seq_len = blocks * out_.page_tokens;
-    auto trained = plan_.metadata.find("max_position_embeddings");
-    if (trained == plan_.metadata.end()) return;
-    out_.trained_len = std::strtoll(trained->second.c_str(), nullptr, 10);
-    if (out_.trained_len < 1) {
-      bad(fmt::format("max_position_embeddings: expected above 0, found '{}'", trained->second));
-    }
-    out_.max_seq_len = std::min(out_.max_seq_len, out_.trained_len);
+    out_.trained_len = stated_length("max_position_embeddings");
+    if (out_.trained_len > 0) out_.max_seq_len = std::min(out_.max_seq_len, out_.trained_len);
+    out_.max_prompt = stated_length("max_prompt");
+  }
+
+  // 0: not stated.
+  int64_t stated_length(const char* key) const {
+    const auto found = plan_.metadata.find(key);
+    if (found == plan_.metadata.end()) return 0;
+    const int64_t length = std::strtoll(found->second.c_str(), nullptr, 10);
+    if (length < 1) bad(fmt::format("{}: expected above 0, found '{}'", key, found->second));
+    return length;
   }
 
   const Plan& plan_;
   DecoderPlan out_;
   std::map<std::string, size_t> group_tables_;  // index in out_.tables, by state group
+  std::string cross_group_;
 };
+
+int64_t pages_of(int64_t positions, int64_t page_tokens) {
+  return (positions + page_tokens - 1) / page_tokens;
+}
 
 TensorView packed_ints(std::vector<int32_t>& values, Shape shape) {
   return {DType::kInt32, std::move(shape), reinterpret_cast<std::byte*>(values.data())};
@@ -213,11 +301,13 @@ TensorView packed_ints(std::vector<int32_t>& values) {
 }  // namespace
 
 bool is_decoder_plan(const Plan& plan) {
-  return find_input(plan, "token_ids") &&
+  return find_input(plan, "token_ids") && find_input(plan, "positions") && !plan.groups.empty() &&
          (plan.find("logits") != kNoValue || plan.find("hidden") != kNoValue);
 }
 
-DecoderPlan read_decoder_plan(const Plan& plan) { return DecoderPlanReader(plan).read(); }
+DecoderPlan read_decoder_plan(const Plan& plan, EncoderUse encoder) {
+  return DecoderPlanReader(plan).read(encoder);
+}
 
 void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, SymbolValues& limits) {
   CHECK_EQ(sizes.pages.size(), plan.tables.size());
@@ -235,10 +325,17 @@ void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, Symb
       limits[symbol] = std::max(limits[symbol], sizes.pages[t]);
     }
   }
+  if (!plan.encoder) return;
+  limits["frames"] = sizes.frames;
+  const DecoderPlan::Table& cross = plan.encoder->table;
+  limits[cross.columns_symbol] = pages_of(plan.encoder->max_frames, plan.page_tokens);
+  for (const std::string& symbol : cross.pages_symbols) limits[symbol] = sizes.cross_pages;
 }
 
 DecoderStep::DecoderStep(const DecoderPlan& plan) : tables_(plan.tables.size()) {
   for (const DecoderPlan::Table& table : plan.tables) table_inputs_.push_back(table.input);
+  encoder_ = plan.encoder;
+  if (encoder_) frames_.columns = pages_of(encoder_->max_frames, plan.page_tokens);
 }
 
 void DecoderStep::begin(int64_t columns) {
@@ -251,6 +348,12 @@ void DecoderStep::begin(int64_t columns) {
   context_lengths_.clear();
   logit_rows_.clear();
   for (auto& table : tables_) table.clear();
+  if (!encoder_) return;
+  frames_.features.clear();
+  for (auto* numbers : {&frames_.positions, &frames_.rows, &frames_.kept, &frames_.table}) {
+    numbers->clear();
+  }
+  frames_.offsets.assign(1, 0);
 }
 
 void DecoderStep::add_row(std::span<const int32_t> tokens, int64_t first_position) {
@@ -273,8 +376,42 @@ void DecoderStep::add_pages(size_t table, std::span<const PageId> pages) {
   entries.resize(context_lengths_.size() * static_cast<size_t>(columns_), 0);
 }
 
+void DecoderStep::add_frames(std::span<const float> features, int64_t kept,
+                             std::span<const PageId> pages) {
+  CHECK(encoder_);
+  CHECK_LE(static_cast<int64_t>(pages.size()), frames_.columns);
+  const int64_t of_frame = encoder_->feature_rows * encoder_->feature_columns;
+  const int64_t fresh = static_cast<int64_t>(features.size()) / of_frame;
+  CHECK_EQ(static_cast<int64_t>(features.size()), fresh * of_frame);
+  CHECK(fresh == 0 || (frames_.positions.empty() && fresh == kept));
+  frames_.features.insert(frames_.features.end(), features.begin(), features.end());
+  for (int64_t i = 0; i < fresh; ++i) {
+    frames_.positions.push_back(static_cast<int32_t>(i));
+    frames_.rows.push_back(static_cast<int32_t>(frames_.kept.size()));
+  }
+  frames_.offsets.push_back(static_cast<int32_t>(frames_.positions.size()));
+  frames_.kept.push_back(static_cast<int32_t>(kept));
+  for (PageId page : pages) frames_.table.push_back(std::max(page, 0));
+  frames_.table.resize(frames_.kept.size() * static_cast<size_t>(frames_.columns), 0);
+}
+
+void DecoderStep::set_frames(Executor& executor) {
+  CHECK_EQ(frames_.kept.size(), context_lengths_.size());
+  const auto rows = static_cast<int64_t>(frames_.kept.size());
+  const auto count = static_cast<int64_t>(frames_.positions.size());
+  executor.set_input("frame_positions", packed_ints(frames_.positions));
+  executor.set_input("frame_rows", packed_ints(frames_.rows));
+  executor.set_input("features", {DType::kFloat32,
+                                  {count * encoder_->feature_rows, encoder_->feature_columns},
+                                  reinterpret_cast<std::byte*>(frames_.features.data())});
+  executor.set_input("frame_offsets", packed_ints(frames_.offsets));
+  executor.set_input(encoder_->lengths_input, packed_ints(frames_.kept));
+  executor.set_input(encoder_->table.input, packed_ints(frames_.table, {rows, frames_.columns}));
+}
+
 void DecoderStep::set(Executor& executor, Executor* feed) {
-  if (logit_rows_.empty()) logit_rows_.push_back(0);
+  if (logit_rows_.empty() && !token_ids_.empty()) logit_rows_.push_back(0);
+  if (encoder_) set_frames(executor);
   if (feed) {
     feed->set_input("ids", packed_ints(token_ids_));
   } else {

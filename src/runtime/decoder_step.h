@@ -8,9 +8,16 @@
 // no such input: groups of one table share page numbers. Output: `logits`, float32 [logit_rows,
 // vocab]; of an encoder, whose tokens see the whole sequence and so come in one step, `hidden`,
 // float32 [logit_rows, columns].
+//
+// A decoder that attends to what an encoder heard has these inputs beside: features, float32
+// [frames * feature rows, columns]; frame_positions, frame_rows [frames] and frame_offsets [batch +
+// 1] as for tokens; context_lengths.<group>, frames kept of each row after this step; and
+// block_tables.<group>, of its state group of kind "cross". `frames` may be 0, and so may `tokens`.
+// Output `encoder_hidden`: float32 [frames, columns].
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -26,8 +33,8 @@ struct DecoderPlan {
   struct Table {
     std::string name;   // of its state groups, joined by '+'
     std::string input;  // the plan's block table
-    // kPaged, or kWindowed where all groups are: then pages older than the last `window` positions
-    // are read by nothing.
+    // kPaged (kCross of an encoder), or kWindowed where all groups are: then pages older than the
+    // last `window` positions are read by nothing.
     KvKind kind = KvKind::kWindowed;
     int64_t window = 0;
     std::set<std::string> pages_symbols;  // that count its pages
@@ -41,16 +48,30 @@ struct DecoderPlan {
   int64_t page_tokens = 0;  // positions of a page, the same in all groups
   int64_t max_seq_len = 0;  // most positions of a sequence, by default
   int64_t trained_len = 0;  // that the model knows, which no limit can raise; 0: not said
+  int64_t max_prompt =
+      0;  // longer prompts would be computed otherwise than this plan does; 0: none
   std::vector<Table> tables;
+  struct Encoder {
+    Table table;  // of what it leaves behind
+    std::string lengths_input;
+    int64_t max_frames = 0;
+    int64_t feature_rows = 0;  // of a frame
+    int64_t feature_columns = 0;
+    int64_t columns = 0;  // of encoder_hidden
+  };
+  std::optional<Encoder> encoder;
 };
 
-// Whether a plan claims to be as above: it takes token_ids and gives logits or hidden states.
+// Whether a plan claims to be as above: it takes token_ids and positions, has state groups and
+// gives logits or hidden states. A network's plan has no state, whatever its names.
 bool is_decoder_plan(const Plan& plan);
 
 // Error{kUnsupported} naming the plan and the input, output or state group that is not as above:
-// a fixed or cross group, a state without a group, pages of several sizes, attention that looks
-// back further than its windowed group keeps.
-DecoderPlan read_decoder_plan(const Plan& plan);
+// a fixed group, a state without a group, pages of several sizes, attention that looks back further
+// than its windowed group keeps; and, for callers that feed tokens alone, an encoder beside the
+// decoder.
+enum class EncoderUse { kRefused, kFed };
+DecoderPlan read_decoder_plan(const Plan& plan, EncoderUse encoder = EncoderUse::kRefused);
 
 // Sizes of the largest step, and of the pools.
 struct DecoderSizes {
@@ -59,6 +80,8 @@ struct DecoderSizes {
   int64_t seq_len = 0;
   int64_t logit_rows = 0;
   std::vector<int64_t> pages;  // by table
+  int64_t frames = 0;          // of a step
+  int64_t cross_pages = 0;
 };
 // Sets the plan's symbols in the limits of an executor.
 void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, SymbolValues& limits);
@@ -75,8 +98,12 @@ class DecoderStep {
   // The pages of the row added last in table `table`, at most `columns`; each row and table once,
   // in order. kNoPage where nothing is read.
   void add_pages(size_t table, std::span<const PageId> pages);
+  // What the encoder has of the row added last, each row once where there is an encoder: features
+  // of new frames, row by row (empty: none; one row of a step alone has some), how many frames are
+  // kept after the step, and their pages.
+  void add_frames(std::span<const float> features, int64_t kept, std::span<const PageId> pages);
   // Packed index of a token; logits come in the order of these calls. A step that wants none gets
-  // those of the first token, since kernels want a row.
+  // those of the first token, since kernels want a row; one without tokens gets none.
   void want_logits(int32_t token) { logit_rows_.push_back(token); }
 
   int32_t tokens() const { return static_cast<int32_t>(token_ids_.size()); }
@@ -90,6 +117,14 @@ class DecoderStep {
   std::vector<int32_t> token_ids_, positions_, token_rows_, query_offsets_, context_lengths_,
       logit_rows_;
   std::vector<std::vector<int32_t>> tables_;  // row-major
+  struct Frames {
+    int64_t columns = 0;  // of the block table
+    std::vector<float> features;
+    std::vector<int32_t> positions, rows, offsets, kept, table;
+  };
+  void set_frames(Executor& executor);
+  std::optional<DecoderPlan::Encoder> encoder_;
+  Frames frames_;
 };
 
 }  // namespace ingot

@@ -40,6 +40,7 @@ RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
   if (decoder.trained_len > 0) {
     model.max_seq_len = std::min(model.max_seq_len, decoder.trained_len);
   }
+  model.max_prompt = decoder.max_prompt;
   DecoderSizes sizes;
   sizes.tokens = model.max_batch_tokens;
   sizes.rows = model.max_batch_rows;

@@ -48,7 +48,9 @@ class Loop {
   // `on_ready` is called on the engine thread when something was put into the outbox, so that a
   // worker can watch this and other things (an eventfd, a queue of its own). Every request waits
   // for it: it must not block, nor call the outbox or the loop; an exception is logged. What was
-  // there when submit() returned is not announced: poll once.
+  // there when submit() returned is not announced: poll once. A call comes after what it announces
+  // can be read, so it may come when the reader has read the end and let go of the outbox: what
+  // `on_ready` captures must own its state (a shared_ptr), and it is destroyed on either thread.
   std::shared_ptr<Outbox> submit(Request request, std::function<void()> on_ready = nullptr);
 
   // Engine thread. One pass; false: nothing to do until the next submit. Throws nothing. A fault of
@@ -100,7 +102,8 @@ class Loop {
   const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> next_id_{1};
-  Arrivals arrivals_;                        // taken, not yet looked at
+  Arrivals arrivals_;                        // out of the inbox, not yet looked at
+  int64_t taken_ = 0;                        // requests that were looked at
   std::unordered_map<uint64_t, Live> live_;  // by request id
   StepResult result_;
 };

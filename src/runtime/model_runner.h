@@ -17,6 +17,7 @@ struct ModelLimits {
   int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
   int64_t max_batch_tokens = 0;  // packed tokens of a step
   std::vector<KvGroup> state_groups;
+  int64_t max_prompt = 0;  // tokens; 0: as max_seq_len allows
 };
 
 // What one row sampled: 1..kMaxStepTokens tokens for a row with logits (accepted drafts, then one

@@ -185,8 +185,8 @@ void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
     const TokenId token = draw(hash, limits_.vocab_size, p.seed, slot.choice);
     result.tokens[result.count++] = token;
     if (p.beam_width > 1 || p.logprobs >= 0) {
-      const size_t count = p.beam_width > 1 ? static_cast<size_t>(2 * p.beam_width)
-                                            : static_cast<size_t>(p.logprobs);
+      const auto count =
+          static_cast<size_t>(p.beam_width > 1 ? beam_candidate_count(p) : p.logprobs);
       result.logprobs.push_back({-1.0f, best(hash, limits_.vocab_size, count)});
     }
     const auto guess = static_cast<size_t>(row.token_begin + row.query_len - row.draft_len + i);

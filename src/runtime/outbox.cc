@@ -13,18 +13,20 @@ Outbox::Outbox(std::shared_ptr<const Request> request, std::shared_ptr<Inbox> in
     : request_(std::move(request)),
       inbox_(std::move(inbox)),
       on_ready_(std::move(on_ready)),
-      ended_(static_cast<size_t>(choice_count(request_->sampling)), false) {}
+      ended_(static_cast<size_t>(choice_count(request_->sampling)), false) {
+  if (inbox_ == nullptr) return;
+  cancel_ = std::make_unique<Arrival>();
+  cancel_->cancel_id = request_->id;
+}
 
 Outbox::~Outbox() {
   Segment* segment = reading_ != nullptr ? reading_ : first_;
   while (segment != nullptr) delete std::exchange(segment, segment->next);
 }
 
-void Outbox::cancel() {
-  if (cancelled_.exchange(true, std::memory_order_relaxed) || inbox_ == nullptr) return;
-  auto arrival = std::make_unique<Arrival>();
-  arrival->cancel_id = request_->id;
-  inbox_->put(std::move(arrival));  // refused: the loop has ended, and so has the request
+void Outbox::cancel() noexcept {
+  if (inbox_ == nullptr || cancelled_.exchange(true, std::memory_order_relaxed)) return;
+  inbox_->put(std::move(cancel_));  // refused: the loop has ended, and so has the request
 }
 
 // Engine thread.

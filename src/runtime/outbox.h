@@ -15,6 +15,7 @@
 
 namespace ingot {
 
+struct Arrival;
 class Inbox;
 
 // The reader's side: one thread at a time, but cancel() from any.
@@ -37,7 +38,8 @@ class Outbox {
   // Whether the event with request_done was read.
   bool done() const { return done_; }
   // Asks the loop to end the request; its last event still comes. Calls after the first do nothing.
-  void cancel();
+  // Takes no memory: it is what is left to do when there is none.
+  void cancel() noexcept;
 
  private:
   friend class OutboxWriter;
@@ -57,6 +59,7 @@ class Outbox {
   const std::shared_ptr<Inbox> inbox_;
   const std::function<void()> on_ready_;
   std::atomic<bool> cancelled_{false};
+  std::unique_ptr<Arrival> cancel_;  // belongs to who sets cancelled_; null without an inbox
 
   // Writer. A segment belongs to the reader once its last event was written and a next one is
   // linked; both are published by written_.

@@ -19,16 +19,17 @@ void QueueTicket::give_back() noexcept {
 }
 
 QueueTicket QueueGauge::enter(int64_t tokens) {
-  const int64_t requests = requests_.fetch_add(1, std::memory_order_relaxed);
-  const int64_t waiting = tokens_.fetch_add(tokens, std::memory_order_relaxed);
-  QueueTicket ticket(this, tokens);
-  const bool many = max_requests_ > 0 && requests >= max_requests_;
-  const bool long_queue = max_tokens_ > 0 && requests > 0 && tokens > max_tokens_ - waiting;
+  const std::lock_guard lock(entering_);
+  const int64_t waiting = requests(), held = this->tokens();
+  const bool many = max_requests_ > 0 && waiting >= max_requests_;
+  const bool long_queue = max_tokens_ > 0 && waiting > 0 && tokens > max_tokens_ - held;
   if (many || long_queue) {
     refused_.fetch_add(1, std::memory_order_relaxed);
-    ticket.give_back();
+    return {};
   }
-  return ticket;
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  tokens_.fetch_add(tokens, std::memory_order_relaxed);
+  return {this, tokens};
 }
 
 }  // namespace ingot

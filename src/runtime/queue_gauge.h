@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 namespace ingot {
@@ -36,7 +37,7 @@ class QueueGauge {
       : max_requests_(max_requests), max_tokens_(max_tokens) {}
 
   // Empty when there is no room. A request of more than max_tokens is let in when nothing waits.
-  // Of several threads that enter at once for the last place, all may be refused.
+  // One that is refused takes no room from others, not even for a moment.
   QueueTicket enter(int64_t tokens);
 
   int64_t requests() const { return requests_.load(std::memory_order_relaxed); }
@@ -46,6 +47,8 @@ class QueueGauge {
  private:
   friend class QueueTicket;
   const int64_t max_requests_, max_tokens_;
+  // One at a time looks and then adds. Who leaves only makes room and does not wait for it.
+  std::mutex entering_;
   // Numbers alone: nothing is published by them, so relaxed will do.
   std::atomic<int64_t> requests_{0}, tokens_{0}, refused_{0};
 };

@@ -56,6 +56,14 @@ inline int32_t choice_count(const SamplingParams& params) {
   return std::clamp(params.n, 1, kMaxChoices);
 }
 
+// The best tokens of a row that beam search sees: twice its width may be taken, and end tokens
+// among the first min_tokens are passed over.
+inline int32_t beam_candidate_count(const SamplingParams& params) {
+  const size_t passed =
+      params.min_tokens > 0 ? params.eos_token_ids.size() + params.stop_token_ids.size() : 0;
+  return 2 * params.beam_width + static_cast<int32_t>(passed);
+}
+
 // Error{kInvalidArgument} naming the field, the bound and the value. Run where the request is
 // parsed.
 void validate(const SamplingParams& params, int64_t vocab_size);
@@ -73,7 +81,7 @@ struct Request {
 
 enum class FinishReason : uint8_t {
   kNone,         // not finished
-  kStop,         // an end or stop token was drawn
+  kStop,         // an end or stop token was drawn; or there are fewer beams than choices
   kLength,       // max_tokens or the context is full
   kCancelled,    // the client gave up
   kTooLong,      // refused: can never fit
@@ -129,7 +137,7 @@ struct Sequence {
   int32_t choice = 0;
   uint64_t arrival = 0;  // order of arrival of the request
   SequencePhase phase = SequencePhase::kWaiting;
-  std::vector<TokenId> tokens;  // prompt and committed output
+  std::vector<TokenId> tokens;  // prompt and committed output; empty until the first start
   KvTables kv;
   int32_t slot = -1;        // index in the runner's per-sequence state, while it holds pages
   int64_t scheduled = 0;    // positions whose KV a submitted step writes

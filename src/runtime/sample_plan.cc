@@ -31,7 +31,7 @@ bool is_banned_now(const SampleRow& row) { return row.output_len() < row.params-
 }  // namespace
 
 int32_t wanted_logprobs(const SamplingParams& params) {
-  if (params.beam_width > 1) return std::max(params.logprobs, 2 * params.beam_width);
+  if (params.beam_width > 1) return std::max(params.logprobs, beam_candidate_count(params));
   return params.logprobs;
 }
 

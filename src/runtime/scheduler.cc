@@ -66,6 +66,7 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
     return refuse(FinishReason::kInternal);
   }
   bool fits = prompt < room && width_of(*request) <= limits_.max_batch_rows && p.n <= kMaxChoices;
+  fits = fits && (limits_.max_prompt == 0 || prompt <= limits_.max_prompt);
   for (size_t g = 0; g < kv_.groups().size(); ++g) {
     fits = fits && kv_.pages_for(g, prompt + 1, request->cross_tokens) <= kv_.groups()[g].num_pages;
   }
@@ -84,7 +85,6 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   Sequence& s = *owned;
   s.request = std::move(request);
   s.arrival = group.arrival;
-  s.tokens.assign(s.request->prompt.begin(), s.request->prompt.end());
   s.kv = kv_.make_tables(s.request->id);
   group.members.push_back(&s);
   waiting_.emplace(key_of(s), &s);
@@ -266,10 +266,12 @@ bool Scheduler::start(Sequence& s) {
   Group& group = groups_.at(s.request->id);
   const auto slots = static_cast<size_t>(s.forked ? 1 : width_of(*s.request));
   if (free_slots_.size() < slots) return false;
-  const int64_t taken = kv_.adopt(s.kv, s.tokens, s.request->tenant_salt, s.length() - 1);
+  const std::vector<TokenId>& known = s.tokens.empty() ? s.request->prompt : s.tokens;
+  const auto length = static_cast<int64_t>(known.size());
+  const int64_t taken = kv_.adopt(s.kv, known, s.request->tenant_salt, length - 1);
   // One page kept back for each running sequence: each may need its next before anybody ends.
   const auto reserve = static_cast<int64_t>(running_.size());
-  if (!kv_.fits(s.kv, s.length() + 1, s.request->cross_tokens, reserve)) {
+  if (!kv_.fits(s.kv, length + 1, s.request->cross_tokens, reserve)) {
     kv_.free(s.kv);
     return false;
   }
@@ -285,6 +287,7 @@ bool Scheduler::start(Sequence& s) {
   }
   // All tokens the sequence can have: no allocation while it decodes, none while it waits.
   s.tokens.reserve(static_cast<size_t>(group.max_length));
+  if (s.tokens.empty()) s.tokens = s.request->prompt;
   waiting_.erase(key_of(s));
   running_.emplace(key_of(s), &s);
   s.phase = SequencePhase::kRunning;

@@ -1,5 +1,7 @@
 #include "runtime/text_assets.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "runtime/decoder_step.h"
 #include "text/utf8.h"
@@ -8,6 +10,17 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "runtime/text_assets";
+
+// A form of chats that a model names in place of a template (Qwen 1): turns between <|im_start|>
+// and <|im_end|>, a system turn where the messages have none.
+constexpr std::string_view kChatMl = "chatml";
+constexpr std::string_view kChatMlTemplate =
+    "{% if not messages or messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 std::string token_or_empty(const Tokenizer& tokenizer, int32_t id) {
   return id < 0 ? std::string() : std::string(tokenizer.token_text(id));
@@ -49,6 +62,11 @@ std::vector<int32_t> TextAssets::end_ids() const {
   // In 32 bits: generation_defaults_from_json() refuses others.
   for (int64_t id : generation.eos_ids) out.push_back(static_cast<int32_t>(id));
   if (out.empty() && tokenizer && tokenizer->eos_id() >= 0) out.push_back(tokenizer->eos_id());
+  if (!tokenizer || generation.chat_format != kChatMl) return out;
+  for (const char* mark : {"<|im_end|>", "<|im_start|>"}) {
+    const int32_t id = tokenizer->token_to_id(mark);
+    if (id >= 0 && std::find(out.begin(), out.end(), id) == out.end()) out.push_back(id);
+  }
   return out;
 }
 
@@ -83,6 +101,9 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
     const int64_t vocab_size = read_decoder_plan(engine.plan).vocab_size;
     out.generation =
         generation_defaults_from_json(parse_json(*json, kWhere, file), file, vocab_size);
+  }
+  if (out.tokenizer && !out.chat_template && out.generation.chat_format == kChatMl) {
+    out.chat_template = ChatTemplate::parse(std::string(kChatMlTemplate), name + ": chatml");
   }
   return out;
 }

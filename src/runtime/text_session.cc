@@ -23,6 +23,8 @@ LoopOptions loop_options(const SessionOptions& options) {
   LoopOptions out;
   out.scheduler.prefix_cache = options.prefix_cache && knob_bool("prefix_cache");
   out.overlap = knob_bool("overlap");
+  out.max_queued_requests = options.max_queued_requests;
+  out.max_queued_tokens = options.max_queued_tokens;
   return out;
 }
 
@@ -77,6 +79,12 @@ TextSession::TextSession(const std::shared_ptr<const Engine>& engine, Device& de
 Request TextSession::prepare(const GenerateInput& input) const {
   check_prompt_fits(input.prompt.size(), room_);
   const ModelLimits& limits = loop_.limits();
+  if (limits.max_prompt > 0 && static_cast<int64_t>(input.prompt.size()) > limits.max_prompt) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "prompt: expected at most {} tokens (this model computes longer ones otherwise, which is "
+         "not supported), found {}",
+         limits.max_prompt, input.prompt.size());
+  }
   validate(input.sampling, limits.vocab_size);
   const int64_t rows = std::max(input.sampling.n, input.sampling.beam_width);
   if (rows > limits.max_batch_rows) {
@@ -112,9 +120,14 @@ Generation TextSession::generate(const GenerateInput& input,
   bool done = false;
   while (!done) {
     loop_.step();
-    while (const TokenEvent* event = outbox->poll()) {
-      done = event->request_done;
-      answer.take(*event);
+    try {
+      while (const TokenEvent* event = outbox->poll()) {
+        done = event->request_done;
+        answer.take(*event);
+      }
+    } catch (...) {
+      outbox->cancel();  // or it would go on behind the next request
+      throw;
     }
     if (answer.stopped() || (input.cancel && input.cancel->load())) outbox->cancel();
   }

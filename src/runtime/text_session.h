@@ -24,6 +24,9 @@ struct SessionOptions {
   bool prefix_cache = true;
   // KV pages of each block table; 0: `sequences` of `context` tokens.
   int64_t kv_pages = 0;
+  // As LoopOptions'; 0: no bound.
+  int64_t max_queued_requests = 0;
+  int64_t max_queued_tokens = 0;
 };
 
 // The runner that a session of these options has.
@@ -60,7 +63,8 @@ class TextSession {
   Request prepare(const GenerateInput& input) const;
 
   // Runs one request of one choice to its end. `on_text` gets text as it becomes certain (may be
-  // empty). Errors as prepare(); {kInternal, kOutOfMemory} when steps failed.
+  // empty); an exception of it cancels the request and goes on to the caller. Errors as prepare();
+  // {kInternal, kOutOfMemory} when steps failed.
   Generation generate(const GenerateInput& input,
                       const std::function<void(std::string_view)>& on_text);
 

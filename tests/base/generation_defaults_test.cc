@@ -33,15 +33,16 @@ TEST(GenerationDefaultsTest, EveryFieldComesBack) {
   all.min_p = 0.05;
   all.top_k = 40;
   all.repetition_penalty = 1.1;
+  all.chat_format = "chatml";
   // A field more or less does not compile here: give it a value above and a comparison below.
-  auto& [eos, bos, pad, sample, temperature, top_p, min_p, top_k, penalty] = all;
-  EXPECT_TRUE(bos && pad && sample && temperature && top_p && min_p && top_k && penalty);
+  auto& [eos, bos, pad, sample, temperature, top_p, min_p, top_k, penalty, chat] = all;
+  EXPECT_TRUE(bos && pad && sample && temperature && top_p && min_p && top_k && penalty && chat);
   EXPECT_FALSE(eos.empty());
   const auto again = [](const GenerationDefaults& d) {
     return read_defaults(generation_defaults_to_json(d).dump(), 97);
   };
   EXPECT_EQ(again(all), all);
-  EXPECT_EQ(generation_defaults_to_json(all).size(), 9u);
+  EXPECT_EQ(generation_defaults_to_json(all).size(), 10u);
   // And each one alone, so that no field stands in for another.
   const GenerationDefaults none;
   EXPECT_EQ(again(none), none);
@@ -60,6 +61,7 @@ TEST(GenerationDefaultsTest, EveryFieldComesBack) {
   alone(&GenerationDefaults::min_p);
   alone(&GenerationDefaults::top_k);
   alone(&GenerationDefaults::repetition_penalty);
+  alone(&GenerationDefaults::chat_format);
 }
 
 TEST(GenerationDefaultsTest, NullIsAbsentAndAnIdIsAList) {

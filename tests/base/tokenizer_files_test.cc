@@ -17,14 +17,15 @@ TEST(TokenizerFiles, NamesThatHoldATokenizer) {
   }
   for (const char* name :
        {"tokenizer.json", "tokenizer_config.json", "config.json", "vocab.json", "model.safetensors",
-        "tokenizer.gguf-vocab", "a/tokenizer.model", "README.md", ""}) {
+        "tokenizer.gguf-vocab", "a/tokenizer.model", "README.md", "", "old.model", "w2v.model",
+        "lid.176.model", "tokenizer.py", "tokenizer.jinja", "my_vocab.txt"}) {
     EXPECT_FALSE(is_tokenizer_file(name)) << name;
   }
 }
 
 TEST(TokenizerFiles, OneIsChosen) {
-  EXPECT_EQ(choose_tokenizer_file({"vocab.txt", "a.model", "tokenizer.model"}), "tokenizer.model");
-  EXPECT_EQ(choose_tokenizer_file({"vocab.txt", "b.model", "a.json"}), "b.model");
+  EXPECT_EQ(choose_tokenizer_file({"vocab.txt", "a.spm", "tokenizer.model"}), "tokenizer.model");
+  EXPECT_EQ(choose_tokenizer_file({"vocab.txt", "a.model", "b.spm", "a.json"}), "b.spm");
   EXPECT_EQ(choose_tokenizer_file({"config.json"}), "");
 }
 

@@ -124,6 +124,14 @@ def check_kinds(bad):
     bad.refused("exec of a folder", "exec", bad.folder, names=["found a directory"])
     bad.refused("conformance of nothing", "conformance", bad.path("none"), CASE,
                 names=[bad.path("none"), "no such file or directory"])
+    long = "x" * 5000
+    for command in ("conformance", "run", "build", "inspect", "exec", "tokenize", "compare", "plan",
+                    "convert", "bench", "pull", "chat", "detokenize"):
+        done = ingot(command, long, env=bad.env)
+        bad.checks.equal(done.returncode in (1, 2), True, f"{command} of a long name fails")
+        bad.checks.check(b"[internal]" not in done.stderr and b"error:" in done.stderr,
+                         f"{command} of a long name: {done.stderr[-200:]!r}")
+    bad.refused("conformance of a long name", "conformance", long, names=["File name too long"])
     done = ingot("run", CASE, *IDS, "--plugin", junk, env=bad.env)
     bad.checks.equal(done.stderr.count(b"junk.engine"), 1, f"a plugin's path once: {done.stderr!r}")
     target = bad.path("none/x.engine")  # before the model, which does not exist, is looked for

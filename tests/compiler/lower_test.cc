@@ -167,5 +167,23 @@ TEST(LowerTest, BucketsAreRowsTimesLongestContext) {
   EXPECT_EQ(default_buckets({{"tokens", 1}, {"max_blocks", 16}}).size(), 1u);
 }
 
+// Decoding steps run none of the encoder; one bucket of each number of tokens runs all of it.
+TEST(DefaultBucketsTest, AnEncoderRunsOrDoesNot) {
+  const auto buckets = default_buckets({{"tokens", 8},
+                                        {"max_blocks", 64},
+                                        {"frames", 1500},
+                                        {"cross_blocks", 47},
+                                        {"cross_pages", 94}});
+  std::vector<std::array<int64_t, 3>> sizes;
+  for (const Bucket& bucket : buckets) {
+    sizes.push_back({bucket.at("tokens"), bucket.at("max_blocks"), bucket.at("frames")});
+    EXPECT_EQ(bucket.at("cross_blocks"), 47);
+    EXPECT_EQ(bucket.count("cross_pages"), 0u) << "a pool's size is no step's";
+  }
+  const std::vector<std::array<int64_t, 3>> expected = {{1, 16, 0}, {1, 64, 0}, {1, 64, 1500},
+                                                        {8, 16, 0}, {8, 64, 0}, {8, 64, 1500}};
+  EXPECT_EQ(sizes, expected);
+}
+
 }  // namespace
 }  // namespace ingot

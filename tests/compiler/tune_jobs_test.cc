@@ -137,5 +137,19 @@ TEST_F(TuneJobsTest, ASlowOneIsNot) {
   EXPECT_THAT(tuned().choices, Not(Contains(Key(desc_.text()))));
 }
 
+TEST_F(TuneJobsTest, WhatABucketHasNothingOfIsNoJob) {
+  Graph graph("rows");
+  const int x = graph.add_input("x", {DType::kFloat32, {Dim::symbol("n"), 8}});
+  graph.add_output(graph.emit("test_add_one", {}, {graph.emit("test_add_one", {}, {x})}));
+  Engine engine;
+  engine.plan = lower(graph);
+  engine.plan.buckets = {{{"n", 0}}, {{"n", 4}}};
+  WeightStore weights(engine, *device_);
+  const std::vector<TuneJob> jobs =
+      tune_jobs(engine.plan, find_fused_steps(engine.plan, "cpu"), weights, 0);
+  ASSERT_THAT(jobs, SizeIs(2));
+  for (const TuneJob& job : jobs) EXPECT_EQ(job.desc.inputs[0].shape, (Shape{4, 8}));
+}
+
 }  // namespace tune_jobs_test
 }  // namespace ingot

@@ -39,6 +39,12 @@ REPOS = {
                   "extra/deep/file.txt": b"deep\n"},
     "test/torch": {**SMALL, "pytorch_model.bin": WEIGHTS, "training_args.bin": b"no",
                    "adapter.safetensors": b"no"},
+    "test/torchbeside": {**SMALL, "pytorch_model.bin": WEIGHTS, "weights.safetensors": WEIGHTS,
+                         "onnx/weights.safetensors": b"no"},
+    "test/pieces": {"config.json": CONFIG, "model.safetensors": WEIGHTS, "spiece.model": b"x",
+                    "vocab.txt": b"x", "lid.176.model": b"no", "tokenizer.py": b"no"},
+    "test/jsonfirst": {**SMALL, "model.safetensors": WEIGHTS, "tokenizer.model": b"x",
+                       "old.model": b"no"},
     "test/torchparts": {**SMALL, "pytorch_model.bin.index.json": json.dumps(
         {"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}).encode(),
         "pytorch_model-00001-of-00001.bin": WEIGHTS, "optimizer.bin": b"no"},

@@ -304,9 +304,28 @@ TEST_F(HubTest, PytorchsFilesWhereThereAreNoOthers) {
   EXPECT_TRUE(fs::exists(single + "/pytorch_model.bin"));
   EXPECT_FALSE(fs::exists(single + "/training_args.bin"));
   EXPECT_FALSE(fs::exists(single + "/adapter.safetensors"));
+  const std::string beside = pull("test/torchbeside");
+  EXPECT_TRUE(fs::exists(beside + "/weights.safetensors"));
+  EXPECT_FALSE(fs::exists(beside + "/pytorch_model.bin"));
+  EXPECT_FALSE(fs::exists(beside + "/onnx"));
   const std::string parts = pull("test/torchparts");
   EXPECT_TRUE(fs::exists(parts + "/pytorch_model-00001-of-00001.bin"));
   EXPECT_FALSE(fs::exists(parts + "/optimizer.bin"));
+}
+
+TEST_F(HubTest, ATokenizerInAnotherFormatOnlyWithoutAJson) {
+  const auto names = [](const std::string& snapshot) {
+    std::vector<std::string> out;
+    for (const auto& entry : fs::directory_iterator(snapshot))
+      out.push_back(entry.path().filename());
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(names(pull("test/pieces")),
+            (Names{"config.json", "model.safetensors", "spiece.model"}));
+  EXPECT_EQ(names(pull("test/jsonfirst")),
+            (Names{"config.json", "model.safetensors", "tokenizer.json"}));
 }
 
 TEST_F(HubTest, ATagPicksOneGguf) {

@@ -72,6 +72,28 @@ TEST(ModelSourceTest, HuggingFaceDirectory) {
   EXPECT_EQ(open_model_source(dir.path()).chat_template, "J");
 }
 
+// Files that only look as if they held a tokenizer hinder nobody.
+TEST(ModelSourceTest, OtherModelFilesAreNotRead) {
+  ScratchDirectory dir;
+  copy_golden("llama3-gqa-rope", dir);
+  const std::string identity = open_model_source(dir.path()).identity;
+  const auto write_huge = [&](const char* name) {  // more than a tokenizer may have; takes no disk
+    dir.write(name, "x");
+    std::filesystem::resize_file(dir / name, 600 << 20);
+  };
+  write_huge("w2v.model");
+  write_huge("tokenizer.py");
+  EXPECT_EQ(open_model_source(dir.path()).tokenizer.file_name, "");
+  EXPECT_EQ(open_model_source(dir.path()).identity, identity);
+  dir.write("spiece.model", "pieces");
+  EXPECT_EQ(open_model_source(dir.path()).tokenizer.file_name, "spiece.model");
+  EXPECT_EQ(open_model_source(dir.path()).tokenizer.file, "pieces");
+  dir.write("tokenizer.json", "{}");
+  write_huge("tokenizer.model");
+  EXPECT_EQ(open_model_source(dir.path()).tokenizer.file_name, "");
+  EXPECT_EQ(open_model_source(dir.path()).tokenizer.tokenizer_json, "{}");
+}
+
 TEST(ModelSourceTest, AllCommittedGoldensOpen) {
   for (const char* name : {"llama-mha", "llama3-gqa-rope", "qwen2-tied", "mistral-swa"}) {
     const ModelSource source = open_model_source(golden_path(name));

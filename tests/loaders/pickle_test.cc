@@ -85,6 +85,23 @@ TEST_F(PickleTest, CallsAreData) {
   EXPECT_EQ(text("K\x01Q"), "an object outside");
 }
 
+// Two texts that are kept, joined over and over: each name takes memory once.
+TEST_F(PickleTest, JoinedNamesTakeBoundedMemory) {
+  const std::string zero(1, '\0');
+  std::string same = "(\x8c\xff" + std::string(255, 'm') + "\x94";
+  for (int i = 0; i < 100000; ++i) same += "h" + zero + "h" + zero + "\x93";
+  EXPECT_EQ(read(same + "t").items.size(), 100001u);
+  size_t bytes = 0;
+  for (const auto& name : pickle_.names) bytes += name.size();
+  EXPECT_EQ(bytes, 511u);
+  std::string texts, pairs;
+  for (char i = 0; i < 40; ++i) {
+    texts += "\x8c\xff" + std::string(255, static_cast<char>('A' + i)) + "\x94";
+    for (char j = 0; j < 40; ++j) pairs += std::string("h") + i + "h" + j + "\x93";
+  }
+  refused("(" + texts + pairs + "t", "more than 1024 globals");
+}
+
 TEST_F(PickleTest, BrokenOnesSayWhere) {
   refused("t", "byte 2: expected a mark, found none");
   refused("", "expected a value on the stack");

@@ -74,6 +74,12 @@ TEST(ShardedWeightsTest, PytorchFilesWhereThereAreNoOthers) {
   dir.write("2.bin", torch_archive({{"c", {3}}}));
   dir.write("pytorch_model.bin.index.json", R"({"weight_map":{"b":"1.bin","c":"2.bin"}})");
   EXPECT_EQ(open_weights_directory(dir.path())->names(), (std::vector<std::string>{"b", "c"}));
+  dir.write("adapter_model.safetensors", encode_safetensors(kShardA, 2));  // of another model
+  EXPECT_EQ(open_weights_directory(dir.path())->names(), (std::vector<std::string>{"b", "c"}));
+  dir.write("weights.safetensors", encode_safetensors(kShardB, 3));
+  EXPECT_EQ(open_weights_directory(dir.path())->require("b").type, DType::kUInt8);
+  dir.write("more.safetensors", encode_safetensors(kShardB, 3));
+  expect_error([&] { open_weights_directory(dir.path()); }, ErrorCode::kNotFound, {"found 2"});
   dir.write("model.safetensors", encode_safetensors(kShardA, 2));
   EXPECT_EQ(open_weights_directory(dir.path())->require("a").type, DType::kUInt8);
 }

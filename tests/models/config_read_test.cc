@@ -121,15 +121,122 @@ TEST(ConfigReaderTest, WindowsAndTheirLayers) {
 
   EXPECT_EQ(reader({{"sliding_window", 5}})->sliding_window(), 5);
   EXPECT_EQ(reader({{"sliding_window", nullptr}})->sliding_window(), 0);
-  EXPECT_EQ(reader({{"sliding_window", 5}})->sliding_window(true), 0);
-  const Json used = {{"sliding_window", 5}, {"use_sliding_window", true}, {"max_window_layers", 0}};
-  EXPECT_EQ(reader(used)->sliding_window(true), 5);
-  Json some = used;
-  some["max_window_layers"] = 2;
-  expect_error([&] { reader(some)->sliding_window(true); }, ErrorCode::kUnsupported,
-               {"max_window_layers", "0 or 3", "2"});
-  some["max_window_layers"] = 3;
-  EXPECT_EQ(reader(some)->sliding_window(true), 0);
+}
+
+// Hugging Face's counts with a flag, a checkpoint's where it is, GGUF states none.
+TEST(ConfigReaderTest, WindowsThatAreSwitchedOn) {
+  ModelSource source = hf_source();
+  using Layers = std::vector<bool>;
+  const auto window = [&](Json raw, Layers* layers = nullptr) {
+    raw["hidden_size"] = raw["vocab_size"] = raw["max_position_embeddings"] = 8;
+    raw["num_hidden_layers"] = 3;
+    ConfigReader c(source, raw);
+    c.decoder_sizes();
+    const int64_t out = c.switched_window();
+    const Layers found = c.upper_window_layers();
+    if (layers) *layers = found;
+    return out;
+  };
+  Layers layers;
+  EXPECT_EQ(window({{"sliding_window", 5}}, &layers), 0);
+  EXPECT_EQ(layers, (Layers{false, false, false}));
+  Json used = {{"sliding_window", 5}, {"use_sliding_window", true}};
+  EXPECT_EQ(window(used, &layers), 5);
+  EXPECT_EQ(layers, (Layers{false, false, false})) << "from layer 28 on";
+  used["max_window_layers"] = 2;
+  EXPECT_EQ(window(used, &layers), 5);
+  EXPECT_EQ(layers, (Layers{false, false, true}));
+  used["layer_types"] = {"sliding_attention", "full_attention", "full_attention"};
+  window(used, &layers);
+  EXPECT_EQ(layers, (Layers{true, false, false}));
+  used["sliding_window"] = nullptr;
+  EXPECT_EQ(window(used, &layers), 0) << "stated to be none";
+  EXPECT_EQ(layers, (Layers{false, false, false}));
+  used.erase("sliding_window");
+  EXPECT_EQ(window(used), 4096);
+  source.kind = ModelSourceKind::kCheckpoint;
+  EXPECT_EQ(window({{"sliding_window", 5}}, &layers), 5);
+  EXPECT_EQ(layers, (Layers{true, true, true}));
+  EXPECT_EQ(window(Json::object()), 0);
+}
+
+// Each once, however often a file names it, and no more than there can be layers.
+TEST(ConfigReaderTest, NamedLayersAreFew) {
+  const ModelSource source = hf_source();
+  Json raw = {{"hidden_size", 8},
+              {"num_hidden_layers", 3},
+              {"vocab_size", 8},
+              {"max_position_embeddings", 8},
+              {"dense", {2, 0, 2, 2}}};
+  ConfigReader c(source, raw);
+  c.decoder_sizes();
+  EXPECT_EQ(c.layer_set("dense"), (std::vector<int64_t>{0, 2}));
+  EXPECT_EQ(c.config()["dense"], (Json{0, 2}));
+  raw["dense"] = std::vector<int64_t>(4097, 1);
+  ConfigReader hostile(source, raw);
+  hostile.decoder_sizes();
+  expect_error([&] { hostile.layer_set("dense"); }, ErrorCode::kCorrupt,
+               {"'dense'", "at most 4096 entries", "4097"});
+  raw["dense"] = {3};
+  ConfigReader outside(source, raw);
+  outside.decoder_sizes();
+  expect_error([&] { outside.layer_set("dense"); }, ErrorCode::kCorrupt, {"'dense'", "0 to 2"});
+}
+
+// Scaling that begins where the trained length ends is none; yarn's positions are those it scales
+// to.
+TEST(ConfigReaderTest, DynamicAndYarnRotations) {
+  const ModelSource source = hf_source();
+  const ConfigReader::RopeKinds kinds = {.types = {"default", "dynamic", "yarn"}};
+  const auto read = [&](const Json& scaling, bool newer = false) {
+    Json raw = {{"hidden_size", 64},
+                {"num_attention_heads", 2},
+                {"num_hidden_layers", 8},
+                {"vocab_size", 8},
+                {"max_position_embeddings", 64}};
+    raw[newer ? "rope_parameters" : "rope_scaling"] = scaling;
+    ConfigReader c(source, raw);
+    c.decoder_sizes();
+    c.heads();
+    c.rope(kinds);
+    return c.config();
+  };
+  const Json dynamic = read({{"type", "dynamic"}, {"factor", 2.0}});
+  EXPECT_FALSE(dynamic.contains("rope_scaling"));
+  EXPECT_EQ(dynamic["max_position_embeddings"], 64);
+  EXPECT_EQ(read({{"rope_type", "dynamic"},
+                  {"factor", 2.0},
+                  {"original_max_position_embeddings", 32}})["max_position_embeddings"],
+            32);
+  Json yarn = {{"type", "yarn"}, {"factor", 4.0}};
+  EXPECT_EQ(read(yarn)["max_position_embeddings"], 256);
+  EXPECT_EQ(read(yarn)["rope_scaling"]["original_max_position_embeddings"], 64);
+  EXPECT_NEAR(read(yarn)["rope_scaling"]["attention_factor"], 0.1 * std::log(4.0) + 1, 1e-12);
+  yarn["original_max_position_embeddings"] = 16;
+  yarn["rope_theta"] = 500.0;
+  EXPECT_EQ(read(yarn, true)["max_position_embeddings"], 64);
+  EXPECT_EQ(read(yarn, true)["rope_theta"], 500.0);
+  yarn["mscale"] = 0.707;
+  EXPECT_NEAR(read(yarn)["rope_scaling"]["attention_factor"], 0.1 * std::log(4.0) + 1, 1e-12)
+      << "both or none";
+  yarn["mscale_all_dim"] = 0.5;
+  EXPECT_NEAR(read(yarn)["rope_scaling"]["attention_factor"],
+              (0.0707 * std::log(4.0) + 1) / (0.05 * std::log(4.0) + 1), 1e-12);
+  yarn["attention_factor"] = 1.5;
+  EXPECT_EQ(read(yarn)["rope_scaling"]["attention_factor"], 1.5);
+  const Json again = read(read(yarn)["rope_scaling"]);
+  EXPECT_EQ(again["rope_scaling"], read(yarn)["rope_scaling"]) << "what a checkpoint keeps";
+  const auto refused = [&](const char* key, Json value, std::vector<std::string> parts) {
+    Json wrong = yarn;
+    wrong[key] = std::move(value);
+    expect_error([&] { read(wrong, true); }, ErrorCode::kCorrupt, parts);
+  };
+  refused("factor", 0.5, {"'factor'", "1 to", "0.5"});
+  refused("beta_fast", 0.5, {"'beta_fast'", "0.5 and 1"});
+  refused("beta_slow", 0, {"'beta_fast'", "32 and 0"});
+  refused("attention_factor", -1, {"'attention_factor'", "-1"});
+  refused("rope_theta", 1.0, {"'rope_theta'", "above 1"});
+  refused("original_max_position_embeddings", int64_t{1} << 40, {"original_max_position"});
 }
 
 TEST(ConfigReaderTest, RotationsOfEitherStyleAndOfGguf) {
@@ -149,6 +256,11 @@ TEST(ConfigReaderTest, RotationsOfEitherStyleAndOfGguf) {
   EXPECT_EQ(newer["rope_theta"], 500.0);
   EXPECT_EQ(newer["rope_scaling"]["factor"], 2.0);
   EXPECT_EQ(read_rope_config(newer, "again").type, "linear");
+  const Json stated = {{"rope_type", "default"}, {"rope_theta", 700.0}};
+  const Json both = rope({{"rope_parameters", stated}, {"rope_scaling", linear}}, {});
+  EXPECT_EQ(both["rope_scaling"]["factor"], 2.0) << "added to a file of the newer style";
+  EXPECT_EQ(both["rope_theta"], 500.0);
+  EXPECT_EQ(rope({{"rope_parameters", linear}, {"rope_scaling", Json::object()}}, {}), newer);
   EXPECT_EQ(rope({{"partial_rotary_factor", 0.25}}, {.partial = true})["partial_rotary_factor"],
             0.25);
   expect_error(

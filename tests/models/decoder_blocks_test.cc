@@ -147,5 +147,71 @@ TEST_F(DecoderBlocksTest, TheHeadMayHaveABias) {
   EXPECT_EQ(graph_.at(graph_.find("logits")).producer->inputs.size(), 3u);
 }
 
+// Expected: the paper's formula in numpy, float64.
+TEST_F(DecoderBlocksTest, YarnSlowsWhatTurnsSeldom) {
+  struct Case {
+    int64_t dim, original;
+    double theta, factor, fast, slow;
+    bool truncate;
+    std::vector<float> expected;
+  };
+  const Case kCases[] = {
+      {16,
+       4096,
+       1e4,
+       4,
+       32,
+       1,
+       true,
+       {1, 0.31622777f, 0.1f, 0.025693506f, 0.00625f, 0.0013834965f, 0.00025f, 7.9056942e-05f}},
+      {16,
+       4096,
+       1e4,
+       4,
+       32,
+       1,
+       false,
+       {1, 0.31622777f, 0.1f, 0.028613609f, 0.0065569715f, 0.001285632f, 0.00025f, 7.9056942e-05f}},
+      {16,
+       64,
+       500,
+       8,
+       4,
+       2,
+       true,
+       {1, 0.4598633f, 0.11895427f, 0.012156156f, 0.0055901699f, 0.002570714f, 0.001182177f,
+        0.00054363982f}},
+      // Both ends before the first pair.
+      {8, 16, 1e4, 4, 32, 8, true, {1, 0.025f, 0.0025f, 0.00025f}}};
+  for (const Case& c : kCases) {
+    RopeConfig rope;
+    rope.type = "yarn";
+    rope.theta = c.theta;
+    rope.factor = c.factor;
+    rope.original_max_position = c.original;
+    rope.beta_fast = c.fast;
+    rope.beta_slow = c.slow;
+    rope.truncate = c.truncate;
+    rope.attention_factor = 1.25;
+    EXPECT_EQ(builder().rope_scale(rope), 1.25);
+    const std::vector<float> found = constant(builder().inverse_frequencies(rope, c.dim));
+    ASSERT_EQ(found.size(), c.expected.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_NEAR(found[i], c.expected[i], 1e-6f * c.expected[i]) << c.theta << " " << i;
+    }
+  }
+}
+
+TEST_F(DecoderBlocksTest, NumbersByPositionScaleRows) {
+  add("wte.weight", {10, 8});
+  DecoderBuilder& b = builder();
+  const int x = b.embedding("wte.weight");
+  const int y = b.scale_rows(x, b.position_factors(std::vector<float>(64, 1.5f)));
+  EXPECT_EQ(type_text(graph_.type(y)), "float32[tokens, 8]");
+  EXPECT_THAT(ops(), testing::ElementsAre(R"(embedding{"dtype":"float32"})",
+                                          R"(embedding{"dtype":"float32"})", "mul"));
+  EXPECT_EQ(graph_.nodes().back().inputs[0], x);
+}
+
 }  // namespace
 }  // namespace ingot

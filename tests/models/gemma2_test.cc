@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(Gemma2Test, GoldenCase) { check_golden("gemma2"); }
+TEST(Gemma2Test, SmallWindowsCase) { check_golden("gemma2-tiny"); }
 
 // llama.cpp keeps norms with one added, and no scalar of the queries.
 TEST(Gemma2Test, GgufHoldsTheSame) { check_gguf_with_norms_of("gemma2", "gemma2"); }
@@ -29,6 +30,15 @@ TEST(Gemma2Test, EverySecondLayerHasAWindowAndPagesOfItsOwn) {
   source.config["layer_types"] = {"full_attention", "full_attention"};
   source.config["attn_logit_softcapping"] = nullptr;
   EXPECT_EQ(layers(), (std::vector<std::string>{"0 0 block_tables", "0 0 block_tables"}));
+}
+
+// Published files state a hidden_act too, which no class reads.
+TEST(Gemma2Test, TheActivationHasOneName) {
+  if (!has_golden("gemma2")) return;
+  ModelSource source = open_model_source(golden_path("gemma2"));
+  source.config.erase("hidden_activation");
+  source.config["hidden_act"] = "gelu";
+  EXPECT_EQ(model_config(source, find_model(source))["hidden_activation"], "gelu_tanh");
 }
 
 TEST(Gemma2Test, ConfigFaultsAreNamed) {

@@ -7,6 +7,7 @@ namespace {
 constexpr const char* kGemma3 = "gemma3";
 
 TEST(Gemma3Test, GoldenCase) { check_golden(kGemma3); }
+TEST(Gemma3Test, SmallWindowsCase) { check_golden("gemma3-tiny"); }
 
 // llama.cpp keeps norms with one added, heads' norms too.
 TEST(Gemma3Test, GgufHoldsTheSame) { check_gguf_with_norms_of(kGemma3, "gemma3"); }
@@ -32,6 +33,16 @@ std::vector<std::string> gemma3_layers(const ModelSource& source) {
 const std::vector<std::string> kGemma3Layers = {
     "16 0.75 block_tables.window", "16 0.75 block_tables.window", "16 0.75 block_tables.window",
     "16 0.75 block_tables.window", "16 0.75 block_tables.window", "0 0.649 block_tables"};
+
+TEST(Gemma3Test, OneKindOfLayerMayBeStatedAlone) {
+  if (!has_golden(kGemma3)) return;
+  ModelSource source = open_model_source(golden_path(kGemma3));
+  source.config["rope_parameters"] = {
+      {"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 1e6}}}};
+  std::vector<std::string> scaled = kGemma3Layers;
+  scaled.back() = "0 0.0812 block_tables";
+  EXPECT_EQ(gemma3_layers(source), scaled);
+}
 
 TEST(Gemma3Test, OlderAndNewerKeysSayTheSame) {
   if (!has_golden(kGemma3)) return;

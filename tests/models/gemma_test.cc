@@ -20,6 +20,8 @@ HfVariant gemma_of_llama() {
   return v;
 }
 
+TEST(GemmaTest, GoldenCase) { check_golden("gemma"); }
+
 TEST(GemmaTest, ALlamaInItsTerms) { gemma_of_llama().check(); }
 
 TEST(GemmaTest, GgufHoldsTheSame) {

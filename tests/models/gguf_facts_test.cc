@@ -1,6 +1,8 @@
 // What a GGUF file states by its tensors and rotation keys is computed or refused, never dropped.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tensor/element_type.h"
 #include "tests/models/golden_models.h"
 
@@ -97,6 +99,46 @@ TEST(GgufFactsTest, OtherRotationsAreRefused) {
     writer.add_uint32("llama.rope.dimension_count", 64);
     writer.add_float32("llama.rope.scale_linear", 1);
   }));
+}
+
+// llama.cpp's keys of yarn; its attention factor counts beside yarn's own.
+TEST(GgufFactsTest, YarnIsRead) {
+  ScratchDirectory dir;
+  const auto scaling = [&](const std::function<void(GgufWriter&)>& more) {
+    write_golden_gguf(golden_path("llama-mha"), dir / "model.gguf", "llama", true,
+                      [&](GgufWriter& writer) {
+                        writer.add_string("llama.rope.scaling.type", "yarn");
+                        writer.add_float32("llama.rope.scaling.factor", 4);
+                        more(writer);
+                      });
+    const ModelSource source = open_model_source(dir / "model.gguf");
+    return model_config(source, find_model(source))["rope_scaling"];
+  };
+  const int64_t positions =
+      open_model_source(golden_path("llama-mha")).config["max_position_embeddings"];
+  const Json plain = scaling([](GgufWriter&) {});
+  EXPECT_EQ(plain["rope_type"], "yarn");
+  EXPECT_EQ(plain["factor"], 4);
+  EXPECT_EQ(plain["original_max_position_embeddings"], positions);
+  EXPECT_EQ(plain["beta_fast"], 32);
+  EXPECT_NEAR(plain["attention_factor"], 0.1 * std::log(4.0) + 1, 1e-6);
+  const Json stated = scaling([](GgufWriter& writer) {
+    writer.add_uint32("llama.rope.scaling.original_context_length", 64);
+    writer.add_float32("llama.rope.scaling.attn_factor", 0.5);
+    writer.add_float32("llama.rope.scaling.yarn_beta_fast", 16);
+    writer.add_float32("llama.rope.scaling.yarn_beta_slow", 2);
+  });
+  EXPECT_EQ(stated["original_max_position_embeddings"], 64);
+  EXPECT_EQ(stated["beta_fast"], 16);
+  EXPECT_EQ(stated["beta_slow"], 2);
+  EXPECT_NEAR(stated["attention_factor"], 0.5 * (0.1 * std::log(4.0) + 1), 1e-6);
+  expect_error(
+      [&] {
+        scaling([](GgufWriter& writer) {
+          writer.add_float32("llama.rope.scaling.yarn_log_multiplier", 0.1f);
+        });
+      },
+      ErrorCode::kUnsupported, {"model.gguf", "rope.scaling.yarn_log_multiplier"});
 }
 
 // Adds the biases of both layers' linear units, the gate's in `type`.

@@ -45,6 +45,13 @@ TEST(Glm4Test, NormsBehindAttentionAndMlp) {
   expect_same_weights(source, open_model_source(dir / "model.gguf"));
 }
 
+TEST(Glm4Test, BiasesAreTheDefault) {
+  if (!has_golden(kGlm)) return;
+  ModelSource source = open_model_source(golden_path(kGlm));
+  source.config.erase("attention_bias");
+  EXPECT_EQ(model_config(source, find_model(source))["attention_bias"], true);
+}
+
 TEST(Glm4Test, HalfOfAHeadIsRotatedInPairs) {
   if (!has_golden(kGlm)) return;
   ModelSource source = open_model_source(golden_path(kGlm));

@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(GptNeoxTest, GoldenCase) { check_golden("gpt-neox"); }
+TEST(GptNeoxTest, SerialCase) { check_golden("gpt-neox-serial"); }
 TEST(GptNeoxTest, GgufHoldsTheSame) { check_gguf_of("gpt-neox", "gptneox"); }
 
 // Published files call the head "embed_out"; the newest class, "lm_head".
@@ -37,6 +38,9 @@ TEST(GptNeoxTest, RotationsOfEveryKeyStyle) {
   EXPECT_EQ(read(), std::pair(10000.0, 0.25));
   for (const char* key : {"rotary_pct", "rotary_emb_base", "rope_theta"}) source.config.erase(key);
   EXPECT_EQ(read(), std::pair(10000.0, 0.25)) << "the class's defaults";
+  source.config["rope_theta"] = 500;
+  source.config["partial_rotary_factor"] = 1.0;
+  EXPECT_EQ(read(), std::pair(10000.0, 0.25)) << "the class reads neither";
   source.config["rope_theta"] = 10000;
   source.config["rotary_pct"] = 1.0;
   source.config["rotary_emb_base"] = 500;

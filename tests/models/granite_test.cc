@@ -4,6 +4,8 @@ namespace ingot {
 namespace {
 
 // A Llama golden is a Granite whose weights undo its factors.
+TEST(GraniteTest, GoldenCase) { check_golden("granite"); }
+
 TEST(GraniteTest, ALlamaInItsTerms) {
   HfVariant v("llama-mha");
   v.config["architectures"] = {"GraniteForCausalLM"};

@@ -40,6 +40,7 @@ HfVariant internlm2_of_llama() {
   return v;
 }
 
+TEST(InternLm2Test, GoldenCase) { check_golden("internlm2"); }
 TEST(InternLm2Test, ALlamaUnderItsNames) { internlm2_of_llama().check(); }
 
 TEST(InternLm2Test, GgufHoldsTheSame) {

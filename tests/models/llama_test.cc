@@ -4,6 +4,9 @@
 namespace ingot {
 namespace {
 
+TEST(LlamaTest, BiasesAndLinearScalingCase) { check_golden("llama-linear-bias"); }
+TEST(LlamaTest, YarnCase) { check_golden("llama-yarn"); }
+
 TEST(LlamaTest, GgufAndCheckpointHoldTheSame) { check_golden_sources("llama-mha", "llama", true); }
 
 TEST(LlamaTest, GraphIsWhole) {
@@ -45,9 +48,9 @@ TEST(LlamaTest, ConfigFaultsAreNamed) {
        {"hidden_act", "swish2", unsupported, {"config.json", "'hidden_act'", "silu", "swish2"}},
        {"rope_scaling", Json{{"rope_type", "spiral"}, {"factor", 2.0}}, unsupported, {"spiral"}},
        {"rope_scaling",
-        Json{{"rope_type", "yarn"}, {"factor", 2.0}},
+        Json{{"rope_type", "longrope"}, {"factor", 2.0}},
         unsupported,
-        {"config.json", "rope_scaling", "yarn"}},
+        {"config.json", "rope_scaling", "longrope"}},
        {"partial_rotary_factor", 0.5, unsupported, {"config.json", "partial_rotary_factor", "0.5"}},
        {"rms_norm_eps", 0.0, corrupt, {"config.json", "'rms_norm_eps'", "found 0"}},
        {"rms_norm_eps", -1e-5, corrupt, {"config.json", "'rms_norm_eps'"}},

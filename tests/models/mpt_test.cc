@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(MptTest, GoldenCase) { check_golden("mpt"); }
+TEST(MptTest, PlainCase) { check_golden("mpt-plain"); }
 
 // GGUF has no scale of the scores.
 TEST(MptTest, GgufHoldsTheSame) {

@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(OptTest, GoldenCase) { check_golden("opt"); }
+TEST(OptTest, PostNormCase) { check_golden("opt-post-norm"); }
 
 TEST(OptTest, GgufIsRefused) {
   if (!has_golden("opt")) return;

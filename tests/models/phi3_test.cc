@@ -7,6 +7,7 @@ namespace {
 
 // Sequences past original_max_position_embeddings alone: all by the factors for long ones.
 TEST(Phi3Test, GoldenCase) { check_golden("phi3-longrope"); }
+TEST(Phi3Test, PartialRotationCase) { check_golden("phi3"); }
 
 struct Rotation {
   std::vector<float> frequencies;

@@ -7,6 +7,7 @@ namespace {
 constexpr const char* kQwen3Moe = "qwen3-moe";
 
 TEST(Qwen3MoeTest, GoldenCase) { check_golden(kQwen3Moe); }
+TEST(Qwen3MoeTest, MixedLayersCase) { check_golden("qwen3-moe-mixed"); }
 TEST(Qwen3MoeTest, GgufHoldsTheSame) {
   check_gguf_of(kQwen3Moe, "qwen3moe");
   check_gguf_of(kQwen3Moe, "qwen3moe", {.older = true});

@@ -72,9 +72,9 @@ TEST(Qwen3Test, ConfigFaultsAreNamed) {
                 {"model.safetensors", "self_attn.q_proj.bias"}},
                {"hidden_act", "gelu", unsupported, {"config.json", "'hidden_act'", "silu", "gelu"}},
                {"rope_parameters",
-                Json{{"rope_type", "yarn"}, {"rope_theta", 1e6}, {"factor", 4.0}},
+                Json{{"rope_type", "longrope"}, {"rope_theta", 1e6}, {"factor", 4.0}},
                 unsupported,
-                {"config.json", "rope_scaling", "yarn"}},
+                {"config.json", "rope_scaling", "longrope"}},
                {"use_sliding_window", "yes", corrupt, {"config.json", "'use_sliding_window'"}}});
 }
 

@@ -1,3 +1,5 @@
+#include "capi/model_loader.h"
+#include "runtime/decoder_session.h"
 #include "tests/models/golden_run.h"
 
 namespace ingot {
@@ -52,9 +54,18 @@ HfVariant qwen_of_llama() {
 
 TEST(QwenTest, ALlamaUnderItsNames) { qwen_of_llama().check(); }
 
+// Answers go past the trained length, where queries grow with the logarithm of the length.
+TEST(QwenTest, GoldenCase) { check_golden("qwen"); }
+
+// A prompt past it, in a model whose rotation stays.
+TEST(QwenTest, GoldenCaseOfLongPrompts) { check_golden("qwen-logn"); }
+
 TEST(QwenTest, GgufHoldsTheSame) {
   const ScratchDirectory dir;
-  qwen_of_llama().write(dir);
+  HfVariant v = qwen_of_llama();
+  v.config["rotary_emb_base"] = 1e6;
+  v.config["max_position_embeddings"] = 256;
+  v.write(dir);
   const ModelSource source = open_model_source(dir.path());
   write_gguf_of(source, dir / "model.gguf", "qwen", GgufLayout{});
   const ModelSource gguf = open_model_source(dir / "model.gguf");
@@ -62,21 +73,73 @@ TEST(QwenTest, GgufHoldsTheSame) {
   expect_same_weights(source, gguf);
 }
 
-// Attention scaled by log(length) and dynamic rotation begin there.
-TEST(QwenTest, RunsUpToTheTrainedLength) {
-  const HfVariant v = qwen_of_llama();
-  ModelSource source;
-  source.config_file = "config.json";
-  const auto positions = [&](bool ntk, bool logn) {
-    source.config = v.config;
+// The file says neither the trained length nor what happens past it.
+TEST(QwenTest, GgufRunsUpToAQuarterOfItsLength) {
+  const ScratchDirectory dir;
+  HfVariant v = qwen_of_llama();
+  v.write(dir);
+  const ModelSource source = open_model_source(dir.path());
+  write_gguf_of(source, dir / "model.gguf", "qwen", GgufLayout{});
+  const ModelSource gguf = open_model_source(dir / "model.gguf");
+  const Json config = model_config(gguf, find_model(gguf));
+  EXPECT_EQ(config["max_position_embeddings"], 256);
+  EXPECT_EQ(config["seq_length"], 256);
+  EXPECT_FALSE(build_model(gguf, {})->metadata().contains("max_prompt"));
+}
+
+TEST(QwenTest, PromptsEndWhereTheRotationWouldChange) {
+  ModelSource source = open_model_source(golden_path("qwen"));
+  const auto built = [&](bool ntk, bool logn) {
     source.config["use_dynamic_ntk"] = ntk;
     source.config["use_logn_attn"] = logn;
-    return model_config(source, find_model("QWenLMHeadModel"))["max_position_embeddings"];
+    return build_model(source, {});
   };
-  EXPECT_EQ(positions(true, true), 256);
-  EXPECT_EQ(positions(false, true), 256);
-  EXPECT_EQ(positions(true, false), 256);
-  EXPECT_EQ(positions(false, false), 1024);
+  const auto products = [](const Graph& graph) {
+    return std::ranges::count_if(graph.nodes(), [](const Node& node) { return node.op == "mul"; });
+  };
+  const auto both = built(true, true), plain = built(false, false), ntk = built(true, false);
+  EXPECT_EQ(both->metadata().at("max_prompt"), "16");
+  EXPECT_EQ(both->metadata().at("max_position_embeddings"), "64");
+  EXPECT_EQ(ntk->metadata().at("max_prompt"), "16");
+  EXPECT_FALSE(plain->metadata().contains("max_prompt"));
+  EXPECT_EQ(products(*both), products(*plain) + 2) << "one a layer";
+  EXPECT_EQ(products(*ntk), products(*plain));
+  const auto device = make_cpu_device(1);
+  LoadOptions load;
+  load.tune = false;
+  const ScratchDirectory dir;
+  HfVariant v("qwen");
+  v.write(dir);
+  DecoderSession session(build_engine(dir.path(), load, device.get(), nullptr), *device, 64, 64);
+  const std::vector<int32_t> ids(17, 1);
+  expect_error([&] { session.forward(ids, false); }, ErrorCode::kInvalidArgument,
+               {"a prompt", "at most 16", "found 17"});
+}
+
+// A model that was trained for all of its positions has nothing past them.
+TEST(QwenTest, NothingBeginsWhereNoSequenceGets) {
+  ModelSource source = open_model_source(golden_path("qwen"));
+  source.config["seq_length"] = 64;
+  const auto graph = build_model(source, {});
+  EXPECT_FALSE(graph->metadata().contains("max_prompt"));
+}
+
+// Its first release had GPT-2's keys.
+TEST(QwenTest, OlderKeysSayTheSame) {
+  ModelSource source = open_model_source(golden_path("qwen"));
+  const ModelDef& model = find_model(source);
+  const Json expected = model_config(source, model);
+  const std::pair<const char*, const char*> kKeys[] = {{"hidden_size", "n_embd"},
+                                                       {"num_hidden_layers", "n_layer"},
+                                                       {"num_attention_heads", "n_head"},
+                                                       {"max_position_embeddings", "n_positions"},
+                                                       {"intermediate_size", "ffn_hidden_size"},
+                                                       {"vocab_size", "padded_vocab_size"}};
+  for (const auto& [now, then] : kKeys) {
+    source.config[then] = source.config[now];
+    source.config.erase(now);
+  }
+  EXPECT_EQ(model_config(source, model), expected);
 }
 
 TEST(QwenTest, ConfigFaultsAreNamed) {
@@ -95,7 +158,10 @@ TEST(QwenTest, ConfigFaultsAreNamed) {
   fault("scale_attn_weights", false, unsupported, {"config.json", "'scale_attn_weights'"});
   fault("rotary_pct", 0.5, unsupported, {"config.json", "partial_rotary_factor", "0.5"});
   fault("kv_channels", 32, corrupt, {"attn.c_attn.weight", "[192, 128]"});
-  fault("seq_length", 0, corrupt, {"config.json", "'max_position_embeddings'", "found 0"});
+  fault("seq_length", 0, corrupt, {"config.json", "'seq_length'", "found 0"});
+  fault("max_position_embeddings", 1 << 30, corrupt,
+        {"config.json", "'max_position_embeddings'", "1048576 with use_logn_attn", "1073741824"});
+  fault("seq_length", 1, corrupt, {"config.json", "'seq_length'", "2 or more", "found 1"});
 }
 
 }  // namespace

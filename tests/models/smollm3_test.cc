@@ -21,6 +21,8 @@ std::vector<std::string> smollm3_layers(const ModelSource& source) {
 }
 
 // A Llama golden is a SmolLM3 of two layers that both rotate.
+TEST(SmolLm3Test, GoldenCase) { check_golden("smollm3"); }
+
 TEST(SmolLm3Test, ALlamaInItsTerms) {
   HfVariant v(kGqa);
   v.config["architectures"] = {"SmolLM3ForCausalLM"};

@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(StablelmTest, GoldenCase) { check_golden("stablelm"); }
+TEST(StablelmTest, ParallelCase) { check_golden("stablelm-parallel"); }
 TEST(StablelmTest, GgufHoldsTheSame) { check_gguf_of("stablelm", "stablelm"); }
 
 // Attention and MLP side by side behind one norm; GGUF files say so by the norm that they lack.

@@ -66,6 +66,25 @@ std::vector<float> numbered(int64_t rows, int64_t columns) {
   return out;
 }
 
+// In the file's type.
+TEST(WeightTransformTest, RowsOfLengthOne) {
+  const std::vector<float> numbers = {3, -4, 0, 0, 0.5f, 0};
+  const WeightInfo stored{"w", DType::kFloat32, {3, 2}, std::as_bytes(std::span(numbers))};
+  WeightTable keep("test");
+  EXPECT_EQ(values_of(unit_rows().apply(stored, keep)), (Values{0.6f, -0.8f, 0, 0, 1, 0}));
+  const std::vector<uint16_t> halves = {0x4040, 0x4080};  // 3 and 4
+  const WeightInfo narrow{"w", DType::kBFloat16, {1, 2}, std::as_bytes(std::span(halves))};
+  const WeightInfo unit = unit_rows().apply(narrow, keep);
+  EXPECT_TRUE(unit.type == ElementType(DType::kBFloat16));
+  const auto* bits = reinterpret_cast<const uint16_t*>(unit.bytes.data());
+  EXPECT_EQ(bits[0], 0x3f1a) << "0.6 rounded to eight bits";
+  EXPECT_EQ(bits[1], 0x3f4d);
+  const BlockFormat& format = *find_block_format("q4_0");
+  const WeightInfo blocks{"w", ElementType(format), {1, 32}, {}};
+  expect_error([&] { unit_rows().apply(blocks, keep); }, ErrorCode::kUnsupported,
+               {"'w'", "floats to normalise", "q4_0"});
+}
+
 TEST(WeightTransformTest, PartsOfFusedTensors) {
   const Values numbers = numbered(4, 6);
   const WeightInfo conv{"c", DType::kFloat32, {4, 6}, std::as_bytes(std::span(numbers))};

@@ -40,6 +40,12 @@ std::vector<OpCase> mul_cases() {
        .inputs = {{.type = DType::kFloat32, .shape = {tokens(), Dim(33)}},
                   {.type = DType::kFloat32, .shape = {Dim(33)}}},
        .symbols = {{"tokens", 5}}},
+      {.name = "column",
+       .op = "mul",
+       .attrs = {},
+       .inputs = {{.type = DType::kFloat32, .shape = {tokens(), Dim(33)}},
+                  {.type = DType::kFloat32, .shape = {tokens(), Dim(1)}}},
+       .symbols = {{"tokens", 5}}},
       {.name = "scalar",
        .op = "mul",
        .attrs = {},
@@ -73,7 +79,7 @@ std::vector<OpCase> mul_cases() {
     for (int64_t n : {1, 13, 576}) {
       const CaseInput x = {.type = type, .shape = {tokens(), n}};
       const std::pair<const char*, SymShape> others[] = {
-          {"equal", x.shape}, {"row", {n}}, {"scalar", {}}};
+          {"equal", x.shape}, {"row", {n}}, {"column", {tokens(), Dim(1)}}, {"scalar", {}}};
       for (const auto& [other, shape] : others) {
         cases.push_back({.name = fmt::format("{}_{}_{}", other, name, n),
                          .op = "mul",

@@ -160,6 +160,21 @@ TEST(AnswerTextTest, EachChoiceHasItsOwnTextAndEnd) {
   EXPECT_FALSE(whole.stopped());  // nothing is left to cancel
 }
 
+// A choice of beam search for which there was no beam.
+TEST(AnswerTextTest, AChoiceThatStopsWithoutATokenIsEmpty) {
+  const auto tokenizer = byte_level_tokenizer();
+  AnswerText answer(tokenizer.get(), {"x"}, nullptr, 2);
+  answer.take(event_of({'a', 0}, FinishReason::kStop));
+  TokenEvent none = event_of({}, FinishReason::kStop);
+  none.choice = 1;
+  answer.take(none);
+  answer.end();
+  EXPECT_EQ(answer.result(0).text, "a");
+  EXPECT_EQ(answer.result(1).text, "");
+  EXPECT_EQ(answer.result(1).text_tokens, 0u);
+  EXPECT_EQ(answer.result(1).finish, FinishReason::kStop);
+}
+
 // As a server does it: the loop on one thread, a worker for each request.
 TEST(AnswerTextTest, WorkersReadWhatTheLoopsThreadWrites) {
   const auto device = make_cpu_device(1);

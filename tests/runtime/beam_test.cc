@@ -99,5 +99,43 @@ TEST(Beam, NoEndTokenIsTakenAmongTheFirstMinTokens) {
   }
 }
 
+// More of the best tokens end than beams could take: those behind them go on.
+TEST(Beam, EndTokensThatArePassedOverLeaveCandidates) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    SCOPED_TRACE(seed);
+    Request request = beam_request(2000 + seed, 40);
+    SamplingParams& p = request.sampling;
+    p.stop_token_ids.clear();
+    for (TokenId t = 0; t < 38; ++t) p.stop_token_ids.push_back(t);
+    p.min_tokens = 6;
+    check_beams(beam_limits(40, 24), {request});
+  }
+}
+
+TEST(Beam, WhereOnlyEndTokensAreLeftTooEarlyThereIsNoAnswer) {
+  for (const int64_t max_tokens : {1, 40}) {
+    Request request = beam_request(1, 40);
+    SamplingParams& p = request.sampling;
+    p.max_tokens = max_tokens;
+    p.beam_width = 3;
+    p.n = 2;
+    p.min_tokens = 1;
+    p.stop_token_ids.clear();
+    for (TokenId t = 0; t < 40; ++t) p.eos_token_ids.push_back(t);
+    check_beams(beam_limits(40, 24), {request});
+    OracleModel model(beam_limits(40, 24));
+    FakeClock clock;
+    Loop loop(model, {}, clock);
+    int ends = 0;
+    loop.generate(request, [&](const TokenEvent& event) {
+      EXPECT_EQ(event.finish, FinishReason::kBadLogits);
+      EXPECT_EQ(event.count, 0);
+      ++ends;
+      return true;
+    });
+    EXPECT_EQ(ends, 2);
+  }
+}
+
 }  // namespace
 }  // namespace ingot

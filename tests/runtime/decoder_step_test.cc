@@ -34,14 +34,21 @@ TEST(DecoderStepTest, ReadsWhatThePlanSays) {
   plan.metadata["max_position_embeddings"] = "100";
   EXPECT_EQ(read_decoder_plan(plan).max_seq_len, 100);
   EXPECT_EQ(read_decoder_plan(plan).trained_len, 100);
+  EXPECT_EQ(read_decoder_plan(plan).max_prompt, 0);
+  plan.metadata["max_prompt"] = "50";
+  EXPECT_EQ(read_decoder_plan(plan).max_prompt, 50);
+  plan.metadata["max_prompt"] = "x";
+  expect_refused(plan, {"max_prompt", "above 0", "'x'"});
 }
 
 TEST(DecoderStepTest, RefusesByName) {
   Plan plan = tiny_plan();
-  for (const char* kind : {"fixed", "cross"}) {
-    plan.groups[0].kind = kind;
-    expect_refused(plan, {"state group 'kv'", "expected paged or windowed", kind});
-  }
+  plan.groups[0].kind = "fixed";
+  expect_refused(plan, {"state group 'kv'", "expected paged or windowed", "fixed"});
+  plan.groups[0].kind = "cross";
+  expect_refused(plan, {"audio features (state group 'kv'", "not served yet"});
+  expect_error([&] { read_decoder_plan(plan, EncoderUse::kFed); }, ErrorCode::kUnsupported,
+               {"no input 'features'"});
   plan.groups[0].kind = "windowed";  // without a window
   expect_refused(plan, {"state group 'kv'", "window", "found 0"});
   plan.groups[0].window = 40;  // and the attention has none
@@ -73,6 +80,20 @@ TEST(DecoderStepTest, RefusesByName) {
   value_named(plan, "logits").name = "scores";
   EXPECT_FALSE(is_decoder_plan(plan));
   expect_refused(plan, {"no output 'logits'"});
+}
+
+// Names that exported networks often have.
+TEST(DecoderStepTest, ANetworkIsNone) {
+  for (const char* output : {"hidden", "logits"}) {
+    TinyPlanWriter w;
+    const int ids = w.input("token_ids", {Dim::symbol("tokens")});
+    w.input("positions", {Dim::symbol("tokens")});
+    const int table = w.weight("embed", {kTinyVocab, kTinyDim});
+    const int out = w.step("embedding", {{"dtype", std::string("float32")}}, {ids, table})[0];
+    w.plan.values[static_cast<size_t>(out)].name = output;
+    w.plan.outputs = {out};
+    EXPECT_FALSE(is_decoder_plan(w.plan));
+  }
 }
 
 // An input that nothing would fill.

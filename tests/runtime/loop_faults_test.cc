@@ -98,11 +98,13 @@ TEST(Loop, AFaultOfOursEndsTheLiveRequestsAndTheLoopGoesOn) {
           internal += got.finish == FinishReason::kInternal;
         }
         EXPECT_GE(internal, 1);
+        EXPECT_EQ(loop.stats().requests_finished, 6);
         const Request request = small_request(20, 30, 3);
         const auto after = loop.submit(request);
         while (loop.step()) {
         }
         EXPECT_EQ(read_all(*after).tokens, expected_stream(small_limits(), 256, request, 0).tokens);
+        EXPECT_EQ(loop.stats().requests_finished, 7);
       }
     }
   }
@@ -164,7 +166,10 @@ TEST(Loop, ReadersOfAThreadedLoopSurviveItsFaults) {
   SteadyClock clock;
   LoopOptions options;
   int phases = 0;
-  options.on_phase = [&](std::string_view) { CHECK_NE(++phases % 50, 0); };
+  std::atomic<bool> faults{true};
+  options.on_phase = [&](std::string_view) {
+    if (faults) CHECK_NE(++phases % 50, 0);
+  };
   Loop loop(model, options, clock);
   std::thread engine([&] { loop.run(); });
   std::vector<std::thread> workers;
@@ -178,9 +183,13 @@ TEST(Loop, ReadersOfAThreadedLoopSurviveItsFaults) {
   }
   for (std::thread& worker : workers) worker.join();
   EXPECT_EQ(ended, 60);
-  options.on_phase = nullptr;
+  faults = false;
+  const Request request = small_request(20, 30, 3);
+  EXPECT_EQ(read_all(*loop.submit(request)).tokens,
+            expected_stream(small_limits(), 256, request, 0).tokens);
   loop.stop();
   engine.join();
+  EXPECT_EQ(loop.stats().requests_finished, 61);
 }
 
 TEST(Loop, WithoutANewSchedulerTheLoopEnds) {
@@ -197,6 +206,7 @@ TEST(Loop, WithoutANewSchedulerTheLoopEnds) {
   for (TokenId i = 0; i < 8; ++i) boxes.push_back(loop.submit(small_request(10, 50, i)));
   loop.run();  // comes back without stop()
   for (const auto& box : boxes) EXPECT_EQ(read_all(*box).finish, FinishReason::kInternal);
+  EXPECT_EQ(loop.stats().requests_finished, 8);
   EXPECT_EQ(read_all(*loop.submit(small_request(10, 50, 1))).finish, FinishReason::kCancelled);
   EXPECT_FALSE(loop.step());
 }

@@ -61,12 +61,17 @@ inline std::vector<ExpectedStream> expected_beams(const ModelLimits& limits, int
   for (int64_t length = 1;; ++length) {
     std::vector<Beam> all;
     for (const Beam& beam : beams) {
-      for (const auto& [token, logprob] : oracle_top(limits, beam.tokens, 2 * width)) {
-        if (length <= p.min_tokens && is_end_token(p, token)) continue;
+      auto top = oracle_top(limits, beam.tokens, static_cast<size_t>(limits.vocab_size));
+      std::erase_if(top, [&](const auto& candidate) {
+        return length <= p.min_tokens && is_end_token(p, candidate.first);
+      });
+      top.resize(std::min(top.size(), 2 * width));
+      for (const auto& [token, logprob] : top) {
         all.push_back({beam.score + static_cast<double>(logprob), beam.tokens});
         all.back().tokens.push_back(token);
       }
     }
+    if (all.empty()) return std::vector<ExpectedStream>(p.n, {{}, FinishReason::kBadLogits});
     std::stable_sort(all.begin(), all.end(), [](const Beam& a, const Beam& b) {
       return a.score != b.score ? a.score > b.score : a.tokens < b.tokens;
     });

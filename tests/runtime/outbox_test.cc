@@ -123,6 +123,7 @@ TEST(Outbox, ClosingEndsTheChoicesThatHaveNotEnded) {
 }
 
 TEST(Outbox, CancelIsOneArrivalAndNoneOnceTheInboxIsClosed) {
+  static_assert(noexcept(std::declval<Outbox&>().cancel()));  // it works without memory
   Ends ends;
   ends.box->cancel();
   ends.box->cancel();
@@ -149,6 +150,24 @@ TEST(Outbox, OnReadyIsCalledForEachEventAndTheEnd) {
   refused.writer.refuse(FinishReason::kCancelled);
   EXPECT_EQ(calls, 2);
   EXPECT_EQ(refused.box->poll()->finish, FinishReason::kCancelled);
+}
+
+TEST(Outbox, OnReadyMayComeWhenTheReaderIsGone) {
+  struct Watch {
+    int calls = 0;
+  };
+  std::weak_ptr<Watch> seen;
+  {
+    auto watch = std::make_shared<Watch>();
+    seen = watch;
+    Ends ends(1, [watch] { ++watch->calls; });
+    watch.reset();
+    ends.box.reset();
+    ends.writer.push(event_of(1));
+    EXPECT_EQ(seen.lock()->calls, 1);  // the engine's end kept what it captured
+    ends.writer.close(FinishReason::kCancelled);
+  }
+  EXPECT_TRUE(seen.expired());
 }
 
 TEST(Outbox, AnOnReadyThatThrowsHurtsNobody) {

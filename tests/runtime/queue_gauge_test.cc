@@ -74,5 +74,18 @@ TEST(QueueGauge, ThreadsNeverGoOverTheBound) {
   EXPECT_EQ(gauge.requests(), 0);
 }
 
+TEST(QueueGauge, ARefusedRequestTakesNoRoomFromOthers) {
+  QueueGauge gauge(0, 100);
+  const QueueTicket held = gauge.enter(10);
+  std::atomic<int> tried{0};
+  std::thread large([&] {
+    while (tried < 500000) tried += !gauge.enter(1000);
+  });
+  int refused = 0;
+  while (tried < 500000) refused += !gauge.enter(1);
+  large.join();
+  EXPECT_EQ(refused, 0);
+}
+
 }  // namespace
 }  // namespace ingot

@@ -199,5 +199,15 @@ TEST(SamplingParamsTest, BoundsAreChecked) {
   }));
 }
 
+TEST(SamplingParamsTest, BeamsSeeBehindTheEndTokensThatTheyPassOver) {
+  SamplingParams p;
+  p.beam_width = 3;
+  p.eos_token_ids = {1, 2};
+  p.stop_token_ids = {3};
+  EXPECT_EQ(wanted_logprobs(p), 6);
+  p.min_tokens = 1;
+  EXPECT_EQ(wanted_logprobs(p), 9);
+}
+
 }  // namespace
 }  // namespace ingot

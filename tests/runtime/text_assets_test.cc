@@ -65,6 +65,34 @@ TEST(TextAssetsTest, TheTemplateGetsWhatElseTheRequestBrings) {
                {"message", "byte 0", "UTF-8"});
 }
 
+// Qwen 1's chat models name their form and state one end token of three.
+TEST(TextAssetsTest, ChatMlBringsItsMarksAndTemplate) {
+  std::string vocabulary = byte_level_json().dump();
+  for (const char* mark : {"start", "end"}) {
+    const std::string from = fmt::format("<|{}|>", mark), to = fmt::format("<|im_{}|>", mark);
+    for (size_t at; (at = vocabulary.find(from)) != vocabulary.npos;) {
+      vocabulary.replace(at, from.size(), to);
+    }
+  }
+  const auto engine = engine_with(
+      {{"tokenizer", vocabulary}, {"generation", R"({"eos_token_id":5,"chat_format":"chatml"})"}});
+  const TextAssets assets = engine_text_assets(*engine, "m");
+  const Tokenizer& tokenizer = assets.require_tokenizer();
+  EXPECT_EQ(assets.end_ids(), (std::vector<int32_t>{5, tokenizer.token_to_id("<|im_end|>"),
+                                                    tokenizer.token_to_id("<|im_start|>")}));
+  const Json messages = Json::parse(R"([{"role":"user","content":"a"}])");
+  EXPECT_EQ(chat_text(render_chat(assets, messages)),
+            "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
+            "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n");
+  const Json system = Json::parse(R"([{"role":"system","content":"s"}])");
+  EXPECT_EQ(chat_text(render_chat(assets, system)),
+            "<|im_start|>system\ns<|im_end|>\n<|im_start|>assistant\n");
+  const auto raw = engine_with(
+      {{"tokenizer", vocabulary}, {"generation", R"({"eos_token_id":5,"chat_format":"raw"})"}});
+  EXPECT_EQ(engine_text_assets(*raw, "m").end_ids(), std::vector<int32_t>{5});
+  EXPECT_EQ(engine_text_assets(*raw, "m").chat_template, nullptr);
+}
+
 // A temperature counts only with do_sample; without defaults nothing but the greedy rule is on.
 TEST(TextAssetsTest, GreedyUnlessTheModelSamples) {
   const auto cold = engine_with({{"generation", R"({"temperature":0.7})"}});

@@ -73,6 +73,20 @@ TEST(TextSessionTest, WhatCannotRunIsRefusedAtOnce) {
   refuse(input, {"choices or beams", "at most 1", "found 2"});
 }
 
+// Of an engine whose plan is for prompts up to a length; answers go past it.
+TEST(TextSessionTest, APromptMayBeBoundedApartFromTheContext) {
+  const auto device = make_cpu_device(1);
+  auto engine = std::make_shared<Engine>(*tiny_engine());
+  engine->plan.metadata["max_prompt"] = "20";
+  TextSession session(engine, *device, session_options());
+  GenerateInput input = numbers(30);
+  input.prompt.assign(21, 1);
+  expect_error([&] { session.generate(input, nullptr); }, ErrorCode::kInvalidArgument,
+               {"prompt", "at most 20", "found 21"});
+  input.prompt.resize(20);
+  EXPECT_EQ(session.generate(input, nullptr).token_ids.size(), 30u);
+}
+
 TEST(TextSessionTest, APreparedRequestIsTheInputs) {
   const auto device = make_cpu_device(1);
   SessionOptions options = session_options();
@@ -97,6 +111,34 @@ TEST(TextSessionTest, APreparedRequestIsTheInputs) {
                {"n: expected 1", "found 2"});
   input.prompt.resize(96, 1);
   expect_error([&] { session.prepare(input); }, ErrorCode::kInvalidArgument, {"fewer than 96"});
+}
+
+TEST(TextSessionTest, AListenerThatThrowsEndsItsRequest) {
+  const auto device = make_cpu_device(1);
+  TextSession session(tiny_engine(), *device, session_options());
+  const auto tokenizer = byte_level_tokenizer();
+  GenerateInput input = numbers(100);
+  input.tokenizer = tokenizer.get();
+  EXPECT_THROW(session.generate(input, [](std::string_view) { throw 42; }), int);
+  while (session.loop().step()) {
+  }
+  EXPECT_EQ(session.loop().stats().requests_cancelled, 1);
+  EXPECT_LT(session.loop().stats().output_tokens, 10);
+}
+
+TEST(TextSessionTest, TheQueueCanBeBounded) {
+  const auto device = make_cpu_device(1);
+  for (const bool by_tokens : {false, true}) {
+    SessionOptions options = session_options();
+    (by_tokens ? options.max_queued_tokens : options.max_queued_requests) = by_tokens ? 7 : 1;
+    TextSession session(tiny_engine(), *device, options);
+    const auto first = session.loop().submit(session.prepare(numbers(3)));
+    const auto second = session.loop().submit(session.prepare(numbers(3)));
+    ASSERT_NE(second->poll(), nullptr);
+    EXPECT_TRUE(second->done());
+    EXPECT_EQ(first->poll(), nullptr);
+    EXPECT_EQ(session.loop().stats().requests_overloaded, 1);
+  }
 }
 
 }  // namespace

@@ -185,20 +185,21 @@ BinaryRows binary_rows_for(const ElementType& type) {
   return out;
 }
 
-// Both operands have the output's shape, or the second is one row or one element. The bucket's
-// sizes say so, those of a run may differ: two symbols that meet in the bucket need not be equal.
+// Both operands have the output's shape, or the second is one row, one element a row, or one
+// element. The bucket's sizes say so, those of a run may differ: two symbols that meet in the
+// bucket need not be equal.
 inline std::unique_ptr<KernelInstance> binary_instance(const KernelDesc& desc, BinaryRows f) {
   return make_instance([f, op = desc.op, attrs = desc.attrs](const LaunchArgs& args,
                                                              ExecContext& context) {
     const TensorView& a = args.inputs[0];
     const TensorView& b = args.inputs[1];
     const TensorView& y = args.outputs[0];
-    const bool scalar = b.elements() == 1;
-    const bool one_row = scalar || (b.rows() == 1 && b.columns() == y.columns());
-    if (a.shape != y.shape || !(one_row || b.shape == y.shape)) {
+    const bool column = b.columns() == 1 && b.rows() == y.rows();
+    const bool one_row = b.elements() == 1 || (b.rows() == 1 && b.columns() == y.columns());
+    if (a.shape != y.shape || !(one_row || column || b.shape == y.shape)) {
       return run_reference(op, attrs, args.inputs, args.outputs);
     }
-    const BinaryRows::Row run = scalar ? f.scalar : f.row;
+    const BinaryRows::Row run = column || b.elements() == 1 ? f.scalar : f.row;
     context.team->parallel_for(y.rows(), row_grain(y.columns()), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         run(a.row(r), b.row(one_row ? 0 : r), y.row(r), y.columns());
@@ -228,7 +229,10 @@ inline std::string binary_supports(const KernelDesc& desc) {
   const int64_t elements = element_count(b.shape);
   const bool one_row =
       !b.shape.empty() && b.shape.back() == a.shape.back() && elements == a.shape.back();
-  const bool fits = a.shape == b.shape || one_row || elements == 1;
+  const bool column = !b.shape.empty() && b.shape.back() == 1 &&
+                      elements * a.shape.back() == element_count(a.shape) &&
+                      b.shape.size() == a.shape.size();
+  const bool fits = a.shape == b.shape || one_row || column || elements == 1;
   return fits ? "" : "broadcast of " + shape_text(b.shape);
 }
 template <class F>
@@ -306,9 +310,10 @@ KernelDef act_mul_vec_kernel(std::string_view name) {
 
 inline std::vector<SelfTestCase> binary_cases() {
   return {{.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 37}}}},
+          {.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {3, 1}}}},
           {.inputs = {{DType::kFloat32, {3, 37}}, {DType::kFloat32, {1}}}}};
 }
-// Equal shapes, or one row or element added to every row.
+// Equal shapes, or one row or element added to every row, or an element to each.
 template <const KernelDef& (*kSelf)()>
 KernelDef add_vec_kernel(std::string_view name) {
   return vec_kernel<kSelf, binary_supports, binary_cases>(name, "add", binary_prepare<Sum>);

@@ -1,6 +1,7 @@
 #include "models/contract/config_keys.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/refusal.h"
 
@@ -76,6 +77,31 @@ Json config_of_gguf(const GgufFile& file, const std::vector<ConfigKey>& keys) {
   config["vocab_size"] = embedding.shape.empty() ? 0 : embedding.shape[0];
   config["tie_word_embeddings"] = !file.contains("output.weight");
   return config;
+}
+
+// llama.cpp's scale of cosine and sine is `attn_factor` times yarn's own.
+void add_gguf_yarn(const GgufFile& file, const std::string& prefix, Json& config) {
+  for (const char* key : {"yarn_log_multiplier", "yarn_ext_factor"}) {
+    if (!file.find_value(prefix + key)) continue;
+    fail(ErrorCode::kUnsupported, kWhere, "{}: '{}{}': expected none, found a value", file.origin(),
+         prefix, key);
+  }
+  const double factor = file.require_float(prefix + "factor");
+  Json& scaling = config["rope_scaling"];
+  scaling = {{"rope_type", "yarn"}, {"factor", factor}};
+  if (file.find_value(prefix + "original_context_length")) {
+    scaling["original_max_position_embeddings"] =
+        file.require_int(prefix + "original_context_length");
+  }
+  for (const char* beta : {"beta_fast", "beta_slow"}) {
+    const std::string key = prefix + "yarn_" + beta;
+    if (file.find_value(key)) scaling[beta] = file.require_float(key);
+  }
+  double scale = 1;
+  for (const char* key : {"attn_factor", "yarn_attn_factor"}) {
+    scale *= file.get_float(prefix + key, 1.0);
+  }
+  if (scale != 1) scaling["attention_factor"] = scale * (0.1 * std::log(std::max(factor, 1.0)) + 1);
 }
 
 }  // namespace
@@ -165,6 +191,8 @@ void add_gguf_rope_scaling(const GgufFile& file, Json& config) {
   if (scaling == "linear") {
     config["rope_scaling"] = {{"rope_type", "linear"},
                               {"factor", file.require_float(prefix + "factor")}};
+  } else if (scaling == "yarn") {
+    add_gguf_yarn(file, prefix, config);
   } else if (scaling != "none") {
     refuse(
         ErrorCode::kUnsupported, kWhere,

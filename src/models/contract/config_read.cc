@@ -14,6 +14,10 @@ constexpr std::string_view kWhere = "models";
 
 // What Hugging Face's configs fall back to.
 constexpr int64_t kDefaultPositions = 2048;
+constexpr int64_t kDefaultWindow = 4096;
+constexpr int64_t kDefaultWindowLayers = 28;
+
+constexpr int64_t kMostLayers = 4096;
 
 // Of the keys that read_rope_config() looks at.
 constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters",
@@ -21,6 +25,16 @@ constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_paramet
 
 constexpr const char* kLocal = "sliding_attention";
 constexpr const char* kFull = "full_attention";
+
+// Yarn's scale of cosine and sine, unless it is stated: 0.1 m ln(factor) + 1.
+double yarn_scale(const RopeConfig& rope) {
+  const auto scale = [&](double m) {
+    return rope.factor > 1 ? 0.1 * m * std::log(rope.factor) + 1 : 1;
+  };
+  if (rope.attention_factor) return *rope.attention_factor;
+  const double over = rope.mscale.value_or(0), under = rope.mscale_all_dim.value_or(0);
+  return over != 0 && under != 0 ? scale(over) / scale(under) : scale(1);
+}
 
 }  // namespace
 
@@ -170,12 +184,24 @@ bool ConfigReader::flag(std::string_view key, bool fallback) {
 
 std::vector<int64_t> ConfigReader::numbers(std::string_view key, int64_t low, int64_t high) {
   auto values = stated<std::vector<int64_t>>(key, {});
+  if (std::ssize(values) > kMostLayers) {
+    corrupt(key, fmt::format("at most {} entries", kMostLayers), std::to_string(values.size()));
+  }
   for (int64_t value : values) {
     if (value >= low && value <= high) continue;
     corrupt(key, fmt::format("integers of {} to {}", low, high), std::to_string(value));
   }
   config_[std::string(key)] = values;
   return values;
+}
+
+std::vector<int64_t> ConfigReader::layer_set(std::string_view key) {
+  const auto layers = config_.at("num_hidden_layers").get<int64_t>();
+  std::vector<int64_t> out = numbers(key, 0, layers - 1);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  config_[std::string(key)] = out;
+  return out;
 }
 
 std::string ConfigReader::choice(std::string_view key, std::string_view fallback,
@@ -209,7 +235,7 @@ void ConfigReader::decoder_sizes() {
     use_default("max_position_embeddings", kDefaultPositions);
   }
   size("hidden_size");
-  size("num_hidden_layers", 4096);
+  size("num_hidden_layers", kMostLayers);
   size("vocab_size");
   size("max_position_embeddings");
 }
@@ -276,6 +302,36 @@ void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
   config_["rope_scaling"]["attention_factor"] = *rope.attention_factor;
 }
 
+void ConfigReader::add_yarn(const RopeConfig& rope) {
+  const auto stated = config_.at("max_position_embeddings").get<int64_t>();
+  const int64_t original = rope.original_max_position > 0 ? rope.original_max_position : stated;
+  if (rope.factor < 1 || rope.factor > 1e6) {
+    corrupt("factor", "1 to 1000000", fmt::format("{}", rope.factor));
+  }
+  if (!(rope.theta > 1)) corrupt("rope_theta", "above 1", fmt::format("{}", rope.theta));
+  if (!(rope.beta_slow > 0 && rope.beta_fast >= rope.beta_slow && rope.beta_fast < 1e9)) {
+    corrupt("beta_fast", "beta_slow or more, and that above 0",
+            fmt::format("{} and {}", rope.beta_fast, rope.beta_slow));
+  }
+  const double scale = yarn_scale(rope);
+  if (!(scale > 0 && scale < 1e6)) {
+    corrupt("attention_factor", "a positive number", fmt::format("{}", scale));
+  }
+  const auto scaled = static_cast<int64_t>(rope.factor * static_cast<double>(original));
+  if (original > kMaxSize || scaled > kMaxSize) {
+    corrupt("original_max_position_embeddings", fmt::format("at most {} by the factor", kMaxSize),
+            std::to_string(original));
+  }
+  config_["max_position_embeddings"] = std::max(stated, scaled);
+  config_["rope_scaling"] = {{"rope_type", "yarn"},
+                             {"factor", rope.factor},
+                             {"original_max_position_embeddings", original},
+                             {"attention_factor", scale},
+                             {"beta_fast", rope.beta_fast},
+                             {"beta_slow", rope.beta_slow},
+                             {"truncate", rope.truncate}};
+}
+
 RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   if (source_.gguf) add_gguf_rotation(kinds.partial);
   StandIn plain{Json::object(), true};
@@ -301,6 +357,12 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
     corrupt("partial_rotary_factor", "an even number of rotated dimensions",
             fmt::format("{}: {}", rope.partial_rotary_factor, rotated));
   }
+  if (rope.type == "dynamic") {
+    const auto positions = config_.at("max_position_embeddings").get<int64_t>();
+    const int64_t trained = rope.original_max_position;
+    if (trained > 0) config_["max_position_embeddings"] = std::min(positions, trained);
+    rope.type = "default";
+  }
   config_["rope_theta"] = rope.theta;
   if (kinds.partial) config_["partial_rotary_factor"] = rope.partial_rotary_factor;
   if (rope.type != "default") {
@@ -311,24 +373,33 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
                                {"original_max_position_embeddings", rope.original_max_position}};
   }
   if (rope.type == "longrope") add_long_rotation(rope, rotated / 2);
+  if (rope.type == "yarn") add_yarn(rope);
   return rope;
 }
 
-int64_t ConfigReader::sliding_window(bool needs_flag) {
-  auto window = stated<int64_t>("sliding_window", 0);
-  // Other files state a window only where it counts.
-  if (needs_flag && source_.kind == ModelSourceKind::kHuggingFace) {
-    const auto used = stated<bool>("use_sliding_window", false);
-    const auto layers = config_.at("num_hidden_layers").get<int64_t>();
-    const auto first = stated<int64_t>("max_window_layers", 28);
-    if (used && window > 0 && first > 0 && first < layers) {
-      refuse("max_window_layers", fmt::format("0 or {} and more", layers),
-             fmt::format("{}: windows on some layers only", first));
-    }
-    if (!used || first != 0) window = 0;
+int64_t ConfigReader::sliding_window() { return count_or("sliding_window", 0); }
+
+int64_t ConfigReader::switched_window() {
+  if (source_.gguf) override_with("sliding_window", 0);
+  if (source_.kind == ModelSourceKind::kHuggingFace) {
+    // A key that is null says that there is none.
+    if (!raw_.contains("sliding_window")) override_with("sliding_window", kDefaultWindow);
+    if (!stated("use_sliding_window", false)) override_with("sliding_window", 0);
   }
-  override_with("sliding_window", window);
-  return count_or("sliding_window", 0);
+  return sliding_window();
+}
+
+std::vector<bool> ConfigReader::window_layers(FunctionRef<bool(int64_t layer)> pattern) {
+  const auto window = config_.at("sliding_window").get<int64_t>();
+  if (window == 0) override_with("layer_types", nullptr);
+  return local_layers([&](int64_t layer) { return window > 0 && pattern(layer); });
+}
+
+std::vector<bool> ConfigReader::upper_window_layers() {
+  // A checkpoint without layer_types has its window everywhere.
+  const bool all = source_.kind == ModelSourceKind::kCheckpoint;
+  const auto first = all ? 0 : stated<int64_t>("max_window_layers", kDefaultWindowLayers);
+  return window_layers([&](int64_t layer) { return layer >= first; });
 }
 
 void ConfigReader::experts_fit(std::string_view key) const {

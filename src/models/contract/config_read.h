@@ -71,8 +71,11 @@ class ConfigReader {
   double positive(std::string_view key, double fallback);
   double zero_or(std::string_view key, double fallback);
   bool flag(std::string_view key, bool fallback);
-  // A list of integers from `low` to `high`; empty where there is none.
+  // A list of integers from `low` to `high`, as long as a model may have layers; empty where there
+  // is none.
   std::vector<int64_t> numbers(std::string_view key, int64_t low, int64_t high);
+  // Layers that are named: sorted, each once. Needs num_hidden_layers.
+  std::vector<int64_t> layer_set(std::string_view key);
   // One of `known`, else kUnsupported.
   std::string choice(std::string_view key, std::string_view fallback,
                      std::initializer_list<std::string_view> known);
@@ -96,14 +99,22 @@ class ConfigReader {
     bool partial = false;  // a part of each head may be rotated
   };
   // rope_theta, rope_scaling and partial_rotary_factor, from either style of keys and from GGUF's;
-  // they read_rope_config() back. Needs head_dim.
+  // they read_rope_config() back. Scaling that begins past the trained length ("dynamic") is none,
+  // and positions end there; yarn's go to as many as it scales to. Needs head_dim and
+  // max_position_embeddings.
   RopeConfig rope(const RopeKinds& kinds);
   RopeConfig rope() { return rope(RopeKinds()); }
 
-  // Window of attention of all layers in tokens, 0 for none: sliding_window. `needs_flag`: Hugging
-  // Face's counts only with use_sliding_window and from layer max_window_layers on, which may not
-  // cut the layers in two. Needs num_hidden_layers.
-  int64_t sliding_window(bool needs_flag = false);
+  // Window of attention in tokens, 0 for none: sliding_window.
+  int64_t sliding_window();
+  // The same of models that switch it on. Hugging Face's counts only with use_sliding_window, and
+  // is 4096 where the key is absent; GGUF does not state it; a checkpoint states it where it
+  // counts.
+  int64_t switched_window();
+  // Which layers have the window that was read: none without one, else local_layers().
+  std::vector<bool> window_layers(FunctionRef<bool(int64_t layer)> pattern);
+  // The same where those from max_window_layers (28) on have it, unless layer_types says more.
+  std::vector<bool> upper_window_layers();
   // Which layers have windows, by layer_types ("sliding_attention", "full_attention"), else by
   // `pattern`. Needs num_hidden_layers.
   std::vector<bool> local_layers(FunctionRef<bool(int64_t layer)> pattern);
@@ -129,6 +140,7 @@ class ConfigReader {
   StandIn size_instead(std::string_view key) const;
   void add_gguf_rotation(bool partial);
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
+  void add_yarn(const RopeConfig& rope);
 
   const ModelSource& source_;
   std::string file_;

@@ -47,6 +47,28 @@ std::vector<float> llama3_frequencies(const RopeConfig& rope, std::vector<float>
   return base;
 }
 
+// Peng et al., "YaRN", 2023: frequencies that turn often within the trained length stay, those that
+// turn seldom are slowed by `factor`, in between a ramp over the dimensions mixes both.
+std::vector<float> yarn_frequencies(const RopeConfig& rope, std::vector<float> base) {
+  const auto pairs = static_cast<double>(base.size());
+  // The pair whose frequency turns so many times within the trained length.
+  const auto pair_of = [&](double turns) {
+    const auto length = static_cast<double>(rope.original_max_position);
+    return pairs * std::log(length / (turns * 2 * std::numbers::pi)) / std::log(rope.theta);
+  };
+  double low = pair_of(rope.beta_fast), high = pair_of(rope.beta_slow);
+  if (rope.truncate) low = std::floor(low), high = std::ceil(high);
+  low = std::max(low, 0.0);
+  high = std::min(high, 2 * pairs - 1);
+  if (low == high) high += 0.001;
+  for (size_t i = 0; i < base.size(); ++i) {
+    const double slowed = std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
+    const double kept = static_cast<double>(base[i]);
+    base[i] = static_cast<float>(kept / rope.factor * slowed + kept * (1 - slowed));
+  }
+  return base;
+}
+
 // By as many positive numbers; `what` names them in the error.
 void divide_each(std::vector<float>& frequencies, const std::vector<float>& divisors,
                  const std::string& what) {
@@ -216,11 +238,28 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
                          {"scale", shape.rope_scale}};
     q = graph_.emit("rope", attrs, {q, inputs_.positions, shape.inv_freq});
     k = graph_.emit("rope", attrs, {k, inputs_.positions, shape.inv_freq});
+    if (shape.query_factors != kNoValue) q = scale_rows(q, shape.query_factors);
   }
-  const std::vector<int> caches = graph_.emit_many(
-      "kv_append", {},
-      {k, v, k_cache, v_cache, inputs_.positions, inputs_.token_rows, block_tables}, 2);
-  state_tokens_.insert(state_tokens_.end(), caches.begin(), caches.end());
+  const PackedRows rows = {inputs_.positions, inputs_.token_rows, inputs_.query_offsets,
+                           inputs_.context_lengths, block_tables};
+  const Cache caches = append(k, v, {k_cache, v_cache}, rows);
+  keep(caches);
+  return attend(q, caches, rows, shape);
+}
+
+DecoderBuilder::Cache DecoderBuilder::append(int k, int v, const Cache& cache,
+                                             const PackedRows& to) {
+  const std::vector<int> tokens = graph_.emit_many(
+      "kv_append", {}, {k, v, cache.k, cache.v, to.positions, to.rows, to.block_tables}, 2);
+  return {tokens[0], tokens[1]};
+}
+
+void DecoderBuilder::keep(const Cache& cache) {
+  state_tokens_.insert(state_tokens_.end(), {cache.k, cache.v});
+}
+
+int DecoderBuilder::attend(int q, const Cache& cache, const PackedRows& rows,
+                           const Attention& shape) {
   const double scale =
       shape.scale != 0 ? shape.scale : 1.0 / std::sqrt(static_cast<double>(shape.head_dim));
   Attrs attrs = {{"head_dim", shape.head_dim}, {"scale", scale}};
@@ -228,13 +267,13 @@ int DecoderBuilder::attention(int q, int k, int v, int64_t layer, const Attentio
   if (shape.softcap > 0) attrs["softcap"] = shape.softcap;
   if (!shape.causal) attrs["causal"] = false;
   std::vector<int> inputs = {q,
-                             caches[0],
-                             caches[1],
-                             inputs_.positions,
-                             inputs_.token_rows,
-                             inputs_.query_offsets,
-                             inputs_.context_lengths,
-                             block_tables};
+                             cache.k,
+                             cache.v,
+                             rows.positions,
+                             rows.rows,
+                             rows.offsets,
+                             rows.context_lengths,
+                             rows.block_tables};
   if (shape.slopes != kNoValue) inputs.push_back(shape.slopes);
   return graph_.emit("paged_attention", std::move(attrs), std::move(inputs));
 }
@@ -264,6 +303,8 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
     for (float& f : frequencies) f = static_cast<float>(f / rope.factor);
   } else if (rope.type == "llama3") {
     frequencies = llama3_frequencies(rope, std::move(frequencies));
+  } else if (rope.type == "yarn") {
+    frequencies = yarn_frequencies(rope, std::move(frequencies));
   } else if (rope.type == "longrope") {
     const auto& own = longest_ > rope.original_max_position ? rope.long_factor : rope.short_factor;
     divide_each(frequencies, {own.begin(), own.end()}, "config: rope factors");
@@ -278,8 +319,9 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
 }
 
 double DecoderBuilder::rope_scale(const RopeConfig& rope) const {
-  if (rope.type != "longrope") return 1;
+  if (rope.type != "longrope" && rope.type != "yarn") return 1;
   if (rope.attention_factor) return *rope.attention_factor;
+  CHECK(rope.type == "longrope");  // yarn's is stated by ConfigReader::rope()
   const auto original = static_cast<double>(rope.original_max_position);
   const double factor = static_cast<double>(max_positions_) / original;
   return factor > 1 ? std::sqrt(1 + std::log(factor) / std::log(original)) : 1;

@@ -77,6 +77,11 @@ class DecoderBuilder {
   int add_positions(int x, const std::string& weight_name);
   // x and one row of a table.
   int add_row(int x, const std::string& weight_name, int64_t row);
+  // A number for each token by its position, [tokens, 1] of the activations' type: by_position of
+  // 0, 1, ... up to the last position.
+  int position_factors(const std::vector<float>& by_position);
+  // x times such numbers, each of its token's row.
+  int scale_rows(int x, int factors);
   // branch + x.
   int residual(int branch, int x);
 
@@ -100,8 +105,9 @@ class DecoderBuilder {
     int inv_freq = kNoValue;
     bool interleaved = false;
     double rope_scale = 1.0;
-    int slopes = kNoValue;  // float32[heads]: linear biases, see ops/paged_attention.cc
-    bool causal = true;     // false: tokens see all of their sequence (encoders)
+    int query_factors = kNoValue;  // position_factors() of the rotated queries
+    int slopes = kNoValue;         // float32[heads]: linear biases, see ops/paged_attention.cc
+    bool causal = true;            // false: tokens see all of their sequence (encoders)
   };
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
   // here, in the named group; the final tokens become graph outputs in finish().
@@ -110,6 +116,21 @@ class DecoderBuilder {
   int fused_attention(int x, const std::string& qkv, int64_t layer, const Attention& shape);
   // The same through <projections>q_proj, k_proj and v_proj.
   int self_attention(int x, const std::string& projections, int64_t layer, const Attention& shape);
+
+  // What attention is made of, for layers whose rows are not tokens or whose keys are another
+  // model's (encoder.h). Packed rows, and the cache pages of the sequences that they belong to:
+  // inputs of the graph.
+  struct PackedRows {
+    int positions, rows, offsets, context_lengths, block_tables;
+  };
+  // States of keys and values, as their last tokens.
+  struct Cache {
+    int k, v;
+  };
+  Cache append(int k, int v, const Cache& cache, const PackedRows& to);
+  int attend(int q, const Cache& cache, const PackedRows& rows, const Attention& shape);
+  // Makes last tokens graph outputs, in finish().
+  void keep(const Cache& cache);
 
   // Slopes of linear biases, float32[heads] (ops/paged_attention.cc has the rule): 2^(-max_bias (h
   // + 1) / n), times `factor`.
@@ -141,12 +162,12 @@ class DecoderBuilder {
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
   // piecewise scaling), longrope (divisors for sequences up to original_max_position, others for
-  // longer ones: by the longest that the graph is for); yarn is refused by name. Where `divisors`
+  // longer ones: by the longest that the graph is for), yarn. Where `divisors`
   // are given, each frequency is divided by its own: Error{kCorrupt} unless they are positive
   // numbers, as many.
   int inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                           const std::vector<float>& divisors = {});
-  // What longrope multiplies cosine and sine by, else 1: Attention::rope_scale.
+  // What longrope and yarn multiply cosine and sine by, else 1: Attention::rope_scale.
   double rope_scale(const RopeConfig& rope) const;
   // The elements of a weight, for numbers that the graph is made with; none without it.
   std::vector<float> numbers(const std::string& name) const;

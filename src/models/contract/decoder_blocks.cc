@@ -50,6 +50,16 @@ int DecoderBuilder::add_positions(int x, const std::string& weight_name) {
   return graph_.emit("add", {}, {x, rows});
 }
 
+int DecoderBuilder::position_factors(const std::vector<float>& by_position) {
+  const Shape shape = {static_cast<int64_t>(by_position.size()), 1};
+  const int table =
+      graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(by_position)));
+  return graph_.emit("embedding", {{"dtype", std::string(dtype_name(activation_))}},
+                     {inputs_.positions, table});
+}
+
+int DecoderBuilder::scale_rows(int x, int factors) { return graph_.emit("mul", {}, {x, factors}); }
+
 int DecoderBuilder::add_row(int x, const std::string& weight_name, int64_t row) {
   const int32_t index = static_cast<int32_t>(row);
   const int at = graph_.add_constant(DType::kInt32, {1}, std::as_bytes(std::span(&index, 1)));

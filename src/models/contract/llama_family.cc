@@ -46,8 +46,8 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
   if (source.kind == ModelSourceKind::kHuggingFace && !variant.has_window) {
     c.override_with("sliding_window", 0);
   }
-  if (!variant.window_by_layer) c.sliding_window(variant.window_needs_flag);
-  c.rope();
+  if (!variant.window_by_layer) c.sliding_window();
+  c.rope({.types = {"default", "linear", "llama3", "dynamic", "yarn"}});
 }
 
 void llama_mlp_names(const Json& config, WeightNames& names) {
@@ -131,7 +131,9 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
   plain.heads = config["num_attention_heads"].get<int64_t>();
   plain.kv_heads = config["num_key_value_heads"].get<int64_t>();
   plain.head_dim = config["head_dim"].get<int64_t>();
-  plain.inv_freq = b.inverse_frequencies(read_rope_config(config, "config"), plain.head_dim,
+  const RopeConfig rope = read_rope_config(config, "config");
+  plain.rope_scale = b.rope_scale(rope);
+  plain.inv_freq = b.inverse_frequencies(rope, plain.head_dim,
                                          b.numbers(std::string(kRotaryDivisors) + ".weight"));
   const auto scaled = [&](int x, double factor) { return factor == 1 ? x : b.scale(x, factor); };
   int x = scaled(b.embedding("model.embed_tokens.weight"), parts.embedding_scale);
@@ -144,7 +146,7 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
       attention.group = "window";
       attention.window = window;
     }
-    if (parts.attention) parts.attention(i, attention);
+    if (parts.attention) parts.attention(b, i, attention);
     int h = b.rms_norm(x, p + "input_layernorm.weight", epsilon);
     int q = b.linear(h, p + "self_attn.q_proj", 0);
     int k = b.linear(h, p + "self_attn.k_proj", 0);

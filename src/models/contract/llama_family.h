@@ -12,18 +12,18 @@ namespace ingot {
 
 // How a member differs from plain Llama.
 struct LlamaVariant {
-  bool qkv_bias = false;           // biases on q, k and v unless the config says otherwise
-  bool gguf_permuted = true;       // GGUF reorders q and k rows
-  bool has_window = true;          // knows sliding_window; Hugging Face's Llama ignores it
-  bool window_needs_flag = false;  // sliding_window counts only with use_sliding_window
-  bool window_by_layer = false;    // reads layer_types itself, after sliding_window
-  bool head_norms = false;         // RMS norms of each head of q and k
+  bool qkv_bias = false;         // biases on q, k and v unless the config says otherwise
+  bool gguf_permuted = true;     // GGUF reorders q and k rows
+  bool has_window = true;        // knows sliding_window; Hugging Face's Llama ignores it
+  bool window_by_layer = false;  // the model reads its windows itself
+  bool head_norms = false;       // RMS norms of each head of q and k
 };
 
 // Where a member departs from Llama's graph; what is empty or 1 is Llama's.
 struct LlamaParts {
   // Changes what attention has of layer `layer`.
-  std::function<void(int64_t layer, DecoderBuilder::Attention& shape)> attention = {};
+  std::function<void(DecoderBuilder& b, int64_t layer, DecoderBuilder::Attention& shape)>
+      attention = {};
   // In place of layer `layer`'s gated MLP of the normed x.
   std::function<int(DecoderBuilder& b, int x, int64_t layer)> mlp = {};
   double embedding_scale = 1;

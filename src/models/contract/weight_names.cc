@@ -2,6 +2,15 @@
 
 namespace ingot {
 
+std::string renamed(std::string name,
+                    std::initializer_list<std::pair<std::string_view, std::string_view>> parts) {
+  for (const auto& [ours, theirs] : parts) {
+    const size_t at = name.find(ours);
+    if (at != name.npos) name.replace(at, ours.size(), theirs);
+  }
+  return name;
+}
+
 void WeightNames::at_layer(std::string_view hf, int64_t i) {
   at({fmt::format("{}{}.", hf, i), fmt::format("blk.{}.", i),
       fmt::format("transformer.layers.{}.", i)});

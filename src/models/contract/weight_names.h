@@ -2,12 +2,17 @@
 // file and in a checkpoint side by side. Names are without the ".weight" and ".bias" at their ends.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <vector>
 
 #include "models/contract/model_def.h"
 
 namespace ingot {
+
+// The name with each part that it holds replaced, where a file calls it otherwise.
+std::string renamed(std::string name,
+                    std::initializer_list<std::pair<std::string_view, std::string_view>> parts);
 
 struct TensorNames {
   std::string hf, gguf, checkpoint;

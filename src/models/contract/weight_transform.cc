@@ -1,6 +1,7 @@
 #include "models/contract/weight_transform.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/check.h"
@@ -56,6 +57,28 @@ WeightInfo mapped(const WeightInfo& stored, WeightTable& keep, float (*f)(float)
   return info;
 }
 
+WeightInfo of_unit_rows(const WeightInfo& stored, WeightTable& keep) {
+  if (stored.type.is_block()) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: tensor '{}': expected floats to normalise, found {}",
+         keep.origin(), stored.name, stored.type.name());
+  }
+  const TensorView from{stored.type, stored.shape, const_cast<std::byte*>(stored.bytes.data())};
+  const std::span<std::byte> out = keep.allocate(stored.bytes.size());
+  const TensorView to{stored.type, stored.shape, out.data()};
+  std::vector<float> row(static_cast<size_t>(from.columns()));
+  for (int64_t r = 0; r < from.rows(); ++r) {
+    load_row(from, r, 0, from.columns(), row.data());
+    double squares = 0;
+    for (float x : row) squares += static_cast<double>(x) * x;
+    const double length = std::max(std::sqrt(squares), 1e-12);
+    for (float& x : row) x = static_cast<float>(x / length);
+    store_row(to, r, 0, to.columns(), row.data());
+  }
+  WeightInfo info = stored;
+  info.bytes = out;
+  return info;
+}
+
 // out[c][r] = in[r][first + c] for elements of `Size` bytes, in tiles that fit the first cache.
 template <size_t Size>
 void transpose_tiles(const std::byte* in, std::byte* out, size_t rows, size_t width, size_t first,
@@ -106,6 +129,8 @@ WeightTransform unpermute_heads(int64_t heads) {
 WeightTransform map_elements(float (*f)(float)) {
   return {[f](const WeightInfo& stored, WeightTable& keep) { return mapped(stored, keep, f); }, {}};
 }
+
+WeightTransform unit_rows() { return {of_unit_rows, {}}; }
 
 WeightTransform transpose_matrix(int64_t rows, int64_t columns) {
   return transpose_columns(0, rows, {columns, rows});

@@ -47,6 +47,9 @@ WeightTransform take_matrix_rows(int64_t matrix, int64_t first, int64_t count, S
 // Rows [first, first + count) out of every `group` rows of a tensor of shape `whole`, put together:
 // projections that are interleaved by heads.
 WeightTransform take_rows_of_groups(int64_t first, int64_t count, int64_t group, Shape whole);
+// Rows divided by their lengths, in the file's type: heads of which only a row's direction counts.
+// Blocks are refused.
+WeightTransform unit_rows();
 // `next` of what `first` gives: an expert out of a stack, transposed. Both state their shapes or
 // keep them.
 WeightTransform then(WeightTransform first, WeightTransform next);

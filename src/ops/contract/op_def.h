@@ -66,6 +66,9 @@ struct Effects {
     int input;
   };
   std::vector<Alias> aliases;
+  // Input whose rows are written into the aliased memory: where it has none, nothing happens. -1:
+  // the memory may change whatever the inputs' sizes are.
+  int rows = -1;
   bool random = false;  // draws random numbers: never merged with an equal node
   bool collective =
       false;  // meets other ranks: never dropped, merged or reordered among themselves

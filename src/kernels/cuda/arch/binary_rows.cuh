@@ -1,5 +1,5 @@
-// y = f(a, b) element by element on activations; b may be one row that serves every row, or one
-// element.
+// y = f(a, b) element by element on activations; b may be one row that serves every row, one
+// element for each row, or one element.
 #pragma once
 
 #include "kernels/cuda/arch/numeric.cuh"
@@ -14,7 +14,7 @@ struct BinaryArgs {
   int64_t a_stride, b_stride, y_stride;  // elements; b_stride 0: one row
   int64_t n;
   bool vector;
-  bool scalar;  // b is one element
+  bool scalar;  // b is one element, or one a row
 };
 
 constexpr int kBinaryThreads = 128;
@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
   float a[8], b[8];
   load8(static_cast<const T*>(args.a) + row * args.a_stride + at, args.n - at, args.vector, a);
   if (args.scalar) {
-    const float one = to_float(*static_cast<const T*>(args.b));
+    const float one = to_float(static_cast<const T*>(args.b)[row * args.b_stride]);
 #pragma unroll
     for (int i = 0; i < 8; ++i) b[i] = one;
   } else {
@@ -40,13 +40,17 @@ __global__ void __launch_bounds__(kBinaryThreads) binary_rows(BinaryArgs args) {
   store8(static_cast<T*>(args.y) + row * args.y_stride + at, args.n - at, args.vector, a);
 }
 
+// b is one element for each row.
+inline bool is_column(const TensorView& b, const TensorView& y) {
+  return b.columns() == 1 && b.rows() == y.rows();
+}
 // Whether the kernel may run these operands. binary_supports has seen the bucket's sizes; two
 // symbols that meet there need not be equal in a run.
 inline bool binary_fits(const LaunchArgs& args) {
   const TensorView& b = args.inputs[1];
   const TensorView& y = args.outputs[0];
   const bool one_row = b.elements() == 1 || (b.rows() == 1 && b.columns() == y.columns());
-  return args.inputs[0].shape == y.shape && (one_row || b.shape == y.shape);
+  return args.inputs[0].shape == y.shape && (one_row || is_column(b, y) || b.shape == y.shape);
 }
 
 template <class F>
@@ -54,7 +58,7 @@ void launch_binary(const LaunchArgs& args, ExecContext& context, std::string_vie
   const TensorView& a = args.inputs[0];
   const TensorView& b = args.inputs[1];
   const TensorView& y = args.outputs[0];
-  const bool scalar = b.elements() == 1;
+  const bool scalar = b.elements() == 1 || is_column(b, y);
   const bool vector = is_vector_aligned(a) && is_vector_aligned(y);
   const BinaryArgs job = {a.data,
                           b.data,
@@ -89,7 +93,7 @@ class BinaryInstance final : public KernelInstance {
   std::unique_ptr<KernelInstance> other_;  // any broadcast
 };
 
-// Equal shapes, or a second operand of one row or element.
+// Equal shapes, or a second operand of one row, one element a row, or one element.
 inline std::string binary_supports(const KernelDesc& desc) {
   const OperandDesc& a = desc.inputs[0];
   const OperandDesc& b = desc.inputs[1];
@@ -101,7 +105,10 @@ inline std::string binary_supports(const KernelDesc& desc) {
   const int64_t elements = element_count(b.shape);
   const bool one_row =
       !b.shape.empty() && b.shape.back() == a.shape.back() && elements == a.shape.back();
-  const bool fits = a.shape == b.shape || one_row || elements == 1;
+  const bool column = !b.shape.empty() && b.shape.back() == 1 &&
+                      elements * a.shape.back() == element_count(a.shape) &&
+                      b.shape.size() == a.shape.size();
+  const bool fits = a.shape == b.shape || one_row || column || elements == 1;
   return fits ? "" : "broadcast of " + shape_text(b.shape);
 }
 
