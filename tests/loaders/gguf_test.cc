@@ -242,6 +242,22 @@ TEST(GgufTest, RefusesBadTensors) {
   expect_refused(one_tensor({32}, 12345, 0, 64), ErrorCode::kUnsupported, {"'t'", "number 12345"});
 }
 
+TEST(GgufTest, NamesAllTensorsOfUnknownTypes) {
+  std::string out = opening(3, 0);
+  for (auto [name, type] : {std::pair<std::string_view, uint32_t>("a", 16), {"b", 0}, {"c", 39}}) {
+    put_text(out, name);
+    put<uint32_t>(out, 1);
+    put<uint64_t>(out, 32);
+    put(out, type);
+    put<uint64_t>(out, 0);
+  }
+  out.resize((out.size() + 31) / 32 * 32 + 256);
+  expect_refused(out, ErrorCode::kUnsupported,
+                 {"tensor 'a': expected a known tensor type, found IQ2_XXS (number 16); "
+                  "tensor 'c': expected",
+                  "found MXFP4"});
+}
+
 TEST(GgufTest, RefusesOverlapsAndRepeatedNames) {
   auto two = [](std::string_view second, uint64_t offset) {
     std::string out = opening(2, 0);
