@@ -16,16 +16,16 @@ struct ChangedTensor {
   int64_t count;
 };
 
-// The llama-mha case with one tensor of golden.safetensors replaced by zeros; what it says.
-std::string verdict(const ChangedTensor& change) {
+// A case with one tensor of golden.safetensors replaced by zeros; what it says.
+std::string verdict(const ChangedTensor& change, const std::string& name = "llama-mha") {
   ScratchDirectory dir;
   for (const char* file : {"config.json", "model.safetensors", "golden.json"}) {
-    std::filesystem::copy_file(golden_path("llama-mha") + "/" + file, dir / file);
+    std::filesystem::copy_file(golden_path(name) + "/" + file, dir / file);
   }
-  const auto source = SafetensorsFile::open(golden_path("llama-mha") + "/golden.safetensors");
+  const auto source = SafetensorsFile::open(golden_path(name) + "/golden.safetensors");
   std::vector<SafetensorsSpec> specs;
-  for (const std::string& name : source->names()) {
-    const WeightInfo& info = source->require(name);
+  for (const std::string& tensor : source->names()) {
+    const WeightInfo& info = source->require(tensor);
     const bool changed = info.name == change.name;
     specs.push_back({info.name, changed ? change.dtype : info.type.dtype,
                      changed ? Shape{change.count} : info.shape});
@@ -52,6 +52,19 @@ TEST(GoldenFaultsTest, MalformedTensorsAreNamed) {
   expect({"input_ids.0", DType::kInt32, 0}, "input_ids.0 is empty");
   expect({"input_ids.0", DType::kFloat32, 4}, "'input_ids.0': expected integers, found float32");
   expect({"logits.0", DType::kInt32, 4}, "'logits.0': expected floats, found int32");
+}
+
+TEST(GoldenFaultsTest, OfSpeechToo) {
+  if (!is_golden_case(golden_path("whisper"))) GTEST_SKIP() << "the case is not here";
+  const auto expect = [](const ChangedTensor& change, const std::string& part) {
+    const std::string found = verdict(change, "whisper");
+    EXPECT_EQ(found.rfind("fail: ", 0), 0u) << found;
+    EXPECT_NE(found.find(part), std::string::npos) << found;
+  };
+  expect({"input_features", DType::kFloat32, 160}, "input_features: expected examples of 80");
+  expect({"decoder_input_ids", DType::kInt32, 0}, "with tokens, found");
+  expect({"encoder_hidden", DType::kFloat32, 4}, "encoder_hidden has 2 values");
+  expect({"logits", DType::kFloat32, 4}, "logits has 2 values, the model gives");
 }
 
 TEST(GoldenFaultsTest, ADeviceThatRanReferencesAloneHasShownNothing) {

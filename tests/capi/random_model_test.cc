@@ -1,6 +1,7 @@
 // Engines of random weights: a seed in place of bytes.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -76,6 +77,23 @@ TEST(RandomModel, EveryPresetCompiles) {
     EXPECT_NEAR(elements * 1e-9, preset.billions, 0.01) << preset.name;
     check_plan_types(engine->plan, engine->tensors);
   }
+}
+
+// 30 seconds in 1500 frames: no whole number of pages.
+TEST(RandomModel, AnEncoderHearsItsLongestInput) {
+  const auto device = make_cpu_device(2);
+  DecoderSession session(build("random:whisper-tiny"), *device, 32, 8);
+  const DecoderPlan::Encoder& encoder = *session.plan().encoder;
+  ASSERT_EQ(encoder.max_frames, 1500);
+  std::vector<float> features(static_cast<size_t>(1500 * encoder.feature_rows) * 80);
+  for (size_t i = 0; i < features.size(); ++i) features[i] = static_cast<float>(i % 23) / 11 - 1;
+  const std::vector<float> hidden = session.encode(features);
+  EXPECT_EQ(hidden.size(), 1500u * 384);
+  const auto finite = [](float x) { return std::isfinite(x); };
+  EXPECT_TRUE(std::all_of(hidden.begin(), hidden.end(), finite));
+  const std::vector<float> logits = session.forward(std::vector<int32_t>{50258, 7, 9}, false);
+  EXPECT_EQ(logits.size(), 51865u);
+  EXPECT_TRUE(std::all_of(logits.begin(), logits.end(), finite));
 }
 
 TEST(RandomModel, UnknownPresetListsThem) {
