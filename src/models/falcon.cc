@@ -71,7 +71,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"ln_f", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -107,7 +107,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   graph.set_origin("head");
   b.finish(
       x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); },
-      c["tie_word_embeddings"] ? "word_embeddings.weight" : "lm_head.weight");
+      head_weight(c, "word_embeddings"));
 }
 
 }  // namespace model_falcon
@@ -120,8 +120,7 @@ const ModelDef& falcon_model() {
   static const ModelDef model = {
       .name = "falcon",
       .architectures = {"FalconForCausalLM", "RWForCausalLM"},
-      .keys = with_rotary_keys({{"layer_norm_epsilon", "norm_epsilon",
-                                 "attention.layer_norm_epsilon", ConfigKey::Type::kFloat, true},
+      .keys = with_rotary_keys({layer_norm_key("layer_norm_epsilon"),
                                 {"position_embedding_type", "position_embedding_type"},
                                 {"two_norms", "two_norms"},
                                 {"parallel_attn", "parallel_attention"},

@@ -38,7 +38,7 @@ const ModelDef& gemma_model() {
       .keys = with_rotary_keys(
           {{"hidden_activation", "hidden_act"}, {"attention_bias", "attention_bias"}}),
       .hf_prefixes = gemma_prefixes(),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return gemma_weights(config, kVariant); },
       .build = [](const Json& config, const WeightSource& weights, const BuildOptions& options,

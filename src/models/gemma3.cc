@@ -111,7 +111,7 @@ const ModelDef& gemma3_model() {
           {{"hidden_activation", "hidden_act"},
            {"attention_bias", "attention_bias"},
            {"layer_types", "layer_types"},
-           {"sliding_window", "sliding_window", "attention.sliding_window", kInt},
+           sliding_window_key(),
            {"sliding_window_pattern", "", "attention.sliding_window_pattern", kInt},
            {"rope_local_base_freq", "rotary_base_local", "rope.freq_base_swa", kFloat},
            {"final_logit_softcapping", "final_logit_softcapping", "final_logit_softcapping",

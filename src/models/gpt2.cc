@@ -46,7 +46,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"ln_f", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -73,8 +73,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   }
   graph.set_origin("head");
   b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); },
-      c["tie_word_embeddings"] ? "wte.weight" : "lm_head.weight");
+      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); }, head_weight(c, "wte"));
 }
 
 }  // namespace model_gpt2
@@ -85,8 +84,7 @@ const ModelDef& gpt2_model() {
   static const ModelDef model = {
       .name = "gpt2",
       .architectures = {"GPT2LMHeadModel"},
-      .keys = {{"layer_norm_epsilon", "norm_epsilon", "attention.layer_norm_epsilon",
-                ConfigKey::Type::kFloat, true},
+      .keys = {layer_norm_key("layer_norm_epsilon"),
                {"scale_attn_weights", "scale_attn_weights"},
                {"scale_attn_by_inverse_layer_idx", "scale_attn_by_inverse_layer_idx"}},
       .position_embeddings = {"learned_absolute"},

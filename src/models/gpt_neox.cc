@@ -47,9 +47,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"final_layer_norm", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) {
-    names.matrix({"embed_out", "output", "lm_head"}, vocab, hidden, {.or_from_hf = "lm_head"});
-  }
+  names.head(c, "embed_out", {.or_from_hf = "lm_head"});
   return names.take();
 }
 
@@ -78,7 +76,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   graph.set_origin("head");
   b.finish(
       x, [&](int rows) { return b.layer_norm(rows, "final_layer_norm", epsilon); },
-      c["tie_word_embeddings"] ? "embed_in.weight" : "embed_out.weight");
+      head_weight(c, "embed_in", "embed_out"));
 }
 
 }  // namespace model_gpt_neox
@@ -91,7 +89,6 @@ const ModelDef& gpt_neox_model() {
       .name = "gpt_neox",
       .architectures = {"GPTNeoXForCausalLM", "gptneox"},
       .keys = with_rotary_keys({layer_norm_key("layer_norm_eps"),
-                                {"partial_rotary_factor", "rotary_pct"},
                                 {"attention_bias", "attention_bias"},
                                 {"use_parallel_residual", "use_parallel_residual",
                                  "use_parallel_residual", ConfigKey::Type::kBool}}),

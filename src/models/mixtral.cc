@@ -76,7 +76,7 @@ const ModelDef& mixtral_model() {
       .architectures = {"MixtralForCausalLM"},
       .claims = claims,
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

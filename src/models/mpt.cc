@@ -90,7 +90,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"norm_f", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -121,8 +121,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   }
   graph.set_origin("head");
   b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "norm_f", epsilon); },
-      c["tie_word_embeddings"] ? "wte.weight" : "lm_head.weight");
+      x, [&](int rows) { return b.layer_norm(rows, "norm_f", epsilon); }, head_weight(c, "wte"));
 }
 
 }  // namespace model_mpt

@@ -40,16 +40,13 @@ std::vector<WeightName> weights(const Json& c) {
     names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, heads * dim, bias);
     names.norm({"post_attention_layernorm", "post_attention_norm", "post_layernorm"}, hidden,
                false);
-    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-    names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, false);
-    names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, false);
-    names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, false);
+    names.gated_mlp("mlp.", inner, hidden);
     names.norm({"post_feedforward_layernorm", "post_ffw_norm", "post_feedforward_layernorm"},
                hidden, false);
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -78,8 +75,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(norm(h, "post_feedforward_layernorm.weight"), x);
   }
   graph.set_origin("head");
-  const bool tied = c["tie_word_embeddings"];
-  b.finish(x, "model.norm.weight", epsilon, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(x, "model.norm.weight", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_olmo2
@@ -94,7 +90,7 @@ const ModelDef& olmo2_model() {
       .keys = with_rotary_keys(
           {{"attention_bias", "attention_bias"},
            {"sliding_window", "", "attention.sliding_window", ConfigKey::Type::kInt}}),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

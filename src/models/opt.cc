@@ -103,7 +103,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
         if (has_final_norm(c)) rows = b.layer_norm(rows, "decoder.final_layer_norm", epsilon);
         return projected ? b.linear(rows, "decoder.project_out", -1) : rows;
       },
-      c["tie_word_embeddings"] ? "decoder.embed_tokens.weight" : "lm_head.weight");
+      head_weight(c, "decoder.embed_tokens"));
 }
 
 }  // namespace model_opt

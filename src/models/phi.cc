@@ -75,8 +75,7 @@ const ModelDef& phi_model() {
   static const ModelDef model = {
       .name = "phi",
       .architectures = {"PhiForCausalLM", "phi2"},
-      .keys = with_rotary_keys(
-          {layer_norm_key("layer_norm_eps"), {"partial_rotary_factor", "rotary_pct"}}),
+      .keys = with_rotary_keys({layer_norm_key("layer_norm_eps")}),
       .ignored = {"*.rotary_emb.inv_freq"},
       .parse_config = parse,
       .weights = weights,

@@ -65,7 +65,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -94,8 +94,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(h, x);
   }
   graph.set_origin("head");
-  const bool tied = c["tie_word_embeddings"];
-  b.finish(x, "model.norm.weight", epsilon, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(x, "model.norm.weight", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_phi3
@@ -107,9 +106,7 @@ const ModelDef& phi3_model() {
   static const ModelDef model = {
       .name = "phi3",
       .architectures = {"Phi3ForCausalLM"},
-      .keys = with_rotary_keys({{"partial_rotary_factor", "rotary_pct"},
-                                {"sliding_window", "sliding_window", "attention.sliding_window",
-                                 ConfigKey::Type::kInt}}),
+      .keys = with_rotary_keys({sliding_window_key()}),
       .ignored = {"*.rotary_emb.inv_freq", "rope_factors_*.weight", "lm_head.weight"},
       .parse_config = parse,
       .weights = weights,

@@ -137,7 +137,7 @@ const ModelDef& qwen_model() {
       .name = "qwen",
       .architectures = {"QWenLMHeadModel"},
       .keys = keys(),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

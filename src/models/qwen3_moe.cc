@@ -84,7 +84,7 @@ const ModelDef& qwen3_moe_model() {
       .name = "qwen3_moe",
       .architectures = {"Qwen3MoeForCausalLM", "qwen3moe"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

@@ -63,7 +63,7 @@ const ModelDef& smollm3_model() {
       .name = "smollm3",
       .architectures = {"SmolLM3ForCausalLM"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build,

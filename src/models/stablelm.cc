@@ -54,14 +54,11 @@ std::vector<WeightName> weights(const Json& c) {
     if (!c["use_parallel_residual"]) {
       names.norm({"post_attention_layernorm", "ffn_norm", "post_layernorm"}, hidden, true);
     }
-    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-    names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, false);
-    names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, false);
-    names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, false);
+    names.gated_mlp("mlp.", inner, hidden);
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -89,7 +86,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   graph.set_origin("head");
   b.finish(
       x, [&](int rows) { return b.layer_norm(rows, "model.norm", epsilon); },
-      c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+      head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_stablelm
@@ -103,10 +100,9 @@ const ModelDef& stablelm_model() {
       .name = "stablelm",
       .architectures = {"StableLmForCausalLM", "StableLMEpochForCausalLM"},
       .keys = with_rotary_keys({layer_norm_key("layer_norm_eps"),
-                                {"partial_rotary_factor", "rotary_pct"},
                                 {"use_qkv_bias", "qkv_bias"},
                                 {"use_parallel_residual", "use_parallel_residual"}}),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

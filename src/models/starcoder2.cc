@@ -61,7 +61,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -88,7 +88,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   graph.set_origin("head");
   b.finish(
       x, [&](int rows) { return b.layer_norm(rows, "model.norm", epsilon); },
-      c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+      head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_starcoder2
@@ -100,11 +100,9 @@ const ModelDef& starcoder2_model() {
   static const ModelDef model = {
       .name = "starcoder2",
       .architectures = {"Starcoder2ForCausalLM"},
-      .keys = with_rotary_keys({layer_norm_key("norm_epsilon"),
-                                {"use_bias", "bias"},
-                                {"sliding_window", "sliding_window", "attention.sliding_window",
-                                 ConfigKey::Type::kInt}}),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .keys = with_rotary_keys(
+          {layer_norm_key("norm_epsilon"), {"use_bias", "bias"}, sliding_window_key()}),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

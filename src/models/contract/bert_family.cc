@@ -15,9 +15,7 @@ int64_t first_position(const Json& c, const BertVariant& variant) {
 }  // namespace
 
 std::vector<ConfigKey> bert_keys() {
-  return {{"layer_norm_eps", "norm_epsilon", "attention.layer_norm_epsilon",
-           ConfigKey::Type::kFloat, true},
-          {"type_vocab_size", "type_vocab_size"}};
+  return {layer_norm_key("layer_norm_eps"), {"type_vocab_size", "type_vocab_size"}};
 }
 
 Json parse_bert_config(const ModelSource& source, Json raw, const BertVariant& variant) {

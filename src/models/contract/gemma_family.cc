@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "models/contract/weight_names.h"
-
 namespace ingot {
 namespace {
 
@@ -117,13 +115,11 @@ std::vector<WeightName> gemma_weights(const Json& c, const GemmaVariant& variant
       add_norm({"post_feedforward_layernorm", "post_ffw_norm", "post_feedforward_layernorm"},
                hidden);
     }
-    names.matrix({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden);
-    names.matrix({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden);
-    names.matrix({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner);
+    names.gated_mlp("mlp.", inner, hidden);
   }
   names.at({});
   add_norm({"norm", "output_norm", "transformer.ln_f"}, hidden);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -143,8 +139,7 @@ void build_gemma(const Json& c, const WeightSource& source, const BuildOptions& 
   graph.set_origin("head");
   const double softcap = c.value("final_logit_softcapping", 0.0);
   b.finish(
-      x, [&](int rows) { return gemma.norm(rows, "norm"); },
-      c["tie_word_embeddings"] ? "embed_tokens.weight" : "lm_head.weight",
+      x, [&](int rows) { return gemma.norm(rows, "norm"); }, head_weight(c, "embed_tokens"),
       [&](int logits) { return softcap > 0 ? b.softcap(logits, softcap) : logits; });
 }
 

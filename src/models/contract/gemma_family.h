@@ -4,6 +4,7 @@
 
 #include "models/contract/config_read.h"
 #include "models/contract/decoder.h"
+#include "models/contract/weight_names.h"
 
 namespace ingot {
 

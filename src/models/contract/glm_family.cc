@@ -1,14 +1,11 @@
 #include "models/contract/glm_family.h"
 
 #include "models/contract/decoder.h"
-#include "models/contract/weight_names.h"
 
 namespace ingot {
 
 std::vector<ConfigKey> glm_keys() {
-  return with_rotary_keys({{"attention_bias", "attention_bias"},
-                           {"norms_behind", "norms_behind"},
-                           {"partial_rotary_factor", "rotary_pct"}});
+  return with_rotary_keys({{"attention_bias", "attention_bias"}, {"norms_behind", "norms_behind"}});
 }
 
 Json read_glm_config(ConfigReader& c) {
@@ -56,7 +53,7 @@ std::vector<WeightName> glm_weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -90,8 +87,7 @@ void build_glm(const Json& c, const WeightSource& source, const BuildOptions& op
     x = b.residual(behind ? norm(h, "post_mlp_layernorm") : h, x);
   }
   graph.set_origin("head");
-  b.finish(x, "model.norm.weight", epsilon,
-           c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(x, "model.norm.weight", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace ingot

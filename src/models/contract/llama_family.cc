@@ -15,14 +15,7 @@ void add_gguf_facts(const GgufFile& file, ConfigReader& c) {
 
 std::vector<ConfigKey> llama_keys() {
   return with_rotary_keys(
-      {{"attention_bias", "attention_bias"},
-       {"mlp_bias", "mlp_bias"},
-       {"sliding_window", "sliding_window", "attention.sliding_window", ConfigKey::Type::kInt}});
-}
-
-// Some files keep the frequencies that the config implies; tied ones a head that is the embedding.
-std::vector<std::string_view> llama_ignored() {
-  return {"*.rotary_emb.inv_freq", "lm_head.weight"};
+      {{"attention_bias", "attention_bias"}, {"mlp_bias", "mlp_bias"}, sliding_window_key()});
 }
 
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant) {
@@ -53,11 +46,7 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
 void llama_mlp_names(const Json& config, WeightNames& names) {
   const auto hidden = config["hidden_size"].get<int64_t>();
   const auto inner = config["intermediate_size"].get<int64_t>();
-  const bool bias = config["mlp_bias"].get<bool>();
-  // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-  names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, bias);
-  names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, bias);
-  names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, bias);
+  names.gated_mlp("mlp.", inner, hidden, config["mlp_bias"].get<bool>());
 }
 
 std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant) {
@@ -104,9 +93,7 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!config["tie_word_embeddings"].get<bool>()) {
-    names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
-  }
+  names.head(config);
   return names.take();
 }
 
@@ -162,10 +149,9 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
     x = b.residual(scaled(h, parts.residual_scale), x);
   }
   graph.set_origin("head");
-  const bool tied = config["tie_word_embeddings"].get<bool>();
   b.finish(
       x, [&](int rows) { return b.rms_norm(rows, "model.norm.weight", epsilon); },
-      tied ? "model.embed_tokens.weight" : "lm_head.weight",
+      head_weight(config, "model.embed_tokens"),
       [&](int logits) { return scaled(logits, parts.logit_scale); });
 }
 

@@ -33,7 +33,6 @@ struct LlamaParts {
 
 // ModelDef members, in terms of a variant.
 std::vector<ConfigKey> llama_keys();
-std::vector<std::string_view> llama_ignored();
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant);
 // The same of a reader, for models that have more keys.
 void read_llama_config(ConfigReader& c, const LlamaVariant& variant);
