@@ -61,8 +61,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
       c["scale_attn_weights"] ? 1 / std::sqrt(static_cast<double>(attention.head_dim)) : 1.0;
   int x = b.add_positions(b.embedding("wte.weight"), "wpe.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("h.{}.", i);
+    const std::string p = b.at_layer("h.", i);
     const bool by_layer = c["scale_attn_by_inverse_layer_idx"];
     attention.scale = by_layer ? scale / static_cast<double>(i + 1) : scale;
     int h = b.layer_norm(x, p + "ln_1", epsilon);
@@ -72,8 +71,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.c_fc", activation, p + "mlp.c_proj"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); }, head_weight(c, "wte"));
+  b.finish_layer_norm(x, "ln_f", epsilon, head_weight(c, "wte"));
 }
 
 }  // namespace model_gpt2

@@ -62,8 +62,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("embed_in.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("layers.{}.", i);
+    const std::string p = b.at_layer("layers.", i);
     const int h = b.layer_norm(x, p + "input_layernorm", epsilon);
     const int attended =
         b.linear(b.fused_attention(h, p + "attention.query_key_value", i, attention),
@@ -74,9 +73,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
                    behind);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "final_layer_norm", epsilon); },
-      head_weight(c, "embed_in", "embed_out"));
+  b.finish_layer_norm(x, "final_layer_norm", epsilon, head_weight(c, "embed_in", "embed_out"));
 }
 
 }  // namespace model_gpt_neox

@@ -54,15 +54,11 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["rms_norm_eps"];
   const std::string activation = c["hidden_act"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     const auto norm = [&](int value, const char* name) {
       return b.rms_norm(value, p + name, epsilon);
     };
@@ -71,7 +67,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     const int v = b.linear(x, p + "self_attn.v_proj", 0);
     int h = b.linear(b.attention(q, k, v, i, attention), p + "self_attn.o_proj", 1);
     x = b.residual(norm(h, "post_attention_layernorm.weight"), x);
-    h = b.gated_mlp(x, p + "mlp.gate_proj", p + "mlp.up_proj", activation, p + "mlp.down_proj");
+    h = b.gated_mlp(x, p + "mlp.", activation);
     x = b.residual(norm(h, "post_feedforward_layernorm.weight"), x);
   }
   graph.set_origin("head");

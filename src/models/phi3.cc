@@ -74,17 +74,13 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   const double epsilon = c["rms_norm_eps"];
   const std::string activation = c["hidden_act"];
   const RopeConfig rope = read_rope_config(c, "config");
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.window = c["sliding_window"];
   attention.rope_scale = b.rope_scale(rope);
   attention.inv_freq = b.inverse_frequencies(rope, attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     int h = b.rms_norm(x, p + "input_layernorm.weight", epsilon);
     h = b.fused_attention(h, p + "self_attn.qkv_proj", i, attention);
     x = b.residual(b.linear(h, p + "self_attn.o_proj", 1), x);

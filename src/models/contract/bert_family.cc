@@ -103,8 +103,7 @@ void build_bert(const Json& c, const WeightSource& source, const BuildOptions& o
   x = b.add_row(x, "embeddings.token_type_embeddings.weight", 0);
   x = b.layer_norm(x, "embeddings.LayerNorm", epsilon);
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("encoder.layer.{}.", i);
+    const std::string p = b.at_layer("encoder.layer.", i);
     int h = b.attention(b.linear(x, p + "attention.self.query", 0),
                         b.linear(x, p + "attention.self.key", 0),
                         b.linear(x, p + "attention.self.value", 0), i, attention);

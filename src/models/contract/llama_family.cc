@@ -98,8 +98,7 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
 }
 
 int llama_mlp(DecoderBuilder& b, int x, int64_t layer) {
-  const std::string p = fmt::format("model.layers.{}.mlp.", layer);
-  return b.gated_mlp(x, p + "gate_proj", p + "up_proj", "silu", p + "down_proj");
+  return b.gated_mlp(x, fmt::format("model.layers.{}.mlp.", layer), "silu");
 }
 
 void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
@@ -114,10 +113,7 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
   DecoderBuilder b(weights, options, config["max_position_embeddings"].get<int64_t>(), graph,
                    by_layer ? cache_groups(config, window) : std::vector<CacheGroup>{CacheGroup{}});
   const auto epsilon = config["rms_norm_eps"].get<double>();
-  DecoderBuilder::Attention plain;
-  plain.heads = config["num_attention_heads"].get<int64_t>();
-  plain.kv_heads = config["num_key_value_heads"].get<int64_t>();
-  plain.head_dim = config["head_dim"].get<int64_t>();
+  DecoderBuilder::Attention plain = b.attention_of(config);
   const RopeConfig rope = read_rope_config(config, "config");
   plain.rope_scale = b.rope_scale(rope);
   plain.inv_freq = b.inverse_frequencies(rope, plain.head_dim,
@@ -125,8 +121,7 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
   const auto scaled = [&](int x, double factor) { return factor == 1 ? x : b.scale(x, factor); };
   int x = scaled(b.embedding("model.embed_tokens.weight"), parts.embedding_scale);
   for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     DecoderBuilder::Attention attention = plain;
     if (!by_layer) attention.window = window;
     if (by_layer && is_local_layer(config, i)) {
