@@ -2,7 +2,7 @@
 
 namespace ingot {
 namespace model_mistral {
-constexpr LlamaVariant kVariant = {};
+constexpr LlamaVariant kVariant = {.has_biases = false};
 
 const std::vector<Preset> kPresets = {
     // v0.3, which has no sliding window.

@@ -3,7 +3,7 @@
 namespace ingot {
 namespace model_mixtral {
 
-constexpr LlamaVariant kVariant = {};
+constexpr LlamaVariant kVariant = {.has_biases = false};
 
 // llama.cpp calls it "llama": the count of experts tells it from one.
 bool claims(const ModelSource& source) {
@@ -14,7 +14,8 @@ bool claims(const ModelSource& source) {
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) {
-    c.use_default("num_key_value_heads", 8);
+    // null is as many as there are heads.
+    if (!raw.contains("num_key_value_heads")) c.override_with("num_key_value_heads", 8);
     c.use_default("rms_norm_eps", 1e-5);
     c.use_default("rope_theta", 1e6);
     c.use_default("num_local_experts", 8);

@@ -32,6 +32,9 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
   c.size("intermediate_size");
   c.epsilon("rms_norm_eps", 1e-6);
   c.flag("tie_word_embeddings", false);
+  if (source.kind == ModelSourceKind::kHuggingFace && !variant.has_biases) {
+    for (const char* key : {"attention_bias", "mlp_bias"}) c.override_with(key, false);
+  }
   if (variant.qkv_bias) c.override_with("attention_bias", true);
   c.flag("attention_bias", false);
   c.flag("mlp_bias", false);
