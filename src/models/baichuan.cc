@@ -128,7 +128,7 @@ const ModelDef& baichuan_model() {
       .architectures = {"BaiChuanForCausalLM", "BaichuanForCausalLM"},
       .keys = keys(),
       .position_embeddings = {kRope, kAlibi},
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

@@ -44,7 +44,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"ln_f", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -59,8 +59,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   int x = b.embedding("word_embeddings.weight");
   x = b.layer_norm(x, "word_embeddings_layernorm", epsilon);
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("h.{}.", i);
+    const std::string p = b.at_layer("h.", i);
     int normed = b.layer_norm(x, p + "input_layernorm", epsilon);
     int h = b.fused_attention(normed, p + "self_attention.query_key_value", i, attention);
     x = b.residual(b.linear(h, p + "self_attention.dense", 1), post ? normed : x);
@@ -69,9 +68,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(h, post ? normed : x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); },
-      c["tie_word_embeddings"] ? "word_embeddings.weight" : "lm_head.weight");
+  b.finish_layer_norm(x, "ln_f", epsilon, head_weight(c, "word_embeddings"));
 }
 
 }  // namespace model_bloom
@@ -82,8 +79,7 @@ const ModelDef& bloom_model() {
   static const ModelDef model = {
       .name = "bloom",
       .architectures = {"BloomForCausalLM"},
-      .keys = {{"layer_norm_epsilon", "norm_epsilon", "attention.layer_norm_epsilon",
-                ConfigKey::Type::kFloat, true},
+      .keys = {layer_norm_key("layer_norm_epsilon"),
                {"apply_residual_connection_post_layernorm",
                 "apply_residual_connection_post_layernorm"}},
       .position_embeddings = {"alibi"},

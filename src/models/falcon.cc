@@ -71,7 +71,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"ln_f", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -80,10 +80,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   const double epsilon = c["layer_norm_epsilon"];
   const std::string activation = c["hidden_act"];
   const bool two_norms = c["two_norms"], parallel = c["parallel_attn"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   if (c["position_embedding_type"] == "alibi") {
     // The biases are added before the scores are scaled.
     const double scale = 1 / std::sqrt(static_cast<double>(attention.head_dim));
@@ -93,8 +90,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   }
   int x = b.embedding("word_embeddings.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("h.{}.", i);
+    const std::string p = b.at_layer("h.", i);
     const int h = b.layer_norm(x, p + (two_norms ? "ln_attn" : "input_layernorm"), epsilon);
     const int attended =
         b.linear(b.fused_attention(h, p + "self_attention.query_key_value", i, attention),
@@ -105,9 +101,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(to_mlp, p + "mlp.dense_h_to_4h", activation, p + "mlp.dense_4h_to_h"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); },
-      c["tie_word_embeddings"] ? "word_embeddings.weight" : "lm_head.weight");
+  b.finish_layer_norm(x, "ln_f", epsilon, head_weight(c, "word_embeddings"));
 }
 
 }  // namespace model_falcon
@@ -120,8 +114,7 @@ const ModelDef& falcon_model() {
   static const ModelDef model = {
       .name = "falcon",
       .architectures = {"FalconForCausalLM", "RWForCausalLM"},
-      .keys = with_rotary_keys({{"layer_norm_epsilon", "norm_epsilon",
-                                 "attention.layer_norm_epsilon", ConfigKey::Type::kFloat, true},
+      .keys = with_rotary_keys({layer_norm_key("layer_norm_epsilon"),
                                 {"position_embedding_type", "position_embedding_type"},
                                 {"two_norms", "two_norms"},
                                 {"parallel_attn", "parallel_attention"},

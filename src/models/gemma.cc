@@ -7,18 +7,12 @@ constexpr GemmaVariant kVariant = {.norms_behind = false};
 
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
-  c.decoder_sizes();
   if (!source.gguf) c.use_default("head_dim", 256);
-  c.heads();
-  c.size("intermediate_size");
-  c.epsilon("rms_norm_eps", 1e-6);
   // The first configs say "gelu" and mean its approximation, which it was trained with.
   if (!c.has("hidden_activation") && c.stated<std::string>("hidden_act", "gelu") != "gelu") {
     c.also_called("hidden_activation", {"hidden_act"});
   }
-  c.activation("hidden_activation", "gelu_pytorch_tanh");
-  c.flag("tie_word_embeddings", true);
-  c.flag("attention_bias", false);
+  read_gemma_config(c);
   if (c.stated("use_bidirectional_attention", false)) {
     c.refuse("use_bidirectional_attention", "false", "true");
   }
@@ -35,10 +29,9 @@ const ModelDef& gemma_model() {
   static const ModelDef model = {
       .name = "gemma",
       .architectures = {"GemmaForCausalLM"},
-      .keys = with_rotary_keys(
-          {{"hidden_activation", "hidden_act"}, {"attention_bias", "attention_bias"}}),
+      .keys = gemma_keys({}),
       .hf_prefixes = gemma_prefixes(),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return gemma_weights(config, kVariant); },
       .build = [](const Json& config, const WeightSource& weights, const BuildOptions& options,

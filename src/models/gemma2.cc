@@ -7,19 +7,13 @@ constexpr GemmaVariant kVariant = {};
 
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
-  c.decoder_sizes();
   c.use_default("head_dim", 256);
-  const ConfigReader::Heads heads = c.heads();
-  c.size("intermediate_size");
-  c.epsilon("rms_norm_eps", 1e-6);
-  c.activation("hidden_activation", "gelu_pytorch_tanh");
-  c.flag("tie_word_embeddings", true);
-  c.flag("attention_bias", false);
+  read_gemma_config(c);
   c.size_or("sliding_window", 4096);
   c.local_layers([](int64_t i) { return i % 2 == 0; });
   gemma_cap(c, raw, "attn_logit_softcapping", 50);
   gemma_cap(c, raw, "final_logit_softcapping", 30);
-  gemma_query_scalar(c, heads, 46);  // 27B
+  gemma_query_scalar(c, 46);  // 27B
   c.rope();
   return c.config();
 }
@@ -34,17 +28,15 @@ const ModelDef& gemma2_model() {
   static const ModelDef model = {
       .name = "gemma2",
       .architectures = {"Gemma2ForCausalLM"},
-      .keys = with_rotary_keys(
-          {{"hidden_activation", "hidden_act"},
-           {"attention_bias", "attention_bias"},
-           {"layer_types", "layer_types"},
-           {"sliding_window", "sliding_window", "attention.sliding_window", kInt},
+      .keys = gemma_keys(
+          {{"layer_types", "layer_types"},
+           sliding_window_key(),
            {"attn_logit_softcapping", "attn_logit_softcapping", "attn_logit_softcapping", kFloat},
            {"final_logit_softcapping", "final_logit_softcapping", "final_logit_softcapping",
             kFloat},
            {"query_pre_attn_scalar", "query_pre_attn_scalar"}}),
       .hf_prefixes = gemma_prefixes(),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return gemma_weights(config, kVariant); },
       .build = [](const Json& config, const WeightSource& weights, const BuildOptions& options,

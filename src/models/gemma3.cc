@@ -74,14 +74,8 @@ Json parse(const ModelSource& source, const Json& whole) {
   const Json raw = split_rotation(source, text_config(whole));
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) add_defaults(c);
-  c.decoder_sizes();
   c.use_default("head_dim", 256);
-  const ConfigReader::Heads heads = c.heads();
-  c.size("intermediate_size");
-  c.epsilon("rms_norm_eps", 1e-6);
-  c.activation("hidden_activation", "gelu_pytorch_tanh");
-  c.flag("tie_word_embeddings", true);
-  c.flag("attention_bias", false);
+  read_gemma_config(c);
   read_windows(c);
   if (c.stated("attn_logit_softcapping", 0.0) != 0) {
     c.refuse("attn_logit_softcapping", "null",
@@ -91,7 +85,7 @@ Json parse(const ModelSource& source, const Json& whole) {
     c.refuse("use_bidirectional_attention", "false", "true");
   }
   gemma_cap(c, raw, "final_logit_softcapping", 0);
-  gemma_query_scalar(c, heads, 62);  // 27B
+  gemma_query_scalar(c, 62);  // 27B
   c.positive("rope_local_base_freq", 10000);
   c.rope();
   return c.config();
@@ -107,16 +101,14 @@ const ModelDef& gemma3_model() {
   static const ModelDef model = {
       .name = "gemma3",
       .architectures = {"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"},
-      .keys = with_rotary_keys(
-          {{"hidden_activation", "hidden_act"},
-           {"attention_bias", "attention_bias"},
-           {"layer_types", "layer_types"},
-           {"sliding_window", "sliding_window", "attention.sliding_window", kInt},
-           {"sliding_window_pattern", "", "attention.sliding_window_pattern", kInt},
-           {"rope_local_base_freq", "rotary_base_local", "rope.freq_base_swa", kFloat},
-           {"final_logit_softcapping", "final_logit_softcapping", "final_logit_softcapping",
-            kFloat},
-           {"query_pre_attn_scalar", "query_pre_attn_scalar"}}),
+      .keys =
+          gemma_keys({{"layer_types", "layer_types"},
+                      sliding_window_key(),
+                      {"sliding_window_pattern", "", "attention.sliding_window_pattern", kInt},
+                      {"rope_local_base_freq", "rotary_base_local", "rope.freq_base_swa", kFloat},
+                      {"final_logit_softcapping", "final_logit_softcapping",
+                       "final_logit_softcapping", kFloat},
+                      {"query_pre_attn_scalar", "query_pre_attn_scalar"}}),
       .hf_prefixes = gemma_prefixes(),
       .ignored = {"*.rotary_emb.inv_freq", "*lm_head.weight", "*vision_tower.*",
                   "*multi_modal_projector.*"},

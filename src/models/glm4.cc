@@ -24,7 +24,7 @@ const ModelDef& glm4_model() {
       .name = "glm4",
       .architectures = {"GlmForCausalLM", "Glm4ForCausalLM"},
       .keys = glm_keys(),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = glm_weights,
       .build = build_glm,

@@ -46,7 +46,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"ln_f", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -61,8 +61,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
       c["scale_attn_weights"] ? 1 / std::sqrt(static_cast<double>(attention.head_dim)) : 1.0;
   int x = b.add_positions(b.embedding("wte.weight"), "wpe.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("h.{}.", i);
+    const std::string p = b.at_layer("h.", i);
     const bool by_layer = c["scale_attn_by_inverse_layer_idx"];
     attention.scale = by_layer ? scale / static_cast<double>(i + 1) : scale;
     int h = b.layer_norm(x, p + "ln_1", epsilon);
@@ -72,9 +71,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.c_fc", activation, p + "mlp.c_proj"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); },
-      c["tie_word_embeddings"] ? "wte.weight" : "lm_head.weight");
+  b.finish_layer_norm(x, "ln_f", epsilon, head_weight(c, "wte"));
 }
 
 }  // namespace model_gpt2
@@ -85,8 +82,7 @@ const ModelDef& gpt2_model() {
   static const ModelDef model = {
       .name = "gpt2",
       .architectures = {"GPT2LMHeadModel"},
-      .keys = {{"layer_norm_epsilon", "norm_epsilon", "attention.layer_norm_epsilon",
-                ConfigKey::Type::kFloat, true},
+      .keys = {layer_norm_key("layer_norm_epsilon"),
                {"scale_attn_weights", "scale_attn_weights"},
                {"scale_attn_by_inverse_layer_idx", "scale_attn_by_inverse_layer_idx"}},
       .position_embeddings = {"learned_absolute"},

@@ -47,9 +47,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"final_layer_norm", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) {
-    names.matrix({"embed_out", "output", "lm_head"}, vocab, hidden, {.or_from_hf = "lm_head"});
-  }
+  names.head(c, "embed_out", {.or_from_hf = "lm_head"});
   return names.take();
 }
 
@@ -64,8 +62,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("embed_in.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("layers.{}.", i);
+    const std::string p = b.at_layer("layers.", i);
     const int h = b.layer_norm(x, p + "input_layernorm", epsilon);
     const int attended =
         b.linear(b.fused_attention(h, p + "attention.query_key_value", i, attention),
@@ -76,9 +73,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
                    behind);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "final_layer_norm", epsilon); },
-      c["tie_word_embeddings"] ? "embed_in.weight" : "embed_out.weight");
+  b.finish_layer_norm(x, "final_layer_norm", epsilon, head_weight(c, "embed_in", "embed_out"));
 }
 
 }  // namespace model_gpt_neox
@@ -91,7 +86,6 @@ const ModelDef& gpt_neox_model() {
       .name = "gpt_neox",
       .architectures = {"GPTNeoXForCausalLM", "gptneox"},
       .keys = with_rotary_keys({layer_norm_key("layer_norm_eps"),
-                                {"partial_rotary_factor", "rotary_pct"},
                                 {"attention_bias", "attention_bias"},
                                 {"use_parallel_residual", "use_parallel_residual",
                                  "use_parallel_residual", ConfigKey::Type::kBool}}),

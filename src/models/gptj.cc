@@ -61,8 +61,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   attention.inv_freq = b.inverse_frequencies(rope, attention.head_dim);
   int x = b.embedding("wte.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("h.{}.", i);
+    const std::string p = b.at_layer("h.", i);
     const int h = b.layer_norm(x, p + "ln_1", epsilon);
     const int attended =
         b.linear(b.self_attention(h, p + "attn.", i, attention), p + "attn.out_proj", 1);
@@ -70,8 +69,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.fc_in", activation, p + "mlp.fc_out"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "ln_f", epsilon); }, "lm_head.weight");
+  b.finish_layer_norm(x, "ln_f", epsilon, "lm_head.weight");
 }
 
 }  // namespace model_gptj

@@ -57,7 +57,7 @@ const ModelDef& granite_model() {
       .name = "granite",
       .architectures = {"GraniteForCausalLM"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build,

@@ -8,8 +8,8 @@ constexpr LlamaVariant kVariant = {.has_window = false};
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) {
-    c.also_called("attention_bias", {"bias"});
-    c.use_default("rope_theta", 1e6);
+    // The class has biases, on all of attention, unless this key says otherwise.
+    c.override_with("attention_bias", c.stated("bias", true));
     // What Llama's class knows and this one does not.
     if (read_rope_config(raw, c.file()).type == "yarn") {
       c.refuse("rope_scaling", "type linear or dynamic", "'yarn'");
@@ -25,14 +25,15 @@ WeightTransform stored(const Json& c, const WeightName& name) {
   const int64_t dim = c["head_dim"], per_kv = heads / kv_heads * dim, group = per_kv + 2 * dim;
   // Rows of each KV head in the joined tensor: its queries, its key, its value.
   const std::tuple<const char*, int64_t, int64_t> joined[] = {
-      {"q_proj", 0, per_kv}, {"k_proj", per_kv, dim}, {"v_proj", per_kv + dim, dim}};
+      {"self_attn.q_proj", 0, per_kv},
+      {"self_attn.k_proj", per_kv, dim},
+      {"self_attn.v_proj", per_kv + dim, dim}};
   for (const auto& [part, first, count] : joined) {
-    const size_t at = name.hf.find(fmt::format("self_attn.{}", part));
-    if (at == name.hf.npos) continue;
+    if (name.hf.find(part) == name.hf.npos) continue;
     Shape whole = name.shape;
     whole[0] = kv_heads * group;
     return take_rows_of_groups(first, count, group, whole)
-        .of(name.hf.substr(0, at) + "attention.wqkv" + name.hf.substr(name.hf.rfind('.')));
+        .of(renamed(name.hf, {{part, "attention.wqkv"}}));
   }
   return WeightTransform().of(renamed(name.hf, {{"model.embed_tokens", "model.tok_embeddings"},
                                                 {"input_layernorm", "attention_norm"},
@@ -68,7 +69,7 @@ const ModelDef& internlm2_model() {
                        "num_hidden_layers": 32, "num_attention_heads": 32,
                        "num_key_value_heads": 8, "intermediate_size": 14336,
                        "vocab_size": 92544, "max_position_embeddings": 32768,
-                       "rms_norm_eps": 1e-5, "rope_theta": 1000000.0,
+                       "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "bias": false,
                        "tie_word_embeddings": false})",
                    7.74}}};
   return model;

@@ -48,7 +48,7 @@ const ModelDef& llama_model() {
       .name = "llama",
       .architectures = {"LlamaForCausalLM"},
       .keys = llama_keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = [](const ModelSource& s,
                          const Json& raw) { return parse_llama_config(s, raw, kVariant); },
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },

@@ -2,7 +2,7 @@
 
 namespace ingot {
 namespace model_mistral {
-constexpr LlamaVariant kVariant = {};
+constexpr LlamaVariant kVariant = {.has_biases = false};
 
 const std::vector<Preset> kPresets = {
     // v0.3, which has no sliding window.
@@ -31,7 +31,7 @@ const ModelDef& mistral_model() {
       .name = "mistral",
       .architectures = {"MistralForCausalLM"},
       .keys = llama_keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama,

@@ -3,7 +3,7 @@
 namespace ingot {
 namespace model_mixtral {
 
-constexpr LlamaVariant kVariant = {};
+constexpr LlamaVariant kVariant = {.has_biases = false};
 
 // llama.cpp calls it "llama": the count of experts tells it from one.
 bool claims(const ModelSource& source) {
@@ -14,7 +14,8 @@ bool claims(const ModelSource& source) {
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) {
-    c.use_default("num_key_value_heads", 8);
+    // null is as many as there are heads.
+    if (!raw.contains("num_key_value_heads")) c.override_with("num_key_value_heads", 8);
     c.use_default("rms_norm_eps", 1e-5);
     c.use_default("rope_theta", 1e6);
     c.use_default("num_local_experts", 8);
@@ -27,29 +28,29 @@ Json parse(const ModelSource& source, const Json& raw) {
   return c.config();
 }
 
+constexpr const char* kRouter = "block_sparse_moe.gate";
+
+WeightNames::Experts experts(const Json& c) {
+  return {.hf = "block_sparse_moe.experts.",
+          .gate = "w1",
+          .up = "w3",
+          .down = "w2",
+          .count = c["num_local_experts"],
+          .inner = c["intermediate_size"],
+          .columns = c["hidden_size"]};
+}
+
 std::vector<WeightName> weights(const Json& c) {
-  const int64_t hidden = c["hidden_size"], inner = c["intermediate_size"];
-  const int64_t experts = c["num_local_experts"];
   return llama_weights(c, kVariant, [&](WeightNames& names, int64_t) {
-    names.matrix({"block_sparse_moe.gate", "ffn_gate_inp", "mlp.router"}, experts, hidden,
+    names.matrix({kRouter, "ffn_gate_inp", "mlp.router"}, c["num_local_experts"], c["hidden_size"],
                  {.or_from_hf = "mlp.gate"});
-    names.experts({.hf = "block_sparse_moe.experts.",
-                   .gate = "w1",
-                   .up = "w3",
-                   .down = "w2",
-                   .count = experts,
-                   .inner = inner,
-                   .columns = hidden});
+    names.experts(experts(c));
   });
 }
 
 int mixture(DecoderBuilder& b, const Json& c, int x, int64_t layer) {
-  const std::string p = fmt::format("model.layers.{}.block_sparse_moe.", layer);
-  const auto name = [&](int64_t e, std::string_view which) {
-    const char* of = which == "gate" ? "w1" : which == "up" ? "w3" : "w2";
-    return fmt::format("{}experts.{}.{}.weight", p, e, of);
-  };
-  return b.moe(x, p + "gate", c["num_local_experts"], name, {.k = c["num_experts_per_tok"]});
+  return b.moe(x, fmt::format("model.layers.{}.", layer), kRouter, experts(c),
+               {.k = c["num_experts_per_tok"]});
 }
 
 void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
@@ -76,7 +77,7 @@ const ModelDef& mixtral_model() {
       .architectures = {"MixtralForCausalLM"},
       .claims = claims,
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

@@ -90,7 +90,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"norm_f", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -98,16 +98,12 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["layer_norm_epsilon"];
   const double limit = c["clip_qkv"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.scale = c["softmax_scale"];
   attention.slopes = b.alibi_slopes(attention.heads, c["alibi_bias_max"]);
   int x = b.embedding("wte.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("blocks.{}.", i);
+    const std::string p = b.at_layer("blocks.", i);
     int h = b.layer_norm(x, p + "norm_1", epsilon);
     const auto projected = [&](const char* part) {
       const int value = b.linear(h, p + "attn.Wqkv" + part, 0);
@@ -120,9 +116,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "ffn.up_proj", "gelu", p + "ffn.down_proj"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "norm_f", epsilon); },
-      c["tie_word_embeddings"] ? "wte.weight" : "lm_head.weight");
+  b.finish_layer_norm(x, "norm_f", epsilon, head_weight(c, "wte"));
 }
 
 }  // namespace model_mpt

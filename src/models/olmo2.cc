@@ -40,16 +40,13 @@ std::vector<WeightName> weights(const Json& c) {
     names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, heads * dim, bias);
     names.norm({"post_attention_layernorm", "post_attention_norm", "post_layernorm"}, hidden,
                false);
-    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-    names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, false);
-    names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, false);
-    names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, false);
+    names.gated_mlp("mlp.", inner, hidden);
     names.norm({"post_feedforward_layernorm", "post_ffw_norm", "post_feedforward_layernorm"},
                hidden, false);
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -57,15 +54,11 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["rms_norm_eps"];
   const std::string activation = c["hidden_act"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     const auto norm = [&](int value, const char* name) {
       return b.rms_norm(value, p + name, epsilon);
     };
@@ -74,12 +67,11 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     const int v = b.linear(x, p + "self_attn.v_proj", 0);
     int h = b.linear(b.attention(q, k, v, i, attention), p + "self_attn.o_proj", 1);
     x = b.residual(norm(h, "post_attention_layernorm.weight"), x);
-    h = b.gated_mlp(x, p + "mlp.gate_proj", p + "mlp.up_proj", activation, p + "mlp.down_proj");
+    h = b.gated_mlp(x, p + "mlp.", activation);
     x = b.residual(norm(h, "post_feedforward_layernorm.weight"), x);
   }
   graph.set_origin("head");
-  const bool tied = c["tie_word_embeddings"];
-  b.finish(x, "model.norm.weight", epsilon, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(x, "model.norm.weight", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_olmo2
@@ -94,7 +86,7 @@ const ModelDef& olmo2_model() {
       .keys = with_rotary_keys(
           {{"attention_bias", "attention_bias"},
            {"sliding_window", "", "attention.sliding_window", ConfigKey::Type::kInt}}),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

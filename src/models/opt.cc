@@ -84,8 +84,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   if (projected) x = b.linear(x, "decoder.project_in", -1);
   x = b.add_positions(x, "decoder.embed_positions.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("decoder.layers.{}.", i);
+    const std::string p = b.at_layer("decoder.layers.", i);
     const auto norm_if = [&](bool wanted, int value, const char* name) {
       return wanted ? b.layer_norm(value, p + name, epsilon) : value;
     };
@@ -103,7 +102,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
         if (has_final_norm(c)) rows = b.layer_norm(rows, "decoder.final_layer_norm", epsilon);
         return projected ? b.linear(rows, "decoder.project_out", -1) : rows;
       },
-      c["tie_word_embeddings"] ? "decoder.embed_tokens.weight" : "lm_head.weight");
+      head_weight(c, "decoder.embed_tokens"));
 }
 
 }  // namespace model_opt

@@ -45,15 +45,11 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["layer_norm_eps"];
   const std::string activation = c["hidden_act"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     const int h = b.layer_norm(x, p + "input_layernorm", epsilon);
     const int attended =
         b.linear(b.self_attention(h, p + "self_attn.", i, attention), p + "self_attn.dense", 1);
@@ -61,9 +57,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.fc1", activation, p + "mlp.fc2"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "model.final_layernorm", epsilon); },
-      "lm_head.weight");
+  b.finish_layer_norm(x, "model.final_layernorm", epsilon, "lm_head.weight");
 }
 
 }  // namespace model_phi
@@ -75,8 +69,7 @@ const ModelDef& phi_model() {
   static const ModelDef model = {
       .name = "phi",
       .architectures = {"PhiForCausalLM", "phi2"},
-      .keys = with_rotary_keys(
-          {layer_norm_key("layer_norm_eps"), {"partial_rotary_factor", "rotary_pct"}}),
+      .keys = with_rotary_keys({layer_norm_key("layer_norm_eps")}),
       .ignored = {"*.rotary_emb.inv_freq"},
       .parse_config = parse,
       .weights = weights,

@@ -65,7 +65,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -74,17 +74,13 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   const double epsilon = c["rms_norm_eps"];
   const std::string activation = c["hidden_act"];
   const RopeConfig rope = read_rope_config(c, "config");
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.window = c["sliding_window"];
   attention.rope_scale = b.rope_scale(rope);
   attention.inv_freq = b.inverse_frequencies(rope, attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     int h = b.rms_norm(x, p + "input_layernorm.weight", epsilon);
     h = b.fused_attention(h, p + "self_attn.qkv_proj", i, attention);
     x = b.residual(b.linear(h, p + "self_attn.o_proj", 1), x);
@@ -94,8 +90,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(h, x);
   }
   graph.set_origin("head");
-  const bool tied = c["tie_word_embeddings"];
-  b.finish(x, "model.norm.weight", epsilon, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(x, "model.norm.weight", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_phi3
@@ -107,9 +102,7 @@ const ModelDef& phi3_model() {
   static const ModelDef model = {
       .name = "phi3",
       .architectures = {"Phi3ForCausalLM"},
-      .keys = with_rotary_keys({{"partial_rotary_factor", "rotary_pct"},
-                                {"sliding_window", "sliding_window", "attention.sliding_window",
-                                 ConfigKey::Type::kInt}}),
+      .keys = with_rotary_keys({sliding_window_key()}),
       .ignored = {"*.rotary_emb.inv_freq", "rope_factors_*.weight", "lm_head.weight"},
       .parse_config = parse,
       .weights = weights,

@@ -63,9 +63,10 @@ Json parse(const ModelSource& source, const Json& raw) {
 // Where files keep a weight that Llama's table calls `name`.
 void set_stored(const Json& c, WeightName& name) {
   const int64_t part = c["num_attention_heads"].get<int64_t>() * c["head_dim"].get<int64_t>();
-  const std::string end = name.hf.substr(name.hf.rfind('.'));
-  const std::pair<const char*, int64_t> joined[] = {
-      {"q_proj", 0}, {"k_proj", part}, {"v_proj", 2 * part}};
+  const std::tuple<const char*, const char*, int64_t> joined[] = {
+      {"self_attn.q_proj", "attn_q", 0},
+      {"self_attn.k_proj", "attn_k", part},
+      {"self_attn.v_proj", "attn_v", 2 * part}};
   const std::string theirs = renamed(name.hf, {{"model.layers.", "transformer.h."},
                                                {"model.embed_tokens", "transformer.wte"},
                                                {"model.norm", "transformer.ln_f"},
@@ -75,14 +76,13 @@ void set_stored(const Json& c, WeightName& name) {
                                                {"mlp.gate_proj", "mlp.w2"},
                                                {"mlp.up_proj", "mlp.w1"},
                                                {"mlp.down_proj", "mlp.c_proj"}});
-  for (const auto& [which, first] : joined) {
-    const size_t at = theirs.find(fmt::format("self_attn.{}", which));
-    if (at == theirs.npos) continue;
+  for (const auto& [hf, gguf, first] : joined) {
+    if (theirs.find(hf) == theirs.npos) continue;
     Shape whole = name.shape;
     whole[0] = 3 * part;
-    name.from_hf = take_rows(first, part, whole).of(theirs.substr(0, at) + "attn.c_attn" + end);
+    name.from_hf = take_rows(first, part, whole).of(renamed(theirs, {{hf, "attn.c_attn"}}));
     name.from_gguf = take_rows(first, part, whole);
-    name.gguf = name.gguf.substr(0, name.gguf.rfind("attn_")) + "attn_qkv" + end;
+    name.gguf = renamed(name.gguf, {{gguf, "attn_qkv"}});
     return;
   }
   name.from_hf = WeightTransform().of(theirs);
@@ -143,7 +143,7 @@ const ModelDef& qwen_model() {
       .name = "qwen",
       .architectures = {"QWenLMHeadModel"},
       .keys = keys(),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

@@ -43,7 +43,7 @@ const ModelDef& qwen2_model() {
       .name = "qwen2",
       .architectures = {"Qwen2ForCausalLM"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama,

@@ -30,7 +30,7 @@ const ModelDef& qwen3_model() {
       .name = "qwen3",
       .architectures = {"Qwen3ForCausalLM"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build_llama,

@@ -36,22 +36,22 @@ bool is_sparse(const Json& c, int64_t layer) {
          (layer + 1) % c["decoder_sparse_step"].get<int64_t>() == 0;
 }
 
+WeightNames::Experts experts(const Json& c) {
+  return {
+      .count = c["num_experts"], .inner = c["moe_intermediate_size"], .columns = c["hidden_size"]};
+}
+
 std::vector<WeightName> weights(const Json& c) {
-  const int64_t experts = c["num_experts"], hidden = c["hidden_size"];
   return llama_weights(c, kVariant, [&](WeightNames& names, int64_t layer) {
     if (!is_sparse(c, layer)) return llama_mlp_names(c, names);
-    names.matrix({"mlp.gate", "ffn_gate_inp", "mlp.router"}, experts, hidden);
-    names.experts({.count = experts, .inner = c["moe_intermediate_size"], .columns = hidden});
+    names.matrix({"mlp.gate", "ffn_gate_inp", "mlp.router"}, c["num_experts"], c["hidden_size"]);
+    names.experts(experts(c));
   });
 }
 
 int mixture(DecoderBuilder& b, const Json& c, int x, int64_t layer) {
   if (!is_sparse(c, layer)) return llama_mlp(b, x, layer);
-  const std::string p = fmt::format("model.layers.{}.mlp.", layer);
-  const auto name = [&](int64_t e, std::string_view which) {
-    return fmt::format("{}experts.{}.{}_proj.weight", p, e, which);
-  };
-  return b.moe(x, p + "gate", c["num_experts"], name,
+  return b.moe(x, fmt::format("model.layers.{}.", layer), "mlp.gate", experts(c),
                {.k = c["num_experts_per_tok"], .normalise = c["norm_topk_prob"]});
 }
 
@@ -84,7 +84,7 @@ const ModelDef& qwen3_moe_model() {
       .name = "qwen3_moe",
       .architectures = {"Qwen3MoeForCausalLM", "qwen3moe"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

@@ -25,7 +25,8 @@ std::vector<int64_t> read_rotated_layers(ConfigReader& c) {
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) {
-    c.use_default("num_key_value_heads", 4);
+    // null is as many as there are heads.
+    if (!raw.contains("num_key_value_heads")) c.override_with("num_key_value_heads", 4);
     c.use_default("rope_theta", 2e6);
     c.use_default("tie_word_embeddings", true);
   }
@@ -33,6 +34,8 @@ Json parse(const ModelSource& source, const Json& raw) {
   const std::vector<int64_t> rotated = read_rotated_layers(c);
   // The class states no window of its own.
   c.use_default("sliding_window", 0);
+  // It makes its masks by this key, whatever the switch says.
+  if (c.has("layer_types")) c.override_with("use_sliding_window", true);
   c.switched_window();
   c.window_layers([&](int64_t layer) { return rotated[static_cast<size_t>(layer)] == 0; });
   return c.config();
@@ -63,7 +66,7 @@ const ModelDef& smollm3_model() {
       .name = "smollm3",
       .architectures = {"SmolLM3ForCausalLM"},
       .keys = keys(),
-      .ignored = llama_ignored(),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = [](const Json& config) { return llama_weights(config, kVariant); },
       .build = build,

@@ -54,14 +54,11 @@ std::vector<WeightName> weights(const Json& c) {
     if (!c["use_parallel_residual"]) {
       names.norm({"post_attention_layernorm", "ffn_norm", "post_layernorm"}, hidden, true);
     }
-    // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-    names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, false);
-    names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, false);
-    names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, false);
+    names.gated_mlp("mlp.", inner, hidden);
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -70,26 +67,20 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   const double epsilon = c["layer_norm_eps"];
   const std::string activation = c["hidden_act"];
   const bool parallel = c["use_parallel_residual"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     int h = b.layer_norm(x, p + "input_layernorm", epsilon);
     const int attended = b.self_attention(h, p + "self_attn.", i, attention);
     x = b.residual(b.linear(attended, p + "self_attn.o_proj", 1), x);
     if (!parallel) h = b.layer_norm(x, p + "post_attention_layernorm", epsilon);
-    h = b.gated_mlp(h, p + "mlp.gate_proj", p + "mlp.up_proj", activation, p + "mlp.down_proj");
+    h = b.gated_mlp(h, p + "mlp.", activation);
     x = b.residual(h, x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "model.norm", epsilon); },
-      c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish_layer_norm(x, "model.norm", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_stablelm
@@ -103,10 +94,9 @@ const ModelDef& stablelm_model() {
       .name = "stablelm",
       .architectures = {"StableLmForCausalLM", "StableLMEpochForCausalLM"},
       .keys = with_rotary_keys({layer_norm_key("layer_norm_eps"),
-                                {"partial_rotary_factor", "rotary_pct"},
                                 {"use_qkv_bias", "qkv_bias"},
                                 {"use_parallel_residual", "use_parallel_residual"}}),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

@@ -61,7 +61,7 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, true);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -69,16 +69,12 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["norm_epsilon"];
   const std::string activation = c["hidden_act"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.window = c["sliding_window"];
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     int h = b.layer_norm(x, p + "input_layernorm", epsilon);
     h = b.self_attention(h, p + "self_attn.", i, attention);
     x = b.residual(b.linear(h, p + "self_attn.o_proj", 1), x);
@@ -86,9 +82,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.c_fc", activation, p + "mlp.c_proj"), x);
   }
   graph.set_origin("head");
-  b.finish(
-      x, [&](int rows) { return b.layer_norm(rows, "model.norm", epsilon); },
-      c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish_layer_norm(x, "model.norm", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_starcoder2
@@ -100,11 +94,9 @@ const ModelDef& starcoder2_model() {
   static const ModelDef model = {
       .name = "starcoder2",
       .architectures = {"Starcoder2ForCausalLM"},
-      .keys = with_rotary_keys({layer_norm_key("norm_epsilon"),
-                                {"use_bias", "bias"},
-                                {"sliding_window", "sliding_window", "attention.sliding_window",
-                                 ConfigKey::Type::kInt}}),
-      .ignored = {"*.rotary_emb.inv_freq", "lm_head.weight"},
+      .keys = with_rotary_keys(
+          {layer_norm_key("norm_epsilon"), {"use_bias", "bias"}, sliding_window_key()}),
+      .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
       .build = build,

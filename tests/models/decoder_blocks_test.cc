@@ -127,6 +127,32 @@ TEST_F(DecoderBlocksTest, ExpertsByNameWithAxesToShard) {
   EXPECT_EQ(shape_and_axis(5), "float32[3, 16, 8] 1");
 }
 
+// As the table of weights names them.
+TEST_F(DecoderBlocksTest, ExpertsOfALayerByTheirTable) {
+  const WeightNames::Experts shape = {.hf = "experts.",
+                                      .gate = "w1",
+                                      .up = "w3",
+                                      .down = "w2",
+                                      .count = 2,
+                                      .inner = 16,
+                                      .columns = 8};
+  WeightNames names;
+  names.at_layer("h.", 4);
+  names.experts(shape);
+  for (const WeightName& name : names.take()) add(name.hf, name.shape);
+  add("wte.weight", {10, 8});
+  add("h.4.router.weight", {2, 8});
+  DecoderBuilder& b = builder();
+  const std::string p = b.at_layer("h.", 4);
+  b.moe(b.embedding("wte.weight"), p, "router", shape, {.k = 1});
+  const Node& ffn = graph_.nodes().back();
+  ASSERT_EQ(ffn.op, "moe_ffn");
+  EXPECT_EQ(ffn.origin, "layer 4");
+  EXPECT_EQ(graph_.at(ffn.inputs[3]).name, "h.4.experts.0.w1.weight.experts");
+  EXPECT_EQ(graph_.at(ffn.inputs[4]).name, "h.4.experts.0.w2.weight.experts");
+  EXPECT_EQ(graph_.at(ffn.inputs[5]).name, "h.4.experts.0.w3.weight.experts");
+}
+
 TEST_F(DecoderBlocksTest, TheHeadMayHaveABias) {
   add("wte.weight", {10, 8});
   add("ln.weight", {8});

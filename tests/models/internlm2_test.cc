@@ -66,8 +66,18 @@ TEST(InternLm2Test, DynamicScalingIsNoneUpToTheTrainedLength) {
   EXPECT_FALSE(model_config(source, model).contains("rope_scaling"));
   source.config["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
   EXPECT_EQ(model_config(source, model)["rope_scaling"]["factor"], 2);
+}
+
+// Those of the published class; attention_bias is a key of Llama's.
+TEST(InternLm2Test, KeysThatAreLeftOut) {
+  ModelSource source = open_model_source(golden_path(kGrouped));
+  const ModelDef& model = find_model("InternLM2ForCausalLM");
   source.config.erase("rope_theta");
-  EXPECT_EQ(model_config(source, model)["rope_theta"], 1e6);
+  source.config["attention_bias"] = false;
+  EXPECT_EQ(model_config(source, model)["rope_theta"], 1e4);
+  EXPECT_EQ(model_config(source, model)["attention_bias"], true);
+  source.config["bias"] = false;
+  EXPECT_EQ(model_config(source, model)["attention_bias"], false);
 }
 
 TEST(InternLm2Test, ConfigFaultsAreNamed) {

@@ -54,5 +54,18 @@ TEST(MistralTest, KeysThatAreLeftOut) {
   EXPECT_EQ(model_config(source, model)["sliding_window"], 0);
 }
 
+// Its class has no biases; a Llama by the same config would look for them.
+TEST(MistralTest, BiasesThatAConfigNamesAreNone) {
+  ModelSource source = open_model_source(golden_path("mistral-swa"));
+  source.config["attention_bias"] = true;
+  source.config["mlp_bias"] = true;
+  EXPECT_NE(build_model(source, {}), nullptr);
+  for (const char* key : {"attention_bias", "mlp_bias"}) {
+    EXPECT_EQ(model_config(source, find_model("mistral"))[key], false);
+    EXPECT_EQ(model_config(source, find_model("mixtral"))[key], false);
+    EXPECT_EQ(model_config(source, find_model("llama"))[key], true);
+  }
+}
+
 }  // namespace
 }  // namespace ingot

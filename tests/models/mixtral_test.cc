@@ -78,6 +78,18 @@ TEST(MixtralTest, ConfigFaultsAreNamed) {
 }
 
 // A small file that would ask for millions of names.
+// Hugging Face's class: a key that is left out is not null.
+TEST(MixtralTest, KeyValueHeadsThatAreLeftOut) {
+  ModelSource source = open_model_source(golden_path("mistral-swa"));
+  source.config["num_attention_heads"] = 16;
+  source.config["head_dim"] = 16;
+  source.config.erase("num_key_value_heads");
+  const ModelDef& model = find_model("mixtral");
+  EXPECT_EQ(model_config(source, model)["num_key_value_heads"], 8);
+  source.config["num_key_value_heads"] = nullptr;
+  EXPECT_EQ(model_config(source, model)["num_key_value_heads"], 16);
+}
+
 TEST(MixtralTest, ExpertsOfAllLayersHaveALimit) {
   if (!has_golden(kMixtral)) return;
   ModelSource source = open_model_source(golden_path(kMixtral));

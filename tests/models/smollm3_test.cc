@@ -66,6 +66,8 @@ TEST(SmolLm3Test, SomeLayersKnowNoPositions) {
   EXPECT_EQ(smollm3_layers(source), (Layers{"16 plain", "0 rotated"}));
   config["layer_types"] = {"full_attention", "sliding_attention"};
   EXPECT_EQ(smollm3_layers(source), (Layers{"0 plain", "16 rotated"}));
+  config["use_sliding_window"] = false;
+  EXPECT_EQ(smollm3_layers(source), (Layers{"0 plain", "16 rotated"})) << "by layer_types";
   const ScratchDirectory dir;
   convert_model(source, {}, dir / "checkpoint");
   expect_same_weights(source, open_model_source(dir / "checkpoint"));
@@ -79,6 +81,11 @@ TEST(SmolLm3Test, SomeLayersKnowNoPositions) {
   const Json other = model_config(source, find_model(source));
   EXPECT_EQ(other["tie_word_embeddings"], true);
   EXPECT_EQ(other["rope_theta"], 2e6);
+  config.erase("num_key_value_heads");
+  EXPECT_EQ(model_config(source, find_model(source))["num_key_value_heads"], 4);
+  config["num_key_value_heads"] = nullptr;
+  EXPECT_EQ(model_config(source, find_model(source))["num_key_value_heads"],
+            config["num_attention_heads"]);
 }
 
 TEST(SmolLm3Test, ConfigFaultsAreNamed) {

@@ -53,6 +53,24 @@ TEST(WeightNamesTest, NamesStandSideBySide) {
   EXPECT_TRUE(table.at("h.3.ln_2.weight").optional);
 }
 
+TEST(WeightNamesTest, AHeadIsTheEmbeddingWhereTheyAreTied) {
+  Json config = {{"tie_word_embeddings", false}, {"vocab_size", 10}, {"hidden_size", 4}};
+  WeightNames apart;
+  apart.head(config, "embed_out", {.or_from_hf = "lm_head"});
+  const std::vector<WeightName> table = apart.take();
+  ASSERT_EQ(table.size(), 1u);
+  EXPECT_EQ(table[0].hf, head_weight(config, "wte", "embed_out"));
+  EXPECT_EQ(table[0].gguf, "output.weight");
+  EXPECT_EQ(table[0].checkpoint, "lm_head.weight");
+  EXPECT_EQ(table[0].shape, (Shape{10, 4}));
+  EXPECT_EQ(table[0].or_from_hf.at(0).stored, "lm_head.weight");
+  config["tie_word_embeddings"] = true;
+  WeightNames tied;
+  tied.head(config);
+  EXPECT_TRUE(tied.take().empty());
+  EXPECT_EQ(head_weight(config, "wte"), "wte.weight");
+}
+
 // Two KV heads of two queries each, all of one row.
 TEST(WeightNamesTest, QueryKeyValueOutOfOneTensor) {
   const std::map<WeightNames::Fused, std::vector<std::vector<int>>> expected = {
@@ -119,6 +137,23 @@ TEST(WeightNamesTest, GateAndUpOutOfOneTensor) {
   EXPECT_EQ(applied(table[0].from_hf, {4, 1}), (std::vector<int>{0, 1}));
   EXPECT_EQ(applied(table[1].from_hf, {4, 1}), (std::vector<int>{2, 3}));
   EXPECT_EQ(applied(table[1].from_gguf, {4, 1}), (std::vector<int>{2, 3}));
+}
+
+// A checkpoint's fc is the gated half.
+TEST(WeightNamesTest, GateAndUpApart) {
+  WeightNames names;
+  names.gated_mlp("mlp.", 6, 4, true);
+  const std::vector<WeightName> table = names.take();
+  ASSERT_EQ(table.size(), 6u);
+  const char* hf[] = {"gate", "up", "down"};
+  const char* checkpoint[] = {"fc", "gate", "proj"};
+  for (size_t i = 0; i < table.size(); ++i) {
+    const char* end = i % 2 == 0 ? "weight" : "bias";
+    EXPECT_EQ(table[i].hf, fmt::format("mlp.{}_proj.{}", hf[i / 2], end));
+    EXPECT_EQ(table[i].gguf, fmt::format("ffn_{}.{}", hf[i / 2], end));
+    EXPECT_EQ(table[i].checkpoint, fmt::format("mlp.{}.{}", checkpoint[i / 2], end));
+    EXPECT_EQ(table[i].shape[0], i < 4 ? 6 : 4);
+  }
 }
 
 // Two experts of two inner columns; in Hugging Face's stack of gate and up each has four rows.

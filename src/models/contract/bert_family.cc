@@ -15,9 +15,7 @@ int64_t first_position(const Json& c, const BertVariant& variant) {
 }  // namespace
 
 std::vector<ConfigKey> bert_keys() {
-  return {{"layer_norm_eps", "norm_epsilon", "attention.layer_norm_epsilon",
-           ConfigKey::Type::kFloat, true},
-          {"type_vocab_size", "type_vocab_size"}};
+  return {layer_norm_key("layer_norm_eps"), {"type_vocab_size", "type_vocab_size"}};
 }
 
 Json parse_bert_config(const ModelSource& source, Json raw, const BertVariant& variant) {
@@ -105,8 +103,7 @@ void build_bert(const Json& c, const WeightSource& source, const BuildOptions& o
   x = b.add_row(x, "embeddings.token_type_embeddings.weight", 0);
   x = b.layer_norm(x, "embeddings.LayerNorm", epsilon);
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("encoder.layer.{}.", i);
+    const std::string p = b.at_layer("encoder.layer.", i);
     int h = b.attention(b.linear(x, p + "attention.self.query", 0),
                         b.linear(x, p + "attention.self.key", 0),
                         b.linear(x, p + "attention.self.value", 0), i, attention);

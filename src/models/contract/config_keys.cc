@@ -129,12 +129,17 @@ std::vector<ConfigKey> with_rotary_keys(std::vector<ConfigKey> own) {
   using Type = ConfigKey::Type;
   own.insert(own.begin(), {{"head_dim", "head_size", "attention.key_length", Type::kInt},
                            {"rope_theta", "rotary_base", "rope.freq_base", Type::kFloat},
-                           {"rope_scaling", "rotary_scaling"}});
+                           {"rope_scaling", "rotary_scaling"},
+                           {"partial_rotary_factor", "rotary_pct"}});
   return own;
 }
 
 ConfigKey layer_norm_key(std::string_view name) {
   return {name, "norm_epsilon", "attention.layer_norm_epsilon", ConfigKey::Type::kFloat, true};
+}
+
+ConfigKey sliding_window_key() {
+  return {"sliding_window", "sliding_window", "attention.sliding_window", ConfigKey::Type::kInt};
 }
 
 std::vector<ConfigKey> all_keys(const std::vector<ConfigKey>& own) {

@@ -23,10 +23,13 @@ struct ConfigKey {
 // DESIGN section 5's fields, and the special tokens. A model's own row with the same checkpoint key
 // replaces a row (another Hugging Face or GGUF name).
 const std::vector<ConfigKey>& common_keys();
-// head_dim, rope_theta and rope_scaling, for models with rotary embeddings; `own` is put behind.
+// head_dim, rope_theta, rope_scaling and partial_rotary_factor, for models with rotary embeddings;
+// `own` is put behind.
 std::vector<ConfigKey> with_rotary_keys(std::vector<ConfigKey> own);
 // The epsilon of layer norms under its Hugging Face name.
 ConfigKey layer_norm_key(std::string_view name);
+// The window of attention, of all layers or of some.
+ConfigKey sliding_window_key();
 // common_keys() as `own` changes them, then the rest of `own`.
 std::vector<ConfigKey> all_keys(const std::vector<ConfigKey>& own);
 

@@ -334,6 +334,12 @@ void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
       [](int logits) { return logits; });
 }
 
+void DecoderBuilder::finish_layer_norm(int x, const std::string& norm, double epsilon,
+                                       const std::string& head) {
+  finish(
+      x, [&](int rows) { return layer_norm(rows, norm, epsilon); }, head);
+}
+
 void DecoderBuilder::finish(int x, Stage norm, const std::string& head) {
   finish(x, norm, head, [](int logits) { return logits; });
 }

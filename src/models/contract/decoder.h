@@ -5,6 +5,7 @@
 
 #include "base/function_ref.h"
 #include "models/contract/model_def.h"
+#include "models/contract/weight_names.h"
 #include "tensor/kv_page.h"
 
 namespace ingot {
@@ -51,6 +52,10 @@ class DecoderBuilder {
   DType activation_type() const { return activation_; }
   DType kv_type() const { return kv_; }
 
+  // Layer i begins: what follows is of "layer i". Gives "<hf>i.", which its weights' names begin
+  // with.
+  std::string at_layer(std::string_view hf, int64_t i);
+
   bool has(const std::string& name) const { return weights_.contains(name); }
   // The weight as a graph value; the same value on every call. shard_axis as in Weight.
   int weight(const std::string& name, int shard_axis = -1);
@@ -92,6 +97,8 @@ class DecoderBuilder {
   // down(activation(gate(x)) * up(x)).
   int gated_mlp(int x, const std::string& gate, const std::string& up,
                 const std::string& activation, const std::string& down);
+  // The same through <projections>gate_proj, up_proj and down_proj.
+  int gated_mlp(int x, const std::string& projections, const std::string& activation);
 
   // Of one layer; layers of a model may differ in all of it.
   struct Attention {
@@ -109,6 +116,8 @@ class DecoderBuilder {
     int slopes = kNoValue;         // float32[heads]: linear biases, see ops/paged_attention.cc
     bool causal = true;            // false: tokens see all of their sequence (encoders)
   };
+  // num_attention_heads, num_key_value_heads and head_dim; all else as above.
+  static Attention attention_of(const Json& config);
   // Rotates q and k, appends k and v to layer `layer`'s cache, attends. The cache states are made
   // here, in the named group; the final tokens become graph outputs in finish().
   int attention(int q, int k, int v, int64_t layer, const Attention& shape);
@@ -159,6 +168,10 @@ class DecoderBuilder {
   // by `name_of`; "gate", "up" and "down" are asked for. The inner size is what ranks share.
   using ExpertName = FunctionRef<std::string(int64_t expert, std::string_view which)>;
   int moe(int x, const std::string& router, int64_t experts, ExpertName name_of, Mixture shape);
+  // The same of the layer whose names begin with `layer`, as WeightNames::experts() named them; the
+  // router's name is without it.
+  int moe(int x, const std::string& layer, const std::string& router,
+          const WeightNames::Experts& experts, Mixture shape);
 
   // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
   // piecewise scaling), longrope (divisors for sequences up to original_max_position, others for
@@ -175,6 +188,8 @@ class DecoderBuilder {
   // Final norm on the wanted rows, LM head in float32 (with "<name>.bias" beside "<name>.weight",
   // where the source has it), graph outputs.
   void finish(int x, const std::string& norm, double epsilon, const std::string& head);
+  // The same with a layer norm: its name is without ".weight".
+  void finish_layer_norm(int x, const std::string& norm, double epsilon, const std::string& head);
   // The same with a norm of the model's own, and `logits` between the LM head and the output.
   using Stage = FunctionRef<int(int)>;  // a value to the value that takes its place
   void finish(int x, Stage norm, const std::string& head, Stage logits);

@@ -19,6 +19,11 @@ std::vector<CacheGroup> cache_groups(const Json& config, int64_t window) {
   return out;
 }
 
+std::string DecoderBuilder::at_layer(std::string_view hf, int64_t i) {
+  graph_.set_origin(fmt::format("layer {}", i));
+  return fmt::format("{}{}.", hf, i);
+}
+
 int DecoderBuilder::rms_norm(int x, const std::string& weight_name, double epsilon, double offset) {
   Attrs attrs = {{"epsilon", epsilon}};
   if (offset != 0) attrs["weight_offset"] = offset;
@@ -87,6 +92,20 @@ int DecoderBuilder::gated_mlp(int x, const std::string& gate, const std::string&
   return linear(h, down, 1);
 }
 
+int DecoderBuilder::gated_mlp(int x, const std::string& projections,
+                              const std::string& activation) {
+  return gated_mlp(x, projections + "gate_proj", projections + "up_proj", activation,
+                   projections + "down_proj");
+}
+
+DecoderBuilder::Attention DecoderBuilder::attention_of(const Json& config) {
+  Attention out;
+  out.heads = config.at("num_attention_heads");
+  out.kv_heads = config.at("num_key_value_heads");
+  out.head_dim = config.at("head_dim");
+  return out;
+}
+
 int DecoderBuilder::fused_attention(int x, const std::string& qkv, int64_t layer,
                                     const Attention& shape) {
   const int q = linear(x, qkv + ".q", 0), k = linear(x, qkv + ".k", 0);
@@ -126,6 +145,17 @@ int DecoderBuilder::moe(int x, const std::string& router, int64_t experts, Exper
   shape.up = stack("up", 1);
   shape.down = stack("down", 2);
   return mixture(x, logits, shape);
+}
+
+int DecoderBuilder::moe(int x, const std::string& layer, const std::string& router,
+                        const WeightNames::Experts& experts, Mixture shape) {
+  const auto name_of = [&](int64_t e, std::string_view which) {
+    const std::string& part = which == "gate" ? experts.gate
+                              : which == "up" ? experts.up
+                                              : experts.down;
+    return fmt::format("{}{}{}.{}.weight", layer, experts.hf, e, part);
+  };
+  return moe(x, layer + router, experts.count, name_of, std::move(shape));
 }
 
 }  // namespace ingot

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include "models/contract/weight_names.h"
-
 namespace ingot {
 namespace {
 
@@ -11,10 +9,11 @@ namespace {
 class GemmaBuilder {
  public:
   GemmaBuilder(const Json& config, const GemmaVariant& variant, DecoderBuilder& b)
-      : c_(config), variant_(variant), b_(b), epsilon_(config["rms_norm_eps"].get<double>()) {
-    full_.heads = c_["num_attention_heads"];
-    full_.kv_heads = c_["num_key_value_heads"];
-    full_.head_dim = c_["head_dim"];
+      : c_(config),
+        variant_(variant),
+        b_(b),
+        epsilon_(config["rms_norm_eps"].get<double>()),
+        full_(b.attention_of(config)) {
     full_.softcap = c_.value("attn_logit_softcapping", 0.0);
     const double scalar = c_.value("query_pre_attn_scalar", static_cast<double>(full_.head_dim));
     full_.scale = 1 / std::sqrt(scalar);
@@ -33,7 +32,7 @@ class GemmaBuilder {
   int norm(int x, const std::string& name) { return b_.rms_norm(x, name + ".weight", epsilon_, 1); }
 
   int layer(int x, int64_t i) {
-    const std::string p = fmt::format("layers.{}.", i);
+    const std::string p = b_.at_layer("layers.", i);
     int h = norm(x, p + "input_layernorm");
     int q = b_.linear(h, p + "self_attn.q_proj", 0);
     int k = b_.linear(h, p + "self_attn.k_proj", 0);
@@ -49,7 +48,7 @@ class GemmaBuilder {
     h = norm(
         x, p + (variant_.norms_behind ? "pre_feedforward_layernorm" : "post_attention_layernorm"));
     const std::string activation = c_["hidden_activation"];
-    h = b_.gated_mlp(h, p + "mlp.gate_proj", p + "mlp.up_proj", activation, p + "mlp.down_proj");
+    h = b_.gated_mlp(h, p + "mlp.", activation);
     return b_.residual(variant_.norms_behind ? norm(h, p + "post_feedforward_layernorm") : h, x);
   }
 
@@ -67,25 +66,39 @@ std::vector<std::string_view> gemma_prefixes() {
   return {"model.", "", "language_model.model.", "model.language_model.", "language_model."};
 }
 
+std::vector<ConfigKey> gemma_keys(std::vector<ConfigKey> own) {
+  own.insert(own.begin(),
+             {{"hidden_activation", "hidden_act"}, {"attention_bias", "attention_bias"}});
+  return with_rotary_keys(std::move(own));
+}
+
+void read_gemma_config(ConfigReader& c) {
+  c.decoder_sizes();
+  c.heads();
+  c.size("intermediate_size");
+  c.epsilon("rms_norm_eps", 1e-6);
+  c.activation("hidden_activation", "gelu_pytorch_tanh");
+  c.flag("tie_word_embeddings", true);
+  c.flag("attention_bias", false);
+}
+
 double gemma_cap(ConfigReader& c, const Json& raw, const char* key, double fallback) {
   return c.zero_or(key, raw.contains(key) ? 0 : fallback);
 }
 
-void gemma_query_scalar(ConfigReader& c, const ConfigReader::Heads& heads, int64_t largest) {
+void gemma_query_scalar(ConfigReader& c, int64_t largest) {
   double scalar = 256;
   if (c.source().gguf) {
+    const int64_t hidden = c.config()["hidden_size"], heads = c.config()["num_attention_heads"];
     const bool by_heads = c.config()["num_hidden_layers"] == largest;
-    scalar = static_cast<double>(by_heads ? c.config()["hidden_size"].get<int64_t>() / heads.heads
-                                          : heads.head_dim);
+    scalar = by_heads ? static_cast<double>(hidden / heads) : c.config()["head_dim"].get<double>();
   }
   c.positive("query_pre_attn_scalar", scalar);
 }
 
 std::vector<WeightName> gemma_weights(const Json& c, const GemmaVariant& variant) {
-  const int64_t hidden = c["hidden_size"], dim = c["head_dim"], inner = c["intermediate_size"];
-  const int64_t q = c["num_attention_heads"].get<int64_t>() * dim;
-  const int64_t kv = c["num_key_value_heads"].get<int64_t>() * dim;
-  const int64_t vocab = c["vocab_size"];
+  const int64_t hidden = c["hidden_size"], heads = c["num_attention_heads"], dim = c["head_dim"],
+                inner = c["intermediate_size"], vocab = c["vocab_size"];
   const bool bias = c["attention_bias"];
   // Hugging Face keeps norms as what is added to one; GGUF has the sum.
   const StoredAs norm = {.from_gguf = map_elements([](float w) { return w - 1; })};
@@ -96,14 +109,9 @@ std::vector<WeightName> gemma_weights(const Json& c, const GemmaVariant& variant
   names.matrix({"embed_tokens", "token_embd", "transformer.vocab_embedding"}, vocab, hidden);
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
     names.at_layer("layers.", i);
-    const TensorNames parts[] = {{"self_attn.q_proj", "attn_q", "attention.qkv"},
-                                 {"self_attn.k_proj", "attn_k", "attention.qkv"},
-                                 {"self_attn.v_proj", "attn_v", "attention.qkv"}};
-    const int64_t rows[] = {q, kv, kv};
     add_norm({"input_layernorm", "attn_norm", "input_layernorm"}, hidden);
-    for (size_t k = 0; k < 3; ++k) names.matrix(parts[k], rows[k], hidden);
-    for (size_t k = 0; k < 3 && bias; ++k) names.bias(parts[k], rows[k]);
-    names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, q, bias);
+    names.qkv_apart("self_attn.", {heads, c["num_key_value_heads"], dim, hidden, bias});
+    names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, heads * dim, bias);
     if (variant.head_norms) {
       add_norm({"self_attn.q_norm", "attn_q_norm", "attention.q_layernorm"}, dim);
       add_norm({"self_attn.k_norm", "attn_k_norm", "attention.k_layernorm"}, dim);
@@ -117,13 +125,11 @@ std::vector<WeightName> gemma_weights(const Json& c, const GemmaVariant& variant
       add_norm({"post_feedforward_layernorm", "post_ffw_norm", "post_feedforward_layernorm"},
                hidden);
     }
-    names.matrix({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden);
-    names.matrix({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden);
-    names.matrix({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner);
+    names.gated_mlp("mlp.", inner, hidden);
   }
   names.at({});
   add_norm({"norm", "output_norm", "transformer.ln_f"}, hidden);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -137,14 +143,12 @@ void build_gemma(const Json& c, const WeightSource& source, const BuildOptions& 
   const double hidden = c["hidden_size"];
   int x = b.scale(b.embedding("embed_tokens.weight"), std::sqrt(hidden));
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
     x = gemma.layer(x, i);
   }
   graph.set_origin("head");
   const double softcap = c.value("final_logit_softcapping", 0.0);
   b.finish(
-      x, [&](int rows) { return gemma.norm(rows, "norm"); },
-      c["tie_word_embeddings"] ? "embed_tokens.weight" : "lm_head.weight",
+      x, [&](int rows) { return gemma.norm(rows, "norm"); }, head_weight(c, "embed_tokens"),
       [&](int logits) { return softcap > 0 ? b.softcap(logits, softcap) : logits; });
 }
 

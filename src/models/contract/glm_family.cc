@@ -1,14 +1,11 @@
 #include "models/contract/glm_family.h"
 
 #include "models/contract/decoder.h"
-#include "models/contract/weight_names.h"
 
 namespace ingot {
 
 std::vector<ConfigKey> glm_keys() {
-  return with_rotary_keys({{"attention_bias", "attention_bias"},
-                           {"norms_behind", "norms_behind"},
-                           {"partial_rotary_factor", "rotary_pct"}});
+  return with_rotary_keys({{"attention_bias", "attention_bias"}, {"norms_behind", "norms_behind"}});
 }
 
 Json read_glm_config(ConfigReader& c) {
@@ -56,7 +53,7 @@ std::vector<WeightName> glm_weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!c["tie_word_embeddings"]) names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
+  names.head(c);
   return names.take();
 }
 
@@ -65,24 +62,17 @@ void build_glm(const Json& c, const WeightSource& source, const BuildOptions& op
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["rms_norm_eps"];
   const bool behind = c["norms_behind"];
-  DecoderBuilder::Attention attention;
-  attention.heads = c["num_attention_heads"];
-  attention.kv_heads = c["num_key_value_heads"];
-  attention.head_dim = c["head_dim"];
+  DecoderBuilder::Attention attention = b.attention_of(c);
   attention.interleaved = true;
   attention.inv_freq = b.inverse_frequencies(read_rope_config(c, "config"), attention.head_dim);
   int x = b.embedding("model.embed_tokens.weight");
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     const auto norm = [&](int value, const char* name) {
       return b.rms_norm(value, p + name + ".weight", epsilon);
     };
     int h = norm(x, "input_layernorm");
-    const int q = b.linear(h, p + "self_attn.q_proj", 0);
-    const int k = b.linear(h, p + "self_attn.k_proj", 0);
-    const int v = b.linear(h, p + "self_attn.v_proj", 0);
-    h = b.linear(b.attention(q, k, v, i, attention), p + "self_attn.o_proj", 1);
+    h = b.linear(b.self_attention(h, p + "self_attn.", i, attention), p + "self_attn.o_proj", 1);
     x = b.residual(behind ? norm(h, "post_self_attn_layernorm") : h, x);
     h = norm(x, "post_attention_layernorm");
     h = b.gated_mlp(h, p + "mlp.gate_up_proj.gate", p + "mlp.gate_up_proj.up", "silu",
@@ -90,8 +80,7 @@ void build_glm(const Json& c, const WeightSource& source, const BuildOptions& op
     x = b.residual(behind ? norm(h, "post_mlp_layernorm") : h, x);
   }
   graph.set_origin("head");
-  b.finish(x, "model.norm.weight", epsilon,
-           c["tie_word_embeddings"] ? "model.embed_tokens.weight" : "lm_head.weight");
+  b.finish(x, "model.norm.weight", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace ingot

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "models/contract/config_read.h"
-#include "models/contract/model_def.h"
+#include "models/contract/weight_names.h"
 
 namespace ingot {
 

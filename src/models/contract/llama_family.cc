@@ -15,14 +15,7 @@ void add_gguf_facts(const GgufFile& file, ConfigReader& c) {
 
 std::vector<ConfigKey> llama_keys() {
   return with_rotary_keys(
-      {{"attention_bias", "attention_bias"},
-       {"mlp_bias", "mlp_bias"},
-       {"sliding_window", "sliding_window", "attention.sliding_window", ConfigKey::Type::kInt}});
-}
-
-// Some files keep the frequencies that the config implies; tied ones a head that is the embedding.
-std::vector<std::string_view> llama_ignored() {
-  return {"*.rotary_emb.inv_freq", "lm_head.weight"};
+      {{"attention_bias", "attention_bias"}, {"mlp_bias", "mlp_bias"}, sliding_window_key()});
 }
 
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant) {
@@ -39,6 +32,9 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
   c.size("intermediate_size");
   c.epsilon("rms_norm_eps", 1e-6);
   c.flag("tie_word_embeddings", false);
+  if (source.kind == ModelSourceKind::kHuggingFace && !variant.has_biases) {
+    for (const char* key : {"attention_bias", "mlp_bias"}) c.override_with(key, false);
+  }
   if (variant.qkv_bias) c.override_with("attention_bias", true);
   c.flag("attention_bias", false);
   c.flag("mlp_bias", false);
@@ -53,11 +49,7 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
 void llama_mlp_names(const Json& config, WeightNames& names) {
   const auto hidden = config["hidden_size"].get<int64_t>();
   const auto inner = config["intermediate_size"].get<int64_t>();
-  const bool bias = config["mlp_bias"].get<bool>();
-  // Checkpoint names follow the convention that fc is the gated half and gate the linear one.
-  names.linear({"mlp.gate_proj", "ffn_gate", "mlp.fc"}, inner, hidden, bias);
-  names.linear({"mlp.up_proj", "ffn_up", "mlp.gate"}, inner, hidden, bias);
-  names.linear({"mlp.down_proj", "ffn_down", "mlp.proj"}, hidden, inner, bias);
+  names.gated_mlp("mlp.", inner, hidden, config["mlp_bias"].get<bool>());
 }
 
 std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& variant) {
@@ -104,15 +96,12 @@ std::vector<WeightName> llama_weights(const Json& config, const LlamaVariant& va
   }
   names.at({});
   names.norm({"model.norm", "output_norm", "transformer.ln_f"}, hidden, false);
-  if (!config["tie_word_embeddings"].get<bool>()) {
-    names.matrix({"lm_head", "output", "lm_head"}, vocab, hidden);
-  }
+  names.head(config);
   return names.take();
 }
 
 int llama_mlp(DecoderBuilder& b, int x, int64_t layer) {
-  const std::string p = fmt::format("model.layers.{}.mlp.", layer);
-  return b.gated_mlp(x, p + "gate_proj", p + "up_proj", "silu", p + "down_proj");
+  return b.gated_mlp(x, fmt::format("model.layers.{}.mlp.", layer), "silu");
 }
 
 void build_llama(const Json& config, const WeightSource& weights, const BuildOptions& options,
@@ -127,10 +116,7 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
   DecoderBuilder b(weights, options, config["max_position_embeddings"].get<int64_t>(), graph,
                    by_layer ? cache_groups(config, window) : std::vector<CacheGroup>{CacheGroup{}});
   const auto epsilon = config["rms_norm_eps"].get<double>();
-  DecoderBuilder::Attention plain;
-  plain.heads = config["num_attention_heads"].get<int64_t>();
-  plain.kv_heads = config["num_key_value_heads"].get<int64_t>();
-  plain.head_dim = config["head_dim"].get<int64_t>();
+  DecoderBuilder::Attention plain = b.attention_of(config);
   const RopeConfig rope = read_rope_config(config, "config");
   plain.rope_scale = b.rope_scale(rope);
   plain.inv_freq = b.inverse_frequencies(rope, plain.head_dim,
@@ -138,8 +124,7 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
   const auto scaled = [&](int x, double factor) { return factor == 1 ? x : b.scale(x, factor); };
   int x = scaled(b.embedding("model.embed_tokens.weight"), parts.embedding_scale);
   for (int64_t i = 0; i < config["num_hidden_layers"].get<int64_t>(); ++i) {
-    graph.set_origin(fmt::format("layer {}", i));
-    const std::string p = fmt::format("model.layers.{}.", i);
+    const std::string p = b.at_layer("model.layers.", i);
     DecoderBuilder::Attention attention = plain;
     if (!by_layer) attention.window = window;
     if (by_layer && is_local_layer(config, i)) {
@@ -162,10 +147,9 @@ void build_llama(const Json& config, const WeightSource& weights, const BuildOpt
     x = b.residual(scaled(h, parts.residual_scale), x);
   }
   graph.set_origin("head");
-  const bool tied = config["tie_word_embeddings"].get<bool>();
   b.finish(
       x, [&](int rows) { return b.rms_norm(rows, "model.norm.weight", epsilon); },
-      tied ? "model.embed_tokens.weight" : "lm_head.weight",
+      head_weight(config, "model.embed_tokens"),
       [&](int logits) { return scaled(logits, parts.logit_scale); });
 }
 

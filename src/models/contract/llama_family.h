@@ -12,9 +12,10 @@ namespace ingot {
 
 // How a member differs from plain Llama.
 struct LlamaVariant {
-  bool qkv_bias = false;         // biases on q, k and v unless the config says otherwise
-  bool gguf_permuted = true;     // GGUF reorders q and k rows
-  bool has_window = true;        // knows sliding_window; Hugging Face's Llama ignores it
+  bool qkv_bias = false;      // biases on q, k and v unless the config says otherwise
+  bool gguf_permuted = true;  // GGUF reorders q and k rows
+  bool has_biases = true;     // knows attention_bias and mlp_bias; Hugging Face's Mistral has none
+  bool has_window = true;     // knows sliding_window; Hugging Face's Llama ignores it
   bool window_by_layer = false;  // the model reads its windows itself
   bool head_norms = false;       // RMS norms of each head of q and k
 };
@@ -33,7 +34,6 @@ struct LlamaParts {
 
 // ModelDef members, in terms of a variant.
 std::vector<ConfigKey> llama_keys();
-std::vector<std::string_view> llama_ignored();
 Json parse_llama_config(const ModelSource& source, Json raw, const LlamaVariant& variant);
 // The same of a reader, for models that have more keys.
 void read_llama_config(ConfigReader& c, const LlamaVariant& variant);

@@ -11,6 +11,15 @@ std::string renamed(std::string name,
   return name;
 }
 
+std::vector<std::string_view> usual_ignored() {
+  return {"*.rotary_emb.inv_freq", "lm_head.weight"};
+}
+
+std::string head_weight(const Json& config, std::string_view embedding, std::string_view head) {
+  const bool tied = config.at("tie_word_embeddings").get<bool>();
+  return fmt::format("{}.weight", tied ? embedding : head);
+}
+
 void WeightNames::at_layer(std::string_view hf, int64_t i) {
   at({fmt::format("{}{}.", hf, i), fmt::format("blk.{}.", i),
       fmt::format("transformer.layers.{}.", i)});
@@ -59,6 +68,11 @@ void WeightNames::transposed_linear(const TensorNames& names, int64_t rows, int6
 void WeightNames::norm(const TensorNames& names, int64_t size, bool with_bias, const StoredAs& as) {
   add(names, ".weight", {size}, as);
   if (with_bias) bias(names, size);
+}
+
+void WeightNames::head(const Json& config, const std::string& hf, const StoredAs& as) {
+  if (config.at("tie_word_embeddings").get<bool>()) return;
+  matrix({hf, "output", "lm_head"}, config.at("vocab_size"), config.at("hidden_size"), as);
 }
 
 void WeightNames::positions(const std::string& hf, const std::string& gguf, int64_t count,
@@ -171,6 +185,12 @@ void WeightNames::gate_up(const std::string& hf, const std::string& gguf, int64_
     matrix_part({hf, gguf, ours}, half, {rows, columns}, false);
     if (with_bias) bias_part({hf, gguf, ours}, half, rows);
   }
+}
+
+void WeightNames::gated_mlp(const std::string& hf, int64_t inner, int64_t columns, bool with_bias) {
+  linear({hf + "gate_proj", "ffn_gate", "mlp.fc"}, inner, columns, with_bias);
+  linear({hf + "up_proj", "ffn_up", "mlp.gate"}, inner, columns, with_bias);
+  linear({hf + "down_proj", "ffn_down", "mlp.proj"}, columns, inner, with_bias);
 }
 
 }  // namespace ingot

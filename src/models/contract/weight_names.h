@@ -14,6 +14,15 @@ namespace ingot {
 std::string renamed(std::string name,
                     std::initializer_list<std::pair<std::string_view, std::string_view>> parts);
 
+// Tensors that files of most models hold beside the table's: frequencies that the config implies,
+// and, where the head is the embedding, a head too.
+std::vector<std::string_view> usual_ignored();
+
+// What build() multiplies the last rows by: the head, or the embedding where the two are one.
+// Names as above.
+std::string head_weight(const Json& config, std::string_view embedding,
+                        std::string_view head = "lm_head");
+
 struct TensorNames {
   std::string hf, gguf, checkpoint;
 };
@@ -43,6 +52,9 @@ class WeightNames {
   void transposed_linear(const TensorNames& names, int64_t rows, int64_t columns, bool with_bias);
   // <name>.weight [size], which may be stored otherwise, and, of layer norms, <name>.bias.
   void norm(const TensorNames& names, int64_t size, bool with_bias, const StoredAs& as = {});
+  // The head, "output" and "lm_head" elsewhere, unless it is the embedding (head_weight): by
+  // tie_word_embeddings, vocab_size and hidden_size.
+  void head(const Json& config, const std::string& hf = "lm_head", const StoredAs& as = {});
   // Learned positions: "transformer.position_embedding". Hugging Face's table may have `offset`
   // rows before the first position.
   void positions(const std::string& hf, const std::string& gguf, int64_t count, int64_t columns,
@@ -72,6 +84,9 @@ class WeightNames {
   // and "mlp.gate" in checkpoints, where fc is the gated half.
   void gate_up(const std::string& hf, const std::string& gguf, int64_t inner, int64_t columns,
                bool with_bias = false);
+
+  // <hf>gate_proj, <hf>up_proj and <hf>down_proj, in checkpoints as gate_up().
+  void gated_mlp(const std::string& hf, int64_t inner, int64_t columns, bool with_bias = false);
 
   // Gate, up and down projections of a layer's experts, each a weight [rows, columns] of its own:
   // <hf><e>.<gate>.weight and so on; "mlp.fc", "mlp.gate" and "mlp.proj" in checkpoints, one expert
