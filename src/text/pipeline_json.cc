@@ -4,9 +4,10 @@ namespace ingot {
 namespace {
 
 constexpr int kMaxNesting = 8;
+constexpr int kMaxSteps = 256;  // of a kind; published files have up to ten
 
 void read_nested(const Json& node, std::string_view kind, std::string_view list,
-                 std::span<const ComponentRow> rows, TokenizerParts& parts, int depth) {
+                 std::span<const ComponentRow> rows, TokenizerParts& parts, int depth, int& steps) {
   if (node.is_null()) return;
   if (depth > kMaxNesting) {
     fail(ErrorCode::kUnsupported, kTokenizerJson, "{}: Sequence nested more than {} deep",
@@ -14,6 +15,10 @@ void read_nested(const Json& node, std::string_view kind, std::string_view list,
   }
   const std::string type = text_field(node, "type", parts);
   if (type != "Sequence") {
+    if (++steps > kMaxSteps) {
+      fail(ErrorCode::kUnsupported, kTokenizerJson, "{}: more than {} steps ({})", parts.file,
+           kMaxSteps, kind);
+    }
     for (const ComponentRow& row : rows) {
       if (row.type == type) return row.read(node, parts);
     }
@@ -23,14 +28,15 @@ void read_nested(const Json& node, std::string_view kind, std::string_view list,
   if (it == node.end() || !it->is_array()) {
     fail(ErrorCode::kCorrupt, kTokenizerJson, "{}: Sequence without a list '{}'", parts.file, list);
   }
-  for (const Json& member : *it) read_nested(member, kind, list, rows, parts, depth + 1);
+  for (const Json& member : *it) read_nested(member, kind, list, rows, parts, depth + 1, steps);
 }
 
 }  // namespace
 
 void read_component(const Json& node, std::string_view kind, std::string_view list,
                     std::span<const ComponentRow> rows, TokenizerParts& parts) {
-  read_nested(node, kind, list, rows, parts, 0);
+  int steps = 0;
+  read_nested(node, kind, list, rows, parts, 0, steps);
 }
 
 void refuse_component(std::string_view kind, std::string_view what, const TokenizerParts& parts) {
