@@ -20,8 +20,8 @@ bool is_tokenizer_file(std::string_view name) {
   for (const std::string_view other : kOthers) {
     if (name == other) return false;
   }
-  return name == "vocab.txt" || name.starts_with("tokenizer.") || name.ends_with(".model") ||
-         name.ends_with(".tiktoken") || name.ends_with(".spm");
+  return name == "vocab.txt" || name == "tekken.json" || name.starts_with("tokenizer.") ||
+         name.ends_with(".model") || name.ends_with(".tiktoken") || name.ends_with(".spm");
 }
 
 std::string choose_tokenizer_file(const std::vector<std::string>& names) {
