@@ -118,7 +118,7 @@ def measure(ours, tokenizer, lines, rounds):
         have, seconds = ours.encode(lines)
         best[0] = min(best[0], seconds)
         begin = time.perf_counter()
-        want = [tokenizer.encode(line, add_special_tokens=False) for line in lines]
+        want = tokenizer.encode_batch_fast(lines, add_special_tokens=False)  # without offsets
         best[1] = min(best[1], time.perf_counter() - begin)
         if have != [w.ids for w in want]:
             sys.exit("the ids differ")
@@ -147,7 +147,7 @@ def main():
                              "ratio": round(theirs / mine, 2)})
                 print(json.dumps(rows[-1]), flush=True)
     result = {"date": time.strftime("%Y-%m-%d"), "peer": f"tokenizers {tokenizers.__version__}",
-              "rounds": args.rounds, "cpu": platform.processor(), "rows": rows,
+              "rounds": args.rounds, "machine": platform.platform(), "rows": rows,
               "slowest_ratio": min(row["ratio"] for row in rows)}
     print(json.dumps({"slowest_ratio": result["slowest_ratio"]}))
     if args.output:
