@@ -91,6 +91,42 @@ pypi_file() {
   echo "$found"
 }
 
+# pypi_archive NAME: prints the path of the source archive that tools/pypi-archives.txt pins, kept
+# as pypi_file keeps wheels. Needs build/venv: pip asks the archive's own build tool for its name.
+pypi_archive() {
+  local line hash folder found
+  line=$(list_of tools/pypi-archives.txt | grep "^$1==") || die "tools/pypi-archives.txt lacks $1"
+  hash=${line##*--hash=sha256:}
+  folder=$download_cache/$hash
+  found=$(compgen -G "$folder/*.tar.gz" || true)
+  if [ -z "$found" ] || ! echo "$hash  $found" | sha256sum --check --status; then
+    rm -rf "$folder" "$folder.part"
+    mkdir -p "$folder.part"
+    echo "$line" >"$folder.part/requirements.txt"
+    build/venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
+      --require-hashes --no-binary :all: --no-build-isolation \
+      --requirement "$folder.part/requirements.txt" --dest "$folder.part" >&2
+    rm "$folder.part/requirements.txt"
+    mv "$folder.part" "$folder"
+    found=$(compgen -G "$folder/*.tar.gz")
+  fi
+  echo "$found"
+}
+
+# The vocabularies and chat templates of published models that tests read: build/published.
+unpack_published() {
+  local archive target=build/published
+  archive=$(pypi_archive llama-cpp-python)
+  if [ "$(cat "$target/archive" 2>/dev/null)" = "$(basename "$archive")" ]; then return; fi
+  rm -rf "$target" "$target.part"
+  mkdir -p "$target.part"
+  tar -xzf "$archive" -C "$target.part" --wildcards --strip-components=4 \
+    'llama_cpp_python-*/vendor/llama.cpp/models/*'
+  basename "$archive" >"$target.part/archive"
+  mv "$target.part" "$target"
+  echo "$target: $(find "$target" -type f | wc -l) files"
+}
+
 # What the build takes from wheels, laid out below build/third_party.
 unpack_third_party() {
   unpack_onnx

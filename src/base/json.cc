@@ -64,29 +64,58 @@ constexpr std::string_view kTypeName<double> = "a number";
 template <>
 constexpr std::string_view kTypeName<std::string> = "a string";
 
+// Sees a text before anything of it is kept: depth, and what looking for doubled keys will cost.
+// A callback of the parser that keeps values would look at every list anew for each of its members.
+class Guard final : public Json::json_sax_t {
+ public:
+  Guard(std::string_view where, std::string_view file) : where_(where), file_(file) {}
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool start_object(size_t) override { return open(); }
+  bool end_object() override { return close(); }
+  bool start_array(size_t) override { return open(); }
+  bool end_array() override { return close(); }
+  bool key(std::string&) override {
+    comparisons_ += keys_.back()++;
+    if (comparisons_ > kMaxComparisons) {
+      fail(ErrorCode::kCorrupt, where_, "{}: too many keys in one object", file_);
+    }
+    return true;
+  }
+  // The parser that keeps values says what is wrong.
+  bool parse_error(size_t, const std::string&, const Json::exception&) override { return false; }
+
+ private:
+  bool open() {
+    if (keys_.size() > static_cast<size_t>(kMaxDepth)) {
+      fail(ErrorCode::kCorrupt, where_, "{}: JSON is nested deeper than {}", file_, kMaxDepth);
+    }
+    keys_.push_back(0);
+    return true;
+  }
+  bool close() {
+    keys_.pop_back();
+    return true;
+  }
+
+  std::string_view where_, file_;
+  std::vector<uint64_t> keys_;  // of the open objects and lists
+  uint64_t comparisons_ = 0;
+};
+
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view where, std::string_view file) {
-  std::vector<uint64_t> keys;  // of the open object at each depth
-  uint64_t comparisons = 0;
-  auto guard = [&](int depth, Json::parse_event_t event, Json&) {
-    if (event == Json::parse_event_t::object_start) {
-      keys.resize(static_cast<size_t>(depth) + 1);
-      keys.back() = 0;
-    } else if (event == Json::parse_event_t::key) {
-      comparisons += keys[static_cast<size_t>(depth) - 1]++;
-      if (comparisons > kMaxComparisons) {
-        fail(ErrorCode::kCorrupt, where, "{}: too many keys in one object", file);
-      }
-    }
-    if (depth > kMaxDepth &&
-        (event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start)) {
-      fail(ErrorCode::kCorrupt, where, "{}: JSON is nested deeper than {}", file, kMaxDepth);
-    }
-    return true;
-  };
+  Guard guard(where, file);
+  Json::sax_parse(text.begin(), text.end(), &guard);
   try {
-    return Json::parse(text.begin(), text.end(), guard);
+    return Json::parse(text.begin(), text.end());
   } catch (const Json::parse_error& e) {
     fail(ErrorCode::kCorrupt, where, "{}: byte {}: not valid JSON ({})", file, e.byte,
          text.empty() ? "the file is empty" : "syntax error");

@@ -12,9 +12,10 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kFavourite = "tokenizer.model";
 // "old.model" or "lid.model" may be anything, so names that end like that are listed whole.
-constexpr std::string_view kNames[] = {kFavourite,  "spiece.model",
-                                       "spm.model", "sentencepiece.model",
-                                       "vocab.txt", "sentencepiece.bpe.model"};
+constexpr std::string_view kNames[] = {kFavourite,   "spiece.model",
+                                       "spm.model",  "sentencepiece.model",
+                                       "vocab.txt",  "sentencepiece.bpe.model",
+                                       "tekken.json"};
 // The numbers are Mistral's.
 constexpr std::string_view kEndings[] = {".tiktoken", ".spm",      ".model.v1",
                                          ".model.v2", ".model.v3", ".model.v7"};

@@ -32,6 +32,15 @@ jinja::Value message_value(const Json& message) {
   return jinja::make_dict(std::move(items));
 }
 
+// About what a JSON value holds: text, and 16 for anything else.
+size_t json_bytes(const Json& value, int depth = 0) {
+  if (value.is_string()) return value.get_ref<const std::string&>().size();
+  size_t bytes = 16;
+  if (!value.is_structured() || depth > jinja::kMaxValueDepth) return bytes;
+  for (const Json& item : value) bytes += json_bytes(item, depth + 1);
+  return bytes;
+}
+
 ChatSegments segments_of(const jinja::Str& text) {
   ChatSegments out;
   for (size_t i = 0; i < text.size();) {
@@ -61,9 +70,9 @@ std::unique_ptr<const ChatTemplate> ChatTemplate::parse(std::string_view source,
   if (const size_t bad = validate_utf8(source); bad != kUtf8Valid) {
     fail(ErrorCode::kInvalidArgument, kWhere, "{}: invalid UTF-8 at byte {}", name, bad);
   }
-  if (source.size() > limits.output_bytes) {
+  if (source.size() > limits.source_bytes) {
     fail(ErrorCode::kInvalidArgument, kWhere, "{}: a template of {} bytes, the most is {}", name,
-         source.size(), limits.output_bytes);
+         source.size(), limits.source_bytes);
   }
   auto state = std::make_unique<State>();
   state->name = name;
@@ -83,7 +92,12 @@ ChatSegments ChatTemplate::render(const ChatInput& input) const {
            variables->type_name());
     }
   }
-  jinja::Interpreter interpreter(state_->name, state_->limits, input.now_unix_s);
+  TemplateLimits limits = state_->limits;
+  const size_t bytes =
+      json_bytes(input.messages) + json_bytes(input.extra) + json_bytes(input.trusted);
+  limits.steps += static_cast<int64_t>(bytes) * 4;
+  limits.time_ms += static_cast<int64_t>(bytes >> 10);
+  jinja::Interpreter interpreter(state_->name, limits, input.now_unix_s);
   try {
     jinja::Values messages;
     for (const Json& message : input.messages) messages.push_back(message_value(message));

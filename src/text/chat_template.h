@@ -17,11 +17,13 @@
 
 namespace ingot {
 
+// A small input may cost what these say; a large one gets more, in proportion (render()).
 struct TemplateLimits {
   int64_t steps = 1'000'000;          // statements and expressions evaluated, bulk work pro rata
   int depth = 64;                     // nesting of the template and of macro calls
   size_t output_bytes = 16ull << 20;  // also of any one string inside
-  int64_t time_ms = 5'000;
+  size_t source_bytes = 512ull << 10;
+  int64_t time_ms = 40;  // CPU time of the thread
 };
 
 struct ChatInput {

@@ -6,9 +6,10 @@ namespace ingot {
 namespace {
 
 constexpr int kMaxNesting = 8;
+constexpr int kMaxSteps = 256;  // of a kind; published files have up to ten
 
 void read_nested(const Json& node, std::string_view kind, std::string_view list,
-                 std::span<const ComponentRow> rows, TokenizerParts& parts, int depth) {
+                 std::span<const ComponentRow> rows, TokenizerParts& parts, int depth, int& steps) {
   if (node.is_null()) return;
   if (depth > kMaxNesting) {
     fail(ErrorCode::kUnsupported, kTokenizerJson, "{}: Sequence nested more than {} deep",
@@ -16,6 +17,10 @@ void read_nested(const Json& node, std::string_view kind, std::string_view list,
   }
   const std::string type = text_field(node, "type", parts);
   if (type != "Sequence") {
+    if (++steps > kMaxSteps) {
+      fail(ErrorCode::kUnsupported, kTokenizerJson, "{}: more than {} steps ({})", parts.file,
+           kMaxSteps, kind);
+    }
     for (const ComponentRow& row : rows) {
       if (row.type == type) return row.read(node, parts);
     }
@@ -28,7 +33,7 @@ void read_nested(const Json& node, std::string_view kind, std::string_view list,
   RefusalList refused;
   for (const Json& member : *it) {
     refused.gather("tokenizer", parts.file,
-                   [&] { read_nested(member, kind, list, rows, parts, depth + 1); });
+                   [&] { read_nested(member, kind, list, rows, parts, depth + 1, steps); });
   }
   refused.throw_if_any(kTokenizerJson);
 }
@@ -37,7 +42,8 @@ void read_nested(const Json& node, std::string_view kind, std::string_view list,
 
 void read_component(const Json& node, std::string_view kind, std::string_view list,
                     std::span<const ComponentRow> rows, TokenizerParts& parts) {
-  read_nested(node, kind, list, rows, parts, 0);
+  int steps = 0;
+  read_nested(node, kind, list, rows, parts, 0, steps);
 }
 
 void refuse_component(std::string_view kind, std::string_view what, const TokenizerParts& parts) {

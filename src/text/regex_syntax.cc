@@ -30,8 +30,18 @@ class Translator {
         continue;
       }
       if (in_class_) {
-        if (c == '[' && at("[:") == false) refuse("a set inside a set");
         if (at("&&")) refuse("an intersection of sets");
+        if (c == '[' && !at("[:")) {  // a set inside a set adds its members
+          if (at("[^")) refuse("a negated set inside a set");
+          ++inner_sets_;
+          ++i_;
+          continue;
+        }
+        if (c == ']' && inner_sets_ > 0) {
+          --inner_sets_;
+          ++i_;
+          continue;
+        }
         if (c == '[') copy_posix_class();
         in_class_ = c != ']' || first_in_class();
       } else if (c == '[') {
@@ -110,6 +120,7 @@ class Translator {
   size_t i_ = 0;
   bool in_class_ = false;
   size_t class_start_ = 0;
+  int inner_sets_ = 0;  // open ones
 };
 
 }  // namespace

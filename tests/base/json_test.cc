@@ -66,5 +66,13 @@ TEST(Json, NestingIsCapped) {
   EXPECT_NE(message_of([&] { parse(std::string(1'000'000, '[')); }), "no error");
 }
 
+// In time linear in the list: a callback that sees values would make it the square.
+TEST(Json, LongListsOfObjects) {
+  std::string text = "[";
+  for (int i = 0; i < 300'000; ++i) text += "{},";
+  const Json list = parse_json(text + "{}]", "test", "file");
+  EXPECT_EQ(list.size(), 300'001u);
+}
+
 }  // namespace
 }  // namespace ingot

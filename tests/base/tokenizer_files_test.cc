@@ -11,8 +11,9 @@ namespace ingot {
 namespace {
 
 TEST(TokenizerFiles, NamesThatHoldATokenizer) {
-  for (const char* name : {"tokenizer.model", "tokenizer.model.v3", "spiece.model", "vocab.txt",
-                           "qwen.tiktoken", "sentencepiece.bpe.model", "source.spm"}) {
+  for (const char* name :
+       {"tokenizer.model", "tokenizer.model.v3", "spiece.model", "vocab.txt", "qwen.tiktoken",
+        "tekken.json", "sentencepiece.bpe.model", "source.spm"}) {
     EXPECT_TRUE(is_tokenizer_file(name)) << name;
   }
   for (const char* name :

@@ -1,6 +1,6 @@
 // links: text
-// Loads the input as a tokenizer.model (SentencePiece or tiktoken), then encodes and decodes a
-// fixed text. Only Error may come out.
+// Loads the input as a tokenizer.model (SentencePiece or tiktoken) or a tekken.json, then encodes
+// and decodes a fixed text. Only Error may come out.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -18,8 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       "abab ";
   try {
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-    const auto tokenizer =
-        Tokenizer::load(make_tokenizer_spec(bytes, "tokenizer.model", {}), "fuzz");
+    const std::string_view file = bytes.starts_with('{') ? "tekken.json" : "tokenizer.model";
+    const auto tokenizer = Tokenizer::load(make_tokenizer_spec(bytes, file, {}), "fuzz");
     fuzz_parsed();
     const auto ids = tokenizer->encode(text);
     const TextRange user = {4, 30};

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ctime>
+
 #include "tests/text/test_vocabularies.h"
 
 namespace ingot {
@@ -78,6 +80,38 @@ TEST(ChatTemplate, Statements) {
   EXPECT_EQ(render("{% filter upper %}a{% endfilter %}"), "A");
 }
 
+TEST(ChatTemplate, GeneratorsGiveTheirItemsOnce) {
+  EXPECT_EQ(render("{% set g = messages | selectattr('role', 'equalto', 'tool') %}"
+                   "{{ 'yes' if g else 'no' }}"),
+            "yes");
+  EXPECT_EQ(render("{% set g = [1, 2] | map('string') %}{{ g | join }}-{{ g | join }}"), "12-");
+  EXPECT_EQ(render("{% set g = [1, 2, 3] | select('gt', 1) %}{{ g | first }}{{ g | join }}"), "23");
+  EXPECT_EQ(render("{{ none | selectattr('a') | list }}{% set x = [none.a] | map('upper') if false "
+                   "else 1 %}{{ x }}"),
+            "[]1");
+  EXPECT_EQ(render("{% set g = [1] | map('frobnicate') %}ok"), "ok");  // nobody asked for items
+  for (const char* use : {"{{ g }}", "{{ g | length }}", "{{ g | tojson }}", "{{ g | last }}"}) {
+    EXPECT_THAT(error_of("{% set g = [1] | map('string') %}" + std::string(use)).what(),
+                HasSubstr("generator"))
+        << use;
+  }
+}
+
+TEST(ChatTemplate, CallBlocksAndSpareArguments) {
+  EXPECT_EQ(
+      render("{% macro box(t) %}<{{ t }}>{{ caller('x') }}</>{% endmacro %}"
+             "{% for y in [1] %}{% call(c) box('b') %}{{ c }}{{ y }}{% endcall %}{% endfor %}"),
+      "<b>x1</>");
+  EXPECT_EQ(render("{% macro f(a) %}{{ a }}{{ varargs }}{{ kwargs }}{% endmacro %}"
+                   "{{ f(1, 2, 3, z='q') }}"),
+            "1(2, 3){'z': 'q'}");
+  EXPECT_EQ(render("{% for x in [[1, [2]], 3] recursive %}{{ loop.depth }}{{ loop(x) if x is "
+                   "sequence else x }};{% endfor %}"),
+            "121;232;;;13;");
+  EXPECT_THAT(error_of("{% macro f() %}{% endmacro %}{{ f(1) }}").what(), HasSubstr("takes 0"));
+  EXPECT_THAT(error_of("{% call 1 %}{% endcall %}").what(), HasSubstr("a call of a macro"));
+}
+
 TEST(ChatTemplate, WhiteSpaceAsHuggingFaceSetsIt) {
   EXPECT_EQ(render("a\n  {% if true %}\nb\n  {% endif %}\nc\n"), "a\nb\nc");
   EXPECT_EQ(render("a  {%- if true -%}  b  {%- endif %} c"), "ab c");
@@ -101,13 +135,88 @@ TEST(ChatTemplate, ErrorsNameLineAndReason) {
       {"{% include 'x' %}", "statement 'include'"},
       {"{{ 1 | frobnicate }}", "filter 'frobnicate'"},
       {"{{ 1 is frobnicated }}", "test 'frobnicated'"},
-      {"{{ 'a' % 1 }}", "format string"}};
+      {"{{ '{:{}}'.format(1, 2) }}", "a field inside a field"}};
   for (const auto& [source, reason] : unsupported) {
     const Error e = error_of(source);
     EXPECT_EQ(e.code(), ErrorCode::kUnsupported) << source;
     EXPECT_THAT(e.what(), HasSubstr(std::string(reason)));
   }
   EXPECT_THAT(error_of("a\xFF").what(), HasSubstr("invalid UTF-8 at byte 1"));
+}
+
+// CPU time, the best of three: a busy machine may interrupt. Sanitizers multiply it.
+double cheapest_ms(std::string_view source) {
+  double best = 1e9;
+  for (int i = 0; i < 3; ++i) {
+    const std::clock_t begin = std::clock();
+    EXPECT_NE(error_of(source).code(), ErrorCode::kInternal) << source.substr(0, 100);
+    best = std::min(best, 1e3 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC);
+  }
+  return best;
+}
+
+TEST(ChatTemplate, BombsEndSoon) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(__has_feature)
+  constexpr double kMostMs = 2000;
+#else
+  constexpr double kMostMs = 100;
+#endif
+  const std::string a = "{% set a = [1] %}{% set b = [1] %}", big = "('a' * 16000000)";
+  std::string shared = a, ifs;
+  for (int i = 0; i < 40; ++i) shared += "{% set a = [a, a] %}{% set b = [b, b] %}";
+  for (int i = 0; i < 50000; ++i) ifs += "{% if 1 %}";
+  const std::string bombs[] = {
+      "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+      "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+      "{% macro m() %}{% call m() %}{% endcall %}{{ caller() }}{% endmacro %}{{ m() }}",
+      "{% for x in [1, 2] recursive %}{{ loop([1, 2]) }}{% endfor %}",
+      "{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}",
+      "{{ " + std::string(100000, '[') + std::string(100000, ']') + " }}",
+      ifs,
+      "{% for i in range(1000000000) %}{% endfor %}",
+      "{% for i in range(3000) %}{% for j in range(3000) %}x{% endfor %}{% endfor %}",
+      "{% for i in range(100000) %}{% set x = " + big + " %}{% endfor %}",
+      "{{ 'a' * 1000000000 }}",
+      "{{ " + big + " * 16000000 }}",
+      "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}"
+      "{% endfor %}",
+      "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = ns.l + [i] %}"
+      "{% endfor %}",
+      shared + "{{ a }}",
+      shared + "{{ a | tojson }}",
+      shared + "{{ a == b }}",
+      "{{ ['x' * 1000000] * 100000 }}",
+      "{{ (['x' * 1000000] * 1000) | join }}",
+      "{{ ('a' * 8000000 ~ 'b') in " + big + " }}{{ nope.x }}",
+      "{{ " + big + ".rfind('b' ~ 'a' * 8000000) }}{{ nope.x }}",
+      "{{ ('a' * 1000000).replace('a', 'b' * 1000000) }}",
+      "{{ " + big + ".split('a') }}",
+      "{{ " + big + " | list | length }}",
+      "{{ " + big + "[::-1] }}",
+      "{{ " + big + " | upper }}",
+      "{{ range(200000) | sort | map('string') | sort | length }}",
+      "{{ range(200000) | unique | list }}",
+      "{{ '{:9999}'.format('a') * 100000 }}",
+      "{{ '%99999d' % 1 }}",
+      "{{ 9 ** 9 ** 9 ** 9 }}",
+      "{{ ('[' * 1000000) | from_json }}",
+      "{{ ('[' ~ '[],' * 2000000 ~ '[]]') | from_json | length }}{{ nope.x }}",
+      "{{ '\\n' * 1000000 | indent(256, true, true) }}{{ nope.x }}"};
+  for (const std::string& bomb : bombs) {
+    EXPECT_LE(cheapest_ms(bomb), kMostMs) << bomb.substr(0, 100) << '\n' << error_of(bomb).what();
+  }
+}
+
+TEST(ChatTemplate, ALargeInputMayCostMore) {
+  ChatInput input;
+  for (int i = 0; i < 2000; ++i) {
+    input.messages.push_back({{"role", "user"}, {"content", std::string(1000, 'a')}});
+  }
+  // 4 million members looked at: more than a small input may have.
+  const std::string source =
+      "{% for m in messages %}{{ messages | list | length }}{{ m.content | trim }}{% endfor %}";
+  const TemplateLimits patient = {.time_ms = 600'000};
+  EXPECT_EQ(chat_text(ChatTemplate::parse(source, "t", patient)->render(input)).size(), 2008000u);
 }
 
 TEST(ChatTemplate, LimitsHold) {
@@ -134,7 +243,7 @@ TEST(ChatTemplate, LimitsHold) {
   std::string deep = "{{ " + std::string(100000, '(') + "1" + std::string(100000, ')') + " }}";
   EXPECT_THAT(error_of(deep).what(), HasSubstr("nested deeper"));
   deep.clear();
-  for (int i = 0; i < 100000; ++i) deep += "{% if 1 %}";
+  for (int i = 0; i < 50000; ++i) deep += "{% if 1 %}";
   EXPECT_THAT(error_of(deep).what(), HasSubstr("nested deeper"));
   deep = "{{ a";
   for (int i = 0; i < 100000; ++i) deep += ".b";
@@ -156,7 +265,7 @@ TEST(ChatTemplate, SharedValuesAreBoundedWhereTheyAreWalked) {
   }
   for (const char* look :
        {"{{ a == b }}", "{{ a in [b] }}", "{{ [b].count(a) }}", "{{ [b].index(a) }}",
-        "{{ [a, b]|unique }}", "{{ {'k': a} == {'k': b} }}"}) {
+        "{{ [a, b]|unique|list }}", "{{ {'k': a} == {'k': b} }}"}) {
     EXPECT_THAT(error_of(make + look).what(), HasSubstr("too large to compare")) << look;
   }
   EXPECT_THAT(error_of("{{ ['x' * 1000000] * 100000 }}").what(), HasSubstr("too long"));
@@ -233,12 +342,24 @@ TEST(ChatTemplate, TaintSurvivesEveryOperation) {
                                  "dict(a=c).values() | first",
                                  "namespace(a=c).a",
                                  "c if c else 1",
+                                 "'{}'.format(c)",
+                                 "'%s' % c",
+                                 "'%s' | format(c)",
+                                 "('{\"k\": \"' ~ c ~ '\"}') | from_json | items | join",
+                                 "c.partition('zz')[0]",
+                                 "c.ljust(9)",
+                                 "c.swapcase().swapcase()",
+                                 "c | center(9)",
+                                 "[c] | batch(1) | first | first",
+                                 "[{'k': c}] | groupby('k') | map(attribute='grouper') | first",
+                                 "g(c)",
                                  "c or 1",
                                  "[c] | sort | first",
                                  "[c] | unique | first",
                                  "(c ~ '<|end|>')[:7]"}) {
     const std::string source =
-        "{% macro f(x) %}{{ x }}{% endmacro %}{% set c = "
+        "{% macro f(x) %}{{ x }}{% endmacro %}"
+        "{% macro g() %}{{ varargs | first }}{% endmacro %}{% set c = "
         "messages[0].content %}{{ " +
         std::string(expression) + " }}<|end|>";
     ChatInput input;

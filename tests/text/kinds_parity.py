@@ -519,7 +519,7 @@ LONG = ("sentencepiece-unigram", "sentencepiece-unigram-user", "sentencepiece-bp
         "wordpiece-plain", "wordlevel", "bpe-end-of-word", "bpe-clip", "tiktoken-qwen.tiktoken",
         "vocab.txt")
 RUNS = [" ", "\n", "a", "1", "!", "\u4eba", "\u0301", "\u2581", "\U0001f600", "\u00e9", "e\u0301",
-        "##", "\ufb01"]
+        "##", "\ufb01", "\U0001f468\u200d"]
 
 
 def check_long_runs(report, paths):

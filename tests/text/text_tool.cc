@@ -2,6 +2,7 @@
 // each output line one JSON object.
 //   text_tool tokenize SOURCE [--special|--plain]   "text"    -> {"ids": [..]}
 //   text_tool detokenize SOURCE             {"ids": [..]}     -> {"text": "..", "streamed": ".."}
+//   text_tool time SOURCE                   ["text", ..]      -> {"ids": [[..], ..], "seconds": ..}
 //   text_tool chat SOURCE                   {"template", "messages", ..} -> {"text", "ids"}
 // SOURCE is a tokenizer.json, a JSON dump of a VocabSource (NAME.vocab.json), or a file of another
 // format, whose tokenizer_config.json may lie beside it. --plain: control tokens stay text.
@@ -12,6 +13,7 @@
 #include <iostream>
 #include <sstream>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
@@ -70,6 +72,14 @@ Json answer(const Tokenizer& tokenizer, const std::string& command, const Encode
   if (command == "tokenize") {
     return {{"ids", tokenizer.encode(in.get<std::string>(), options)}};
   }
+  if (command == "time") {
+    const auto texts = in.get<std::vector<std::string>>();
+    std::vector<std::vector<int32_t>> ids;
+    const Stopwatch watch;
+    for (const std::string& text : texts) ids.push_back(tokenizer.encode(text, options));
+    const double seconds = watch.ms() * 1e-3;
+    return {{"ids", std::move(ids)}, {"seconds", seconds}};
+  }
   if (command == "detokenize") {
     const auto ids = in.at("ids").get<std::vector<int32_t>>();
     const bool skip = in.value("skip_special", true);
@@ -86,14 +96,22 @@ Json answer(const Tokenizer& tokenizer, const std::string& command, const Encode
   input.eos_token = in.value("eos_token", "");
   input.extra = in.value("extra", Json::object());
   input.now_unix_s = in.value("now", int64_t{-1});
-  const auto chat = ChatTemplate::parse(in.at("template").get<std::string>(), "template");
+  // Neighbours often share theirs.
+  static std::string source;
+  static std::unique_ptr<const ChatTemplate> chat;
+  if (auto next = in.at("template").get<std::string>(); !chat || next != source) {
+    chat.reset();
+    chat = ChatTemplate::parse(next, "template");
+    source = std::move(next);
+  }
   const ChatSegments segments = chat->render(input);
   return {{"text", chat_text(segments)}, {"ids", encode_chat(tokenizer, segments)}};
 }
 
 int run(int argc, char** argv) {
   if (argc < 3) {
-    fmt::print(stderr, "usage: text_tool tokenize|detokenize|chat SOURCE [--special|--plain]\n");
+    fmt::print(stderr,
+               "usage: text_tool tokenize|detokenize|time|chat SOURCE [--special|--plain]\n");
     return 2;
   }
   const auto tokenizer = load_source(argv[2]);
@@ -108,7 +126,7 @@ int run(int argc, char** argv) {
     } catch (const Error& e) {
       out = {{"error", e.what()}};
     }
-    std::cout << out.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
+    std::cout << out.dump(-1, ' ', false, Json::error_handler_t::replace) << std::endl;
   }
   return 0;
 }

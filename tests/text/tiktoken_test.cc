@@ -11,22 +11,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string base64(std::string_view bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    uint32_t bits = 0;
-    for (size_t k = 0; k < 3; ++k) {
-      bits = bits << 8 | (i + k < bytes.size() ? static_cast<uint8_t>(bytes[i + k]) : 0);
-    }
-    for (size_t k = 0; k < 4; ++k) {
-      out += i + k > bytes.size() ? '=' : kLetters[bits >> (18 - 6 * k) & 63];
-    }
-  }
-  return out;
-}
-
 // 256 bytes, then "ab", "bc", "abc".
 std::string small_file() {
   std::string out;

@@ -136,6 +136,43 @@ TEST(Tokenizer, BrokenFilesGiveOneError) {
   EXPECT_THAT(with("/pre_tokenizer", split), HasSubstr("regular expression '(a'"));
 }
 
+// Merges that make each other's parts, in a ring.
+TEST(Tokenizer, RingsOfMergesEnd) {
+  Json j = byte_level_json();
+  for (const char* token : {"ab", "ba", "aba", "abab", "baba"}) {
+    j["model"]["vocab"][token] = 300 + j["model"]["vocab"].size();
+  }
+  j["model"]["merges"] = {"a b", "b a", "ab a", "ab ab", "aba b", "b aba", "ba ba", "a ba"};
+  const auto t = Tokenizer::load(j.dump(), "ring");
+  std::string text;
+  for (int i = 0; i < 100000; ++i) text += "ab";
+  EXPECT_EQ(t->decode(t->encode(text)), text);
+  j["model"]["merges"] = {"ab a", "a b"};  // before its own part
+  EXPECT_EQ(Tokenizer::load(j.dump(), "ring")->encode("aba").size(), 1u);
+}
+
+// 100,000 steps inside each other, wherever there may be steps.
+TEST(Tokenizer, DeepNestsAreRefusedSoon) {
+  const std::string valid = byte_level_json().dump();
+  for (const auto& [key, list] : {std::pair{"normalizer", "normalizers"},
+                                  {"pre_tokenizer", "pretokenizers"},
+                                  {"post_processor", "processors"},
+                                  {"decoder", "decoders"}}) {
+    std::string deep, json = valid;
+    for (int i = 0; i < 100000; ++i) deep += fmt::format(R"({{"type":"Sequence","{}":[)", list);
+    for (int i = 0; i < 100000; ++i) deep += "]}";
+    json.pop_back();
+    EXPECT_THAT(spec_error(fmt::format("{},\"{}\":{}}}", json, key, deep)), HasSubstr("file.json"))
+        << key;
+  }
+  // Many side by side are no nest, but do the work of many.
+  Json wide = byte_level_json();
+  Json steps = Json::array();
+  for (int i = 0; i < 100000; ++i) steps.push_back({{"type", "NFC"}});
+  wide["normalizer"] = {{"type", "Sequence"}, {"normalizers", steps}};
+  EXPECT_THAT(spec_error(wide.dump()), HasSubstr("steps"));
+}
+
 TEST(Tokenizer, WhatIsNoJsonNamesFileAndByte) {
   const auto refusal = [](const std::string& json) -> std::string {
     try {

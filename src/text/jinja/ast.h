@@ -33,8 +33,8 @@ enum class ExprKind {
   kSubscript,    // args[0][args[1]]
   kSlice,        // args[0][args[1]:args[2]:args[3]], null where absent
   kCall,         // args[0](the other args, keywords)
-  kFilter,       // args[0] | filter(the other args, keywords)
-  kTest,         // args[0] is test(the other args, keywords)
+  kFilter,       // args[0] | filter(the other args, keywords); null: there is none called `name`
+  kTest,         // args[0] is test(the other args, keywords); the same
 };
 
 enum class Op {
@@ -75,15 +75,21 @@ enum class StatementKind {
   kData,         // text
   kOutput,       // expr
   kIf,           // branches
-  kFor,          // targets in expr [if condition]: body, otherwise
+  kFor,          // targets in expr [if condition]: body, otherwise; recursive
   kSet,          // targets = expr; or name.attribute = expr
   kSetBlock,     // name, body, expr: a filter chain on kName "" or null
-  kMacro,        // name, targets: parameters, defaults, body
+  kMacro,        // name, targets: parameters, defaults, body, uses
+  kCall,         // expr, a call of a macro, with targets, defaults, body, uses as its `caller`
   kFilterBlock,  // body through expr, a filter chain on kName ""
   kWith,         // targets = defaults, body
   kBreak,
   kContinue,
   kGroup,  // body
+};
+
+// Names that a macro's body has looked at; without them it takes no more than its parameters.
+struct SpecialNames {
+  bool caller = false, varargs = false, kwargs = false;
 };
 
 struct Statement;
@@ -106,6 +112,8 @@ struct Statement {
   Body body;
   Body otherwise;
   std::vector<Branch> branches;
+  bool recursive = false;
+  SpecialNames uses;
 };
 
 // The name under which a filter chain of a block finds the block's text.

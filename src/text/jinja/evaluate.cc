@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "text/jinja/format.h"
 #include "text/jinja/interpreter.h"
 
 namespace ingot::jinja {
@@ -69,10 +70,12 @@ Value Interpreter::eval(const Expr& e) {
       return eval_call(e);
     case ExprKind::kFilter: {
       const Value input = eval(*e.args[0]);
+      if (e.filter == nullptr) unsupported(fmt::format("filter '{}'", e.name));
       return e.filter->apply(*this, input, eval_arguments(e));
     }
     case ExprKind::kTest: {
       const Value input = eval(*e.args[0]);
+      if (e.test == nullptr) unsupported(fmt::format("test '{}'", e.name));
       return e.test->apply(*this, input, eval_arguments(e));
     }
   }
@@ -146,21 +149,28 @@ Value Interpreter::eval_arithmetic(const Expr& e) {
       left = arithmetic(e.ops[i], left, eval(*e.args[i + 1]));
       continue;
     }
-    Str text = *left.str();
-    for (; i < e.ops.size() && e.ops[i] == Op::kAdd; ++i) {
-      const Value right = eval(*e.args[i + 1]);
-      if (right.str() == nullptr) {
-        error(fmt::format(
-            "'+' of a string and a value of type {}{}", right.type_name(),
-            right.is_undefined() ? fmt::format(" ('{}')", right.undefined_name()) : std::string()));
-      }
-      charge_bytes(text.size() + right.str()->size());
-      text.append(*right.str());
-    }
-    --i;
-    left = std::move(text);
+    left = concatenate(e, i, Str(*left.str()));
   }
   return left;
+}
+
+// From ops[i], a +, on to the last + that follows; markup wants the rest escaped.
+Value Interpreter::concatenate(const Expr& e, size_t& i, const Str& first) {
+  Str text = first;
+  for (; i < e.ops.size() && e.ops[i] == Op::kAdd; ++i) {
+    const Value right = eval(*e.args[i + 1]);
+    const Str* added = right.str();
+    if (added == nullptr) {
+      error(fmt::format(
+          "'+' of a string and a value of type {}{}", right.type_name(),
+          right.is_undefined() ? fmt::format(" ('{}')", right.undefined_name()) : std::string()));
+    }
+    charge_bytes(text.size() + added->size());
+    if (added->markup() && !text.markup()) text = escape_html(text);
+    text.append(text.markup() && !added->markup() ? escape_html(*added) : *added);
+  }
+  --i;
+  return text;
 }
 
 Value Interpreter::arithmetic(Op op, const Value& a, const Value& b) {
@@ -173,7 +183,10 @@ Value Interpreter::arithmetic(Op op, const Value& a, const Value& b) {
   if (op == Op::kAdd) return add(a, b);
   if (op == Op::kMultiply && b.is_integral()) return repeat(a, b.as_int());
   if (op == Op::kMultiply && a.is_integral()) return repeat(b, a.as_int());
-  if (op == Op::kModulo && a.str() != nullptr) unsupported("'%' with a format string");
+  if (op == Op::kModulo && a.str() != nullptr) {
+    const bool several = b.list() != nullptr && b.list()->tuple;
+    return format_percent(*this, *a.str(), several ? b.list()->items : Values{b}, b);
+  }
   error(fmt::format("arithmetic of values of type {} and {}", a.type_name(), b.type_name()));
 }
 
@@ -299,14 +312,19 @@ Value Interpreter::eval_attribute(const Expr& e) {
 
 Value Interpreter::eval_call(const Expr& e) {
   const Value callee = eval(*e.args[0]);
+  const Arguments args = eval_arguments(e);
+  line_ = e.line;
+  return call(callee, args);
+}
+
+Value Interpreter::call(const Value& callee, const Arguments& args) {
+  if (const Loop* loop = callee.loop()) return call_loop(*loop, args);
   const Callable* callable = callee.callable();
   if (callable == nullptr) {
     if (callee.is_undefined()) error(fmt::format("'{}' is undefined", callee.undefined_name()));
     error(fmt::format("a {} cannot be called", callee.type_name()));
   }
-  const Arguments args = eval_arguments(e);
-  line_ = e.line;
-  if (callable->macro != nullptr) return call_macro(*callable->macro, args);
+  if (callable->macro != nullptr) return call_macro(*callable, args);
   if (callable->self.is_undefined()) return call_function(*this, callable->name, args);
   return call_method(*this, callable->self, callable->name, args);
 }

@@ -245,6 +245,9 @@ ExprPtr ExpressionParser::parse_name_or_constant() {
   } else {
     out->kind = ExprKind::kName;
     out->name = token.text;
+    seen.caller = seen.caller || token.text == "caller";
+    seen.varargs = seen.varargs || token.text == "varargs";
+    seen.kwargs = seen.kwargs || token.text == "kwargs";
   }
   return out;
 }
@@ -364,7 +367,7 @@ ExprPtr ExpressionParser::parse_filter(ExprPtr base) {
   const std::string name = t_.expect_name();
   ExprPtr out = make(ExprKind::kFilter, line, list_of(std::move(base)));
   out->filter = find_filter(name);
-  if (out->filter == nullptr) t_.unsupported(line, fmt::format("filter '{}'", name));
+  out->name = name;
   if (t_.is_op("(")) parse_arguments(*out);
   return out;
 }
@@ -375,7 +378,7 @@ ExprPtr ExpressionParser::parse_test(ExprPtr base) {
   const std::string name = t_.expect_name();
   ExprPtr out = make(ExprKind::kTest, line, list_of(std::move(base)));
   out->test = find_test(name);
-  if (out->test == nullptr) t_.unsupported(line, fmt::format("test '{}'", name));
+  out->name = name;
   const Token& token = t_.peek();
   if (t_.is_op("(")) {
     parse_arguments(*out);

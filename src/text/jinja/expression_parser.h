@@ -17,6 +17,7 @@ class ExpressionParser {
   // The filters behind `base`: "| a | b(c)". At least one when `required`.
   ExprPtr parse_filters(ExprPtr base, bool required);
   ExprPtr parse_or();
+  SpecialNames seen;  // so far
 
  private:
   ExprPtr parse_conditional();

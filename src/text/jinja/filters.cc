@@ -3,7 +3,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "text/jinja/library.h"
+#include "text/jinja/more_filters.h"
 #include "text/utf8.h"
 
 namespace ingot::jinja {
@@ -45,17 +45,17 @@ bool passes(Host& host, const Value& value, const Arguments& args, size_t first)
 }
 
 Value keep(Host& host, const Value& in, const Arguments& args, bool by_attribute, bool wanted) {
-  Values out;
-  if (by_attribute && args.positional.empty()) host.error("selectattr needs an attribute's name");
-  for (const Value& item : members(host, in, "select")) {
-    const Value subject = by_attribute ? attribute_path(host, item, args.positional[0]) : item;
-    if (passes(host, subject, args, by_attribute ? 1 : 0) == wanted) out.push_back(item);
-  }
-  return make_list(std::move(out));
+  return lazily([&](Values& out) {
+    if (!in.truthy()) return;
+    if (by_attribute && args.positional.empty()) host.error("selectattr needs an attribute's name");
+    for (const Value& item : members(host, in, "select")) {
+      const Value subject = by_attribute ? attribute_path(host, item, args.positional[0]) : item;
+      if (passes(host, subject, args, by_attribute ? 1 : 0) == wanted) out.push_back(item);
+    }
+  });
 }
 
-Value map_items(Host& host, const Value& in, const Arguments& args) {
-  Values out;
+void map_items(Host& host, const Value& in, const Arguments& args, Values& out) {
   const Value path = args.get(SIZE_MAX, "attribute");
   if (!path.is_undefined()) {
     const Value fallback = args.get(SIZE_MAX, "default");
@@ -63,7 +63,7 @@ Value map_items(Host& host, const Value& in, const Arguments& args) {
       Value found = attribute_path(host, item, path);
       out.push_back(found.is_undefined() && !fallback.is_undefined() ? fallback : std::move(found));
     }
-    return make_list(std::move(out));
+    return;
   }
   if (args.positional.empty()) host.error("map needs a filter's name or an attribute");
   const std::string& name = need_text(host, args.positional[0], "map").text();
@@ -72,7 +72,12 @@ Value map_items(Host& host, const Value& in, const Arguments& args) {
   Arguments rest = args;
   rest.positional.erase(rest.positional.begin());
   for (const Value& item : members(host, in, "map")) out.push_back(filter->apply(host, item, rest));
-  return make_list(std::move(out));
+}
+
+Value map(Host& host, const Value& in, const Arguments& args) {
+  return lazily([&](Values& out) {
+    if (in.truthy()) map_items(host, in, args, out);
+  });
 }
 
 Value length_of(Host& host, const Value& in, const Arguments&) {
@@ -80,6 +85,7 @@ Value length_of(Host& host, const Value& in, const Arguments&) {
     host.charge_bytes(in.str()->size());
     return static_cast<int64_t>(count_chars(*in.str()));
   }
+  if (in.generator() != nullptr) host.error("length of a generator: 'list' takes its items");
   return static_cast<int64_t>(members(host, in, "length").size());
 }
 
@@ -192,13 +198,10 @@ Value sort_items(Host& host, const Value& in, const Arguments& args) {
   return make_list(std::move(out));
 }
 
-Value items_of(Host& host, const Value& in, const Arguments&) {
-  if (in.is_undefined()) return make_list({});
-  if (in.dict() == nullptr) host.error(fmt::format("items of a {}", in.type_name()));
-  host.charge_items(in.dict()->items.size());
-  Values out;
-  for (const auto& [k, v] : in.dict()->items) out.push_back(make_list({k, v}, true));
-  return make_list(std::move(out));
+Value items_filter(Host& host, const Value& in, const Arguments&) {
+  return lazily([&](Values& out) {
+    if (!in.is_undefined()) out = members(host, items_of(host, in), "items");
+  });
 }
 
 Value dictsort(Host& host, const Value& in, const Arguments& args) {
@@ -207,18 +210,25 @@ Value dictsort(Host& host, const Value& in, const Arguments& args) {
   by.keywords = {{"attribute", int64_t{by_value ? 1 : 0}},
                  {"case_sensitive", args.get(0, "case_sensitive").truthy()},
                  {"reverse", args.get(2, "reverse").truthy()}};
-  return sort_items(host, items_of(host, in, {}), by);
+  return sort_items(host, items_of(host, in), by);
 }
 
-Value unique(Host& host, const Value& in, const Arguments&) {
-  Values out;
-  for (const Value& item : members(host, in, "unique")) {
-    host.charge_items(out.size());
-    const bool known =
-        std::any_of(out.begin(), out.end(), [&](const Value& v) { return equal(host, v, item); });
-    if (!known) out.push_back(item);
-  }
-  return make_list(std::move(out));
+Value unique(Host& host, const Value& in, const Arguments& args) {
+  const bool exact = args.get(0, "case_sensitive").truthy();
+  const Value path = args.get(1, "attribute");
+  return lazily([&](Values& out) {
+    Values keys;
+    for (const Value& item : members(host, in, "unique")) {
+      Value key = path.is_undefined() ? item : attribute_path(host, item, path);
+      if (!exact && key.str() != nullptr) key = change_case(*key.str(), CaseChange::kLower);
+      host.charge_items(keys.size());
+      const bool known = std::any_of(keys.begin(), keys.end(),
+                                     [&](const Value& v) { return equal(host, v, key); });
+      if (known) continue;
+      keys.push_back(std::move(key));
+      out.push_back(item);
+    }
+  });
 }
 
 Value indent(Host& host, const Value& in, const Arguments& args) {
@@ -246,10 +256,16 @@ Value indent(Host& host, const Value& in, const Arguments& args) {
   return out;
 }
 
-Value extreme(Host& host, const Value& in, int sign) {
-  Value best;
+Value extreme(Host& host, const Value& in, const Arguments& args, int sign) {
+  const bool exact = args.get(0, "case_sensitive").truthy();
+  const Value path = args.get(1, "attribute");
+  Value best, best_key;
   for (const Value& item : members(host, in, "min and max")) {
-    if (best.is_undefined() || compare(host, item, best) * sign > 0) best = item;
+    Value key = path.is_undefined() ? item : attribute_path(host, item, path);
+    if (!exact && key.str() != nullptr) key = change_case(*key.str(), CaseChange::kLower);
+    if (!best_key.is_undefined() && compare(host, key, best_key) * sign <= 0) continue;
+    best = item;
+    best_key = std::move(key);
   }
   return best;
 }
@@ -257,6 +273,10 @@ Value extreme(Host& host, const Value& in, int sign) {
 Value end_member(Host& host, const Value& in, bool last) {
   if (in.list() != nullptr || in.str() != nullptr) {
     return subscript(host, in, int64_t{last ? -1 : 0});
+  }
+  if (const List* generator = in.generator()) {
+    if (last) host.error("last of a generator: 'list' takes its items");
+    if (generator->taken < generator->items.size()) return generator->items[generator->taken++];
   }
   const Values items = members(host, in, "first and last");
   if (items.empty()) return Undefined{"a member of an empty sequence"};
@@ -284,7 +304,7 @@ Value reversed(Host& host, const Value& in, const Arguments&) {
   if (in.str() != nullptr) return slice(host, in, None{}, None{}, int64_t{-1});
   Values items = members(host, in, "reverse");
   std::reverse(items.begin(), items.end());
-  return make_list(std::move(items));
+  return in.generator() != nullptr ? make_list(std::move(items)) : make_generator(std::move(items));
 }
 
 Value replaced(Host& host, const Value& in, const Arguments& args) {
@@ -317,17 +337,25 @@ Value absolute(Host& host, const Value& in, const Arguments&) {
 
 constexpr FilterDef kFilters[] = {
     {"abs", absolute},
+    {"batch", batch_filter},
     {"capitalize", [](Host& h, const Value& v,
                       const Arguments&) { return cased(h, v, CaseChange::kCapitalize); }},
+    {"center", center_filter},
     {"count", length_of},
     {"d", default_value},
     {"default", default_value},
     {"dictsort", dictsort},
+    {"e", escape_filter},
+    {"escape", escape_filter},
     {"first", [](Host& h, const Value& v, const Arguments&) { return end_member(h, v, false); }},
     {"float", to_float},
+    {"forceescape", forceescape_filter},
+    {"format", format_filter},
+    {"from_json", from_json_filter},
+    {"groupby", groupby_filter},
     {"indent", indent},
     {"int", to_int},
-    {"items", items_of},
+    {"items", items_filter},
     {"join", join},
     {"last", [](Host& h, const Value& v, const Arguments&) { return end_member(h, v, true); }},
     {"length", length_of},
@@ -335,9 +363,9 @@ constexpr FilterDef kFilters[] = {
      [](Host& h, const Value& v, const Arguments&) { return make_list(members(h, v, "list")); }},
     {"lower",
      [](Host& h, const Value& v, const Arguments&) { return cased(h, v, CaseChange::kLower); }},
-    {"map", map_items},
-    {"max", [](Host& h, const Value& v, const Arguments&) { return extreme(h, v, 1); }},
-    {"min", [](Host& h, const Value& v, const Arguments&) { return extreme(h, v, -1); }},
+    {"map", map},
+    {"max", [](Host& h, const Value& v, const Arguments& a) { return extreme(h, v, a, 1); }},
+    {"min", [](Host& h, const Value& v, const Arguments& a) { return extreme(h, v, a, -1); }},
     {"reject",
      [](Host& h, const Value& v, const Arguments& a) { return keep(h, v, a, false, false); }},
     {"rejectattr",
@@ -345,11 +373,12 @@ constexpr FilterDef kFilters[] = {
     {"replace", replaced},
     {"reverse", reversed},
     {"round", round_number},
-    {"safe", [](Host&, const Value& v, const Arguments&) { return v; }},
+    {"safe", safe_filter},
     {"select",
      [](Host& h, const Value& v, const Arguments& a) { return keep(h, v, a, false, true); }},
     {"selectattr",
      [](Host& h, const Value& v, const Arguments& a) { return keep(h, v, a, true, true); }},
+    {"slice", slice_filter},
     {"sort", sort_items},
     {"string", [](Host&, const Value& v, const Arguments&) -> Value { return to_str(v); }},
     {"sum", sum},
@@ -357,9 +386,11 @@ constexpr FilterDef kFilters[] = {
      [](Host& h, const Value& v, const Arguments&) { return cased(h, v, CaseChange::kTitle); }},
     {"tojson", tojson},
     {"trim", trimmed},
+    {"truncate", truncate_filter},
     {"unique", unique},
     {"upper",
      [](Host& h, const Value& v, const Arguments&) { return cased(h, v, CaseChange::kUpper); }},
+    {"wordcount", wordcount_filter},
 };
 
 }  // namespace

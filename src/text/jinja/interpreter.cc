@@ -3,12 +3,20 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 namespace ingot::jinja {
 namespace {
 
 // Bytes copied that cost a step: 10^6 steps move 256 MB.
 constexpr size_t kBytesPerStep = 256;
+
+// Of this thread, so that a busy machine does not shorten what a template may do.
+int64_t cpu_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return now.tv_sec * INT64_C(1'000'000'000) + now.tv_nsec;
+}
 
 }  // namespace
 
@@ -41,7 +49,7 @@ struct Interpreter::Level {
 };
 
 Interpreter::Interpreter(std::string_view name, const TemplateLimits& limits, int64_t now_unix_s)
-    : name_(name), limits_(limits), now_(now_unix_s), frames_(1) {}
+    : name_(name), limits_(limits), now_(now_unix_s), begin_ns_(cpu_ns()), frames_(1) {}
 
 Interpreter::~Interpreter() {
   // Namespaces are the one thing that can form a ring.
@@ -69,7 +77,7 @@ void Interpreter::charge(int64_t steps) {
   if (steps_ > limits_.steps) error(fmt::format("more than {} steps", limits_.steps));
   if (steps_ >= next_time_check_) {
     next_time_check_ = steps_ + 256;
-    if (watch_.ms() > static_cast<double>(limits_.time_ms)) {
+    if (cpu_ns() - begin_ns_ > limits_.time_ms * 1'000'000) {
       error(fmt::format("more than {} ms", limits_.time_ms));
     }
   }
@@ -116,7 +124,7 @@ Interpreter::Flow Interpreter::exec(const Statement& s) {
       }
       return Flow::kNormal;
     case StatementKind::kFor:
-      return exec_for(s);
+      return exec_for(s, eval(*s.expr), 1);
     case StatementKind::kSet:
       exec_set(s);
       return Flow::kNormal;
@@ -124,7 +132,10 @@ Interpreter::Flow Interpreter::exec(const Statement& s) {
       assign(s.targets[0], filter_block(s, capture(s.body)));
       return Flow::kNormal;
     case StatementKind::kMacro:
-      exec_macro(s);
+      assign(s.text, make_macro(s));
+      return Flow::kNormal;
+    case StatementKind::kCall:
+      exec_call(s);
       return Flow::kNormal;
     case StatementKind::kFilterBlock:
       emit(to_str(filter_block(s, capture(s.body))));
@@ -148,8 +159,7 @@ Interpreter::Flow Interpreter::exec(const Statement& s) {
   return Flow::kNormal;
 }
 
-Interpreter::Flow Interpreter::exec_for(const Statement& s) {
-  const Value source = eval(*s.expr);
+Interpreter::Flow Interpreter::exec_for(const Statement& s, const Value& source, int64_t level) {
   Values items = members(*this, source, "a loop");
   if (s.condition != nullptr) {
     Values kept;
@@ -162,6 +172,7 @@ Interpreter::Flow Interpreter::exec_for(const Statement& s) {
     items = std::move(kept);
   }
   if (items.empty()) return exec_body(s.otherwise);
+  const auto changes = std::make_shared<std::string>();
   for (size_t i = 0; i < items.size(); ++i) {
     line_ = s.line;
     charge(1);
@@ -169,6 +180,9 @@ Interpreter::Flow Interpreter::exec_for(const Statement& s) {
     auto loop = std::make_shared<Loop>();
     loop->index0 = static_cast<int64_t>(i);
     loop->length = static_cast<int64_t>(items.size());
+    loop->level = level;
+    loop->recursive = s.recursive ? &s : nullptr;
+    loop->last = changes;
     if (i > 0) loop->previous = items[i - 1];
     if (i + 1 < items.size()) loop->next = items[i + 1];
     loop->depth = 1 + std::max(loop->previous.depth(), loop->next.depth());
@@ -196,39 +210,98 @@ void Interpreter::exec_set(const Statement& s) {
   }
 }
 
-void Interpreter::exec_macro(const Statement& s) {
+// A macro sees the variables of the top level as they are when it runs, and those of the blocks
+// around it as they were when it was made.
+Value Interpreter::make_macro(const Statement& s) {
   auto callable = std::make_shared<Callable>();
   callable->macro = &s;
   callable->name = s.text;
-  assign(s.text, std::shared_ptr<const Callable>(std::move(callable)));
+  for (size_t i = std::max<size_t>(base_, 1); i < frames_.size(); ++i) {
+    charge_items(frames_[i].size());
+    for (const auto& [name, value] : frames_[i]) {
+      callable->depth = std::max(callable->depth, 1 + value.depth());
+      callable->around.emplace_back(name, value);
+    }
+  }
+  check_depth(callable->depth);
+  return std::shared_ptr<const Callable>(std::move(callable));
 }
 
-Value Interpreter::call_macro(const Statement& macro, const Arguments& args) {
-  if (++macro_depth_ > limits_.depth)
-    error(fmt::format("macros nest deeper than {}", limits_.depth));
-  Frame frame;
-  if (args.positional.size() > macro.targets.size()) {
-    error(fmt::format("macro '{}' takes {} arguments, {} were given", macro.text,
-                      macro.targets.size(), args.positional.size()));
+void Interpreter::exec_call(const Statement& s) {
+  const Value callee = eval(*s.expr->args[0]);
+  Arguments args = eval_arguments(*s.expr);
+  const Callable* callable = callee.callable();
+  if (callable == nullptr || callable->macro == nullptr) error("'call' needs a macro");
+  args.keywords.emplace_back("caller", make_macro(s));
+  emit(to_str(call_macro(*callable, args)));
+}
+
+// The arguments that no parameter takes.
+void Interpreter::bind_rest(const Statement& macro, const Arguments& args) {
+  const size_t named = macro.targets.size();
+  if (args.positional.size() > named && !macro.uses.varargs) {
+    error(fmt::format("macro '{}' takes {} arguments, {} were given", macro.text, named,
+                      args.positional.size()));
   }
+  Values rest;
+  for (size_t i = named; i < args.positional.size(); ++i) rest.push_back(args.positional[i]);
+  Pairs keywords;
+  Value caller;
   for (const auto& [name, value] : args.keywords) {
-    if (std::find(macro.targets.begin(), macro.targets.end(), name) == macro.targets.end()) {
+    if (std::find(macro.targets.begin(), macro.targets.end(), name) != macro.targets.end())
+      continue;
+    if (name == "caller" && macro.uses.caller) {
+      caller = value;
+    } else if (macro.uses.kwargs && name != "caller") {
+      keywords.emplace_back(make_text(name), value);
+    } else {
       error(fmt::format("macro '{}' has no parameter '{}'", macro.text, name));
     }
   }
+  Frame& frame = frames_.back();
+  if (macro.uses.varargs) frame.emplace_back("varargs", make_list(std::move(rest), true));
+  if (macro.uses.kwargs) frame.emplace_back("kwargs", make_dict(std::move(keywords)));
+  if (macro.uses.caller && macro.text != "caller") frame.emplace_back("caller", std::move(caller));
+}
+
+Value Interpreter::call_macro(const Callable& callable, const Arguments& args) {
+  const Statement& macro = *callable.macro;
+  if (++macro_depth_ > limits_.depth)
+    error(fmt::format("macros nest deeper than {}", limits_.depth));
   const size_t outer_base = base_;
   const int line = line_;
   const Scope scope(*this);
   base_ = frames_.size() - 1;
+  charge_items(callable.around.size());
+  frames_.back() = callable.around;
+  bind_rest(macro, args);
   const size_t first_default = macro.targets.size() - macro.defaults.size();
   for (size_t i = 0; i < macro.targets.size(); ++i) {
     Value value = args.get(i, macro.targets[i]);
     const bool given = i < args.positional.size() || !value.is_undefined();
     if (!given && i >= first_default) value = eval(*macro.defaults[i - first_default]);
+    if (value.is_undefined()) value = Undefined{macro.targets[i]};
     frames_.back().emplace_back(macro.targets[i], std::move(value));
   }
   Str text = capture(macro.body);
   base_ = outer_base;
+  line_ = line;
+  --macro_depth_;
+  return text;
+}
+
+Value Interpreter::call_loop(const Loop& loop, const Arguments& args) {
+  if (loop.recursive == nullptr) error("a loop that is not recursive cannot be called");
+  if (args.size() != 1) error("a loop is called with what it shall run over");
+  if (++macro_depth_ > limits_.depth)
+    error(fmt::format("loops nest deeper than {}", limits_.depth));
+  const Statement& s = *loop.recursive;
+  const int64_t level = loop.level + 1;
+  const int line = line_;
+  Str text;
+  Str* const outer = std::exchange(out_, &text);
+  exec_for(s, args.get(0, "iterable"), level);
+  out_ = outer;
   line_ = line;
   --macro_depth_;
   return text;

@@ -3,7 +3,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
 #include "text/chat_template.h"
 #include "text/jinja/ast.h"
 #include "text/jinja/library.h"
@@ -38,10 +37,14 @@ class Interpreter final : public Host {
   void charge(int64_t steps);
   Flow exec_body(const Body& body);
   Flow exec(const Statement& s);
-  Flow exec_for(const Statement& s);
+  Flow exec_for(const Statement& s, const Value& source, int64_t level);
   void exec_set(const Statement& s);
-  void exec_macro(const Statement& s);
-  Value call_macro(const Statement& macro, const Arguments& args);
+  Value make_macro(const Statement& s);
+  void exec_call(const Statement& s);
+  Value call_macro(const Callable& callable, const Arguments& args);
+  void bind_rest(const Statement& macro, const Arguments& args);
+  Value call_loop(const Loop& loop, const Arguments& args);
+  Value call(const Value& callee, const Arguments& args);
   void emit(const Str& text);
   Str capture(const Body& body);
   Value filter_block(const Statement& s, Str text);
@@ -66,11 +69,12 @@ class Interpreter final : public Host {
   Value eval_call(const Expr& e);
   Value eval_slice(const Expr& e);
   Arguments eval_arguments(const Expr& e);
+  Value concatenate(const Expr& e, size_t& i, const Str& first);
 
   std::string_view name_;
   TemplateLimits limits_;
   int64_t now_;
-  Stopwatch watch_;
+  int64_t begin_ns_;
   int64_t steps_ = 0;
   int64_t next_time_check_ = 0;
   int recursion_ = 0;

@@ -38,6 +38,14 @@ Values members(Host& host, const Value& value, std::string_view who) {
     host.charge_items(list->items.size());
     return list->items;
   }
+  if (const List* generator = value.generator()) {
+    host.charge_items(generator->items.size());
+    const auto from = generator->items.begin() + static_cast<int64_t>(generator->taken);
+    Values items(from, generator->items.end());
+    generator->taken = generator->items.size();
+    if (generator->failure != nullptr) std::rethrow_exception(generator->failure);
+    return items;
+  }
   if (const Dict* dict = value.dict()) {
     host.charge_items(dict->items.size());
     Values keys;
@@ -70,8 +78,8 @@ Value loop_attribute(const Loop& loop, std::string_view name) {
   if (name == "revindex0") return loop.length - loop.index0 - 1;
   if (name == "previtem") return loop.previous;
   if (name == "nextitem") return loop.next;
-  if (name == "depth") return int64_t{1};  // recursive loops alone go deeper
-  if (name == "depth0") return int64_t{0};
+  if (name == "depth") return loop.level;
+  if (name == "depth0") return loop.level - 1;
   return Undefined{std::string(name)};
 }
 
@@ -86,6 +94,14 @@ std::vector<size_t> char_offsets(const Str& text) {
 
 }  // namespace
 
+Value items_of(Host& host, const Value& dict) {
+  if (dict.dict() == nullptr) host.error(fmt::format("items of a {}", dict.type_name()));
+  host.charge_items(dict.dict()->items.size());
+  Values out;
+  for (const auto& [k, v] : dict.dict()->items) out.push_back(make_list({k, v}, true));
+  return make_list(std::move(out));
+}
+
 Value attribute(const Value& object, std::string_view name) {
   if (const Dict* dict = object.dict()) {
     if (const Value* found = dict->find(name)) return *found;
@@ -93,6 +109,10 @@ Value attribute(const Value& object, std::string_view name) {
     if (const Value* found = ns->find(name)) return *found;
   } else if (const Loop* loop = object.loop()) {
     return loop_attribute(*loop, name);
+  } else if (const List* pair = object.list(); pair && pair->tuple && pair->items.size() == 2) {
+    // What groupby makes.
+    if (name == "grouper") return pair->items[0];
+    if (name == "list") return pair->items[1];
   }
   return Undefined{std::string(name)};
 }
@@ -154,6 +174,7 @@ Value slice(Host& host, const Value& object, const Value& start, const Value& st
     host.error("a slice's step is out of range");
   if (const Str* text = object.str()) {
     host.charge_bytes(text->size());
+    host.charge_items(text->size() / 8);
     const auto offsets = char_offsets(*text);
     const auto range =
         slice_range(host, static_cast<int64_t>(offsets.size()) - 1, start, stop, step);
@@ -168,7 +189,8 @@ Value slice(Host& host, const Value& object, const Value& start, const Value& st
     return out;
   }
   const List* list = object.list();
-  if (list == nullptr) host.error(fmt::format("a slice of a {}", object.type_name()));
+  if (object.is_undefined()) host.error(fmt::format("'{}' is undefined", object.undefined_name()));
+  if (list == nullptr) return Undefined{fmt::format("a slice of a {}", object.type_name())};
   const auto range = slice_range(host, static_cast<int64_t>(list->items.size()), start, stop, step);
   host.charge_items(static_cast<size_t>(range.count));
   Values items;
@@ -181,7 +203,8 @@ Value slice(Host& host, const Value& object, const Value& start, const Value& st
 bool contains(Host& host, const Value& container, const Value& member) {
   if (const Str* text = container.str()) {
     host.charge_bytes(text->size());
-    return text->text().find(need_text(host, member, "'in' a string").text()) != std::string::npos;
+    return find_text(text->text(), need_text(host, member, "'in' a string").text()) !=
+           std::string::npos;
   }
   if (const Dict* dict = container.dict()) {
     host.charge_items(dict->items.size() / 16);

@@ -65,6 +65,7 @@ const Str& need_text(Host& host, const Value& value, std::string_view who);
 int64_t need_int(Host& host, const Value& value, std::string_view who);
 // The members: items of a list, keys of a dictionary, characters of a string; nothing of undefined.
 Values members(Host& host, const Value& value, std::string_view who);
+Value items_of(Host& host, const Value& dict);                // pairs
 Value attribute(const Value& object, std::string_view name);  // undefined when absent
 Value subscript(Host& host, const Value& object, const Value& key);
 Value slice(Host& host, const Value& object, const Value& start, const Value& stop,
@@ -72,7 +73,11 @@ Value slice(Host& host, const Value& object, const Value& start, const Value& st
 bool contains(Host& host, const Value& container, const Value& member);
 bool equal(Host& host, const Value& a, const Value& b);   // pays for what it looks at
 int compare(Host& host, const Value& a, const Value& b);  // below 0, 0, above 0
+// Places of `part`, as std::string::find and rfind, in time linear in the text whatever it is.
+size_t find_text(const std::string& text, const std::string& part, size_t from = 0);
+size_t rfind_text(const std::string& text, const std::string& part);
 size_t count_chars(const Str& text);
+Str escape_html(const Str& text);  // as markup
 enum class CaseChange { kUpper, kLower, kTitle, kCapitalize };
 Str change_case(const Str& text, CaseChange change);
 // Sides: 1 left, 2 right, 3 both. Empty `chars`: white space.

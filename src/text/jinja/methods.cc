@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <ctime>
 
-#include "text/jinja/library.h"
+#include "text/jinja/format.h"
 #include "text/utf8.h"
 
 namespace ingot::jinja {
@@ -65,9 +65,9 @@ Value split(Host& host, const Value& self, const Arguments& args) {
   if (between.empty()) host.error("split at an empty separator");
   Values out;
   size_t begin = 0;
-  for (size_t i = text.text().find(between);
+  for (size_t i = find_text(text.text(), between);
        i != std::string::npos && static_cast<int64_t>(out.size()) != most;
-       i = text.text().find(between, begin)) {
+       i = find_text(text.text(), between, begin)) {
     host.charge_items(4);
     out.push_back(text.substr(begin, i));
     begin = i + between.size();
@@ -86,14 +86,16 @@ Value rsplit(Host& host, const Value& self, const Arguments& args) {
   const Str& text = *self.str();
   host.charge_bytes(text.size());
   const std::string& between = separator.str()->text();
+  const std::string back(text.text().rbegin(), text.text().rend());
+  const std::string wanted(between.rbegin(), between.rend());
   Values out;
   size_t end = text.size();
-  for (int64_t left = limit.as_int(); left > 0 && end >= between.size(); --left) {
-    const size_t i = text.text().rfind(between, end - between.size());
+  for (int64_t left = limit.as_int(); left > 0; --left) {
+    const size_t i = find_text(back, wanted, text.size() - end);
     if (i == std::string::npos) break;
     host.charge_items(4);
-    out.push_back(text.substr(i + between.size(), end));
-    end = i;
+    out.push_back(text.substr(text.size() - i, end));
+    end = text.size() - i - between.size();
   }
   out.push_back(text.substr(0, end));
   std::reverse(out.begin(), out.end());
@@ -131,7 +133,7 @@ Value find(Host& host, const Value& self, const Arguments& args, bool last) {
   const std::string& text = self.str()->text();
   host.charge_bytes(text.size());
   const std::string& part = text_argument(host, args, 0, "find").text();
-  const size_t at = last ? text.rfind(part) : text.find(part);
+  const size_t at = last ? rfind_text(text, part) : find_text(text, part);
   if (at == std::string::npos) return int64_t{-1};
   return static_cast<int64_t>(count_chars(self.str()->substr(0, at)));
 }
@@ -142,7 +144,8 @@ Value count(Host& host, const Value& self, const Arguments& args) {
   const std::string& part = text_argument(host, args, 0, "count").text();
   if (part.empty()) return static_cast<int64_t>(count_chars(*self.str()) + 1);
   int64_t n = 0;
-  for (size_t i = text.find(part); i != std::string::npos; i = text.find(part, i + part.size()))
+  for (size_t i = find_text(text, part); i != std::string::npos;
+       i = find_text(text, part, i + part.size()))
     ++n;
   return n;
 }
@@ -192,14 +195,78 @@ Value change_case(Host& host, const Value& self, CaseChange change) {
   return change_case(*self.str(), change);
 }
 
+// The part before a separator, it, and the part behind it.
+Value partition(Host& host, const Value& self, const Arguments& args, bool last) {
+  const Str& text = *self.str();
+  host.charge_bytes(text.size() * 2);
+  const Str& between = text_argument(host, args, 0, "partition");
+  if (between.size() == 0) host.error("partition at an empty separator");
+  const size_t at =
+      last ? rfind_text(text.text(), between.text()) : find_text(text.text(), between.text());
+  if (at == std::string::npos) {
+    return last ? make_list({Str(), Str(), self}, true) : make_list({self, Str(), Str()}, true);
+  }
+  const size_t end = at + between.size();
+  return make_list({text.substr(0, at), text.substr(at, end), text.substr(end, text.size())}, true);
+}
+
+// Python's ljust, rjust, center and zfill.
+Value pad(Host& host, const Value& self, const Arguments& args, char side) {
+  const Str& text = *self.str();
+  const int64_t width = need_int(host, args.get(0, ""), "padding");
+  const Value with = args.get(1, "");
+  const Str fill = side == '0'           ? Str("0")
+                   : with.is_undefined() ? Str(" ")
+                                         : need_text(host, with, "padding");
+  const auto size = static_cast<int64_t>(count_chars(text));
+  if (count_chars(fill) != 1) host.error("padding needs one character");
+  if (width > (1 << 20)) host.error("a padded text is too long");
+  const int64_t count = std::max<int64_t>(width - size, 0);
+  host.charge_bytes(text.size() + static_cast<size_t>(count) * fill.size());
+  const int64_t left = side == '<' ? 0 : side == '^' ? count / 2 + (count & width & 1) : count;
+  const bool sign =
+      side == '0' && text.size() > 0 && (text.text()[0] == '-' || text.text()[0] == '+');
+  Str out = text.substr(0, sign ? 1 : 0);
+  for (int64_t i = 0; i < left; ++i) out.append(fill);
+  out.append(text.substr(sign ? 1 : 0, text.size()));
+  for (int64_t i = left; i < count; ++i) out.append(fill);
+  return out;
+}
+
+Value index_of(Host& host, const Value& self, const Arguments& args, bool last) {
+  Value at = find(host, self, args, last);
+  if (at.as_int() < 0) host.error("index: the text does not occur");
+  return at;
+}
+
+Value swap_case(Host& host, const Value& self, const Arguments&) {
+  const Str& text = *self.str();
+  host.charge_bytes(text.size() * 8);
+  Str out;
+  for (size_t i = 0; i < text.size();) {
+    const size_t end = i + decode_utf8(text.text(), i).length;
+    const Str letter = text.substr(i, end);
+    const Str lower = change_case(letter, CaseChange::kLower);
+    out.append(lower.text() == letter.text() ? change_case(letter, CaseChange::kUpper) : lower);
+    i = end;
+  }
+  return out;
+}
+
 using A = const Arguments&;
 using V = const Value&;
 
+bool is_cased(Host& h, V s, std::string_view test) { return find_test(test)->apply(h, s, {}); }
+
 constexpr MethodDef kTextMethods[] = {
     {"capitalize", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kCapitalize); }},
+    {"casefold", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kLower); }},
+    {"center", [](Host& h, V s, A a) { return pad(h, s, a, '^'); }},
     {"count", count},
     {"endswith", [](Host& h, V s, A a) { return has_end(h, s, a, false); }},
     {"find", [](Host& h, V s, A a) { return find(h, s, a, false); }},
+    {"format", [](Host& h, V s, A a) -> Value { return format_braces(h, *s.str(), a); }},
+    {"index", [](Host& h, V s, A a) { return index_of(h, s, a, false); }},
     {"isalnum",
      [](Host& h, V s, A) {
        return all_chars(h, s,
@@ -208,22 +275,32 @@ constexpr MethodDef kTextMethods[] = {
     {"isalpha", [](Host& h, V s, A) { return all_chars(h, s, is_unicode_letter); }},
     {"isdigit", [](Host& h, V s,
                    A) { return all_chars(h, s, [](char32_t c) { return c >= '0' && c <= '9'; }); }},
+    {"islower", [](Host& h, V s, A) -> Value { return is_cased(h, s, "lower"); }},
+    {"isnumeric", [](Host& h, V s, A) { return all_chars(h, s, is_unicode_number); }},
     {"isspace", [](Host& h, V s, A) { return all_chars(h, s, is_unicode_space); }},
+    {"isupper", [](Host& h, V s, A) -> Value { return is_cased(h, s, "upper"); }},
     {"join", join_method},
+    {"ljust", [](Host& h, V s, A a) { return pad(h, s, a, '<'); }},
     {"lower", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kLower); }},
     {"lstrip", [](Host& h, V s, A a) { return strip(h, s, a, 1); }},
+    {"partition", [](Host& h, V s, A a) { return partition(h, s, a, false); }},
     {"removeprefix", [](Host& h, V s, A a) { return remove_end(h, s, a, true); }},
     {"removesuffix", [](Host& h, V s, A a) { return remove_end(h, s, a, false); }},
     {"replace", replace},
     {"rfind", [](Host& h, V s, A a) { return find(h, s, a, true); }},
+    {"rindex", [](Host& h, V s, A a) { return index_of(h, s, a, true); }},
+    {"rjust", [](Host& h, V s, A a) { return pad(h, s, a, '>'); }},
+    {"rpartition", [](Host& h, V s, A a) { return partition(h, s, a, true); }},
     {"rsplit", rsplit},
     {"rstrip", [](Host& h, V s, A a) { return strip(h, s, a, 2); }},
     {"split", split},
     {"splitlines", splitlines},
     {"startswith", [](Host& h, V s, A a) { return has_end(h, s, a, true); }},
     {"strip", [](Host& h, V s, A a) { return strip(h, s, a, 3); }},
+    {"swapcase", swap_case},
     {"title", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kTitle); }},
     {"upper", [](Host& h, V s, A) { return change_case(h, s, CaseChange::kUpper); }},
+    {"zfill", [](Host& h, V s, A a) { return pad(h, s, a, '0'); }},
 };
 
 Value dict_get(Host& host, const Value& self, const Arguments& args) {
@@ -243,7 +320,7 @@ Value dict_values(Host& host, const Value& self, const Arguments&) {
 constexpr MethodDef kDictMethods[] = {
     {"copy", [](Host&, V s, A) { return s; }},
     {"get", dict_get},
-    {"items", [](Host& h, V s, A a) { return find_filter("items")->apply(h, s, a); }},
+    {"items", [](Host& h, V s, A) { return items_of(h, s); }},
     {"keys", [](Host& h, V s, A) { return make_list(members(h, s, "keys")); }},
     {"values", dict_values},
 };
@@ -276,6 +353,12 @@ constexpr MethodDef kListMethods[] = {
 };
 
 constexpr MethodDef kLoopMethods[] = {
+    {"changed",
+     [](Host& h, V s, A a) -> Value {
+       const std::string now = to_repr(make_list(a.positional)).text() + ' ';
+       h.charge_bytes(now.size());
+       return now != std::exchange(*s.loop()->last, now);
+     }},
     {"cycle",
      [](Host& h, V s, A a) {
        if (a.positional.empty()) h.error("cycle without values");

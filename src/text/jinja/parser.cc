@@ -78,6 +78,7 @@ class Parser {
     if (tag == "for") return parse_for(line);
     if (tag == "set") return parse_set(line);
     if (tag == "macro") return parse_macro(line);
+    if (tag == "call") return parse_call(line);
     if (tag == "filter") return parse_filter_block(line);
     if (tag == "with") return parse_with(line);
     if (tag == "generation") return parse_group(line);
@@ -87,8 +88,8 @@ class Parser {
       block_end();
       return out;
     }
-    static constexpr std::array<std::string_view, 9> kKnown = {
-        "include", "import", "from", "extends", "block", "call", "do", "autoescape", "trans"};
+    static constexpr std::array<std::string_view, 8> kKnown = {
+        "include", "import", "from", "extends", "block", "do", "autoescape", "trans"};
     if (std::find(kKnown.begin(), kKnown.end(), tag) != kKnown.end()) {
       t_.unsupported(line, fmt::format("statement '{}'", tag));
     }
@@ -128,7 +129,7 @@ class Parser {
     if (!t_.skip_name("in")) t_.unexpected("'in'");
     out->expr = expressions_.parse_tuple(false);
     if (t_.skip_name("if")) out->condition = expressions_.parse();
-    if (t_.is_name("recursive")) t_.unsupported(t_.line(), "a recursive loop");
+    out->recursive = t_.skip_name("recursive");
     block_end();
     ++loops_;
     out->body = parse_body({"else", "endfor"});
@@ -187,24 +188,50 @@ class Parser {
   std::unique_ptr<Statement> parse_macro(int line) {
     auto out = make(StatementKind::kMacro);
     out->text = t_.expect_name();
-    t_.expect_op("(");
-    while (!t_.is_op(")")) {
-      if (!out->targets.empty()) t_.expect_op(",");
-      if (t_.is_op(")")) break;
-      out->targets.push_back(t_.expect_name());
-      if (t_.skip_op("=")) {
-        out->defaults.push_back(expressions_.parse());
-      } else if (!out->defaults.empty()) {
-        t_.error(t_.line(), "a parameter without a default after one with a default");
-      }
-    }
-    t_.expect_op(")");
-    block_end();
-    out->body = parse_nested({"endmacro"});
+    parse_parameters(*out);
+    parse_macro_body(*out, "endmacro");
     end_tag("macro", line);
     if (t_.peek().type == TokenType::kName) t_.next();
     block_end();
     return out;
+  }
+
+  // {% call(parameters) macro(arguments) %}
+  std::unique_ptr<Statement> parse_call(int line) {
+    auto out = make(StatementKind::kCall);
+    out->text = "caller";
+    if (t_.is_op("(")) parse_parameters(*out);
+    out->expr = expressions_.parse();
+    if (out->expr->kind != ExprKind::kCall) t_.error(line, "'call' needs a call of a macro");
+    parse_macro_body(*out, "endcall");
+    end_tag("call", line);
+    block_end();
+    return out;
+  }
+
+  void parse_parameters(Statement& out) {
+    t_.expect_op("(");
+    while (!t_.is_op(")")) {
+      if (!out.targets.empty()) t_.expect_op(",");
+      if (t_.is_op(")")) break;
+      out.targets.push_back(t_.expect_name());
+      if (t_.skip_op("=")) {
+        out.defaults.push_back(expressions_.parse());
+      } else if (!out.defaults.empty()) {
+        t_.error(t_.line(), "a parameter without a default after one with a default");
+      }
+    }
+    t_.expect_op(")");
+  }
+
+  void parse_macro_body(Statement& out, std::string_view end) {
+    block_end();
+    const SpecialNames outer = std::exchange(expressions_.seen, {});
+    out.body = parse_nested({end});
+    SpecialNames& seen = expressions_.seen;
+    out.uses = seen;
+    seen = {outer.caller || seen.caller, outer.varargs || seen.varargs,
+            outer.kwargs || seen.kwargs};
   }
 
   std::unique_ptr<Statement> parse_filter_block(int line) {

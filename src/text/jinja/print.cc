@@ -81,6 +81,8 @@ void append_repr(Str& out, const Value& value) {
       append_repr(out, dict->items[i].second);
     }
     out.append("}", false);
+  } else if (value.generator() != nullptr) {
+    throw ValueError{"a generator cannot be printed: 'list' or 'join' take its items"};
   } else if (value.is_undefined()) {
     out.append("Undefined", false);
   } else {

@@ -2,6 +2,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "text/jinja/library.h"
 #include "text/utf8.h"
@@ -26,10 +27,51 @@ char32_t changed(char32_t code, bool upper) {
 
 }  // namespace
 
+size_t find_text(const std::string& text, const std::string& part, size_t from) {
+  if (from > text.size()) return std::string::npos;
+  const void* at = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  if (at == nullptr) return std::string::npos;
+  return static_cast<size_t>(static_cast<const char*>(at) - text.data());
+}
+
+size_t rfind_text(const std::string& text, const std::string& part) {
+  const std::string back(text.rbegin(), text.rend());
+  const size_t at = find_text(back, std::string(part.rbegin(), part.rend()));
+  return at == std::string::npos ? at : text.size() - at - part.size();
+}
+
 size_t count_chars(const Str& text) {
   return static_cast<size_t>(std::count_if(text.text().begin(), text.text().end(), [](char c) {
     return (static_cast<uint8_t>(c) & 0xC0) != 0x80;
   }));
+}
+
+Str escape_html(const Str& text) {
+  Str out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool tainted = text.tainted(i);
+    switch (const char c = text.text()[i]) {
+      case '&':
+        out.append("&amp;", tainted);
+        break;
+      case '<':
+        out.append("&lt;", tainted);
+        break;
+      case '>':
+        out.append("&gt;", tainted);
+        break;
+      case '\'':
+        out.append("&#39;", tainted);
+        break;
+      case '"':
+        out.append("&#34;", tainted);
+        break;
+      default:
+        out.append(std::string_view(&c, 1), tainted);
+    }
+  }
+  out.set_markup(true);
+  return out;
 }
 
 Str change_case(const Str& text, CaseChange change) {
@@ -93,10 +135,10 @@ Str replace_text(Host& host, const Str& text, const std::string& from, const Str
       i += decode_utf8(text.text(), i).length;
     }
   } else {
-    for (size_t i = text.text().find(from); i != std::string::npos && most != 0; --most) {
+    for (size_t i = find_text(text.text(), from); i != std::string::npos && most != 0; --most) {
       put(i);
       done = i + from.size();
-      i = text.text().find(from, done);
+      i = find_text(text.text(), from, done);
     }
   }
   out.append(text.substr(done, text.size()));

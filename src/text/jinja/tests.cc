@@ -28,7 +28,8 @@ bool cased_alike(Host& host, V v, CaseChange change) {
 }
 
 bool iterable(V v) {
-  return v.str() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined();
+  return v.str() != nullptr || v.list() != nullptr || v.dict() != nullptr ||
+         v.generator() != nullptr || v.is_undefined();
 }
 
 bool divides(Host& h, V v, A a) {
@@ -56,11 +57,14 @@ constexpr TestDef kTests[] = {
      [](Host& h, V v, A) { return find_filter(need_text(h, v, "filter").text()) != nullptr; }},
     {"float", [](Host&, V v, A) { return v.is_float(); }},
     {"ge", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) >= 0; }},
+    {"escaped", [](Host&, V v, A) { return v.str() != nullptr && v.str()->markup(); }},
+    {"greaterthan", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) > 0; }},
     {"gt", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) > 0; }},
     {"in", [](Host& h, V v, A a) { return contains(h, a.get(0, "seq"), v); }},
     {"integer", [](Host&, V v, A) { return v.is_int(); }},
     {"iterable", [](Host&, V v, A) { return iterable(v); }},
     {"le", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) <= 0; }},
+    {"lessthan", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) < 0; }},
     {"lower", [](Host& h, V v, A) { return cased_alike(h, v, CaseChange::kLower); }},
     {"lt", [](Host& h, V v, A a) { return compare(h, v, a.get(0, "other")) < 0; }},
     {"mapping", [](Host&, V v, A) { return v.dict() != nullptr; }},
@@ -69,7 +73,7 @@ constexpr TestDef kTests[] = {
     {"number", [](Host&, V v, A) { return v.is_number(); }},
     {"odd", [](Host& h, V v, A) { return need_int(h, v, "odd") % 2 != 0; }},
     {"sameas", [](Host& h, V v, A a) { return same_object(h, v, a.get(0, "other")); }},
-    {"sequence", [](Host&, V v, A) { return iterable(v); }},
+    {"sequence", [](Host&, V v, A) { return iterable(v) && v.generator() == nullptr; }},
     {"string", [](Host&, V v, A) { return v.str() != nullptr; }},
     {"test", [](Host& h, V v, A) { return find_test(need_text(h, v, "test").text()) != nullptr; }},
     {"true", [](Host&, V v, A) { return v.is_bool() && v.truthy(); }},

@@ -33,9 +33,20 @@ void Str::append(std::string_view text, bool tainted) {
 
 Str Str::substr(size_t begin, size_t end) const {
   Str out;
+  out.markup_ = markup_;
   out.text_ = text_.substr(begin, end - begin);
   if (!taint_.empty()) out.taint_ = taint_.substr(begin, end - begin);
   return out;
+}
+
+const List* Value::list() const {
+  const List* p = pointer<std::shared_ptr<const List>>();
+  return p != nullptr && !p->generator ? p : nullptr;
+}
+
+const List* Value::generator() const {
+  const List* p = pointer<std::shared_ptr<const List>>();
+  return p != nullptr && p->generator ? p : nullptr;
 }
 
 bool Value::truthy() const {
@@ -51,14 +62,14 @@ std::string_view Value::type_name() const {
   static constexpr std::string_view names[] = {"undefined", "none",   "boolean", "integer",
                                                "float",     "string", "list",    "dictionary",
                                                "namespace", "loop",   "function"};
-  return names[data_.index()];
+  return generator() != nullptr ? "generator" : names[data_.index()];
 }
 
 int Value::depth() const {
-  if (list() != nullptr) return list()->depth;
+  if (const List* p = pointer<std::shared_ptr<const List>>()) return p->depth;
   if (dict() != nullptr) return dict()->depth;
   if (loop() != nullptr) return loop()->depth;
-  if (callable() != nullptr) return 1 + callable()->self.depth();
+  if (callable() != nullptr) return std::max(callable()->depth, 1 + callable()->self.depth());
   return 0;
 }
 
@@ -86,12 +97,26 @@ Value* Namespace::find(std::string_view key) {
 
 Value make_text(std::string_view text, bool tainted) { return Str(std::string(text), tainted); }
 
-Value make_list(Values items, bool tuple) {
+namespace {
+std::shared_ptr<List> list_of(Values items) {
   auto list = std::make_shared<List>();
   for (const Value& item : items) list->depth = std::max(list->depth, item.depth() + 1);
   check_depth(list->depth);
   list->items = std::move(items);
+  return list;
+}
+}  // namespace
+
+Value make_list(Values items, bool tuple) {
+  auto list = list_of(std::move(items));
   list->tuple = tuple;
+  return std::shared_ptr<const List>(std::move(list));
+}
+
+Value make_generator(Values items, std::exception_ptr failure) {
+  auto list = list_of(std::move(items));
+  list->generator = true;
+  list->failure = std::move(failure);
   return std::shared_ptr<const List>(std::move(list));
 }
 
@@ -171,6 +196,7 @@ bool equal(const Value& a, const Value& b, int64_t& left) {
     });
   }
   if (a.ns() != nullptr) return a.ns() == b.ns();
+  if (a.generator() != nullptr) return a.generator() == b.generator();
   return (a.is_none() && b.is_none()) || (a.is_undefined() && b.is_undefined());
 }
 

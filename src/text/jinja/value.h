@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@
 namespace ingot::jinja {
 
 // A string whose every byte knows whether it came from outside the template. `taint` is empty
-// (nothing did) or holds 0 or 1 for each byte of text.
+// (nothing did) or holds 0 or 1 for each byte of text. Text that the filters safe and escape made
+// is markup: what is added to it with + is escaped for HTML, as in Jinja.
 class Str {
  public:
   Str() = default;
@@ -27,13 +29,18 @@ class Str {
   void append(const Str& other);
   void append(std::string_view text, bool tainted);
   Str substr(size_t begin, size_t end) const;  // bytes; begin <= end <= size()
+  bool any_tainted() const { return taint_.find('\1') != std::string::npos; }
+  bool markup() const { return markup_; }
+  void set_markup(bool markup) { markup_ = markup; }
 
  private:
+  bool markup_ = false;
   std::string text_;
   std::string taint_;
 };
 
 class Value;
+struct Statement;
 struct List;
 struct Dict;
 struct Namespace;
@@ -75,7 +82,8 @@ class Value {
   }
   // Null when the value is of another type.
   const Str* str() const { return pointer<std::shared_ptr<const Str>>(); }
-  const List* list() const { return pointer<std::shared_ptr<const List>>(); }
+  const List* list() const;
+  const List* generator() const;
   const Dict* dict() const { return pointer<std::shared_ptr<const Dict>>(); }
   Namespace* ns() const { return pointer<std::shared_ptr<Namespace>>(); }
   const Loop* loop() const { return pointer<std::shared_ptr<const Loop>>(); }
@@ -106,6 +114,11 @@ struct List {
   Values items;
   bool tuple = false;
   int depth = 1;
+  // What map, select and their like return: gives its items once, has no length and is always
+  // true. The items are computed at once; an error waits for the one who asks for the items.
+  bool generator = false;
+  std::exception_ptr failure;
+  mutable size_t taken = 0;
 };
 struct Dict {
   Pairs items;  // in order of insertion
@@ -121,15 +134,20 @@ struct Loop {
   int depth = 1;  // one more than its neighbours'
   int64_t index0 = 0;
   int64_t length = 0;
+  int64_t level = 1;                            // of a recursive loop
+  const Statement* recursive = nullptr;         // loop(items) runs it again
+  std::shared_ptr<std::string> last = nullptr;  // what changed() was asked about last
   Value previous, next;
 };
 
-struct Statement;
 // A macro, a global function or a method bound to its object.
 struct Callable {
   const Statement* macro = nullptr;
   std::string name;
   Value self;  // undefined unless a method
+  // What a macro made inside a block, or a call block, saw around it.
+  std::vector<std::pair<std::string_view, Value>> around;
+  int depth = 1;
 };
 
 // What goes wrong with a value; the interpreter turns it into an Error with the place.
@@ -144,6 +162,7 @@ Value make_text(std::string_view text, bool tainted = false);
 // ValueError when nested too deep.
 void check_depth(int depth);
 Value make_list(Values items, bool tuple = false);
+Value make_generator(Values items, std::exception_ptr failure = nullptr);
 Value make_dict(Pairs items);
 Value from_json(const Json& json, bool tainted);
 
@@ -153,7 +172,7 @@ bool equal(const Value& a, const Value& b, int64_t& left);
 // Of a dictionary's keys, which are small.
 bool equal_keys(const Value& a, const Value& b);
 // Texts made of values have this bound, for the same reason: ValueError beyond it.
-inline constexpr size_t kMaxPrinted = size_t{16} << 20;
+inline constexpr size_t kMaxPrinted = size_t{4} << 20;
 // Python's str(): strings as they are, containers with their members' repr().
 Str to_str(const Value& value);
 Str to_repr(const Value& value);

@@ -80,7 +80,21 @@ class CharBpe final : public WordModel {
   std::vector<int32_t> byte_ids_;
 };
 
+// Gemma 4 in GGUF: the tokenizer.json's merges, over lines and runs of line breaks.
+inline std::unique_ptr<WordModel> read_vocab(const VocabSource& vocab, TokenizerParts& parts) {
+  const std::string marker = "\u2581";
+  parts.normalizers.push_back(make_replace_normalizer(make_literal_pattern(" "), marker));
+  parts.decoder.byte_fallback = true;
+  parts.decoder.add_replacement(marker, " ");
+  parts.pre_tokenizers.push_back(
+      make_split(make_regex_pattern("[^\\n]+|\\n+", parts.file), SplitBehavior::kIsolated, false));
+  parts.add_bos = true;
+  return std::make_unique<CharBpe>(parts, read_merge_lines(vocab.merges, parts),
+                                   Options{.fuse_unknown = true, .byte_fallback = true});
+}
+
 inline std::unique_ptr<WordModel> read(const TokenizerSource& source, TokenizerParts& parts) {
+  if (source.vocab) return read_vocab(*source.vocab, parts);
   const TokenizerJson& json = *source.json;
   check_json_bpe(json);
   Options options;
@@ -100,9 +114,9 @@ const TokenizerDef& char_bpe_tokenizer() {
   static const TokenizerDef def = {
       .name = "char_bpe",
       .json_models = {"BPE"},
-      .vocab_models = {},
+      .vocab_models = {"gemma4"},
       .file_endings = {},
-      .claims = [](const TokenizerSource& s) { return !is_json_byte_level(*s.json); },
+      .claims = [](const TokenizerSource& s) { return !s.json || !is_json_byte_level(*s.json); },
       .read = tokenizer_char_bpe::read};
   return def;
 }
