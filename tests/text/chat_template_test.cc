@@ -231,11 +231,13 @@ TEST(ChatTemplate, LimitsHold) {
               HasSubstr("steps"));
   EXPECT_THAT(error_of("{{ 'a' * 100000000 }}").what(), HasSubstr("too long"));
   EXPECT_THAT(error_of("{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(100) %}"
-                       "{% set ns.s = ns.s ~ ns.s %}{% endfor %}")
+                       "{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+                       patient)
                   .what(),
               HasSubstr("bytes"));
   EXPECT_THAT(error_of("{% set ns = namespace(l=[]) %}{% for i in range(1000) %}"
-                       "{% set ns.l = [ns.l] %}{% endfor %}")
+                       "{% set ns.l = [ns.l] %}{% endfor %}",
+                       patient)
                   .what(),
               HasSubstr("nest deeper"));
   EXPECT_THAT(error_of("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}").what(),
