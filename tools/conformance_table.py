@@ -18,7 +18,7 @@ import repo
 
 BINARY = os.path.abspath(os.environ.get("INGOT_BINARY", os.path.join(repo.ROOT, "build/dev/ingot")))
 PAGE = os.path.join(repo.ROOT, "docs", "conformance.md")
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 def golden_cases():

@@ -15,6 +15,7 @@ a folder of its own. Two lines in a script say more about it:
 import concurrent.futures
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -51,6 +52,8 @@ def expected_seconds(path):
 
 
 def main():
+    # Shells start background jobs with SIGINT ignored, which programs here would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.path.exists(os.environ.get("INGOT_BINARY", "")):
         sys.exit("end_to_end: INGOT_BINARY does not name a program")
     words = sys.argv[1:]
