@@ -178,8 +178,9 @@ void run_text(const std::string& directory, const Json& info, const SafetensorsF
   ErrorSum errors;
   std::string greedy;
   for (int i = 0; golden.contains(fmt::format("input_ids.{}", i)); ++i) {
-    session.reset();
     const auto prompt = integers(golden.require(fmt::format("input_ids.{}", i)));
+    const WeightInfo* answer = golden.find(fmt::format("greedy.{}", i));
+    session.reset(static_cast<int64_t>(prompt.size()) + (answer ? answer->elements() : 0));
     const auto expected = floats(golden.require(fmt::format("{}.{}", output, i)));
     if (prompt.empty())
       fail(ErrorCode::kCorrupt, kWhere, "{}: input_ids.{} is empty", directory, i);

@@ -54,6 +54,9 @@ Json parse(const ModelSource& source, const Json& raw) {
                 std::to_string(positions));
     }
   }
+  if (c.config()["use_dynamic_ntk"] && positions > trained && c.config()["head_dim"] < 4) {
+    c.refuse("use_dynamic_ntk", "false with heads of 2", "true");
+  }
   // Both halves of the gated unit.
   const auto inner = c.config()["intermediate_size"].get<int64_t>();
   if (inner % 2 != 0) c.corrupt("intermediate_size", "an even size", std::to_string(inner));
@@ -107,20 +110,38 @@ std::vector<float> query_factors(int64_t positions, int64_t trained) {
   return out;
 }
 
+// A prompt of more than the trained length n stretches its sequence's rotation: the base is
+// multiplied by alpha^(dim / (dim - 2)), alpha = 2^ceil(log2(length / n) + 1) - 1.
+int stretched_frequencies(DecoderBuilder& b, const Json& c) {
+  const int64_t positions = c["max_position_embeddings"];
+  const RopeConfig rope = read_rope_config(c, "config");
+  const int64_t dim = rotary_dim(rope, c["head_dim"]);
+  const double power = static_cast<double>(dim) / static_cast<double>(dim - 2);
+  std::vector<std::vector<float>> sets;
+  std::vector<int64_t> lengths;
+  double alpha = 1;
+  for (int64_t length = c["seq_length"];; length *= 2, alpha = 2 * alpha + 1) {
+    sets.push_back(plain_frequencies(rope.theta * std::pow(alpha, power), dim));
+    if (length >= positions) break;
+    lengths.push_back(length);
+  }
+  return b.frequencies_by_length(sets, lengths, DecoderBuilder::LengthOf::kPrompt);
+}
+
 void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
   const int64_t positions = c["max_position_embeddings"], trained = c["seq_length"];
-  // The published code fixes a sequence's rotation by the length of its prompt: up to the trained
-  // length it is the plain one for all that follows. A longer prompt would need its own
-  // frequencies, which a graph does not have by sequence: the runtime refuses it.
-  if (c["use_dynamic_ntk"] && positions > trained) {
-    graph.metadata()["max_prompt"] = std::to_string(trained);
-  }
-  if (!c["use_logn_attn"] || positions <= trained) return build_llama(c, source, options, graph);
-  int factors = kNoValue;
+  if (positions <= trained) return build_llama(c, source, options, graph);
+  int factors = kNoValue, frequencies = kNoValue;
   const LlamaParts parts = {
       .attention = [&](DecoderBuilder& b, int64_t, DecoderBuilder::Attention& shape) {
-        if (factors == kNoValue) factors = b.position_factors(query_factors(positions, trained));
-        shape.query_factors = factors;
+        if (c["use_logn_attn"]) {
+          if (factors == kNoValue) factors = b.position_factors(query_factors(positions, trained));
+          shape.query_factors = factors;
+        }
+        if (c["use_dynamic_ntk"]) {
+          if (frequencies == kNoValue) frequencies = stretched_frequencies(b, c);
+          shape.inv_freq = frequencies;
+        }
       }};
   build_llama(c, source, options, graph, parts);
 }

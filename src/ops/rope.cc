@@ -31,8 +31,13 @@ std::vector<ValueType> infer(const InferArgs& args) {
     args.bad(
         fmt::format("{} columns are not whole heads of {}", x.shape[1].text(), attrs.head_dim));
   }
-  if (frequencies.shape.size() != 1 || !frequencies.shape[0].is_constant() ||
-      frequencies.shape[0].constant() * 2 > attrs.head_dim) {
+  const bool by_token = frequencies.shape.size() == 2 && frequencies.shape[0] == x.shape[0];
+  if (frequencies.shape.size() != 1 && !by_token) {
+    args.bad(fmt::format("inverse frequencies: expected [pairs] or [{}, pairs], found {}",
+                         x.shape[0].text(), type_text(frequencies)));
+  }
+  if (!frequencies.shape.back().is_constant() ||
+      frequencies.shape.back().constant() * 2 > attrs.head_dim) {
     args.bad(fmt::format("inverse frequencies {} exceed half a head of {}", type_text(frequencies),
                          attrs.head_dim));
   }
@@ -42,12 +47,13 @@ std::vector<ValueType> infer(const InferArgs& args) {
 void reference(const OpArgs& args) {
   const auto attrs = read_attrs<RopeAttrs>(args.attrs, "ops/rope");
   const TensorView& x = args.inputs[0];
-  const int64_t half = args.inputs[2].elements();
+  const int64_t half = args.inputs[2].columns();
   std::vector<float> frequency(static_cast<size_t>(half));
   load_row(args.inputs[2], 0, 0, half, frequency.data());
   std::vector<float> row(static_cast<size_t>(x.columns()));
   for (int64_t t = 0; t < x.shape[0]; ++t) {
     const auto position = static_cast<float>(load_index(args.inputs[1], t));
+    if (args.inputs[2].shape.size() == 2) load_row(args.inputs[2], t, 0, half, frequency.data());
     load_row(x, t, 0, x.columns(), row.data());
     for (int64_t head = 0; head < x.columns(); head += attrs.head_dim) {
       for (int64_t i = 0; i < half; ++i) {
@@ -68,8 +74,9 @@ void reference(const OpArgs& args) {
 }  // namespace op_rope
 
 // Rotary position embedding (Su et al., 2021) of x[tokens, heads * head_dim] at positions[tokens]:
-// angle(i) = position * inv_freq[i], in float32. Scaling schemes live in inv_freq[rotary_dim / 2];
-// dimensions past rotary_dim pass through.
+// angle(i) = position * inv_freq[i], in float32. Scaling schemes live in inv_freq[rotary_dim / 2],
+// or [tokens, rotary_dim / 2] where each token has its own; dimensions past rotary_dim pass
+// through.
 const OpDef& rope_op() {
   using namespace op_rope;
   static const OpDef op = {.name = "rope",

@@ -61,7 +61,7 @@ std::vector<float> DecoderSession::encode(std::span<const float> features) {
 
 void DecoderSession::add_sequence(std::span<const int32_t> tokens,
                                   std::span<const float> features) {
-  inputs_.add_row(tokens, position_);
+  inputs_.add_row(tokens, position_, rotation_);
   for (size_t t = 0; t < decoder_.tables.size(); ++t) inputs_.add_pages(t, pages_);
   if (decoder_.encoder) inputs_.add_frames(features, frames_, cross_pages_);
 }
@@ -87,11 +87,9 @@ std::vector<float> DecoderSession::forward(std::span<const int32_t> tokens, bool
     fail(ErrorCode::kInvalidArgument, kWhere, "{} tokens after {}: the session holds {}",
          tokens.size(), position_, max_tokens_);
   }
-  const auto first = static_cast<int64_t>(tokens.size());
-  if (decoder_.max_prompt > 0 && position_ == 0 && first > decoder_.max_prompt) {
-    fail(ErrorCode::kInvalidArgument, kWhere,
-         "plan '{}': a prompt: expected at most {} tokens, found {}", decoder_.name,
-         decoder_.max_prompt, first);
+  if (position_ == 0) {
+    const auto prompt = static_cast<int64_t>(tokens.size());
+    rotation_ = decoder_.rotations.set_of(prompt, std::max(prompt, longest_));
   }
   if (decoder_.encoder && frames_ == 0) {
     fail(ErrorCode::kInvalidArgument, kWhere,

@@ -29,7 +29,12 @@ class DecoderSession {
   // whole frames. Returns the encoder's hidden states, [frames, columns]. Begins a new sequence.
   // Error{kInvalidArgument} for another number of features than 1 to max_frames frames have.
   std::vector<float> encode(std::span<const float> features);
-  void reset() { position_ = 0; }
+  // Begins a new sequence, which grows to at most `longest` positions (0: to those of the first
+  // forward()): what decides by the length goes by that (runtime/rotations.h).
+  void reset(int64_t longest = 0) {
+    position_ = 0;
+    longest_ = longest;
+  }
   // Forgets everything from position `length` on.
   void truncate(int64_t length);
 
@@ -46,6 +51,8 @@ class DecoderSession {
   int64_t max_tokens_;
   int64_t chunk_;
   int64_t position_ = 0;
+  int64_t longest_ = 0;
+  int32_t rotation_ = 0;
   int64_t frames_ = 0;  // encoded
   DecoderPlan decoder_;
   DecoderStep inputs_;

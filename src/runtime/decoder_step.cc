@@ -49,6 +49,8 @@ class DecoderPlanReader {
     }
     if (out_.tables.empty()) bad("no paged state group: not a text model");
     for (int id : plan_.states) add_state(plan_.values[static_cast<size_t>(id)]);
+    out_.rotations = read_rotations(plan_);
+    if (!out_.rotations.lengths.empty()) check_rotations();
     check_inputs();
     for (const PlanStep& step : plan_.steps) check_window(step);
     read_length();
@@ -210,6 +212,19 @@ class DecoderPlanReader {
     table.states.push_back(state.name);
   }
 
+  // Each set of frequencies is a row of the table that the input picks from.
+  void check_rotations() const {
+    const int input = plan_.find(kRotationsInput);
+    const Dim sets(static_cast<int64_t>(out_.rotations.lengths.size()) + 1);
+    for (const PlanStep& step : plan_.steps) {
+      if (step.op != "embedding" || step.inputs[0] != input) continue;
+      const SymShape& table = plan_.values[static_cast<size_t>(step.inputs[1])].type.shape;
+      if (table[0] == sets) return;
+      bad(fmt::format("rotations: expected {} sets, found {}", sets.text(), table[0].text()));
+    }
+    bad("rotations: no table has the sets");
+  }
+
   // An input that nothing fills would be read as it happens to be.
   void check_inputs() const {
     for (std::string_view name : kDecoderInputs) {
@@ -221,7 +236,7 @@ class DecoderPlanReader {
                                      [&](const auto& t) { return t.input == name; });
       if (table) continue;
       if (std::find(kDecoderInputs.begin(), kDecoderInputs.end(), name) != kDecoderInputs.end() ||
-          is_encoder_input(name)) {
+          is_encoder_input(name) || name == kRotationsInput) {
         continue;
       }
       bad(fmt::format("input '{}' is none that a text model has", name));
@@ -268,7 +283,6 @@ class DecoderPlanReader {
     out_.max_seq_len = blocks * out_.page_tokens;
     out_.trained_len = stated_length("max_position_embeddings");
     if (out_.trained_len > 0) out_.max_seq_len = std::min(out_.max_seq_len, out_.trained_len);
-    out_.max_prompt = stated_length("max_prompt");
   }
 
   // 0: not stated.
@@ -335,6 +349,7 @@ void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, Symb
 DecoderStep::DecoderStep(const DecoderPlan& plan) : tables_(plan.tables.size()) {
   for (const DecoderPlan::Table& table : plan.tables) table_inputs_.push_back(table.input);
   encoder_ = plan.encoder;
+  has_rotations_ = !plan.rotations.lengths.empty();
   if (encoder_) frames_.columns = pages_of(encoder_->max_frames, plan.page_tokens);
 }
 
@@ -347,6 +362,7 @@ void DecoderStep::begin(int64_t columns) {
   query_offsets_.assign(1, 0);
   context_lengths_.clear();
   logit_rows_.clear();
+  rotations_.clear();
   for (auto& table : tables_) table.clear();
   if (!encoder_) return;
   frames_.features.clear();
@@ -356,13 +372,15 @@ void DecoderStep::begin(int64_t columns) {
   frames_.offsets.assign(1, 0);
 }
 
-void DecoderStep::add_row(std::span<const int32_t> tokens, int64_t first_position) {
+void DecoderStep::add_row(std::span<const int32_t> tokens, int64_t first_position,
+                          int32_t rotation) {
   const auto row = static_cast<int32_t>(context_lengths_.size());
   token_ids_.insert(token_ids_.end(), tokens.begin(), tokens.end());
   for (size_t i = 0; i < tokens.size(); ++i) {
     positions_.push_back(static_cast<int32_t>(first_position + static_cast<int64_t>(i)));
     token_rows_.push_back(row);
   }
+  if (has_rotations_) rotations_.insert(rotations_.end(), tokens.size(), rotation);
   query_offsets_.push_back(static_cast<int32_t>(token_ids_.size()));
   context_lengths_.push_back(
       static_cast<int32_t>(first_position + static_cast<int64_t>(tokens.size())));
@@ -418,6 +436,7 @@ void DecoderStep::set(Executor& executor, Executor* feed) {
     executor.set_input("token_ids", packed_ints(token_ids_));
   }
   executor.set_input("positions", packed_ints(positions_));
+  if (has_rotations_) executor.set_input(kRotationsInput, packed_ints(rotations_));
   executor.set_input("token_rows", packed_ints(token_rows_));
   executor.set_input("query_offsets", packed_ints(query_offsets_));
   executor.set_input("context_lengths", packed_ints(context_lengths_));

@@ -5,7 +5,8 @@
 // positions in the cache after this step; logit_rows, the packed tokens whose logits are wanted;
 // and block tables [batch, columns], the page of each block of positions of a row. A state group
 // takes its pages from the table "block_tables.<group>", or from "block_tables" where the plan has
-// no such input: groups of one table share page numbers. Output: `logits`, float32 [logit_rows,
+// no such input: groups of one table share page numbers. Where the rotation depends on a sequence's
+// length, rotations [tokens] too (runtime/rotations.h). Output: `logits`, float32 [logit_rows,
 // vocab]; of an encoder, whose tokens see the whole sequence and so come in one step, `hidden`,
 // float32 [logit_rows, columns].
 //
@@ -25,6 +26,7 @@
 
 #include "engine/executor.h"
 #include "runtime/kv_blocks.h"
+#include "runtime/rotations.h"
 
 namespace ingot {
 
@@ -48,8 +50,7 @@ struct DecoderPlan {
   int64_t page_tokens = 0;  // positions of a page, the same in all groups
   int64_t max_seq_len = 0;  // most positions of a sequence, by default
   int64_t trained_len = 0;  // that the model knows, which no limit can raise; 0: not said
-  int64_t max_prompt =
-      0;  // longer prompts would be computed otherwise than this plan does; 0: none
+  Rotations rotations;
   std::vector<Table> tables;
   struct Encoder {
     Table table;  // of what it leaves behind
@@ -93,8 +94,9 @@ class DecoderStep {
 
   // A new step, whose tables have `columns` columns.
   void begin(int64_t columns);
-  // A row of the batch: tokens at positions first_position, first_position + 1, ...
-  void add_row(std::span<const int32_t> tokens, int64_t first_position);
+  // A row of the batch: tokens at positions first_position, first_position + 1, ... of a sequence
+  // that is rotated by that set.
+  void add_row(std::span<const int32_t> tokens, int64_t first_position, int32_t rotation = 0);
   // The pages of the row added last in table `table`, at most `columns`; each row and table once,
   // in order. kNoPage where nothing is read.
   void add_pages(size_t table, std::span<const PageId> pages);
@@ -115,7 +117,8 @@ class DecoderStep {
   std::vector<std::string> table_inputs_;
   int64_t columns_ = 0;
   std::vector<int32_t> token_ids_, positions_, token_rows_, query_offsets_, context_lengths_,
-      logit_rows_;
+      logit_rows_, rotations_;
+  bool has_rotations_ = false;
   std::vector<std::vector<int32_t>> tables_;  // row-major
   struct Frames {
     int64_t columns = 0;  // of the block table

@@ -40,7 +40,7 @@ RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
   if (decoder.trained_len > 0) {
     model.max_seq_len = std::min(model.max_seq_len, decoder.trained_len);
   }
-  model.max_prompt = decoder.max_prompt;
+  model.rotations = decoder.rotations;
   DecoderSizes sizes;
   sizes.tokens = model.max_batch_tokens;
   sizes.rows = model.max_batch_rows;
@@ -231,7 +231,7 @@ void EngineRunner::add_rows(const Batch& batch) {
       if (token != kLastSampled) continue;
       token = slot.unread > 0 ? -1 - row.slot : slot.tokens.back();  // ops/feed_tokens.cc
     }
-    step_.add_row(row_tokens_, row.first_position);
+    step_.add_row(row_tokens_, row.first_position, limits_.rotation_of(*slot.request));
     for (size_t g = 0; g < states_.size(); ++g) step_.add_pages(g, batch.table(g, r));
   }
   CHECK_EQ(static_cast<size_t>(step_.tokens()), batch.token_ids.size());

@@ -3,11 +3,13 @@
 // model.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "runtime/kv_blocks.h"
 #include "runtime/request.h"
+#include "runtime/rotations.h"
 
 namespace ingot {
 
@@ -17,7 +19,13 @@ struct ModelLimits {
   int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
   int64_t max_batch_tokens = 0;  // packed tokens of a step
   std::vector<KvGroup> state_groups;
-  int64_t max_prompt = 0;  // tokens; 0: as max_seq_len allows
+  Rotations rotations = {};
+  // The set of a request's sequences.
+  int32_t rotation_of(const Request& request) const {
+    const auto prompt = static_cast<int64_t>(request.prompt.size());
+    const int64_t room = std::max<int64_t>(max_seq_len - prompt, 0);
+    return rotations.set_of(prompt, prompt + std::min(room, request.sampling.max_tokens));
+  }
 };
 
 // What one row sampled: 1..kMaxStepTokens tokens for a row with logits (accepted drafts, then one

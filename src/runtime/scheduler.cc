@@ -66,7 +66,6 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
     return refuse(FinishReason::kInternal);
   }
   bool fits = prompt < room && width_of(*request) <= limits_.max_batch_rows && p.n <= kMaxChoices;
-  fits = fits && (limits_.max_prompt == 0 || prompt <= limits_.max_prompt);
   for (size_t g = 0; g < kv_.groups().size(); ++g) {
     fits = fits && kv_.pages_for(g, prompt + 1, request->cross_tokens) <= kv_.groups()[g].num_pages;
   }
@@ -230,6 +229,13 @@ bool Scheduler::make_room(const Sequence& s) {
   return true;
 }
 
+Hash128 Scheduler::salt_of(const Request& request) const {
+  constexpr uint64_t kOdd = 0x9e3779b97f4a7c15;  // spreads small numbers over all bits
+  Hash128 salt = request.tenant_salt;
+  salt.high ^= kOdd * static_cast<uint64_t>(limits_.rotation_of(request));
+  return salt;
+}
+
 void Scheduler::preempt(Sequence& s) {
   ++stats_.preemptions;
   for (auto it = plan_.begin(); it != plan_.end(); ++it) {
@@ -268,7 +274,7 @@ bool Scheduler::start(Sequence& s) {
   if (free_slots_.size() < slots) return false;
   const std::vector<TokenId>& known = s.tokens.empty() ? s.request->prompt : s.tokens;
   const auto length = static_cast<int64_t>(known.size());
-  const int64_t taken = kv_.adopt(s.kv, known, s.request->tenant_salt, length - 1);
+  const int64_t taken = kv_.adopt(s.kv, known, salt_of(*s.request), length - 1);
   // One page kept back for each running sequence: each may need its next before anybody ends.
   const auto reserve = static_cast<int64_t>(running_.size());
   if (!kv_.fits(s.kv, length + 1, s.request->cross_tokens, reserve)) {

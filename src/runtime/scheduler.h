@@ -140,6 +140,8 @@ class Scheduler {
   bool make_room(const Sequence& s);
   Sequence* victim_after(const Sequence& s, bool worse_priority_only);
   void preempt(Sequence& s);
+  // Of the pages that a request may share: by tenant, and by how its keys are rotated.
+  Hash128 salt_of(const Request& request) const;
   bool preempt_waiting_beam();
   void admit();
   bool start(Sequence& s);

@@ -89,7 +89,7 @@ void Scheduler::advance(Sequence& s, const BatchRow& row, int32_t committed) {
   }
   s.computed = row.draft_len > 0 ? s.scheduled : row.context_len();
   const int64_t known = std::min(s.computed, s.length());
-  kv_.publish(s.kv, s.tokens, s.request->tenant_salt, known);
+  kv_.publish(s.kv, s.tokens, salt_of(*s.request), known);
   kv_.leave_window(s.kv, s.computed);
 }
 

@@ -79,12 +79,6 @@ TextSession::TextSession(const std::shared_ptr<const Engine>& engine, Device& de
 Request TextSession::prepare(const GenerateInput& input) const {
   check_prompt_fits(input.prompt.size(), room_);
   const ModelLimits& limits = loop_.limits();
-  if (limits.max_prompt > 0 && static_cast<int64_t>(input.prompt.size()) > limits.max_prompt) {
-    fail(ErrorCode::kInvalidArgument, kWhere,
-         "prompt: expected at most {} tokens (this model computes longer ones otherwise, which is "
-         "not supported), found {}",
-         limits.max_prompt, input.prompt.size());
-  }
   validate(input.sampling, limits.vocab_size);
   const int64_t rows = std::max(input.sampling.n, input.sampling.beam_width);
   if (rows > limits.max_batch_rows) {

@@ -1,5 +1,5 @@
 #include "graph/verify.h"
-#include "tests/models/golden_models.h"
+#include "tests/models/golden_run.h"
 
 namespace ingot {
 namespace {

@@ -1,5 +1,6 @@
 #include "capi/model_loader.h"
 #include "runtime/decoder_session.h"
+#include "runtime/text_session.h"
 #include "tests/models/golden_run.h"
 
 namespace ingot {
@@ -7,35 +8,43 @@ namespace {
 
 // Sequences past original_max_position_embeddings alone: all by the factors for long ones.
 TEST(Phi3Test, GoldenCase) { check_golden("phi3-longrope"); }
+// Some up to it, some past it, in one engine.
+TEST(Phi3Test, BothLengthsCase) { check_golden("phi3-lengths"); }
 TEST(Phi3Test, PartialRotationCase) { check_golden("phi3"); }
 
 struct Rotation {
-  std::vector<float> frequencies;
+  std::vector<float> frequencies;  // sets one after the other
   double scale = 0;
 };
 Rotation rotation_of(const Graph& graph) {
   for (const Node& node : graph.nodes()) {
     if (node.op != "rope") continue;
-    const TensorView& data = *graph.constant(node.inputs[2]);
+    const Node* pick = graph.at(node.inputs[2]).producer;
+    const TensorView& data = *graph.constant(pick ? pick->inputs[1] : node.inputs[2]);
     return {{data.as<float>(), data.as<float>() + data.elements()},
             attr_or(node.attrs, "scale", 0.0)};
   }
   return {};
 }
 
-// An engine is for sequences of one longest length, and rotates as the model does at that length.
-TEST(Phi3Test, FactorsByTheLongestSequence) {
+// An engine for sequences past original_max_position_embeddings has both sets.
+TEST(Phi3Test, FactorsByLength) {
   ModelSource source = open_model_source(golden_path("phi3-longrope"));
   BuildOptions options;
-  const Rotation all = rotation_of(*build_model(source, options));
+  const auto graph = build_model(source, options);
+  EXPECT_EQ(graph->metadata().at("rotation_lengths"), "6");
+  EXPECT_EQ(graph->metadata().at("rotation_by"), "sequence");
+  const Rotation all = rotation_of(*graph);
   options.max_seq_len = 7;
   EXPECT_EQ(rotation_of(*build_model(source, options)).frequencies, all.frequencies);
   options.max_seq_len = 6;
   const Rotation few = rotation_of(*build_model(source, options));
-  ASSERT_EQ(all.frequencies.size(), 16u);
-  EXPECT_EQ(all.frequencies[0], 1 / 2.0f);
+  ASSERT_EQ(all.frequencies.size(), 32u);
+  ASSERT_EQ(few.frequencies.size(), 16u);
+  EXPECT_TRUE(std::equal(few.frequencies.begin(), few.frequencies.end(), all.frequencies.begin()));
   EXPECT_EQ(few.frequencies[0], 1.0f);
-  EXPECT_FLOAT_EQ(all.frequencies[15] / few.frequencies[15], 1.9375f / 5.75f);
+  EXPECT_EQ(all.frequencies[16], 1 / 2.0f);
+  EXPECT_FLOAT_EQ(all.frequencies[31] / few.frequencies[15], 1.9375f / 5.75f);
   // sqrt(1 + ln(64 / 6) / ln(6)), at either length.
   EXPECT_NEAR(all.scale, 1.52352, 1e-5);
   EXPECT_EQ(few.scale, all.scale);
@@ -46,28 +55,64 @@ TEST(Phi3Test, FactorsByTheLongestSequence) {
   EXPECT_EQ(rotation_of(*build_model(source, {})).scale, 1);
 }
 
-// `ingot build --max-seq-len` limits the blocks of an engine, and so which factors it has.
+// Sequences of either length, served together, from pages of one cache.
+TEST(Phi3Test, BothLengthsTogether) {
+  const std::string directory = golden_path("phi3-lengths");
+  const auto golden = SafetensorsFile::open(directory + "/golden.safetensors");
+  const auto ids = [&](const std::string& name) {
+    const WeightInfo& info = golden->require(name);
+    const auto* first = reinterpret_cast<const int32_t*>(info.bytes.data());
+    return std::vector<int32_t>(first, first + info.elements());
+  };
+  LoadOptions load;
+  load.tune = false;
+  load.build.dtype = DType::kFloat32;
+  const auto device = make_cpu_device(2);
+  SessionOptions options;
+  options.sequences = 3;
+  TextSession session(build_engine(directory, load, nullptr, nullptr), *device, options);
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  std::vector<std::vector<int32_t>> expected;
+  for (const char* i : {"0", "1", "0"}) {
+    GenerateInput input;
+    input.prompt = ids(fmt::format("input_ids.{}", i));
+    input.sampling.max_tokens = 16;
+    input.sampling.temperature = 0;
+    boxes.push_back(session.loop().submit(session.prepare(input)));
+    expected.push_back(ids(fmt::format("greedy.{}", i)));
+  }
+  while (session.loop().step()) {
+  }
+  for (size_t i = 0; i < boxes.size(); ++i) {
+    AnswerText answer(nullptr, {}, nullptr, 1);
+    while (const TokenEvent* event = boxes[i]->poll()) answer.take(*event);
+    EXPECT_EQ(answer.result(0).token_ids, expected[i]) << i;
+  }
+}
+
+// `ingot build --max-seq-len` limits the blocks of an engine; an answer does not depend on it.
 TEST(Phi3Test, EnginesForShorterSequences) {
   const ScratchDirectory dir;
   const std::string golden = golden_path("phi3-longrope");
   std::filesystem::copy_file(golden + "/model.safetensors", dir / "model.safetensors");
+  Json config = open_model_source(golden).config;
+  config["original_max_position_embeddings"] = kKvBlockTokens;
+  dir.write("config.json", config.dump());
   const auto device = make_cpu_device(2);
-  const auto logits = [&](const Json& config, const SymbolValues& limits) {
-    dir.write("config.json", config.dump());
+  const auto logits = [&](const SymbolValues& limits, int64_t longest) {
     LoadOptions options;
     options.tune = false;
     options.limits = limits;
     options.build.dtype = DType::kFloat32;
     DecoderSession session(build_engine(dir.path(), options, nullptr, nullptr), *device, 32, 32);
     const int32_t prompt[] = {5, 60, 7, 8};
+    session.reset(longest);
     return session.forward(prompt, false);
   };
-  Json config = open_model_source(golden).config;
-  config["original_max_position_embeddings"] = kKvBlockTokens;
-  const std::vector<float> all = logits(config, {}), few = logits(config, {{"max_blocks", 1}});
-  EXPECT_NE(all, few);
-  config["rope_scaling"]["long_factor"] = config["rope_scaling"]["short_factor"];
-  EXPECT_EQ(logits(config, {}), few);
+  const std::vector<float> few = logits({{"max_blocks", 1}}, 0);
+  EXPECT_EQ(logits({}, 0), few);
+  EXPECT_EQ(logits({}, kKvBlockTokens), few);
+  EXPECT_NE(logits({}, kKvBlockTokens + 1), few);
 }
 
 TEST(Phi3Test, RotationsOfEveryKeyStyle) {

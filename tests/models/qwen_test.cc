@@ -59,6 +59,8 @@ TEST(QwenTest, GoldenCase) { check_golden("qwen"); }
 
 // A prompt past it, in a model whose rotation stays.
 TEST(QwenTest, GoldenCaseOfLongPrompts) { check_golden("qwen-logn"); }
+// Prompts past it whose rotation is stretched, and one within it.
+TEST(QwenTest, GoldenCaseOfStretchedRotations) { check_golden("qwen-ntk"); }
 
 TEST(QwenTest, GgufHoldsTheSame) {
   const ScratchDirectory dir;
@@ -84,10 +86,11 @@ TEST(QwenTest, GgufRunsUpToAQuarterOfItsLength) {
   const Json config = model_config(gguf, find_model(gguf));
   EXPECT_EQ(config["max_position_embeddings"], 256);
   EXPECT_EQ(config["seq_length"], 256);
-  EXPECT_FALSE(build_model(gguf, {})->metadata().contains("max_prompt"));
+  EXPECT_FALSE(build_model(gguf, {})->metadata().contains("rotation_lengths"));
 }
 
-TEST(QwenTest, PromptsEndWhereTheRotationWouldChange) {
+// Alpha is 1 up to the trained length, 3 up to twice, 7 up to four times.
+TEST(QwenTest, ThePromptStretchesTheRotation) {
   ModelSource source = open_model_source(golden_path("qwen"));
   const auto built = [&](bool ntk, bool logn) {
     source.config["use_dynamic_ntk"] = ntk;
@@ -98,22 +101,22 @@ TEST(QwenTest, PromptsEndWhereTheRotationWouldChange) {
     return std::ranges::count_if(graph.nodes(), [](const Node& node) { return node.op == "mul"; });
   };
   const auto both = built(true, true), plain = built(false, false), ntk = built(true, false);
-  EXPECT_EQ(both->metadata().at("max_prompt"), "16");
-  EXPECT_EQ(both->metadata().at("max_position_embeddings"), "64");
-  EXPECT_EQ(ntk->metadata().at("max_prompt"), "16");
-  EXPECT_FALSE(plain->metadata().contains("max_prompt"));
+  EXPECT_EQ(both->metadata().at("rotation_lengths"), "16,32");
+  EXPECT_EQ(both->metadata().at("rotation_by"), "prompt");
+  EXPECT_FALSE(plain->metadata().contains("rotation_lengths"));
   EXPECT_EQ(products(*both), products(*plain) + 2) << "one a layer";
   EXPECT_EQ(products(*ntk), products(*plain));
-  const auto device = make_cpu_device(1);
-  LoadOptions load;
-  load.tune = false;
-  const ScratchDirectory dir;
-  HfVariant v("qwen");
-  v.write(dir);
-  DecoderSession session(build_engine(dir.path(), load, device.get(), nullptr), *device, 64, 64);
-  const std::vector<int32_t> ids(17, 1);
-  expect_error([&] { session.forward(ids, false); }, ErrorCode::kInvalidArgument,
-               {"a prompt", "at most 16", "found 17"});
+  for (const Node& node : ntk->nodes()) {
+    if (node.op != "embedding" || ntk->at(node.inputs[0]).name != "rotations") continue;
+    const TensorView& sets = *ntk->constant(node.inputs[1]);
+    ASSERT_EQ(sets.shape, (Shape{3, 8}));
+    for (const auto& [row, alpha] : {std::pair(0, 1.0), {1, 3.0}, {2, 7.0}}) {
+      const double base = 10000 * std::pow(alpha, 16.0 / 14);
+      EXPECT_NEAR(sets.as<float>()[8 * row + 1], std::pow(base, -1.0 / 8), 1e-6) << alpha;
+    }
+    return;
+  }
+  FAIL() << "no table of rotations";
 }
 
 // A model that was trained for all of its positions has nothing past them.
@@ -121,7 +124,7 @@ TEST(QwenTest, NothingBeginsWhereNoSequenceGets) {
   ModelSource source = open_model_source(golden_path("qwen"));
   source.config["seq_length"] = 64;
   const auto graph = build_model(source, {});
-  EXPECT_FALSE(graph->metadata().contains("max_prompt"));
+  EXPECT_FALSE(graph->metadata().contains("rotation_lengths"));
 }
 
 // Its first release had GPT-2's keys.

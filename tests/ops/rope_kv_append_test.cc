@@ -11,15 +11,16 @@ std::vector<OpCase> rope_kv_append_cases() {
   for (const char* type : {"float32", "bfloat16"}) {
     for (const char* cache : {"float32", "bfloat16"}) {
       for (Shape s : {Shape{9, 3, 64, 64}, Shape{4, 1, 80, 32}, Shape{8, 2, 128, 128}}) {
-        for (bool interleaved : {false, true}) {
+        for (const auto& [interleaved, by_token] :
+             {std::pair(false, false), {true, false}, {false, true}}) {
           const ElementType x = parse_element_type(type);
           const CaseInput state = batch.cache(parse_element_type(cache), s.kv_heads, s.dim);
           const CaseInput q = {.type = x, .shape = {tokens(), s.heads * s.dim}, .strided = true};
           const CaseInput kv = {
               .type = x, .shape = {tokens(), s.kv_heads * s.dim}, .strided = true};
           cases.push_back(
-              {.name =
-                   fmt::format("{}_{}_{}{}", type, cache, s.dim, interleaved ? "_interleaved" : ""),
+              {.name = fmt::format("{}_{}_{}{}{}", type, cache, s.dim,
+                                   interleaved ? "_interleaved" : "", by_token ? "_by_token" : ""),
                .op = "rope_kv_append",
                .attrs = {{"head_dim", s.dim}, {"interleaved", interleaved}},
                .inputs = {q,
@@ -31,9 +32,10 @@ std::vector<OpCase> rope_kv_append_cases() {
                           batch.token_rows(),
                           batch.block_tables(),
                           {.type = DType::kFloat32,
-                           .shape = {s.rotary / 2},
+                           .shape =
+                               by_token ? SymShape{tokens(), s.rotary / 2} : SymShape{s.rotary / 2},
                            .scale = 0.3,
-                           .constant = true}},
+                           .constant = !by_token}},
                .symbols = batch.symbols(),
                .outputs = 3,
                .strided_outputs = true,

@@ -31,6 +31,21 @@ std::vector<OpCase> rope_cases() {
       }
     }
   }
+  // Frequencies by token.
+  for (const char* type : {"float32", "bfloat16"}) {
+    for (int64_t count : {1, 20}) {
+      cases.push_back(
+          {.name = fmt::format("{}_by_token{}", type, count),
+           .op = "rope",
+           .attrs = {{"head_dim", int64_t{80}}},
+           .inputs =
+               {{.type = parse_element_type(type), .shape = {tokens(), 240}, .strided = true},
+                {.type = DType::kInt32, .shape = {tokens()}, .fill = Fill::kRange, .high = 99},
+                {.type = DType::kFloat32, .shape = {tokens(), 17}, .scale = 0.3}},
+           .symbols = {{"tokens", count}},
+           .strided_outputs = true});
+    }
+  }
   // Beyond the vector reduction of the angle.
   cases.push_back({.name = "huge_angles",
                    .op = "rope",

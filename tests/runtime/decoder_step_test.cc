@@ -34,11 +34,23 @@ TEST(DecoderStepTest, ReadsWhatThePlanSays) {
   plan.metadata["max_position_embeddings"] = "100";
   EXPECT_EQ(read_decoder_plan(plan).max_seq_len, 100);
   EXPECT_EQ(read_decoder_plan(plan).trained_len, 100);
-  EXPECT_EQ(read_decoder_plan(plan).max_prompt, 0);
-  plan.metadata["max_prompt"] = "50";
-  EXPECT_EQ(read_decoder_plan(plan).max_prompt, 50);
-  plan.metadata["max_prompt"] = "x";
-  expect_refused(plan, {"max_prompt", "above 0", "'x'"});
+  EXPECT_TRUE(read_decoder_plan(plan).rotations.lengths.empty());
+}
+
+TEST(DecoderStepTest, ATableHasTheSetsOfRotations) {
+  Plan plan = tiny_plan();
+  PlanValue input = value_named(plan, "positions");
+  input.name = kRotationsInput;
+  plan.inputs.push_back(static_cast<int>(plan.values.size()));
+  plan.values.push_back(input);
+  plan.metadata["rotation_lengths"] = "10,20";
+  plan.metadata["rotation_by"] = "prompt";
+  expect_refused(plan, {"rotations: no table"});
+  PlanStep pick;
+  pick.op = "embedding";
+  pick.inputs = {plan.inputs.back(), plan.find("embed")};
+  plan.steps.push_back(pick);
+  expect_refused(plan, {"expected 3 sets", "found 97"});
 }
 
 TEST(DecoderStepTest, RefusesByName) {

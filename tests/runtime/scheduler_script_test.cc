@@ -2,7 +2,7 @@
 // Lines that begin with '>' are what the commands above them printed. INGOT_UPDATE_SCRIPTS=1 writes
 // them anew; read the difference before you commit it.
 //
-//   limits rows=4 tokens=64 seq=256 pages=8 [window=64 prompts=9]    options chunk=16 cache=0
+//   limits rows=4 tokens=64 seq=256 pages=8 [window=64 rotation=9]    options chunk=16 cache=0
 //   add a prompt=40:7 max=5 [priority=1 n=2 beam=2 stop=9 salt=1 deadline=5 min=2]
 //   drafts a=4,5,6      guesses for the sequence's next row
 //   next                plans a step, which stays in flight
@@ -55,7 +55,9 @@ class Script : public DraftSource {
       limits_.max_batch_rows = number("rows", 4);
       limits_.max_batch_tokens = number("tokens", 64);
       limits_.max_seq_len = number("seq", 256);
-      limits_.max_prompt = number("prompts", 0);
+      if (args.count("rotation")) {
+        limits_.rotations = {.lengths = {number("rotation", 0)}, .by_prompt = true};
+      }
       limits_.state_groups = {{"kv", KvKind::kPaged, number("pages", 8), 0}};
       if (args.count("window")) {
         limits_.state_groups[0].kind = KvKind::kWindowed;

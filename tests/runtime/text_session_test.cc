@@ -73,20 +73,6 @@ TEST(TextSessionTest, WhatCannotRunIsRefusedAtOnce) {
   refuse(input, {"choices or beams", "at most 1", "found 2"});
 }
 
-// Of an engine whose plan is for prompts up to a length; answers go past it.
-TEST(TextSessionTest, APromptMayBeBoundedApartFromTheContext) {
-  const auto device = make_cpu_device(1);
-  auto engine = std::make_shared<Engine>(*tiny_engine());
-  engine->plan.metadata["max_prompt"] = "20";
-  TextSession session(engine, *device, session_options());
-  GenerateInput input = numbers(30);
-  input.prompt.assign(21, 1);
-  expect_error([&] { session.generate(input, nullptr); }, ErrorCode::kInvalidArgument,
-               {"prompt", "at most 20", "found 21"});
-  input.prompt.resize(20);
-  EXPECT_EQ(session.generate(input, nullptr).token_ids.size(), 30u);
-}
-
 TEST(TextSessionTest, APreparedRequestIsTheInputs) {
   const auto device = make_cpu_device(1);
   SessionOptions options = session_options();

@@ -80,6 +80,10 @@ if __name__ == "__main__":
     # Prompts within the trained length, answers that go past it.
     weights = make_weights(CONFIG, 1)
     write_case("qwen", CONFIG, weights, reference(CONFIG, weights), [16, 13], 128, 11)
+    # Prompts that stretch the rotation, by twice and by four times the trained length.
+    stretched = CONFIG | {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 96}
+    weights = make_weights(stretched, 3)
+    write_case("qwen-ntk", stretched, weights, reference(stretched, weights), [30, 45, 9], 128, 13)
     # A prompt past it, whose rotation stays.
     longer = CONFIG | {"use_dynamic_ntk": False, "hidden_size": 32, "num_attention_heads": 2,
                        "intermediate_size": 96}

@@ -45,6 +45,11 @@ CASES = {
     "phi3": ("Phi3ForCausalLM", "Phi3Config", dict(
         WIDE, num_key_value_heads=1, partial_rotary_factor=0.75, tie_word_embeddings=True,
         sliding_window=16)),
+    "phi3-lengths": ("Phi3ForCausalLM", "Phi3Config", dict(
+        WIDE, num_key_value_heads=2, original_max_position_embeddings=32,
+        rope_parameters=rope("longrope", original_max_position_embeddings=32,
+                             short_factor=[1.0 + 0.02 * i for i in range(16)],
+                             long_factor=[1.0 + 0.2 * i for i in range(16)]))),
     "stablelm-parallel": ("StableLmForCausalLM", "StableLmConfig", dict(
         WIDE, num_key_value_heads=1, use_parallel_residual=True,
         rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),

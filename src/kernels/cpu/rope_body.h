@@ -95,12 +95,14 @@ class Rotation {
  public:
   Rotation(const RopeParams& rope, const TensorView& inv_freq)
       : rope_(rope),
-        inv_freq_(inv_freq.as<float>()),
-        half_(inv_freq.elements()),
+        inv_freq_(inv_freq),
+        half_(inv_freq.columns()),
         cosine_(reinterpret_cast<float*>(thread_scratch(static_cast<size_t>(half_) * 8))) {}
-  void set_position(int64_t position) {
-    rope_angles(static_cast<float>(position), inv_freq_, half_, rope_.scale, cosine_,
-                cosine_ + half_);
+  // Of token t, which may have frequencies of its own.
+  void set_position(int64_t t, int64_t position) {
+    const std::byte* frequencies = inv_freq_.row(inv_freq_.shape.size() == 2 ? t : 0);
+    rope_angles(static_cast<float>(position), reinterpret_cast<const float*>(frequencies), half_,
+                rope_.scale, cosine_, cosine_ + half_);
   }
   void head(const TensorView& x, int64_t t, int64_t index, std::byte* dst) const {
     rotate_head(rope_, x, t, index, half_, cosine_, cosine_ + half_, dst);
@@ -114,7 +116,7 @@ class Rotation {
 
  private:
   const RopeParams& rope_;
-  const float* inv_freq_;
+  const TensorView& inv_freq_;
   int64_t half_;
   float* cosine_;  // half_ of them, then the sines
 };
@@ -141,7 +143,7 @@ inline std::unique_ptr<KernelInstance> rope_prepare(const KernelDesc& desc, std:
     context.team->parallel_for(x.rows(), row_grain(x.columns()), [&](int64_t begin, int64_t end) {
       Rotation rotation(rope, args.inputs[2]);
       for (int64_t t = begin; t < end; ++t) {
-        rotation.set_position(load_index(args.inputs[1], t));
+        rotation.set_position(t, load_index(args.inputs[1], t));
         rotation.row(x, t, out);
       }
     });
@@ -163,7 +165,7 @@ inline std::unique_ptr<KernelInstance> rope_kv_append_prepare(const KernelDesc& 
       for (int64_t t = begin; t < end; ++t) {
         const int64_t position = load_index(args.inputs[5], t);
         const int64_t row = load_index(args.inputs[6], t);
-        rotation.set_position(position);
+        rotation.set_position(t, position);
         rotation.row(q, t, args.outputs[0]);
         for (int64_t h = 0; h < keys.heads(); ++h) {
           alignas(64) std::byte head[4096];

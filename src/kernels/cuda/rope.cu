@@ -12,7 +12,7 @@ __global__ void __launch_bounds__(32 * kRopeWarps)
   wait_for_earlier();
   let_next_start();
   const int64_t token = blockIdx.x;
-  fill_turns(rope, positions[token], turns);
+  fill_turns(rope, token, positions[token], turns);
   for (int head = rope_item(); head < heads; head += rope_items()) {
     const int64_t column = static_cast<int64_t>(head) * rope.head_dim;
     rope_head_to(rope, turns, x + token * x_stride + column, y + token * y_stride + column);

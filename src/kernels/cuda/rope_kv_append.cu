@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(32 * kRopeWarps) append(RopeParams rope, Appen
   let_next_start();
   const int64_t token = blockIdx.x;
   const int position = a.positions[token];
-  fill_turns(rope, position, turns);
+  fill_turns(rope, token, position, turns);
   const int items = a.q_heads + 2 * a.keys.heads;
   for (int item = rope_item(); item < items; item += rope_items()) {
     append_head(rope, turns, a, item, token, position);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kMostWordThreads) append_words(RopeParams rope
   let_next_start();
   const int64_t token = blockIdx.x;
   const int position = a.positions[token];
-  fill_turns(rope, position, turns);
+  fill_turns(rope, token, position, turns);
   const int64_t dim = rope.head_dim;
   const int words = rope.half / 8;  // a half head
   const int rotated = a.q_heads + a.keys.heads;

@@ -98,6 +98,15 @@ int number_like(Graph& graph, double number, int x) {
 
 }  // namespace
 
+std::vector<float> plain_frequencies(double theta, int64_t rotary) {
+  std::vector<float> out;
+  for (int64_t i = 0; i < rotary; i += 2) {
+    const auto exponent = static_cast<float>(i) / static_cast<float>(rotary);
+    out.push_back(1.0f / std::pow(static_cast<float>(theta), exponent));
+  }
+  return out;
+}
+
 DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& options,
                                int64_t max_positions, Graph& graph, std::vector<CacheGroup> groups)
     : weights_(weights),
@@ -292,13 +301,7 @@ std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
 
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                                         const std::vector<float>& divisors) {
-  const int64_t rotary = rotary_dim(rope, head_dim);
-  std::vector<float> frequencies;
-  for (int64_t i = 0; i < rotary; i += 2) {
-    // float32 like the reference implementations, so that large angles round the same way.
-    const auto exponent = static_cast<float>(i) / static_cast<float>(rotary);
-    frequencies.push_back(1.0f / std::pow(static_cast<float>(rope.theta), exponent));
-  }
+  std::vector<float> frequencies = plain_frequencies(rope.theta, rotary_dim(rope, head_dim));
   if (rope.type == "linear") {
     for (float& f : frequencies) f = static_cast<float>(f / rope.factor);
   } else if (rope.type == "llama3") {
@@ -306,8 +309,15 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
   } else if (rope.type == "yarn") {
     frequencies = yarn_frequencies(rope, std::move(frequencies));
   } else if (rope.type == "longrope") {
-    const auto& own = longest_ > rope.original_max_position ? rope.long_factor : rope.short_factor;
-    divide_each(frequencies, {own.begin(), own.end()}, "config: rope factors");
+    std::vector<float> longer = frequencies;
+    divide_each(frequencies, {rope.short_factor.begin(), rope.short_factor.end()},
+                "config: rope factors");
+    divide_each(longer, {rope.long_factor.begin(), rope.long_factor.end()}, "config: rope factors");
+    if (longest_ > rope.original_max_position) {
+      CHECK(divisors.empty());
+      return frequencies_by_length({frequencies, longer}, {rope.original_max_position},
+                                   LengthOf::kSequence);
+    }
   } else if (rope.type != "default") {
     fail(ErrorCode::kUnsupported, kWhere, "rope_scaling type '{}' is not supported yet", rope.type);
   }
@@ -316,6 +326,30 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
   }
   const Shape shape = {static_cast<int64_t>(frequencies.size())};
   return graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(frequencies)));
+}
+
+int DecoderBuilder::frequencies_by_length(const std::vector<std::vector<float>>& sets,
+                                          const std::vector<int64_t>& lengths, LengthOf measure) {
+  CHECK_EQ(sets.size(), lengths.size() + 1);
+  std::vector<float> table;
+  for (const std::vector<float>& set : sets) {
+    CHECK_EQ(set.size(), sets[0].size());
+    table.insert(table.end(), set.begin(), set.end());
+  }
+  auto& stated = graph_.metadata();
+  const std::string text = fmt::format("{}", fmt::join(lengths, ","));
+  const std::string by = measure == LengthOf::kPrompt ? "prompt" : "sequence";
+  if (rotations_ == kNoValue) {
+    rotations_ = graph_.add_input("rotations", {DType::kInt32, {Dim::symbol("tokens")}});
+    stated["rotation_lengths"] = text;
+    stated["rotation_by"] = by;
+  }
+  CHECK(stated["rotation_lengths"] == text && stated["rotation_by"] == by);
+  const Shape shape = {static_cast<int64_t>(sets.size()), static_cast<int64_t>(sets[0].size())};
+  const int sets_table =
+      graph_.add_constant(DType::kFloat32, shape, std::as_bytes(std::span(table)));
+  return graph_.emit("embedding", {{"dtype", std::string(dtype_name(DType::kFloat32))}},
+                     {rotations_, sets_table});
 }
 
 double DecoderBuilder::rope_scale(const RopeConfig& rope) const {

@@ -38,6 +38,10 @@ struct CacheGroup {
 // full ones, "window" for local ones, as far as there are such layers.
 std::vector<CacheGroup> cache_groups(const Json& config, int64_t window);
 
+// theta^(-2 i / rotary) of each of rotary / 2 pairs, in float32 as reference implementations have
+// it, so that large angles round the same way.
+std::vector<float> plain_frequencies(double theta, int64_t rotary);
+
 // One decoder graph under construction: inputs, activations' type, weight look-up, and the parts
 // that decoders are made of. A model puts them together in its own order, with graph().emit() for
 // what is its alone.
@@ -173,13 +177,19 @@ class DecoderBuilder {
   int moe(int x, const std::string& layer, const std::string& router,
           const WeightNames::Experts& experts, Mixture shape);
 
-  // Inverse frequencies as a float32 constant: default, linear, llama3 (Llama 3.1's published
-  // piecewise scaling), longrope (divisors for sequences up to original_max_position, others for
-  // longer ones: by the longest that the graph is for), yarn. Where `divisors`
-  // are given, each frequency is divided by its own: Error{kCorrupt} unless they are positive
-  // numbers, as many.
+  // Inverse frequencies in float32: default, linear, llama3 (Llama 3.1's published piecewise
+  // scaling), yarn, longrope (divisors for sequences up to original_max_position, others for longer
+  // ones, if the graph is for such). Where `divisors` are given, each frequency is divided by its
+  // own: Error{kCorrupt} unless they are positive numbers, as many.
   int inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                           const std::vector<float>& divisors = {});
+  // Inverse frequencies by a sequence's length: sets[i] for those up to lengths[i], the last set
+  // for longer ones. The length is that of the prompt, or what prompt and answer can reach
+  // (runtime/rotations.h). [tokens, pairs]; all calls of a graph agree in lengths and measure
+  // (CHECK).
+  enum class LengthOf { kPrompt, kSequence };
+  int frequencies_by_length(const std::vector<std::vector<float>>& sets,
+                            const std::vector<int64_t>& lengths, LengthOf measure);
   // What longrope and yarn multiply cosine and sine by, else 1: Attention::rope_scale.
   double rope_scale(const RopeConfig& rope) const;
   // The elements of a weight, for numbers that the graph is made with; none without it.
@@ -208,7 +218,8 @@ class DecoderBuilder {
   DType activation_;
   DType kv_;
   int64_t max_positions_;
-  int64_t longest_;  // sequence
+  int64_t longest_;           // sequence
+  int rotations_ = kNoValue;  // the input of frequencies_by_length()
   std::vector<CacheGroup> groups_;
   DecoderInputs inputs_{};
   std::map<std::string, int> values_;

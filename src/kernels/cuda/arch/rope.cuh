@@ -11,14 +11,16 @@ struct RopeParams {
   bool interleaved;
   float scale;
   const float* inv_freq;
+  int64_t inv_freq_stride;  // floats from a token's to the next one's; 0: all have the same
 };
 inline RopeParams rope_params(const Attrs& attrs, const TensorView& inv_freq) {
   RopeParams out = {};
   out.head_dim = static_cast<int>(attr_or<int64_t>(attrs, "head_dim", 0));
-  out.half = static_cast<int>(inv_freq.elements());
+  out.half = static_cast<int>(inv_freq.columns());
   out.interleaved = attr_or<bool>(attrs, "interleaved", false);
   out.scale = static_cast<float>(attr_or<double>(attrs, "scale", 1.0));
   out.inv_freq = inv_freq.as<float>();
+  out.inv_freq_stride = inv_freq.shape.size() == 2 ? row_elements(inv_freq) : 0;
   return out;
 }
 
@@ -30,10 +32,12 @@ struct RopeTurns {
 };
 // By the whole block; ends with a barrier. Products are rounded one by one, as the operator's
 // reference does.
-__device__ inline void fill_turns(const RopeParams& rope, int position, RopeTurns& turns) {
+__device__ inline void fill_turns(const RopeParams& rope, int64_t token, int position,
+                                  RopeTurns& turns) {
+  const float* inv_freq = rope.inv_freq + token * rope.inv_freq_stride;
   for (int i = threadIdx.x; i < rope.half; i += blockDim.x) {
     float s, c;
-    sincosf(__fmul_rn(static_cast<float>(position), rope.inv_freq[i]), &s, &c);
+    sincosf(__fmul_rn(static_cast<float>(position), inv_freq[i]), &s, &c);
     turns.cosine[i] = __fmul_rn(c, rope.scale);
     turns.sine[i] = __fmul_rn(s, rope.scale);
   }
@@ -78,7 +82,7 @@ __device__ inline int rope_items() { return gridDim.y * kRopeWarps; }
 
 inline std::string rope_supports(const OperandDesc& inv_freq) {
   if (inv_freq.type != DType::kFloat32) return "frequencies are not float32";
-  return element_count(inv_freq.shape) > kMostRopePairs ? "more than 256 pairs" : "";
+  return inv_freq.shape.back() > kMostRopePairs ? "more than 256 pairs" : "";
 }
 
 }  // namespace ingot::cuda
