@@ -33,7 +33,11 @@ TokenizerConfig config_in(const std::string& directory) {
 std::string file_spec(const std::string& path) {
   const std::filesystem::path parsed = path;
   const std::string folder = parsed.has_parent_path() ? parsed.parent_path().string() : ".";
-  return make_tokenizer_spec(read_file(path), parsed.filename().string(), config_in(folder));
+  const std::string json = read_tokenizer_config(folder);
+  const TokenizerConfig config =
+      json.empty() ? TokenizerConfig()
+                   : parse_tokenizer_config(json, folder + "/tokenizer_config.json");
+  return make_tokenizer_spec(read_file(path), parsed.filename().string(), config);
 }
 
 // The directory's tokenizer without looking at its weights; null when it has none.

@@ -197,9 +197,8 @@ HfFiles read_hf_files(const std::string& directory) {
   out.generation_config = read_object("generation_config.json");
   out.tokenizer_json = read_optional("tokenizer.json", kMaxTokenizerBytes);
   if (out.tokenizer_json.empty()) out.tokenizer_file_name = find_tokenizer_file(directory);
-  if (!out.tokenizer_file_name.empty()) {
-    out.tokenizer_file = read_optional(out.tokenizer_file_name.c_str(), kMaxTokenizerBytes);
-  }
+  const bool bare = !out.tokenizer_file_name.empty();
+  if (bare) out.tokenizer_file = read_optional(out.tokenizer_file_name.c_str(), kMaxTokenizerBytes);
   out.tokenizer_config_json = read_optional("tokenizer_config.json", kMaxConfigBytes);
   const bool has_tokenizer_config =
       !out.names.empty() && out.names.back() == "tokenizer_config.json";
@@ -208,6 +207,13 @@ HfFiles read_hf_files(const std::string& directory) {
     const std::string file = path_of("tokenizer_config.json");
     out.chat_template =
         read_chat_template(parse_json(out.tokenizer_config_json, kWhere, file), file);
+  }
+  if (bare) {
+    out.tokenizer_config_json = complete_tokenizer_config(
+        {out.tokenizer_config_json, read_optional("added_tokens.json", kMaxConfigBytes),
+         read_optional("special_tokens_map.json", kMaxConfigBytes), out.config.dump(),
+         out.generation_config.is_null() ? "" : out.generation_config.dump()},
+        directory);
   }
   std::sort(out.names.begin(), out.names.end());
   return out;

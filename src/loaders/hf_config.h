@@ -63,7 +63,8 @@ struct HfFiles {
   Json generation_config;
   std::string tokenizer_json;
   std::string tokenizer_config_json;
-  // Without tokenizer.json: the tokenizer in another format (base/tokenizer_files.h).
+  // Without tokenizer.json: the tokenizer in another format, and tokenizer_config_json with what
+  // other files add to it (base/tokenizer_files.h).
   std::string tokenizer_file_name;
   std::string tokenizer_file;
   std::string chat_template;  // chat_template.jinja, else tokenizer_config.json's

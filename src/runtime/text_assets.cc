@@ -62,11 +62,13 @@ std::vector<int32_t> TextAssets::end_ids() const {
   // In 32 bits: generation_defaults_from_json() refuses others.
   for (int64_t id : generation.eos_ids) out.push_back(static_cast<int32_t>(id));
   if (out.empty() && tokenizer && tokenizer->eos_id() >= 0) out.push_back(tokenizer->eos_id());
-  if (!tokenizer || generation.chat_format != kChatMl) return out;
-  for (const char* mark : {"<|im_end|>", "<|im_start|>"}) {
-    const int32_t id = tokenizer->token_to_id(mark);
+  if (!tokenizer) return out;
+  const auto add = [&](int32_t id) {
     if (id >= 0 && std::find(out.begin(), out.end(), id) == out.end()) out.push_back(id);
-  }
+  };
+  for (const int32_t id : tokenizer->chat_ends()) add(id);
+  if (generation.chat_format != kChatMl) return out;
+  for (const char* mark : {"<|im_end|>", "<|im_start|>"}) add(tokenizer->token_to_id(mark));
   return out;
 }
 
@@ -104,6 +106,9 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
   }
   if (out.tokenizer && !out.chat_template && out.generation.chat_format == kChatMl) {
     out.chat_template = ChatTemplate::parse(std::string(kChatMlTemplate), name + ": chatml");
+  } else if (out.tokenizer && !out.chat_template && !out.tokenizer->chat_template().empty()) {
+    out.chat_template =
+        ChatTemplate::parse(out.tokenizer->chat_template(), name + ": chats of its tokenizer");
   }
   return out;
 }

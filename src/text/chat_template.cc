@@ -14,8 +14,9 @@ constexpr std::string_view kWhere = "text/chat_template";
 
 // Roles that templates may write into their markers ("<|" + role + "|>"). Any other role is text of
 // the user and cannot become part of a control token.
-constexpr std::array<std::string_view, 9> kKnownRoles = {
-    "system", "user", "assistant", "tool", "developer", "function", "model", "ipython", "bot"};
+constexpr std::array<std::string_view, 10> kKnownRoles = {
+    "system",   "user",  "assistant", "tool", "developer",
+    "function", "model", "ipython",   "bot",  "observation"};
 
 jinja::Value message_value(const Json& message) {
   const jinja::Value value = jinja::from_json(message, true);

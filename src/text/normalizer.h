@@ -18,6 +18,7 @@ struct MarkedText {
   std::string marks;
   size_t limit = SIZE_MAX;  // most bytes of text; see normalize_text
   size_t step = 0;          // number of the step at work, for messages
+  bool at_start = true;     // no token stands before it
   bool front_lost = false;  // a step has taken away what the text began with
 };
 
@@ -30,6 +31,7 @@ class TextWriter {
   explicit TextWriter(const MarkedText& from) : from_(from) {
     out_.limit = from.limit;
     out_.step = from.step;
+    out_.at_start = from.at_start;
     out_.front_lost = from.front_lost;
     out_.text.reserve(from.text.size());
   }

@@ -1,7 +1,6 @@
 #include "text/sentencepiece_file.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/error.h"
 #include "text/byte_alphabet.h"
@@ -176,75 +175,6 @@ class FileReader {
   std::string bos_ = "<s>", eos_ = "</s>", pad_ = "<pad>";
 };
 
-// What Hugging Face's slow classes add to their tokenizer.model.
-struct ClassRule {
-  std::string_view name;
-  bool add_bos = true;
-  bool add_eos = false;
-  bool add_cls_sep = false;
-  bool shifted_ids = false;  // fairseq's order, in which the ids are not the file's
-  bool glm = false;
-};
-
-constexpr ClassRule kClasses[] = {
-    {.name = "T5Tokenizer", .add_bos = false, .add_eos = true},
-    {.name = "AlbertTokenizer", .add_bos = false, .add_cls_sep = true},
-    {.name = "ChatGLMTokenizer", .add_bos = false, .glm = true},
-    {.name = "XLMRobertaTokenizer", .shifted_ids = true},
-    {.name = "CamembertTokenizer", .shifted_ids = true},
-    {.name = "MBartTokenizer", .shifted_ids = true},
-    {.name = "MBart50Tokenizer", .shifted_ids = true},
-    {.name = "NllbTokenizer", .shifted_ids = true},
-    {.name = "XGLMTokenizer", .shifted_ids = true},
-    {.name = "BarthezTokenizer", .shifted_ids = true},
-};
-
-ClassRule rule_of(std::string_view name) {
-  if (name.ends_with("Fast")) name.remove_suffix(4);
-  for (const ClassRule& rule : kClasses) {
-    if (rule.name == name) return rule;
-  }
-  return {};
-}
-
-void add_token(const ConfigToken& from, TokenizerParts& parts) {
-  if (from.content.empty() || from.content.size() > kMaxAddedTokenBytes ||
-      static_cast<size_t>(from.id) >= parts.tokens.size() + (size_t{1} << 18)) {
-    fail(ErrorCode::kCorrupt, kWhere,
-         "{}: added token {}: expected 1 to {} bytes and an id near {}, found {} bytes", parts.file,
-         from.id, kMaxAddedTokenBytes, parts.tokens.size(), from.content.size());
-  }
-  const auto id = static_cast<size_t>(from.id);
-  if (id >= parts.tokens.size()) {
-    parts.tokens.resize(id + 1);
-    parts.kinds.resize(id + 1, TokenKind::kNormal);
-    parts.scores.resize(id + 1, std::numeric_limits<double>::infinity());
-  }
-  const bool known = parts.tokens[id] == from.content;
-  parts.tokens[id] = from.content;
-  if (!known || from.special) {
-    parts.kinds[id] = from.special ? TokenKind::kControl : TokenKind::kAdded;
-  }
-  std::erase_if(parts.added, [&](const AddedToken& t) { return t.id == from.id; });
-  parts.added.push_back({from.id, from.content, from.single_word, from.lstrip, from.rstrip,
-                         from.normalized, from.special});
-}
-
-void add_configured_tokens(const TokenizerConfig& config, bool glm, TokenizerParts& parts) {
-  std::vector<ConfigToken> tokens = config.added_tokens;
-  // Its code appends these behind the pieces.
-  auto next = static_cast<int32_t>(parts.tokens.size());
-  for (const char* name : {"[MASK]", "[gMASK]", "[sMASK]", "sop", "eop"}) {
-    if (!glm) break;
-    const int32_t id = next++;
-    const bool there = std::any_of(tokens.begin(), tokens.end(),
-                                   [&](const auto& t) { return t.id == id || t.content == name; });
-    if (!there) tokens.push_back({.id = id, .content = name, .special = true});
-  }
-  for (const ConfigToken& token : tokens) add_token(token, parts);
-  parts.make_index();
-}
-
 }  // namespace
 
 std::vector<std::string_view> sentencepiece_endings() {
@@ -273,50 +203,18 @@ void use_sentencepiece_spaces(const SentencePieceFile& model, TokenizerParts& pa
   SentencePieceRules rules;
   rules.charsmap = Charsmap(model.vocab.charsmap, parts.file);
   rules.add_space = model.add_space;
+  rules.only_at_start = model.space_at_start_only;
   rules.space_behind = model.space_behind;
   rules.remove_extra_spaces = model.remove_extra_spaces;
   rules.mark_spaces = model.mark_spaces;
   for (size_t i = 0; i < parts.tokens.size(); ++i) {
-    if (parts.kinds[i] == TokenKind::kAdded) rules.kept.push_back(parts.tokens[i]);
+    if (parts.is_user_piece(i)) rules.kept.push_back(parts.tokens[i]);
   }
   parts.normalizers.push_back(make_sentencepiece_normalizer(std::move(rules)));
   parts.decoder.add_replacement(std::string(kSpaceMarker), " ");
   parts.decoder.byte_fallback = model.byte_fallback;
   constexpr int kAllSpaces = 1 << 30;
   parts.decoder.drop_spaces = model.remove_extra_spaces ? kAllSpaces : model.add_space ? 1 : 0;
-}
-
-void use_sentencepiece(const SentencePieceFile& model, const TokenizerConfig& config,
-                       TokenizerParts& parts) {
-  const ClassRule rule = rule_of(config.tokenizer_class);
-  if (rule.shifted_ids) {
-    fail(ErrorCode::kUnsupported, kWhere,
-         "{}: the ids of class {} are not those of the file; expected a tokenizer.json beside it",
-         parts.file, config.tokenizer_class);
-  }
-  read_vocab_tokens(model.vocab, UserTokens::kLeftToModel, parts);
-  use_sentencepiece_spaces(model, parts);
-  add_configured_tokens(config, rule.glm, parts);
-  const auto named = [&](const std::string& token, int32_t fallback) {
-    const int32_t id = token.empty() ? -1 : parts.find(token);
-    return id >= 0 ? id : fallback;
-  };
-  parts.bos_id = named(config.bos_token, parts.bos_id);
-  parts.eos_id = named(config.eos_token, parts.eos_id);
-  parts.pad_id = named(config.pad_token, parts.pad_id);
-  parts.add_bos = rule.add_bos;
-  parts.add_eos = rule.add_eos;
-  const auto push = [&](std::vector<int32_t>& ids, const char* token) {
-    if (const int32_t id = parts.find(token); id >= 0) ids.push_back(id);
-  };
-  if (rule.add_cls_sep) {
-    push(parts.prefix, "[CLS]");
-    push(parts.suffix, "[SEP]");
-  }
-  if (rule.glm) {
-    push(parts.prefix, "[gMASK]");
-    push(parts.prefix, "sop");
-  }
 }
 
 }  // namespace ingot

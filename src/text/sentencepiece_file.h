@@ -15,6 +15,7 @@ struct SentencePieceFile {
   bool byte_fallback = false;
   bool space_behind = false;
   bool add_space = true;
+  bool space_at_start_only = false;  // not behind added tokens
   bool remove_extra_spaces = true;
   bool mark_spaces = true;
 };
@@ -30,9 +31,9 @@ std::vector<std::string_view> sentencepiece_endings();
 // for what is a tiktoken file under the same name.
 bool is_sentencepiece(const TokenizerSource& source, SentencePieceFile::Type type);
 
-// Tokens, normalizer, decoder and special tokens; of tokenizer_config.json its class, added tokens
-// and the names of special tokens count.
-void use_sentencepiece(const SentencePieceFile& model, const TokenizerConfig& config,
+// Tokens, normalizer, decoder, special tokens and form of chats: the file's with what
+// tokenizer_config.json and the class that it names add (text/sentencepiece_classes.cc).
+void use_sentencepiece(SentencePieceFile model, const TokenizerConfig& config,
                        TokenizerParts& parts);
 
 // Normalizer and decoder alone.

@@ -24,7 +24,8 @@ class SentencePieceNormalizer final : public Normalizer {
       i += piece.length;
     }
     const bool empty = i == t.text.size();
-    if (!empty && rules_.add_space && !rules_.space_behind) out.put(space_, i, i);
+    const bool add_space = !empty && rules_.add_space && (t.at_start || !rules_.only_at_start);
+    if (add_space && !rules_.space_behind) out.put(space_, i, i);
     bool after_space = rules_.remove_extra_spaces;
     for (; i < t.text.size();) {
       const Piece piece = piece_at(t.text, i);
@@ -37,7 +38,7 @@ class SentencePieceNormalizer final : public Normalizer {
     while (rules_.remove_extra_spaces && out.text().ends_with(space_)) {
       out.drop_last(space_.size());
     }
-    if (!empty && rules_.add_space && rules_.space_behind) out.put(space_, i, i);
+    if (add_space && rules_.space_behind) out.put(space_, i, i);
     t = out.take();
   }
 

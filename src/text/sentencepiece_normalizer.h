@@ -16,6 +16,7 @@ inline constexpr std::string_view kSpaceMarker = "\xE2\x96\x81";
 struct SentencePieceRules {
   Charsmap charsmap;
   bool add_space = true;            // one in front of the text, or behind it
+  bool only_at_start = false;       // no such space where a token stands before the stretch
   bool space_behind = false;        // words end with their space instead of beginning with it
   bool remove_extra_spaces = true;  // at both ends, and all but one of a run
   bool mark_spaces = true;          // write the marker for a space

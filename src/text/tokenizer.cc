@@ -89,6 +89,7 @@ struct Tokenizer::State {
     MarkedText rewritten;
     if (!parts->normalizers.empty()) {
       rewritten = {std::string(text), std::string(marks)};
+      rewritten.at_start = at_start;
       normalize_text(parts->normalizers, rewritten);
       at_start = at_start && !rewritten.front_lost;
       text = rewritten.text;
@@ -213,6 +214,8 @@ int32_t Tokenizer::unk_id() const { return state()->parts->unk_id; }
 int32_t Tokenizer::pad_id() const { return state()->parts->pad_id; }
 bool Tokenizer::adds_bos() const { return !state()->parts->prefix.empty(); }
 int Tokenizer::leading_spaces_dropped() const { return state()->parts->decoder.drop_spaces; }
+const std::string& Tokenizer::chat_template() const { return state()->parts->chat_template; }
+const std::vector<int32_t>& Tokenizer::chat_ends() const { return state()->parts->chat_ends; }
 std::string_view Tokenizer::kind_name() const { return state()->def->name; }
 
 }  // namespace ingot

@@ -92,6 +92,10 @@ class Tokenizer {
   // Whether a token prints otherwise as the first, or as the last, of a text; not both.
   bool first_differs() const;
   bool last_differs() const;
+  // The form of chats that the tokenizer's class builds by code where the model has no template of
+  // its own, and the tokens beside its EOS that end an answer then; empty: none.
+  const std::string& chat_template() const;
+  const std::vector<int32_t>& chat_ends() const;
   // The shelf entry that encodes ("byte_level_bpe").
   std::string_view kind_name() const;
 

@@ -10,7 +10,7 @@
 
 namespace ingot {
 
-// An entry of "added_tokens_decoder".
+// An entry of "added_tokens_decoder", or a token that another key names (its id is not known).
 struct ConfigToken {
   int32_t id = -1;
   std::string content;
@@ -29,6 +29,14 @@ struct TokenizerConfig {
   // What matters to files that do not describe their tokenizer by themselves.
   std::string tokenizer_class;
   std::vector<ConfigToken> added_tokens;
+  // "bos_token" and the like, then "additional_special_tokens", in transformers' order.
+  std::vector<ConfigToken> special_tokens;
+  std::string name_or_path;
+  std::optional<bool> legacy;            // of Llama's class
+  std::optional<bool> add_prefix_space;  // of Llama's class
+  int32_t extra_ids = 100;               // of T5's class
+  int32_t user_token_id = -1;            // of Baichuan's chats
+  int32_t assistant_token_id = -1;
   std::optional<bool> do_lower_case;
   std::optional<bool> tokenize_chinese_chars;
   std::optional<bool> strip_accents;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -45,6 +46,8 @@ struct TokenizerParts {
   int32_t pad_id = -1;
   bool add_bos = false;  // where neither file nor configuration says
   bool add_eos = false;
+  std::string chat_template;  // Tokenizer::chat_template()
+  std::vector<int32_t> chat_ends;
 
   int32_t find(std::string_view token) const { return index.find(token); }
   // The id of a token that the model may produce: none that is only matched as a whole.
@@ -54,6 +57,12 @@ struct TokenizerParts {
   }
   bool is_plain(int32_t id) const {
     return kinds[id] != TokenKind::kControl && kinds[id] != TokenKind::kAdded;
+  }
+  // Of a vocabulary with scores: whether the model matches the token as a whole, as SentencePiece
+  // does user-defined pieces. Tokens that a configuration added have no score: infinity.
+  bool is_user_piece(size_t id) const {
+    return kinds[id] == TokenKind::kAdded && !tokens[id].empty() &&
+           scores[id] < std::numeric_limits<double>::infinity();
   }
   // The ids of <0x00> to <0xFF>, -1 for those that are missing.
   std::vector<int32_t> byte_ids() const;

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace ingot {
 namespace {
@@ -41,6 +42,47 @@ TEST(TokenizerFiles, OfADirectory) {
   EXPECT_EQ(find_tokenizer_file(folder), "spiece.model");
   fs::remove_all(folder);
   EXPECT_THROW(find_tokenizer_file(folder), Error);
+}
+
+// As older transformers wrote a fine-tune's tokens.
+TEST(TokenizerFiles, OlderFilesAreJoined) {
+  const std::string config = R"({"bos_token": "<s>", "additional_special_tokens": ["<a>"]})";
+  const std::string map = R"({"bos_token": {"content": "<t>", "lstrip": true},
+                              "additional_special_tokens": [{"content": "<a>"}, "<b>"]})";
+  const Json all = Json::parse(complete_tokenizer_config({.tokenizer_config = config,
+                                                          .added_tokens = R"({"<b>": 7, "c": 8})",
+                                                          .special_tokens_map = map},
+                                                         "d"));
+  EXPECT_EQ(all["bos_token"]["content"], "<t>");
+  EXPECT_EQ(all["additional_special_tokens"], Json::parse(R"(["<a>", "<b>"])"));
+  EXPECT_EQ(all["added_tokens_decoder"], Json::parse(R"(
+      {"7": {"content": "<b>", "special": true, "normalized": false},
+       "8": {"content": "c", "special": false, "normalized": true}})"));
+  // Newer configurations tell all by themselves.
+  const std::string newer = R"({"added_tokens_decoder": {}})";
+  EXPECT_EQ(
+      complete_tokenizer_config(
+          {.tokenizer_config = newer, .added_tokens = R"({"c": 8})", .special_tokens_map = map},
+          "d"),
+      newer);
+  EXPECT_EQ(complete_tokenizer_config({}, "d"), "");
+  for (const char* broken : {"[]", R"({"c": -1})", R"({"c": "8"})"}) {
+    try {
+      complete_tokenizer_config({.added_tokens = broken}, "d");
+      ADD_FAILURE() << broken;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("d/added_tokens.json"), std::string::npos);
+    }
+  }
+}
+
+TEST(TokenizerFiles, WhatTheModelSaysOfItsTokenizer) {
+  const std::string config = R"({"_name_or_path": "o/n"})";
+  const std::string generation = R"({"user_token_id": 195, "assistant_token_id": 196, "top_k": 1})";
+  EXPECT_EQ(complete_tokenizer_config({.config = config, .generation_config = generation}, "d"),
+            R"({"name_or_path":"o/n","user_token_id":195,"assistant_token_id":196})");
+  const std::string own = R"({"name_or_path": "mine"})";
+  EXPECT_EQ(complete_tokenizer_config({.tokenizer_config = own, .config = config}, "d"), own);
 }
 
 }  // namespace

@@ -72,6 +72,27 @@ TEST(ModelSourceTest, HuggingFaceDirectory) {
   EXPECT_EQ(open_model_source(dir.path()).chat_template, "J");
 }
 
+// Beside a tokenizer.model other files may name its tokens; a tokenizer.json has them all.
+TEST(ModelSourceTest, FilesThatAddToATokenizerModel) {
+  ScratchDirectory dir;
+  copy_golden("llama3-gqa-rope", dir);
+  dir.write("tokenizer.model", "bytes");
+  const std::string before = open_model_source(dir.path()).identity;
+  dir.write("added_tokens.json", R"({"<|im_start|>": 300})");
+  dir.write("special_tokens_map.json", R"({"additional_special_tokens": ["<|im_start|>"]})");
+  dir.write("generation_config.json", R"({"user_token_id": 5})");
+  const ModelSource source = open_model_source(dir.path());
+  const Json config = Json::parse(source.tokenizer.tokenizer_config_json);
+  EXPECT_EQ(config["added_tokens_decoder"]["300"]["content"], "<|im_start|>");
+  EXPECT_EQ(config["added_tokens_decoder"]["300"]["special"], true);
+  EXPECT_EQ(config["user_token_id"], 5);
+  EXPECT_NE(source.identity, before);
+  dir.write("added_tokens.json", "[");
+  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kCorrupt, {"added_tokens.json"});
+  dir.write("tokenizer.json", "{}");
+  EXPECT_EQ(open_model_source(dir.path()).tokenizer.tokenizer_config_json, "");
+}
+
 // Files that only look as if they held a tokenizer hinder nobody.
 TEST(ModelSourceTest, OtherModelFilesAreNotRead) {
   ScratchDirectory dir;

@@ -93,6 +93,23 @@ TEST(TextAssetsTest, ChatMlBringsItsMarksAndTemplate) {
   EXPECT_EQ(engine_text_assets(*raw, "m").chat_template, nullptr);
 }
 
+// ChatGLM3's class builds chats by code; a template of the model's own goes first.
+TEST(TextAssetsTest, ATokenizersFormOfChats) {
+  const std::string spec = make_tokenizer_spec(
+      sentencepiece_model(2), "tokenizer.model",
+      parse_tokenizer_config(
+          R"({"tokenizer_class": "ChatGLMTokenizer", "name_or_path": "chatglm3"})", "config"));
+  const auto engine = engine_with({{"tokenizer", spec}, {"generation", R"({"eos_token_id":2})"}});
+  const TextAssets assets = engine_text_assets(*engine, "m");
+  const Json messages = Json::parse(R"([{"role":"user","content":"a"}])");
+  EXPECT_EQ(chat_text(render_chat(assets, messages)), "[gMASK]sop<|user|>\n a<|assistant|>");
+  EXPECT_EQ(assets.end_ids(),
+            (std::vector<int32_t>{2, assets.tokenizer->token_to_id("<|user|>"),
+                                  assets.tokenizer->token_to_id("<|observation|>")}));
+  const auto own = engine_with({{"tokenizer", spec}, {"chat_template", "T"}});
+  EXPECT_EQ(chat_text(render_chat(engine_text_assets(*own, "m"), messages)), "T");
+}
+
 // A temperature counts only with do_sample; without defaults nothing but the greedy rule is on.
 TEST(TextAssetsTest, GreedyUnlessTheModelSamples) {
   const auto cold = engine_with({{"generation", R"({"temperature":0.7})"}});

@@ -28,6 +28,7 @@ from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 import parity
+from sentencepiece_added import check_added, check_chatglm
 
 # First and last letter of twenty-six scripts.
 SCRIPTS = {
@@ -565,7 +566,11 @@ def main():
         spm["unigram"]).normalizer_spec.precompiled_charsmap
     for name, data in spm.items():
         check_spm(report, "sentencepiece/" + name, data, samples)
+    for kind in ("unigram-bytes", "bpe-llama", "bpe-gemma"):
+        if kind in spm:
+            check_added(report, "sentencepiece/" + kind + "/added", spm[kind], samples)
     if "bpe-llama" in spm:
+        check_chatglm(report, "sentencepiece/bpe-llama/chatglm", spm["bpe-llama"], samples)
         check_spm(report, "sentencepiece/bpe-holes", drop_characters(spm["bpe-llama"]), samples)
     vocab = train_wordpiece()  # not twice the same
     check_gguf_t5(report, spm["unigram"], samples)

@@ -44,17 +44,6 @@ TEST(SentencePieceFile, NormalizerRules) {
   EXPECT_EQ(t->decode(t->encode(" a  b")), " a  b");
 }
 
-TEST(SentencePieceFile, ClassesAddTheirTokens) {
-  const auto glm = load_file(sentencepiece_model(2), "tokenizer.model",
-                             R"({"tokenizer_class": "ChatGLMTokenizer"})");
-  EXPECT_THAT(glm->encode("a"), ElementsAre(12, 14, 7));  // [gMASK] sop
-  const auto llama = load_file(sentencepiece_model(2), "tokenizer.model",
-                               R"({"tokenizer_class": "LlamaTokenizer", "add_eos_token": true})");
-  EXPECT_THAT(llama->encode("a"), ElementsAre(1, 7, 2));
-  EXPECT_THAT(llama->encode("</s>a", {.add_special = false}), ElementsAre(2, 7));
-  EXPECT_EQ(llama->encode("</s>", {.add_special = false, .parse_special = false}).front(), 3);
-}
-
 TEST(SentencePieceFile, BrokenFilesNameThePlace) {
   EXPECT_THAT(refusal(""), HasSubstr("expected an unknown piece, found none among 0"));
   EXPECT_THAT(refusal("\x0A\x7F"), HasSubstr("tokenizer.model: model at offset 2: expected 127"));

@@ -5,7 +5,8 @@
 //   text_tool time SOURCE                   ["text", ..]      -> {"ids": [[..], ..], "seconds": ..}
 //   text_tool chat SOURCE                   {"template", "messages", ..} -> {"text", "ids"}
 // SOURCE is a tokenizer.json, a JSON dump of a VocabSource (NAME.vocab.json), or a file of another
-// format, whose tokenizer_config.json may lie beside it. --plain: control tokens stay text.
+// format, whose tokenizer_config.json and what adds to it may lie beside it. --plain: control
+// tokens stay text.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -15,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/tokenizer_files.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
@@ -34,12 +36,11 @@ std::unique_ptr<const Tokenizer> load_source(const std::string& path) {
   const std::string bytes = read_all(path);
   if (reads_tokenizer_file(path)) {
     const std::filesystem::path parsed = path;
-    const std::string config = parsed.parent_path() / "tokenizer_config.json";
+    const std::string config = read_tokenizer_config(parsed.parent_path());
     return Tokenizer::load(
         make_tokenizer_spec(bytes, parsed.filename().string(),
-                            std::filesystem::exists(config)
-                                ? parse_tokenizer_config(read_all(config), config)
-                                : TokenizerConfig()),
+                            config.empty() ? TokenizerConfig()
+                                           : parse_tokenizer_config(config, "the config's files")),
         path);
   }
   const bool dump = path.ends_with(".vocab.json");

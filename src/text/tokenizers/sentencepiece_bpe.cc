@@ -19,8 +19,7 @@ class SentencePieceBpe final : public WordModel {
       : parts_(parts), none_(static_cast<int32_t>(parts.tokens.size())), merger_(find_rules()) {
     byte_ids_ = byte_fallback ? parts.byte_ids() : std::vector<int32_t>(256, -1);
     for (size_t i = 0; i < parts.tokens.size(); ++i) {
-      const bool user = parts.kinds[i] == TokenKind::kAdded && !parts.tokens[i].empty();
-      if (user) user_.insert(parts.tokens[i], static_cast<int32_t>(i));
+      if (parts.is_user_piece(i)) user_.insert(parts.tokens[i], static_cast<int32_t>(i));
     }
   }
 
