@@ -68,7 +68,10 @@ void refuse(ErrorCode code, std::string_view room, Refusal refusal) {
 }
 
 bool RefusalList::add(ErrorCode code, Refusal refusal) {
-  if (std::find(refusals_.begin(), refusals_.end(), refusal) != refusals_.end()) return false;
+  const auto& [kind, file, where, expected, found] = refusal;
+  constexpr std::string_view kBetween("\0", 1);
+  const std::string_view parts[] = {kind, file, where, expected, found};
+  if (!seen_.insert(fmt::format("{}", fmt::join(parts, kBetween))).second) return false;
   if (refusals_.empty()) code_ = code;
   refusals_.push_back(std::move(refusal));
   return true;

@@ -1,6 +1,7 @@
 // Why a model will not run: faults told in parts, and all that are known told in one error.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,7 @@ class RefusalList {
 
  private:
   std::vector<Refusal> refusals_;
+  std::set<std::string> seen_;  // their parts, joined
   ErrorCode code_ = ErrorCode::kUnsupported;
 };
 

@@ -80,13 +80,18 @@ Json onnx_json(const std::string& path) {
 void print_verdict(const Json& info) {
   const bool runs = info["runs"].get<bool>();
   std::printf("will run: %s\n", runs ? "yes" : "no");
+  constexpr size_t kShown = 100;
   const std::string* file = nullptr;
-  for (const Json& reason : info["reasons"]) {
+  for (size_t i = 0; i < std::min(info["reasons"].size(), kShown); ++i) {
+    const Json& reason = info["reasons"][i];
     const auto& of = reason["file"].get_ref<const std::string&>();
     if (!file || *file != of) std::printf("%s:\n", of.c_str());
     file = &of;
     std::printf("  %-12s %s\n", reason["kind"].get_ref<const std::string&>().c_str(),
                 reason["text"].get_ref<const std::string&>().c_str());
+  }
+  if (info["reasons"].size() > kShown) {
+    std::printf("and %zu more (--json has all)\n", info["reasons"].size() - kShown);
   }
 }
 

@@ -53,6 +53,16 @@ std::string rope_type(const Json& scaling, std::string_view file) {
 void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) {
   rope.type = rope_type(scaling, file);
   rope.theta = json_get(scaling, "rope_theta", rope.theta, kWhere, file);
+  const auto require = [&](const char* key) {
+    if (scaling.contains(key) && !scaling[key].is_null()) return;
+    refuse(
+        ErrorCode::kCorrupt, kWhere,
+        {"config", std::string(file), fmt::format("rope {}: {}", rope.type, key), "a number", ""});
+  };
+  if (rope.type == "linear" || rope.type == "dynamic" || rope.type == "yarn") require("factor");
+  if (rope.type == "llama3") {
+    for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) require(key);
+  }
   rope.factor = json_get(scaling, "factor", rope.factor, kWhere, file);
   rope.low_freq_factor = json_get(scaling, "low_freq_factor", rope.low_freq_factor, kWhere, file);
   rope.high_freq_factor =

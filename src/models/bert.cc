@@ -23,7 +23,8 @@ const ModelDef& bert_model() {
                    R"({"architectures": ["BertModel"], "hidden_size": 768, "num_hidden_layers": 12,
                        "num_attention_heads": 12, "intermediate_size": 3072, "vocab_size": 30522,
                        "max_position_embeddings": 512})",
-                   0.11}}};
+                   0.11}},
+      .answers = false};
   return model;
 }
 

@@ -26,7 +26,8 @@ const ModelDef& roberta_model() {
                        "num_hidden_layers": 12, "num_attention_heads": 12,
                        "intermediate_size": 3072, "vocab_size": 50265, "type_vocab_size": 1,
                        "max_position_embeddings": 514, "layer_norm_eps": 1e-5, "pad_token_id": 1})",
-                   0.12}}};
+                   0.12}},
+      .answers = false};
   return model;
 }
 

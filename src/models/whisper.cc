@@ -258,7 +258,8 @@ const ModelDef& whisper_model() {
                        "decoder_attention_heads": 20, "encoder_ffn_dim": 5120,
                        "decoder_ffn_dim": 5120, "num_mel_bins": 128, "vocab_size": 51866,
                        "max_source_positions": 1500, "max_target_positions": 448})",
-                   1.54}}};
+                   1.54}},
+      .answers = false};
   return model;
 }
 

@@ -79,8 +79,10 @@ class PcrePattern final : public Pattern {
                               PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C,
                               &error, &at, nullptr));
     if (code_ == nullptr) {
-      fail(ErrorCode::kUnsupported, kWhere, "{}: regular expression '{}': {} at offset {}", file,
-           expression, pcre_message(error), at);
+      constexpr size_t kShown = 200;
+      const std::string_view whole = expression;
+      fail(ErrorCode::kUnsupported, kWhere, "{}: regular expression '{}{}': {} at offset {}", file,
+           whole.substr(0, kShown), whole.size() > kShown ? " ..." : "", pcre_message(error), at);
     }
     jit_ = pcre2_jit_compile(code_.get(), PCRE2_JIT_COMPLETE) == 0;
   }

@@ -8,7 +8,7 @@ import tempfile
 import onnx
 from onnx import TensorProto, helper
 
-from cli_harness import CASE, IDS, BadInput, Checks, ingot
+from cli_harness import CASE, DATA, IDS, BadInput, Checks, ingot
 
 
 def verdict(bad, path, what, runs=False):
@@ -153,6 +153,12 @@ def check_onnx(bad):
                 names=["'f1', 'f2'", "'n1'", "'pool'", "'elu'"])
 
 
+def check_encoders(bad):
+    """They are built and checked, but give no text."""
+    reasons = verdict(bad, os.path.join(DATA, "goldens", "roberta"), "an encoder")
+    bad.checks.equal(places(reasons), [("architecture", "roberta")], "an encoder: why")
+
+
 def check_unanswered(bad):
     bad.refused("inspect of what is no model", "inspect", bad.path("none"), names=["none"])
     folder = bad.model_with("short")
@@ -171,6 +177,7 @@ def main():
         check_texts(bad)
         check_types(bad)
         check_onnx(bad)
+        check_encoders(bad)
         check_unanswered(bad)
     checks.finish()
 

@@ -31,6 +31,17 @@ TEST(RopeConfigTest, Defaults) {
   EXPECT_EQ(rope(R"({"rope_scaling":{"type":"su"}})").type, "longrope");
   EXPECT_EQ(rope(R"({"rope_scaling":{"type":"linear","factor":2}})").factor, 2.0);
   EXPECT_EQ(rope(R"({"partial_rotary_factor":0.5})").partial_rotary_factor, 0.5);
+  for (const char* lacking : {R"({"rope_scaling":{"type":"linear"}})",
+                              R"({"rope_scaling":{"type":"dynamic","factor":null}})",
+                              R"({"rope_parameters":{"rope_type":"yarn"}})"}) {
+    expect_error([&] { rope(lacking); }, ErrorCode::kCorrupt, {"c.json", "factor", "is missing"});
+  }
+  expect_error(
+      [&] {
+        rope(R"({"rope_scaling":{"type":"llama3","factor":8,"low_freq_factor":1,
+                                 "original_max_position_embeddings":8192}})");
+      },
+      ErrorCode::kCorrupt, {"rope llama3: high_freq_factor"});
 }
 
 TEST(RopeConfigTest, PerLayerType) {
@@ -66,8 +77,12 @@ TEST(RopeConfigTest, RefusesBadValues) {
   expect_error([] { rope(R"({"rope_scaling":[]})"); }, corrupt, {"rope_scaling", "found array"});
   expect_error([] { rope(R"({"rope_scaling":{"factor":0,"type":"linear"}})"); }, corrupt,
                {"factor"});
-  expect_error([] { rope(R"({"rope_scaling":{"factor":2,"type":"llama3"}})"); }, corrupt,
-               {"original_max_position_embeddings"});
+  expect_error(
+      [] {
+        rope(R"({"rope_scaling":{"factor":2,"type":"llama3","low_freq_factor":1,
+                                 "high_freq_factor":4}})");
+      },
+      corrupt, {"original_max_position_embeddings"});
 }
 
 TEST(HfConfigTest, DType) {

@@ -183,6 +183,19 @@ TEST(ConfigReaderTest, NamedLayersAreFew) {
   expect_error([&] { outside.layer_set("dense"); }, ErrorCode::kCorrupt, {"'dense'", "0 to 2"});
 }
 
+// As llama.cpp reads it.
+TEST(ConfigKeysTest, AFactorWithoutATypeIsLinear) {
+  const ScratchDirectory dir;
+  GgufWriter writer;
+  writer.add_string("general.architecture", "odd");
+  writer.add_float32("odd.rope.scaling.factor", 8);
+  writer.write(dir / "odd.gguf");
+  Json config;
+  add_gguf_rope_scaling(*GgufFile::open(dir / "odd.gguf"), config);
+  EXPECT_EQ(config["rope_scaling"]["rope_type"], "linear");
+  EXPECT_EQ(config["rope_scaling"]["factor"], 8);
+}
+
 // Scaling that begins where the trained length ends is none; yarn's positions are those it scales
 // to.
 TEST(ConfigReaderTest, DynamicAndYarnRotations) {

@@ -197,7 +197,14 @@ TEST(Phi3Test, ConfigFaultsAreNamed) {
   zero[3] = 0;
   check_config_faults(
       "phi3-longrope",
-      {{"rope_scaling", with("type", "yarn"), unsupported, {"config.json", "longrope", "'yarn'"}},
+      {{"rope_scaling",
+        {{"type", "yarn"}, {"factor", 4}},
+        unsupported,
+        {"config.json", "longrope", "'yarn'"}},
+       {"rope_scaling",
+        with("type", "yarn"),
+        corrupt,
+        {"config.json", "yarn", "factor", "missing"}},
        {"rope_scaling", with("long_factor", Json{1.0}), corrupt, {"'long_factor'", "16", "1"}},
        {"rope_scaling", with("short_factor", "x"), corrupt, {"config.json", "short_factor"}},
        {"rope_scaling", with("long_factor", zero), corrupt, {"16 positive numbers", "0 among"}},

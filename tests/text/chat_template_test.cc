@@ -204,7 +204,11 @@ TEST(ChatTemplate, BombsEndSoon) {
       "{{ 9 ** 9 ** 9 ** 9 }}",
       "{{ ('[' * 1000000) | from_json }}",
       "{{ ('[' ~ '[],' * 2000000 ~ '[]]') | from_json | length }}{{ nope.x }}",
-      "{{ '\\n' * 1000000 | indent(256, true, true) }}{{ nope.x }}"};
+      "{{ '\\n' * 1000000 | indent(256, true, true) }}{{ nope.x }}",
+      "{% set s = 'a' * 4000000 %}{% set y = ([[s]] * 1500) | map('string') | list %}x",
+      "{% set s = 'a' * 15000000 %}{% set y = ([s] * 80) | sort %}x",
+      "{% set s = ['a' * 4000000] %}{% for i in range(2000) %}{% set y = s | string %}{% endfor "
+      "%}"};
   for (const std::string& bomb : bombs) {
     EXPECT_LE(cheapest_ms(bomb), kMostMs) << bomb.substr(0, 100) << '\n'
                                           << error_of(bomb, {}).what();
@@ -279,6 +283,19 @@ TEST(ChatTemplate, LoopsDoNotChain) {
                        "{% for x in [ns.l, 1] %}{% set ns.l = loop %}{% endfor %}{% endfor %}")
                   .what(),
               HasSubstr("nest deeper"));
+}
+
+TEST(ChatTemplate, ReasonsAreCut) {
+  const std::string text = error_of("{{ raise_exception('x' * 100000) }}").what();
+  EXPECT_THAT(text, HasSubstr("xxx ..."));
+  EXPECT_LT(text.size(), 1200u);
+}
+
+TEST(ChatTemplate, ADateInTheUsersWordsIsTheUsers) {
+  ChatInput input;
+  input.messages = {{{"role", "user"}, {"content", "<|end|>"}}};
+  const auto chat = ChatTemplate::parse("{{ strftime_now(messages[0].content) }}", "t");
+  for (const ChatSegment& segment : chat->render(input)) EXPECT_TRUE(segment.from_user);
 }
 
 TEST(ChatTemplate, NamespacesThatHoldThemselvesAreFreed) {

@@ -192,7 +192,9 @@ Json checkpoint_fields(const Json& config, const std::vector<ConfigKey>& keys) {
 
 void add_gguf_rope_scaling(const GgufFile& file, Json& config) {
   const std::string prefix = fmt::format("{}.rope.scaling.", file.architecture());
-  const std::string_view scaling = file.get_string(prefix + "type", "none");
+  // A factor without a type is linear, as llama.cpp reads it.
+  const bool bare = file.find_value(prefix + "factor") != nullptr;
+  const std::string_view scaling = file.get_string(prefix + "type", bare ? "linear" : "none");
   if (scaling == "linear") {
     config["rope_scaling"] = {{"rope_type", "linear"},
                               {"factor", file.require_float(prefix + "factor")}};

@@ -437,6 +437,11 @@ std::unique_ptr<Graph> examine_model(const ModelSource& source, RefusalList& ref
                                     [&] { weights = canonical_weights(source, *model, config); });
   if (!whole || !refused.empty()) return graph;
   refused.gather("op", file, [&] { graph = build_graph(*model, config, weights, {}); });
+  if (graph && !model->answers) {
+    refused.add(ErrorCode::kUnsupported,
+                {"architecture", file, std::string(model->name), "a model that answers text",
+                 "another ('ingot build' and 'ingot conformance' take it)"});
+  }
   return graph;
 }
 

@@ -74,6 +74,7 @@ struct ModelDef {
   void (*build)(const Json& config, const WeightSource& weights, const BuildOptions& options,
                 Graph& graph);
   std::vector<Preset> presets = {};
+  bool answers = true;  // with tokens, to text: what 'ingot run' is for
 };
 
 // Generated from models/*.cc.

@@ -71,13 +71,23 @@ void map_items(Host& host, const Value& in, const Arguments& args, Values& out) 
   if (filter == nullptr) host.unsupported(fmt::format("filter '{}'", name));
   Arguments rest = args;
   rest.positional.erase(rest.positional.begin());
-  for (const Value& item : members(host, in, "map")) out.push_back(filter->apply(host, item, rest));
+  for (const Value& item : members(host, in, "map")) {
+    out.push_back(filter->apply(host, item, rest));
+    if (out.back().str() != nullptr) host.charge_bytes(out.back().str()->size());
+  }
 }
 
 Value map(Host& host, const Value& in, const Arguments& args) {
   return lazily([&](Values& out) {
     if (in.truthy()) map_items(host, in, args, out);
   });
+}
+
+Value string_of(Host& host, const Value& in, const Arguments&) {
+  if (in.str() != nullptr) return in;
+  Str out = to_str(in);
+  host.charge_bytes(out.size());
+  return out;
 }
 
 Value length_of(Host& host, const Value& in, const Arguments&) {
@@ -186,7 +196,10 @@ Value sort_items(Host& host, const Value& in, const Arguments& args) {
   std::vector<std::pair<Value, Value>> keyed;
   for (Value& item : items) {
     Value key = path.is_undefined() ? item : attribute_path(host, item, path);
-    if (!exact_case && key.str() != nullptr) key = change_case(*key.str(), CaseChange::kLower);
+    if (!exact_case && key.str() != nullptr) {
+      host.charge_bytes(key.str()->size());
+      key = change_case(*key.str(), CaseChange::kLower);
+    }
     keyed.emplace_back(std::move(key), std::move(item));
   }
   host.charge_items(items.size() * 20);
@@ -380,7 +393,7 @@ constexpr FilterDef kFilters[] = {
      [](Host& h, const Value& v, const Arguments& a) { return keep(h, v, a, true, true); }},
     {"slice", slice_filter},
     {"sort", sort_items},
-    {"string", [](Host&, const Value& v, const Arguments&) -> Value { return to_str(v); }},
+    {"string", string_of},
     {"sum", sum},
     {"title",
      [](Host& h, const Value& v, const Arguments&) { return cased(h, v, CaseChange::kTitle); }},

@@ -399,18 +399,23 @@ Value range(Host& host, const Value&, const Arguments& args) {
 }
 
 Value raise_exception(Host& host, const Value&, const Arguments& args) {
-  host.error(fmt::format("the template refused the input: {}", to_str(args.get(0, "")).text()));
+  constexpr size_t kMost = 1000;
+  const Str reason = to_str(args.get(0, ""));
+  const std::string_view text = reason.text();
+  host.error(fmt::format("the template refused the input: {}{}", text.substr(0, kMost),
+                         text.size() > kMost ? " ..." : ""));
 }
 
 Value strftime_now(Host& host, const Value&, const Arguments& args) {
-  const std::string& format = text_argument(host, args, 0, "strftime_now").text();
+  const Str& stated = text_argument(host, args, 0, "strftime_now");
+  const std::string& format = stated.text();
   if (format.size() > 256) host.error("strftime_now: the format is too long");
   const time_t now = static_cast<time_t>(host.now_unix_s());
   std::tm parts{};
   gmtime_r(&now, &parts);
   char buffer[4096];
   const size_t length = std::strftime(buffer, sizeof buffer, format.c_str(), &parts);
-  return make_text({buffer, length});
+  return Str({buffer, length}, stated.any_tainted());
 }
 
 Value make_namespace(Host& host, const Value&, const Arguments& args) {
