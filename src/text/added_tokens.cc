@@ -91,17 +91,20 @@ void AddedTokenMatcher::split(std::string_view text, std::string_view marks, boo
     size_t begin = i, end = i + entry->length;
     i = end;
     if (token->single_word && !stands_alone(text, begin, end)) continue;
+    const auto is_space = [&](char32_t c) {
+      return is_unicode_space(c) || (token->separators && c >= 0x1c && c <= 0x1f);
+    };
     if (token->lstrip) {
       while (begin > done) {
         const char32_t c = char_before(text, begin);
-        if (!is_unicode_space(c)) break;
+        if (!is_space(c)) break;
         begin -= length_of(c);
       }
     }
     if (token->rstrip) {
       while (end < text.size()) {
         const Utf8Char c = decode_utf8(text, end);
-        if (!is_unicode_space(c.code)) break;
+        if (!is_space(c.code)) break;
         end += c.length;
       }
     }

@@ -18,6 +18,7 @@ struct AddedToken {
   bool rstrip = false;       // takes the white space behind it
   bool normalized = false;   // matched after normalization
   bool special = false;      // a control token
+  bool separators = false;   // U+001C to U+001F count as white space, as they do in Python
 };
 
 // Leftmost-longest search for a set of tokens. Immutable, thread safe. Time: the text's length

@@ -217,7 +217,7 @@ void add_token(const ConfigToken& from, TokenizerParts& parts) {
   }
   std::erase_if(parts.added, [&](const AddedToken& t) { return t.id == from.id; });
   parts.added.push_back(
-      {from.id, content, from.single_word, from.lstrip, from.rstrip, false, from.special});
+      {from.id, content, from.single_word, from.lstrip, from.rstrip, false, from.special, true});
 }
 
 void add_configured_tokens(const ClassRule& rule, const TokenizerConfig& config,

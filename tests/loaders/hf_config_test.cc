@@ -10,12 +10,12 @@ RopeConfig rope(const char* text, std::string_view layer_type = {}) {
 }
 
 TEST(RopeConfigTest, BothStylesAgree) {
-  const char* kOld = R"({"rope_theta":500000.0,"rope_scaling":{"factor":8.0,"rope_type":"llama3",
+  const char* older = R"({"rope_theta":500000.0,"rope_scaling":{"factor":8.0,"rope_type":"llama3",
     "low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":64}})";
-  const char* kNew = R"({"rope_parameters":{"rope_theta":500000.0,"factor":8.0,
+  const char* newer = R"({"rope_parameters":{"rope_theta":500000.0,"factor":8.0,
     "rope_type":"llama3","low_freq_factor":1.0,"high_freq_factor":4.0,
     "original_max_position_embeddings":64}})";
-  for (const char* text : {kOld, kNew}) {
+  for (const char* text : {older, newer}) {
     const RopeConfig config = rope(text);
     EXPECT_EQ(config.theta, 500000.0);
     EXPECT_EQ(config.type, "llama3");
@@ -45,11 +45,11 @@ TEST(RopeConfigTest, Defaults) {
 }
 
 TEST(RopeConfigTest, PerLayerType) {
-  const char* kText = R"({"rope_parameters":{"sliding_attention":{"rope_theta":10000.0},
+  const char* text = R"({"rope_parameters":{"sliding_attention":{"rope_theta":10000.0},
     "full_attention":{"rope_theta":1e6,"rope_type":"linear","factor":8}}})";
-  EXPECT_EQ(rope(kText, "sliding_attention").theta, 10000.0);
-  EXPECT_EQ(rope(kText, "full_attention").theta, 1e6);
-  EXPECT_EQ(rope(kText, "full_attention").type, "linear");
+  EXPECT_EQ(rope(text, "sliding_attention").theta, 10000.0);
+  EXPECT_EQ(rope(text, "full_attention").theta, 1e6);
+  EXPECT_EQ(rope(text, "full_attention").type, "linear");
 }
 
 // No pair is lost where the share of a head was made of a number of dimensions.

@@ -1,6 +1,7 @@
 #include "models/contract/config_read.h"
 
 #include "loaders/gguf_writer.h"
+#include "models/contract/config_keys.h"
 #include "tests/loaders/test_files.h"
 
 namespace ingot {
@@ -239,7 +240,7 @@ TEST(ConfigReaderTest, DynamicAndYarnRotations) {
   EXPECT_EQ(read(yarn)["rope_scaling"]["attention_factor"], 1.5);
   const Json again = read(read(yarn)["rope_scaling"]);
   EXPECT_EQ(again["rope_scaling"], read(yarn)["rope_scaling"]) << "what a checkpoint keeps";
-  const auto refused = [&](const char* key, Json value, std::vector<std::string> parts) {
+  const auto refused = [&](const char* key, Json value, const std::vector<std::string>& parts) {
     Json wrong = yarn;
     wrong[key] = std::move(value);
     expect_error([&] { read(wrong, true); }, ErrorCode::kCorrupt, parts);

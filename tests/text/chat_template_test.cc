@@ -181,10 +181,10 @@ TEST(ChatTemplate, BombsEndSoon) {
       "{% for i in range(100000) %}{% set x = " + big + " %}{% endfor %}",
       "{{ 'a' * 1000000000 }}",
       "{{ " + big + " * 16000000 }}",
-      "{% set ns = namespace(s='aaaaaaaa') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}"
-      "{% endfor %}",
-      "{% set ns = namespace(l=[]) %}{% for i in range(99999) %}{% set ns.l = ns.l + [i] %}"
-      "{% endfor %}",
+      "{% set n = namespace(s='aaaaaaaa') %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% "
+      "endfor %}",
+      "{% set n = namespace(l=[]) %}{% for i in range(99999) %}{% set n.l = n.l + [i] %}{% endfor "
+      "%}",
       shared + "{{ a }}",
       shared + "{{ a | tojson }}",
       shared + "{{ a == b }}",

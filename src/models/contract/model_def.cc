@@ -307,6 +307,7 @@ std::string meant_architecture(std::string_view given, const std::vector<std::st
     return std::string(name.substr(0, std::min(name.find("For"), name.find("LMHead"))));
   };
   std::vector<std::string> families;
+  families.reserve(known.size());
   for (const std::string& name : known) families.push_back(family(name));
   const std::string near = nearest_name(family(given), families);
   const auto found = std::find(families.begin(), families.end(), near);

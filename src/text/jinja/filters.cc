@@ -60,8 +60,8 @@ void map_items(Host& host, const Value& in, const Arguments& args, Values& out) 
   if (!path.is_undefined()) {
     const Value fallback = args.get(SIZE_MAX, "default");
     for (const Value& item : members(host, in, "map")) {
-      Value found = attribute_path(host, item, path);
-      out.push_back(found.is_undefined() && !fallback.is_undefined() ? fallback : std::move(found));
+      const Value found = attribute_path(host, item, path);
+      out.push_back(found.is_undefined() && !fallback.is_undefined() ? fallback : found);
     }
     return;
   }
