@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -47,11 +48,10 @@ void add_special_tokens(const Json& map, Json& config) {
     }
     Json list = config.contains(kAdditional) && config[kAdditional].is_array() ? config[kAdditional]
                                                                                : Json::array();
+    std::unordered_set<std::string> there;
+    for (const Json& token : list) there.insert(content_of(token));
     for (const Json& token : value) {
-      const bool there = std::any_of(list.begin(), list.end(), [&](const Json& other) {
-        return content_of(other) == content_of(token);
-      });
-      if (!there) list.push_back(token);
+      if (there.insert(content_of(token)).second) list.push_back(token);
     }
     config[kAdditional] = list;
   }
@@ -59,11 +59,11 @@ void add_special_tokens(const Json& map, Json& config) {
 
 // {"<|im_end|>": 32000, ...}; special are those that the configuration names.
 void add_added_tokens(const Json& ids, const std::string& file, Json& config) {
-  std::vector<std::string> special;
+  std::unordered_set<std::string> special;
   for (const auto& [key, value] : config.items()) {
-    if (key.ends_with("_token")) special.push_back(content_of(value));
+    if (key.ends_with("_token")) special.insert(content_of(value));
     if (key != kAdditional || !value.is_array()) continue;
-    for (const Json& token : value) special.push_back(content_of(token));
+    for (const Json& token : value) special.insert(content_of(token));
   }
   Json& out = config["added_tokens_decoder"] = Json::object();
   for (const auto& [content, id] : ids.items()) {
@@ -71,7 +71,7 @@ void add_added_tokens(const Json& ids, const std::string& file, Json& config) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected an id, found {}", file, content,
            id.dump());
     }
-    const bool is_special = std::find(special.begin(), special.end(), content) != special.end();
+    const bool is_special = special.count(content) > 0;
     out[id.dump()] = {{"content", content}, {"special", is_special}, {"normalized", !is_special}};
   }
 }

@@ -5,6 +5,8 @@
 #include <cctype>
 #include <limits>
 #include <span>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -69,13 +71,37 @@ bool holds(const Tokens& tokens, std::string_view content) {
                      [&](const ConfigToken& token) { return token.content == content; });
 }
 
-// Tokens of a class, unless the configuration has their ids or texts.
-void add_unless_there(ConfigToken token, Tokens& tokens) {
-  const bool there = std::any_of(tokens.begin(), tokens.end(), [&](const ConfigToken& t) {
-    return t.id == token.id || t.content == token.content;
-  });
-  if (!there) tokens.push_back(std::move(token));
-}
+// What is added behind the pieces; files may name very many. Of equal ids the last counts.
+class Additions {
+ public:
+  explicit Additions(const Tokens& configured) {
+    for (const ConfigToken& token : configured) put(token);
+  }
+  const Tokens& all() const { return tokens_; }
+  bool has(const std::string& content) const { return contents_.count(content) > 0; }
+  ConfigToken* of(int32_t id) {
+    const auto at = places_.find(id);
+    return at == places_.end() ? nullptr : &tokens_[at->second];
+  }
+  void put(const ConfigToken& token) {
+    contents_.insert(token.content);
+    const auto [at, fresh] = places_.try_emplace(token.id, tokens_.size());
+    if (fresh) {
+      tokens_.push_back(token);
+    } else {
+      tokens_[at->second] = token;
+    }
+  }
+  // Tokens of a class, unless the configuration has their ids or texts.
+  void put_unless_there(const ConfigToken& token) {
+    if (!of(token.id) && !has(token.content)) put(token);
+  }
+
+ private:
+  Tokens tokens_;
+  std::unordered_map<int32_t, size_t> places_;
+  std::unordered_set<std::string> contents_;
+};
 
 enum class Glm { kUnknown, kSecond, kThird };
 
@@ -90,11 +116,11 @@ Glm glm_version(const TokenizerConfig& config) {
   return name.find("chatglm2") != name.npos ? Glm::kSecond : Glm::kUnknown;
 }
 
-void add_glm_tokens(const TokenizerConfig& config, size_t pieces, Tokens& tokens) {
+void add_glm_tokens(const TokenizerConfig& config, size_t pieces, Additions& tokens) {
   auto id = static_cast<int32_t>(pieces);
   const auto add = [&](Names names) {
     for (const std::string_view name : names) {
-      add_unless_there({.id = id++, .content = std::string(name), .special = true}, tokens);
+      tokens.put_unless_there({.id = id++, .content = std::string(name), .special = true});
     }
   };
   add(kGlmTokens);
@@ -125,29 +151,26 @@ void finish_baichuan(const TokenizerConfig& config, size_t pieces, TokenizerPart
                                     first ? "false" : "true");
 }
 
-void add_baichuan_tokens(const TokenizerConfig& config, size_t /*pieces*/, Tokens& tokens) {
+void add_baichuan_tokens(const TokenizerConfig& config, size_t /*pieces*/, Additions& tokens) {
   for (const int32_t id : {config.user_token_id, config.assistant_token_id}) {
     if (id < 0) continue;
-    const auto there = std::find_if(tokens.begin(), tokens.end(),
-                                    [&](const ConfigToken& token) { return token.id == id; });
-    if (there == tokens.end()) {
-      tokens.push_back({.id = id, .special = true});
-    } else {
+    if (ConfigToken* there = tokens.of(id)) {
       there->special = true;
+    } else {
+      tokens.put({.id = id, .special = true});
     }
   }
 }
 
 // <extra_id_99> comes first.
-void add_t5_tokens(const TokenizerConfig& config, size_t pieces, Tokens& tokens) {
+void add_t5_tokens(const TokenizerConfig& config, size_t pieces, Additions& tokens) {
   const int32_t count = std::clamp(config.extra_ids, 0, 1 << 16);
   for (int32_t i = 0; i < count; ++i) {
-    add_unless_there({.id = static_cast<int32_t>(pieces) + count - 1 - i,
-                      .content = fmt::format("<extra_id_{}>", i),
-                      .lstrip = true,
-                      .rstrip = true,
-                      .special = true},
-                     tokens);
+    tokens.put_unless_there({.id = static_cast<int32_t>(pieces) + count - 1 - i,
+                             .content = fmt::format("<extra_id_{}>", i),
+                             .lstrip = true,
+                             .rstrip = true,
+                             .special = true});
   }
 }
 
@@ -159,7 +182,7 @@ struct ClassRule {
   bool llama = false;        // "legacy": false takes the space behind added tokens away
   Names prefix = {}, suffix = {};
   // `tokens` are the configuration's; one without a text stands for the piece of its id.
-  void (*add_tokens)(const TokenizerConfig& config, size_t pieces, Tokens& tokens) = nullptr;
+  void (*add_tokens)(const TokenizerConfig& config, size_t pieces, Additions& tokens) = nullptr;
   void (*finish)(const TokenizerConfig& config, size_t pieces, TokenizerParts& parts) = nullptr;
 };
 
@@ -193,7 +216,9 @@ ClassRule rule_of(std::string_view name) {
 
 // As the slow classes do, which match such tokens in the text as it is: "normalized" tells the
 // fast ones alone something.
-void add_token(const ConfigToken& from, TokenizerParts& parts) {
+// `places` are those in parts.added, by id.
+void add_token(const ConfigToken& from, std::unordered_map<int32_t, size_t>& places,
+               TokenizerParts& parts) {
   const auto id = static_cast<size_t>(from.id);
   const std::string content =
       from.content.empty() && id < parts.tokens.size() ? parts.tokens[id] : from.content;
@@ -215,25 +240,28 @@ void add_token(const ConfigToken& from, TokenizerParts& parts) {
   if (!known || from.special) {
     parts.kinds[id] = from.special ? TokenKind::kControl : TokenKind::kAdded;
   }
-  std::erase_if(parts.added, [&](const AddedToken& t) { return t.id == from.id; });
-  parts.added.push_back(
-      {from.id, content, from.single_word, from.lstrip, from.rstrip, false, from.special, true});
+  const auto [at, fresh] = places.try_emplace(from.id, parts.added.size());
+  if (fresh) parts.added.emplace_back();
+  parts.added[at->second] = {from.id,     content, from.single_word, from.lstrip,
+                             from.rstrip, false,   from.special,     true};
 }
 
 void add_configured_tokens(const ClassRule& rule, const TokenizerConfig& config,
                            TokenizerParts& parts) {
   const size_t pieces = parts.tokens.size();
-  Tokens tokens = config.added_tokens;
+  Additions tokens(config.added_tokens);
   if (rule.add_tokens) rule.add_tokens(config, pieces, tokens);
-  for (const ConfigToken& token : tokens) add_token(token, parts);
+  std::unordered_map<int32_t, size_t> places;
+  for (size_t i = 0; i < parts.added.size(); ++i) places[parts.added[i].id] = i;
+  for (const ConfigToken& token : tokens.all()) add_token(token, places, parts);
   parts.make_index();
   // Special tokens that have a name and no id yet: a piece of that text, else behind all.
   for (ConfigToken token : config.special_tokens) {
-    if (holds(tokens, token.content)) continue;
+    if (tokens.has(token.content)) continue;
     token.id = parts.find(token.content);
     if (token.id < 0) token.id = static_cast<int32_t>(parts.tokens.size());
-    tokens.push_back(token);
-    add_token(token, parts);
+    tokens.put(token);
+    add_token(token, places, parts);
   }
   parts.make_index();
 }

@@ -46,6 +46,18 @@ TEST(SentencePieceClasses, LlamaIsTheRule) {
   EXPECT_EQ(t->chat_template(), "");
 }
 
+// Looking each up among all others would take minutes.
+TEST(SentencePieceClasses, ManyAddedTokens) {
+  constexpr int kCount = 200000;
+  std::string list;
+  for (int i = 0; i < kCount; ++i) list += fmt::format("{}\"<{}>\"", i ? "," : "", i);
+  const auto t = configured("{\"additional_special_tokens\": [" + list + "]}");
+  EXPECT_EQ(t->vocab_size(), kPieceCount + kCount);
+  EXPECT_EQ(t->token_to_id("<199999>"), kPieceCount + kCount - 1);
+  EXPECT_THAT(configured(R"({"tokenizer_class": "T5Tokenizer", "extra_ids": 60000})")->vocab_size(),
+              kPieceCount + 60000);
+}
+
 TEST(SentencePieceClasses, AddedTokensOfAFineTune) {
   const auto t = configured(
       R"({"added_tokens_decoder": {
