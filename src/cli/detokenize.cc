@@ -1,5 +1,4 @@
 #include <cstdio>
-#include <limits>
 
 #include "base/error.h"
 #include "cli/contract/cli_io.h"
@@ -16,13 +15,21 @@ constexpr TokenizerCommand::Words kWords = {
     .jsonl_help = "read one {\"ids\": [...]} a line, print one JSON string a line",
     .where = "cli/detokenize"};
 
+void check_id(const Tokenizer& tokenizer, int64_t id, const std::string& where) {
+  if (id >= 0 && id < tokenizer.vocab_size()) return;
+  fail(ErrorCode::kInvalidArgument, kWords.where, "{}: id {}: expected 0 to {}", where, id,
+       tokenizer.vocab_size() - 1);
+}
+
 class Detokenize final : public TokenizerCommand {
  public:
   Detokenize() : TokenizerCommand(kWords) {}
 
  private:
   void print(const Tokenizer& tokenizer, const std::string& ids) const override {
-    const std::string text = tokenizer.decode(parse_ids(ids, "ids"), !special_);
+    const std::vector<int32_t> parsed = parse_ids(ids, "ids");
+    for (const int32_t id : parsed) check_id(tokenizer, id, "ids");
+    const std::string text = tokenizer.decode(parsed, !special_);
     if (json) {
       print_json({{"text", text}});
     } else {
@@ -35,10 +42,7 @@ class Detokenize final : public TokenizerCommand {
     const auto wide = json_require<std::vector<int64_t>>(line, "ids", kWords.where, where);
     std::vector<int32_t> ids;
     for (int64_t id : wide) {
-      if (id < 0 || id > std::numeric_limits<int32_t>::max()) {
-        fail(ErrorCode::kInvalidArgument, kWords.where, "{}: id {}: expected 0 to {}", where, id,
-             std::numeric_limits<int32_t>::max());
-      }
+      check_id(tokenizer, id, where);
       ids.push_back(static_cast<int32_t>(id));
     }
     return Json(tokenizer.decode(ids, !special_));

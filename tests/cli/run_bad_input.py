@@ -422,6 +422,8 @@ def check_tokenizers(bad):
         with open(path, "wb") as file:
             file.write(b"some bytes of it")
         bad.refused(f"a {ending} file", "tokenize", path, "Hi", names=[path])
+    bad.refused("an id past the vocabulary", "detokenize", real_model(), "1,49152",
+                names=["ids: id 49152", "0 to 49151"])
     done = ingot("detokenize", real_model(), "1,x", env=bad.env)
     bad.checks.equal(done.returncode, 2, "ids that are none: exit code")
     bad.checks.check(b"prompt-ids" not in done.stderr, "detokenize names no flag of another")
