@@ -82,9 +82,10 @@ void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) 
 }
 
 void check_positive(double value, std::string_view key, std::string_view file) {
-  if (!(value > 0 && value < 1e30)) {
+  // Frequencies, and what they are divided by, stay finite in float32.
+  if (!(value > 1e-6 && value < 1e30)) {
     refuse(ErrorCode::kCorrupt, kWhere,
-           {"config", std::string(file), std::string(key), "a positive number",
+           {"config", std::string(file), std::string(key), "a positive number, 1e-6 to 1e30",
             fmt::format("{}", value)});
   }
 }

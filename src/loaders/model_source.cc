@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/refusal.h"
 #include "loaders/checkpoint.h"
 #include "loaders/safetensors.h"
 #include "loaders/sharded_weights.h"
@@ -75,6 +76,11 @@ ModelSource open_gguf(const std::string& path) {
   source.path = source.config_file = path;
   source.gguf = GgufFile::open(path);
   const GgufFile& file = *source.gguf;
+  // An adapter or a projector bears the name of the architecture that it belongs to.
+  if (const auto type = file.get_string("general.type", "model"); type != "model") {
+    refuse(ErrorCode::kUnsupported, kWhere,
+           {"architecture", path, "general.type", "model", fmt::format("'{}'", type)});
+  }
   const int64_t parts = file.get_int("split.count", 1);
   if (parts > 1) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: expected a whole model, found one of {} parts", path,
@@ -119,6 +125,7 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
   HfFiles files = read_hf_files(directory);
   source.config = std::move(files.config);
   std::vector<std::string> small_files;
+  small_files.reserve(files.names.size());
   for (const std::string& name : files.names) {
     small_files.push_back((fs::path(directory) / name).string());
   }

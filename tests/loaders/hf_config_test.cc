@@ -74,6 +74,9 @@ TEST(RopeConfigTest, RefusesBadValues) {
   expect_error([] { rope(R"({"rope_theta":"x"})"); }, corrupt, {"c.json", "rope_theta"});
   expect_error([] { rope(R"({"rope_theta":0})"); }, corrupt, {"rope_theta", "positive"});
   expect_error([] { rope(R"({"rope_theta":-1e300})"); }, corrupt, {"rope_theta"});
+  expect_error([] { rope(R"({"rope_theta":1e-300})"); }, corrupt, {"rope_theta", "1e-6"});
+  expect_error([] { rope(R"({"rope_scaling":{"factor":1e-300,"type":"linear"}})"); }, corrupt,
+               {"factor", "1e-6"});
   expect_error([] { rope(R"({"rope_scaling":[]})"); }, corrupt, {"rope_scaling", "found array"});
   expect_error([] { rope(R"({"rope_scaling":{"factor":0,"type":"linear"}})"); }, corrupt,
                {"factor"});

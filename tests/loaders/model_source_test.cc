@@ -202,6 +202,16 @@ TEST(ModelSourceTest, IdentityNoticesReplacement) {
   EXPECT_NE(open_model_source(dir.path()).identity, touched);
 }
 
+TEST(ModelSourceTest, AdaptersAreNoModels) {
+  ScratchDirectory dir;
+  GgufWriter writer;
+  writer.add_string("general.architecture", "llama");
+  writer.add_string("general.type", "adapter");
+  writer.write(dir / "lora.gguf");
+  expect_error([&] { open_model_source(dir / "lora.gguf"); }, ErrorCode::kUnsupported,
+               {"lora.gguf", "'general.type'", "expected model", "'adapter'"});
+}
+
 TEST(ModelSourceTest, RefusesWhatIsNoModel) {
   ScratchDirectory dir;
   auto refused = [](const std::string& path, ErrorCode code, std::vector<std::string> parts) {
