@@ -250,7 +250,9 @@ TEST(ConfigReaderTest, DynamicAndYarnRotations) {
   refused("beta_slow", 0, {"'beta_fast'", "32 and 0"});
   refused("attention_factor", -1, {"'attention_factor'", "-1"});
   refused("rope_theta", 1.0, {"'rope_theta'", "above 1"});
-  refused("original_max_position_embeddings", int64_t{1} << 40, {"original_max_position"});
+  for (const int64_t most : {int64_t{1} << 40, std::numeric_limits<int64_t>::max()}) {
+    refused("original_max_position_embeddings", most, {"original_max_position"});
+  }
 }
 
 TEST(ConfigReaderTest, RotationsOfEitherStyleAndOfGguf) {

@@ -317,11 +317,12 @@ void ConfigReader::add_yarn(const RopeConfig& rope) {
   if (!(scale > 0 && scale < 1e6)) {
     corrupt("attention_factor", "a positive number", fmt::format("{}", scale));
   }
-  const auto scaled = static_cast<int64_t>(rope.factor * static_cast<double>(original));
-  if (original > kMaxSize || scaled > kMaxSize) {
+  const double longest = rope.factor * static_cast<double>(original);
+  if (longest > static_cast<double>(kMaxSize)) {
     corrupt("original_max_position_embeddings", fmt::format("at most {} by the factor", kMaxSize),
             std::to_string(original));
   }
+  const auto scaled = static_cast<int64_t>(longest);
   config_["max_position_embeddings"] = std::max(stated, scaled);
   config_["rope_scaling"] = {{"rope_type", "yarn"},
                              {"factor", rope.factor},
