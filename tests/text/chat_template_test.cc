@@ -214,6 +214,9 @@ TEST(ChatTemplate, BombsEndSoon) {
       "{{ '\\n' * 1000000 | indent(256, true, true) }}{{ nope.x }}",
       "{% set s = 'a' * 4000000 %}{% set y = ([[s]] * 1500) | map('string') | list %}x",
       "{% set s = 'a' * 15000000 %}{% set y = ([s] * 80) | sort %}x",
+      "{{ (['a' * 15000000] * 100000) | max | length }}",
+      "{{ (['a' * 15000000] * 100000) | unique | list | length }}",
+      "{{ ([{'k': 'a' * 15000000}] * 100000) | groupby('k') | length }}",
       printed};
   for (const std::string& bomb : bombs) {
     EXPECT_LE(cheapest_ms(bomb), kMostMs) << bomb.substr(0, 100) << '\n'

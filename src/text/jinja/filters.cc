@@ -196,10 +196,7 @@ Value sort_items(Host& host, const Value& in, const Arguments& args) {
   std::vector<std::pair<Value, Value>> keyed;
   for (Value& item : items) {
     Value key = path.is_undefined() ? item : attribute_path(host, item, path);
-    if (!exact_case && key.str() != nullptr) {
-      host.charge_bytes(key.str()->size());
-      key = change_case(*key.str(), CaseChange::kLower);
-    }
+    if (!exact_case) key = lowered(host, std::move(key));
     keyed.emplace_back(std::move(key), std::move(item));
   }
   host.charge_items(items.size() * 20);
@@ -233,7 +230,7 @@ Value unique(Host& host, const Value& in, const Arguments& args) {
     Values keys;
     for (const Value& item : members(host, in, "unique")) {
       Value key = path.is_undefined() ? item : attribute_path(host, item, path);
-      if (!exact && key.str() != nullptr) key = change_case(*key.str(), CaseChange::kLower);
+      if (!exact) key = lowered(host, std::move(key));
       host.charge_items(keys.size());
       const bool known = std::any_of(keys.begin(), keys.end(),
                                      [&](const Value& v) { return equal(host, v, key); });
@@ -275,7 +272,7 @@ Value extreme(Host& host, const Value& in, const Arguments& args, int sign) {
   Value best, best_key;
   for (const Value& item : members(host, in, "min and max")) {
     Value key = path.is_undefined() ? item : attribute_path(host, item, path);
-    if (!exact && key.str() != nullptr) key = change_case(*key.str(), CaseChange::kLower);
+    if (!exact) key = lowered(host, std::move(key));
     if (!best_key.is_undefined() && compare(host, key, best_key) * sign <= 0) continue;
     best = item;
     best_key = std::move(key);

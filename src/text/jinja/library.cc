@@ -15,6 +15,12 @@ Value Arguments::get(size_t position, std::string_view name) const {
   return {};
 }
 
+Value lowered(Host& host, Value value) {
+  if (value.str() == nullptr) return value;
+  host.charge_bytes(value.str()->size());
+  return change_case(*value.str(), CaseChange::kLower);
+}
+
 const Str& need_text(Host& host, const Value& value, std::string_view who) {
   if (value.str() == nullptr) {
     host.error(fmt::format(

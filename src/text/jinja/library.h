@@ -61,6 +61,8 @@ bool has_function(std::string_view name);
 Value call_function(Host& host, std::string_view name, const Arguments& args);
 
 // Shared by the parts of the library.
+// A text in small letters, by which filters compare; other values as they are.
+Value lowered(Host& host, Value value);
 const Str& need_text(Host& host, const Value& value, std::string_view who);
 int64_t need_int(Host& host, const Value& value, std::string_view who);
 // The members: items of a list, keys of a dictionary, characters of a string; nothing of undefined.

@@ -67,8 +67,7 @@ Value groupby_filter(Host& host, const Value& in, const Arguments& args) {
       members(host, find_filter("map")->apply(host, make_list(items), map_by), "groupby");
   std::vector<std::pair<Value, size_t>> order;
   for (size_t i = 0; i < keys.size(); ++i) {
-    const bool folds = !exact && keys[i].str() != nullptr;
-    order.emplace_back(folds ? Value(change_case(*keys[i].str(), CaseChange::kLower)) : keys[i], i);
+    order.emplace_back(exact ? keys[i] : lowered(host, keys[i]), i);
   }
   host.charge_items(items.size() * 20);
   std::stable_sort(order.begin(), order.end(), [&](const auto& a, const auto& b) {
