@@ -40,7 +40,7 @@ std::vector<float> DecoderSession::encode(std::span<const float> features) {
   if (!decoder_.encoder) {
     fail(ErrorCode::kInvalidArgument, kWhere, "plan '{}' has no encoder", decoder_.name);
   }
-  const DecoderPlan::Encoder& encoder = *decoder_.encoder;
+  const EncoderHalf& encoder = *decoder_.encoder;
   const auto of_frame = static_cast<size_t>(encoder.feature_rows * encoder.feature_columns);
   const auto frames = static_cast<int64_t>(features.size() / of_frame);
   if (features.size() % of_frame != 0 || frames < 1 || frames > encoder.max_frames) {

@@ -100,7 +100,7 @@ class DecoderPlanReader {
                       group.window));
     }
     check_pages(group);
-    DecoderPlan::Table& table = table_of(group.name);
+    PageTable& table = table_of(group.name);
     table.name += (table.name.empty() ? "" : "+") + group.name;
     if (windowed) {
       table.window = std::max(table.window, group.window);
@@ -123,7 +123,7 @@ class DecoderPlanReader {
     for (std::string_view name : kEncoderInputs) {
       if (!find_input(plan_, name)) bad(fmt::format("no input '{}' of an encoder", name));
     }
-    DecoderPlan::Encoder& encoder = out_.encoder.emplace();
+    EncoderHalf& encoder = out_.encoder.emplace();
     encoder.lengths_input = "context_lengths." + group.name;
     if (!find_input(plan_, encoder.lengths_input)) {
       bad(fmt::format("no input '{}' for the state group '{}'", encoder.lengths_input, group.name));
@@ -138,7 +138,7 @@ class DecoderPlanReader {
     encoder.columns = hidden_columns();
   }
 
-  void read_features(DecoderPlan::Encoder& encoder) const {
+  void read_features(EncoderHalf& encoder) const {
     const ValueType& type = find_input(plan_, "features")->type;
     const Dim frames = Dim::symbol("frames");
     const bool matrix = type.shape.size() == 2 && type.shape[1].is_constant() &&
@@ -171,16 +171,16 @@ class DecoderPlanReader {
                     group.name, out_.page_tokens, plan_.groups[0].name, group.page_tokens));
   }
 
-  DecoderPlan::Table& table_of(const std::string& group) {
+  PageTable& table_of(const std::string& group) {
     std::string input = fmt::format("{}.{}", kTablePrefix, group);
     if (!find_input(plan_, input)) input = kTablePrefix;
-    for (DecoderPlan::Table& table : out_.tables) {
+    for (PageTable& table : out_.tables) {
       if (table.input == input) return table;
     }
     return out_.tables.emplace_back(new_table(std::move(input), group));
   }
 
-  DecoderPlan::Table new_table(std::string input, const std::string& group) const {
+  PageTable new_table(std::string input, const std::string& group) const {
     const PlanValue* value = find_input(plan_, input);
     if (!value) bad(fmt::format("no input 'block_tables' for the state group '{}'", group));
     const SymShape& shape = value->type.shape;
@@ -189,7 +189,7 @@ class DecoderPlanReader {
       bad(fmt::format("input '{}': expected [batch, columns], found {}", input,
                       type_text(value->type)));
     }
-    DecoderPlan::Table table;
+    PageTable table;
     table.input = std::move(input);
     table.columns_symbol = std::move(columns);
     return table;
@@ -207,7 +207,7 @@ class DecoderPlanReader {
       bad(fmt::format("state '{}' of group '{}': expected [pages, heads, {}, dim], found {}",
                       state.name, state.group, out_.page_tokens, type_text(state.type)));
     }
-    DecoderPlan::Table& table = cross ? out_.encoder->table : out_.tables[it->second];
+    PageTable& table = cross ? out_.encoder->table : out_.tables[it->second];
     table.pages_symbols.insert(pages);
     table.states.push_back(state.name);
   }
@@ -256,7 +256,7 @@ class DecoderPlanReader {
     const auto root = static_cast<size_t>(plan_.root(step.inputs[1]));
     auto it = group_tables_.find(plan_.values[root].group);
     if (it == group_tables_.end()) return;
-    const DecoderPlan::Table& table = out_.tables[it->second];
+    const PageTable& table = out_.tables[it->second];
     if (table.kind != KvKind::kWindowed) return;
     const auto window = attr_or<int64_t>(step.attrs, "window", 0);
     if (window > 0 && window <= table.window) return;
@@ -267,7 +267,7 @@ class DecoderPlanReader {
 
   void read_length() {
     int64_t blocks = 0;
-    for (const DecoderPlan::Table& table : out_.tables) {
+    for (const PageTable& table : out_.tables) {
       auto it = plan_.limits.find(table.columns_symbol);
       if (it == plan_.limits.end()) {
         bad(fmt::format("no limit for '{}'", table.columns_symbol));
@@ -329,7 +329,7 @@ void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, Symb
   limits["tokens"] = sizes.tokens;
   limits["batch"] = sizes.rows;
   limits["logit_rows"] = sizes.logit_rows;
-  for (const DecoderPlan::Table& table : plan.tables) {
+  for (const PageTable& table : plan.tables) {
     limits[table.columns_symbol] = columns;
     for (const std::string& symbol : table.pages_symbols) limits[symbol] = 0;
   }
@@ -341,13 +341,13 @@ void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, Symb
   }
   if (!plan.encoder) return;
   limits["frames"] = sizes.frames;
-  const DecoderPlan::Table& cross = plan.encoder->table;
+  const PageTable& cross = plan.encoder->table;
   limits[cross.columns_symbol] = pages_of(plan.encoder->max_frames, plan.page_tokens);
   for (const std::string& symbol : cross.pages_symbols) limits[symbol] = sizes.cross_pages;
 }
 
 DecoderStep::DecoderStep(const DecoderPlan& plan) : tables_(plan.tables.size()) {
-  for (const DecoderPlan::Table& table : plan.tables) table_inputs_.push_back(table.input);
+  for (const PageTable& table : plan.tables) table_inputs_.push_back(table.input);
   encoder_ = plan.encoder;
   has_rotations_ = !plan.rotations.lengths.empty();
   if (encoder_) frames_.columns = pages_of(encoder_->max_frames, plan.page_tokens);

@@ -30,19 +30,29 @@
 
 namespace ingot {
 
+// One numbering of pages.
+struct PageTable {
+  std::string name;   // of its state groups, joined by '+'
+  std::string input;  // the plan's block table
+  // kPaged (kCross of an encoder), or kWindowed where all groups are: then pages older than the
+  // last `window` positions are read by nothing.
+  KvKind kind = KvKind::kWindowed;
+  int64_t window = 0;
+  std::set<std::string> pages_symbols;  // that count its pages
+  std::string columns_symbol;           // that counts its blocks of a row
+  std::vector<std::string> states;
+};
+
+struct EncoderHalf {
+  PageTable table;  // of what it leaves behind
+  std::string lengths_input;
+  int64_t max_frames = 0;
+  int64_t feature_rows = 0;  // of a frame
+  int64_t feature_columns = 0;
+  int64_t columns = 0;  // of encoder_hidden
+};
+
 struct DecoderPlan {
-  // One numbering of pages.
-  struct Table {
-    std::string name;   // of its state groups, joined by '+'
-    std::string input;  // the plan's block table
-    // kPaged (kCross of an encoder), or kWindowed where all groups are: then pages older than the
-    // last `window` positions are read by nothing.
-    KvKind kind = KvKind::kWindowed;
-    int64_t window = 0;
-    std::set<std::string> pages_symbols;  // that count its pages
-    std::string columns_symbol;           // that counts its blocks of a row
-    std::vector<std::string> states;
-  };
   std::string name;
   bool encodes = false;  // gives hidden states, in one step a sequence
   int64_t vocab_size = 0;
@@ -51,16 +61,8 @@ struct DecoderPlan {
   int64_t max_seq_len = 0;  // most positions of a sequence, by default
   int64_t trained_len = 0;  // that the model knows, which no limit can raise; 0: not said
   Rotations rotations;
-  std::vector<Table> tables;
-  struct Encoder {
-    Table table;  // of what it leaves behind
-    std::string lengths_input;
-    int64_t max_frames = 0;
-    int64_t feature_rows = 0;  // of a frame
-    int64_t feature_columns = 0;
-    int64_t columns = 0;  // of encoder_hidden
-  };
-  std::optional<Encoder> encoder;
+  std::vector<PageTable> tables;
+  std::optional<EncoderHalf> encoder;
 };
 
 // Whether a plan claims to be as above: it takes token_ids and positions, has state groups and
@@ -126,7 +128,7 @@ class DecoderStep {
     std::vector<int32_t> positions, rows, offsets, kept, table;
   };
   void set_frames(Executor& executor);
-  std::optional<DecoderPlan::Encoder> encoder_;
+  std::optional<EncoderHalf> encoder_;
   Frames frames_;
 };
 

@@ -48,7 +48,7 @@ RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
   sizes.logit_rows =
       std::min(model.max_batch_tokens, model.max_batch_rows * (1 + options.max_draft));
   const int64_t pages = options.kv_pages > 0 ? options.kv_pages : kv_blocks(model.max_seq_len);
-  for (const DecoderPlan::Table& table : decoder.tables) {
+  for (const PageTable& table : decoder.tables) {
     int64_t own = pages;
     if (table.kind == KvKind::kWindowed) {
       // What the windows of all rows hold (KvBlocks::pages_for), and a step's tokens before old
@@ -90,7 +90,7 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
     sampling.kept = {DType::kInt32, {limits_.max_batch_rows}, kept_.data()};
   }
   sampler_ = std::make_unique<Sampler>(device, limits_.vocab_size, sampling);
-  for (const DecoderPlan::Table& table : decoder_.tables) {
+  for (const PageTable& table : decoder_.tables) {
     auto& views = states_.emplace_back();
     for (const std::string& state : table.states) views.push_back(executor_->state(state));
   }

@@ -255,10 +255,12 @@ void add_configured_tokens(const ClassRule& rule, const TokenizerConfig& config,
   for (size_t i = 0; i < parts.added.size(); ++i) places[parts.added[i].id] = i;
   for (const ConfigToken& token : tokens.all()) add_token(token, places, parts);
   parts.make_index();
-  // Special tokens that have a name and no id yet: a piece of that text, else behind all.
-  for (ConfigToken token : config.special_tokens) {
+  // Special tokens that have a name and no id yet: a piece of that text, else behind all. All are
+  // looked up before any is added: the index holds views of the tokens, which adding moves.
+  std::vector<ConfigToken> named = config.special_tokens;
+  for (ConfigToken& token : named) token.id = parts.find(token.content);
+  for (ConfigToken& token : named) {
     if (tokens.has(token.content)) continue;
-    token.id = parts.find(token.content);
     if (token.id < 0) token.id = static_cast<int32_t>(parts.tokens.size());
     tokens.put(token);
     add_token(token, places, parts);

@@ -59,7 +59,7 @@ TEST(Continuations, MalformedFilesAreNamed) {
 
 // Another model's ids are outside this one's vocabulary: an error, not an answer.
 TEST(Continuations, AnotherModelIsRefused) {
-  const auto one_case = [](Json& json) { json["cases"] = {json["cases"][0]}; };
+  const auto one_case = [](Json& json) { json["cases"] = Json::array({json["cases"][0]}); };
   EXPECT_THAT(fault(one_case),
               testing::AllOf(testing::HasSubstr("vocabulary"),
                              testing::Not(testing::HasSubstr("expected at most"))));

@@ -83,7 +83,7 @@ TEST(RandomModel, EveryPresetCompiles) {
 TEST(RandomModel, AnEncoderHearsItsLongestInput) {
   const auto device = make_cpu_device(2);
   DecoderSession session(build("random:whisper-tiny"), *device, 32, 8);
-  const DecoderPlan::Encoder& encoder = *session.plan().encoder;
+  const EncoderHalf& encoder = *session.plan().encoder;
   ASSERT_EQ(encoder.max_frames, 1500);
   std::vector<float> features(static_cast<size_t>(1500 * encoder.feature_rows) * 80);
   for (size_t i = 0; i < features.size(); ++i) features[i] = static_cast<float>(i % 23) / 11 - 1;
