@@ -33,16 +33,18 @@ void AnswerText::take(const TokenEvent& event) {
   if (event.finish != FinishReason::kNone) out.finish = event.finish;
   if (choice.stops.stopped()) out.finish = FinishReason::kStop;
   if (!out.token_ids.empty()) out.decode_ms = watch_.ms() - out.prefill_ms;
+  if (out.finish != FinishReason::kNone) end(choice, event.choice);
 }
 
 void AnswerText::end() {
-  for (size_t c = 0; c < choices_.size(); ++c) {
-    Choice& choice = choices_[c];
-    if (!choice.detokenizer || choice.stops.stopped()) continue;
-    const auto index = static_cast<int32_t>(c);
-    make(choice, index, choice.detokenizer->flush(), true);
-    if (!choice.stops.stopped()) say(choice, index, choice.stops.flush(), true);
-  }
+  for (size_t c = 0; c < choices_.size(); ++c) end(choices_[c], static_cast<int32_t>(c));
+}
+
+void AnswerText::end(Choice& choice, int32_t index) {
+  if (std::exchange(choice.ended, true)) return;
+  if (!choice.detokenizer || choice.stops.stopped()) return;
+  make(choice, index, choice.detokenizer->flush(), true);
+  if (!choice.stops.stopped()) say(choice, index, choice.stops.flush(), true);
 }
 
 bool AnswerText::stopped() const {

@@ -47,9 +47,12 @@ class AnswerText {
   AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
              std::function<void(const TextPiece&)> on_text, int32_t choices = 1);
 
+  // A choice's last event also gives out what was held back of it.
   void take(const TokenEvent& event);
-  // After the last event: gives out what was held back.
+  // After the last event: the same for choices that had no such event.
   void end();
+  // Whether no more text of the choice will come.
+  bool ended(int32_t choice) const { return at(choice).ended; }
   // No choice goes on, and a stop string ended one of them.
   bool stopped() const;
   const Generation& result(int32_t choice = 0) const { return at(choice).out; }
@@ -62,8 +65,10 @@ class AnswerText {
     std::optional<Detokenizer> detokenizer;
     size_t made = 0;           // bytes of text that the tokens have made, held back ones included
     std::vector<size_t> ends;  // of each token's text, in those bytes; for the last ones not yet
+    bool ended = false;
   };
   const Choice& at(int32_t choice) const { return choices_.at(static_cast<size_t>(choice)); }
+  void end(Choice& choice, int32_t index);
   void make(Choice& choice, int32_t index, const std::string& text, bool last);
   void say(Choice& choice, int32_t index, const std::string& text, bool last);
 

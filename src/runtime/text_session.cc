@@ -76,9 +76,8 @@ TextSession::TextSession(const std::shared_ptr<const Engine>& engine, Device& de
       loop_(runner_, loop_options(options), clock_),
       room_(std::min(context(), loop_.scheduler().kv().capacity_tokens())) {}
 
-Request TextSession::prepare(const GenerateInput& input) const {
-  check_prompt_fits(input.prompt.size(), room_);
-  const ModelLimits& limits = loop_.limits();
+Request prepare_request(const GenerateInput& input, const ModelLimits& limits, int64_t room) {
+  check_prompt_fits(input.prompt.size(), room);
   validate(input.sampling, limits.vocab_size);
   const int64_t rows = std::max(input.sampling.n, input.sampling.beam_width);
   if (rows > limits.max_batch_rows) {

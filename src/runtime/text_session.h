@@ -47,6 +47,12 @@ struct GenerateInput {
   const std::atomic<bool>* cancel = nullptr;  // looked at between steps
 };
 
+// What Loop::submit() takes, but for priority, deadline and tenant. `room`: most tokens of prompt and
+// answer together. Any thread. Error{kInvalidArgument} for parameters out of range, more choices or
+// beams than rows of a step, an empty prompt, one that does not fit, ids outside the vocabulary,
+// stop strings without a tokenizer.
+Request prepare_request(const GenerateInput& input, const ModelLimits& limits, int64_t room);
+
 // generate() runs steps on the caller. A server runs loop() on a thread of its own instead; its
 // workers prepare() and submit requests and collect an AnswerText from each outbox.
 class TextSession {
@@ -56,11 +62,10 @@ class TextSession {
   TextSession(const std::shared_ptr<const Engine>& engine, Device& device,
               const SessionOptions& options);
 
-  // Any thread. What loop().submit() takes, but for priority, deadline and tenant. Error
-  // {kInvalidArgument} for parameters out of range, more choices or beams than `sequences`, an
-  // empty prompt, one that does not fit, ids outside the vocabulary, stop strings without a
-  // tokenizer.
-  Request prepare(const GenerateInput& input) const;
+  // Any thread. prepare_request() for this session.
+  Request prepare(const GenerateInput& input) const {
+    return prepare_request(input, loop_.limits(), room_);
+  }
 
   // Runs one request of one choice to its end. `on_text` gets text as it becomes certain (may be
   // empty); an exception of it cancels the request and goes on to the caller. Errors as prepare();
@@ -69,6 +74,8 @@ class TextSession {
                       const std::function<void(std::string_view)>& on_text);
 
   int64_t context() const { return runner_.limits().max_seq_len; }
+  // Most tokens of one sequence: the context, or what the pages hold.
+  int64_t room() const { return room_; }
   Loop& loop() { return loop_; }
   EngineRunner& runner() { return runner_; }
   Executor& executor() { return runner_.executor(); }
@@ -77,7 +84,7 @@ class TextSession {
   SteadyClock clock_;
   EngineRunner runner_;
   Loop loop_;
-  const int64_t room_;  // tokens of one sequence: the context, or what the pages hold
+  const int64_t room_;
 };
 
 }  // namespace ingot

@@ -1,0 +1,246 @@
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <ctime>
+#include <fstream>
+#include <thread>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/generation_flags.h"
+#include "runtime/session_memory.h"
+#include "server/http_server.h"
+
+namespace ingot {
+namespace command_serve {
+
+// SIGINT and SIGTERM, taken by one thread; all others block them from here on.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    thread_ = std::thread([this] { listen(); });
+    thread_.detach();  // it ends with the process
+  }
+  // Before it, a signal ends the process at once.
+  void start_serving() { serving_.store(true); }
+  void wait() { stopped_.wait(false); }
+
+ private:
+  void listen() {
+    int signal = 0;
+    while (sigwait(&set_, &signal) == 0) {
+      if (!serving_.load() || stopped_.exchange(true)) ::_exit(128 + signal);
+      stopped_.notify_all();
+    }
+  }
+  sigset_t set_;
+  std::thread thread_;
+  std::atomic<bool> serving_{false}, stopped_{false};
+};
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+std::vector<std::string> read_keys(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
+  std::vector<std::string> out;
+  for (std::string line; std::getline(file, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty() && line[0] != '#') out.push_back(line);
+  }
+  if (out.empty()) {
+    fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected a key in each line, found none",
+         path);
+  }
+  return out;
+}
+
+// "org/SmolLM2-135M.gguf" as "SmolLM2-135M".
+std::string default_name(std::string model) {
+  while (model.size() > 1 && model.back() == '/') model.pop_back();
+  std::string name = model.substr(model.rfind('/') + 1);
+  for (const std::string_view ending : {".engine", ".gguf"}) {
+    if (name.ends_with(ending)) name.resize(name.size() - ending.size());
+  }
+  return name;
+}
+
+class Serve final : public Command {
+ public:
+  void declare(Flags& flags) override {
+    model_.declare(flags);
+    declare_network(flags);
+    flags.flag("served-model-name", &names_,
+               "the model's name in the API; may be given several times");
+    flags.flag("max-num-seqs", &sequences_, "sequences that run together");
+    flags.flag("max-num-batched-tokens", &step_tokens_,
+               "most tokens of a step; 0 = what the engine was built for");
+    flags.flag("kv-tokens", &kv_tokens_,
+               "tokens that the KV cache holds; 0 = sequences x longest sequence, or what fits");
+    flags.flag("no-prefix-cache", &no_prefix_cache_, "compute every prompt anew");
+    flags.flag("max-queued-requests", &max_queued_, "that wait; one more is refused (429)");
+    flags.flag("request-timeout", &request_timeout_,
+               "seconds from arrival to the last token; 0 = none");
+    flags.flag("drain-timeout", &drain_timeout_, "seconds that requests have to end after SIGTERM");
+  }
+
+  int run() override {
+    Signals signals;
+    HttpServer server(server_options());
+    say_port(server.port());
+    server.start();
+    const OpenModel model = model_.open();
+    TextSession session(model.loaded.engine, *model.device, session_options(model));
+    ServedModel served = served_model(model.assets, session);
+    std::thread engine([&] { session.loop().run(); });
+    server.state().set_model(&served);
+    signals.start_serving();
+    say_ready(served);
+    signals.wait();
+    std::fprintf(stderr, "draining\n");
+    server.drain();
+    session.loop().stop();
+    engine.join();
+    return 0;
+  }
+
+ private:
+  void declare_network(Flags& flags) {
+    flags.flag("host", &host_, "address to listen on");
+    flags.flag("port", &port_, "port to listen on; 0 = one that is free");
+    flags.flag("api-key", &keys_, "a key that callers may show; may be given several times");
+    flags.flag("api-key-file", &key_file_, "file with a key in each line");
+    flags.flag("allow-no-key", &allow_no_key_,
+               "listen beyond this machine although whoever reaches the port may call");
+    flags.flag("allowed-origins", &origins_, "origins of web pages that may call (CORS)");
+    flags.flag("ssl-certfile", &certificate_, "certificate chain (PEM)");
+    flags.flag("ssl-keyfile", &certificate_key_, "its private key (PEM)");
+    flags.flag("io-threads", &io_threads_, "threads that read and write connections");
+    flags.flag("workers", &workers_, "threads that parse, render and tokenize requests");
+    flags.flag("max-connections", &max_connections_, "at a time; one more is closed");
+  }
+
+  ServerOptions server_options() {
+    check_range("port", port_, 0, 65535);
+    check_range("io-threads", io_threads_, 1, 256);
+    check_range("workers", workers_, 1, 256);
+    check_range("max-connections", max_connections_, 1, 1 << 20);
+    check_range("max-num-seqs", sequences_, 1, 1 << 16);
+    check_range("max-queued-requests", max_queued_, 1, 1 << 20);
+    check_range("request-timeout", request_timeout_, 0, 1 << 20);
+    check_range("drain-timeout", drain_timeout_, 0, 1 << 20);
+    if (certificate_.empty() != certificate_key_.empty()) {
+      throw UsageError("--ssl-certfile goes with --ssl-keyfile");
+    }
+    ServerOptions out;
+    out.host = host_;
+    out.port = static_cast<int>(port_);
+    out.api_keys = keys_;
+    if (!key_file_.empty()) {
+      const auto more = read_keys(key_file_);
+      out.api_keys.insert(out.api_keys.end(), more.begin(), more.end());
+    }
+    if (!is_loopback(host_) && out.api_keys.empty() && !allow_no_key_) {
+      throw UsageError(
+          fmt::format("--host {}: others than this machine could call without a key; "
+                      "expected --api-key, --api-key-file or --allow-no-key",
+                      host_));
+    }
+    out.allowed_origins = origins_;
+    out.tls_certificate = certificate_;
+    out.tls_key = certificate_key_;
+    out.io_threads = io_threads_;
+    out.workers = workers_;
+    out.max_connections = max_connections_;
+    out.request_timeout = std::chrono::seconds(request_timeout_);
+    out.drain_timeout = std::chrono::seconds(drain_timeout_);
+    return out;
+  }
+
+  // The KV cache gets what was asked for; else all that could be used, in half of the free memory.
+  SessionOptions session_options(const OpenModel& model) const {
+    const Engine& engine = *model.loaded.engine;
+    SessionOptions out;
+    out.reference = model_.reference;
+    out.sequences = sequences_;
+    out.context = model_.max_seq_len;
+    out.step_tokens = step_tokens_;
+    out.prefix_cache = !no_prefix_cache_;
+    out.max_queued_requests = max_queued_;
+    if (kv_tokens_ > 0) {
+      out.kv_pages = kv_blocks(kv_tokens_);
+      return out;
+    }
+    const SessionMemory memory = session_memory(engine, out, *model.device);
+    if (memory.free <= 0 || memory.kv <= memory.room_for_kv() / 2) return out;
+    const int64_t page = std::max<int64_t>(memory.kv_token * kKvBlockTokens, 1);
+    out.kv_pages = std::max<int64_t>(memory.room_for_kv() / 2 / page, 1);
+    return out;
+  }
+
+  ServedModel served_model(const TextAssets& assets, TextSession& session) const {
+    ServedModel out;
+    out.name = names_.empty() ? default_name(model_.model) : names_[0];
+    if (names_.size() > 1) out.aliases.assign(names_.begin() + 1, names_.end());
+    if (names_.empty() && out.name != model_.model) out.aliases.push_back(model_.model);
+    out.created = std::time(nullptr);
+    out.assets = &assets;
+    out.loop = &session.loop();
+    out.context = session.room();
+    return out;
+  }
+
+  void say_port(int port) const {
+    const char* scheme = certificate_.empty() ? "http" : "https";
+    if (json) {
+      print_json({{"event", "listening"}, {"host", host_}, {"port", port}});
+      std::fflush(stdout);
+    }
+    std::fprintf(stderr, "listening on %s://%s:%d, loading %s\n", scheme, host_.c_str(), port,
+                 model_.model.c_str());
+  }
+
+  void say_ready(const ServedModel& model) const {
+    if (json) {
+      print_json({{"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}});
+      std::fflush(stdout);
+    }
+    std::fprintf(stderr, "ready: %s, up to %ld tokens of prompt and answer\n", model.name.c_str(),
+                 static_cast<long>(model.context));
+  }
+
+  ModelFlags model_;
+  std::string host_ = "127.0.0.1";
+  int64_t port_ = 8000;
+  std::vector<std::string> keys_, origins_, names_;
+  std::string key_file_, certificate_, certificate_key_;
+  bool allow_no_key_ = false, no_prefix_cache_ = false;
+  int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192;
+  int64_t sequences_ = 8, step_tokens_ = 0, kv_tokens_ = 0, max_queued_ = 512;
+  int64_t request_timeout_ = 0, drain_timeout_ = 30;
+};
+
+}  // namespace command_serve
+
+const CommandDef& serve_command() {
+  using namespace command_serve;
+  static const CommandDef def = {
+      .name = "serve",
+      .help = "answer requests of OpenAI's API over HTTP",
+      .example = "ingot serve smollm2-135m-instruct --port 8000",
+      .make = [] { return std::unique_ptr<Command>(std::make_unique<Serve>()); }};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,176 @@
+#include "server/answers.h"
+
+#include <algorithm>
+
+#include "server/api_error.h"
+#include "server/server_state.h"
+
+namespace ingot {
+
+struct Answers::One {
+  One(Answers& all, int32_t first_choice, int32_t choices, const Tokenizer* tokenizer,
+      const std::vector<std::string>& stops)
+      : first(first_choice),
+        text(
+            tokenizer, stops,
+            [&all, first_choice](const TextPiece& piece) {
+              if (all.on_text_) all.on_text_(first_choice + piece.choice, piece);
+            },
+            choices),
+        told(static_cast<size_t>(choices), false) {}
+  const int32_t first;
+  AnswerText text;
+  std::vector<bool> told;  // choices whose end was handed over
+  std::shared_ptr<Outbox> outbox;
+};
+
+Answers::Answers(Call& call, ServedModel& model, OnText on_text, OnEnd on_end)
+    : call_(call), model_(model), on_text_(std::move(on_text)), on_end_(std::move(on_end)) {}
+
+Answers::~Answers() {
+  for (const auto& one : requests_) {
+    if (one->outbox && !one->outbox->done()) one->outbox->cancel();
+  }
+}
+
+void Answers::submit(Request request, const std::vector<std::string>& stops) {
+  const int32_t choices = choice_count(request.sampling);
+  request.tenant_salt = call_.tenant();
+  const auto timeout = call_.server().options().request_timeout;
+  if (timeout.count() > 0) {
+    request.deadline_ns = SteadyClock().now_ns() + std::chrono::nanoseconds(timeout).count();
+  }
+  prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
+  auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), stops);
+  one->outbox =
+      model_.loop->submit(std::move(request), [wakeup = call_.wakeup()] { wakeup->ring(); });
+  choices_ += choices;
+  requests_.push_back(std::move(one));
+  // A refusal is there at once; other news is not looked at before next().
+  call_.wakeup()->ring_here();
+}
+
+bool Answers::take_all() {
+  bool news = false;
+  for (const auto& one : requests_) {
+    while (const TokenEvent* event = one->outbox->poll()) {
+      one->text.take(*event);
+      news = true;
+    }
+    for (size_t c = 0; c < one->told.size(); ++c) {
+      const auto choice = static_cast<int32_t>(c);
+      if (one->told[c] || !one->text.ended(choice)) continue;
+      one->told[c] = true;
+      check(one->text.result(choice));
+      if (on_end_) on_end_(one->first + choice, one->text.result(choice));
+    }
+    if (one->text.stopped()) one->outbox->cancel();
+  }
+  return news;
+}
+
+void Answers::check(const Generation& result) const {
+  switch (result.finish) {
+    case FinishReason::kTooLong:
+      throw context_exceeded(prompt_tokens_, model_.context);
+    case FinishReason::kOverloaded:
+      throw too_busy(call_.server().retry_after_s());
+    case FinishReason::kTimeout:
+      throw plain_error(504, "the request took longer than this server allows");
+    case FinishReason::kOutOfMemory:
+      throw unavailable("no memory for this request", call_.server().retry_after_s());
+    case FinishReason::kCancelled:
+      throw unavailable("the server is shutting down", call_.server().retry_after_s());
+    case FinishReason::kBadLogits:
+      throw plain_error(500, "the model's output is not finite: no token can be drawn");
+    case FinishReason::kInternal:
+      throw server_fault();
+    default:
+      return;
+  }
+}
+
+Task<Answers::Step> Answers::next() {
+  constexpr std::chrono::milliseconds kTick{500};  // until the server's end is noticed
+  while (true) {
+    if (call_.gone()) co_return Step::kGone;
+    if (take_all()) {
+      last_news_ = std::chrono::steady_clock::now();
+      co_return Step::kNews;
+    }
+    const bool over = std::all_of(requests_.begin(), requests_.end(), [](const auto& one) {
+      return std::find(one->told.begin(), one->told.end(), false) == one->told.end();
+    });
+    if (over) co_return Step::kOver;
+    if (call_.server().ending.load()) {
+      throw unavailable("the server is shutting down", call_.server().retry_after_s());
+    }
+    const bool rung = co_await call_.wakeup()->wait(kTick);
+    if (rung) continue;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_news_ < call_.server().options().ping_interval) continue;
+    last_news_ = now;
+    co_return Step::kQuiet;
+  }
+}
+
+Task<bool> Answers::finish() {
+  while (true) {
+    const Step step = co_await next();
+    if (step == Step::kOver) co_return true;
+    if (step == Step::kGone) co_return false;
+  }
+}
+
+const Generation& Answers::result(int32_t choice) const {
+  auto one = requests_.begin();
+  while (std::next(one) != requests_.end() && (*std::next(one))->first <= choice) ++one;
+  return (*one)->text.result(choice - (*one)->first);
+}
+
+int64_t Answers::output_tokens() const {
+  int64_t out = 0;
+  for (int32_t c = 0; c < choices_; ++c) out += static_cast<int64_t>(result(c).token_ids.size());
+  return out;
+}
+
+int64_t Answers::cached_tokens() const {
+  int64_t out = 0;
+  for (const auto& one : requests_) out += one->text.result(0).cached_tokens;
+  return out;
+}
+
+Json Answers::usage() const {
+  const int64_t output = output_tokens();
+  return {{"prompt_tokens", prompt_tokens_},
+          {"completion_tokens", output},
+          {"total_tokens", prompt_tokens_ + output},
+          {"prompt_tokens_details", {{"cached_tokens", cached_tokens()}}},
+          {"completion_tokens_details", {{"reasoning_tokens", 0}}}};
+}
+
+Json Answers::timings() const {
+  double prompt_ms = 0, decode_ms = 0;
+  for (int32_t c = 0; c < choices_; ++c) {
+    prompt_ms = std::max(prompt_ms, result(c).prefill_ms);
+    decode_ms = std::max(decode_ms, result(c).decode_ms);
+  }
+  const auto rate = [](int64_t tokens, double ms) {
+    return ms > 0 ? static_cast<double>(tokens) * 1e3 / ms : 0.0;
+  };
+  const int64_t computed = prompt_tokens_ - cached_tokens();
+  const int64_t output = output_tokens();
+  return {{"cache_n", cached_tokens()},
+          {"prompt_n", computed},
+          {"prompt_ms", prompt_ms},
+          {"prompt_per_second", rate(computed, prompt_ms)},
+          {"predicted_n", output},
+          {"predicted_ms", decode_ms},
+          {"predicted_per_second", rate(std::max<int64_t>(output - choices_, 0), decode_ms)}};
+}
+
+std::string_view openai_finish_reason(FinishReason reason) {
+  return reason == FinishReason::kLength ? "length" : "stop";
+}
+
+}  // namespace ingot

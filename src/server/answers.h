@@ -1,0 +1,64 @@
+// The requests of one call in the step loop: submitted together, read on the call's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/answer_text.h"
+#include "server/call.h"
+#include "server/served_model.h"
+
+namespace ingot {
+
+class Answers {
+ public:
+  // Choices are counted through all requests: the first request's, then the second's.
+  using OnText = std::function<void(int32_t choice, const TextPiece& piece)>;
+  using OnEnd = std::function<void(int32_t choice, const Generation& result)>;
+  Answers(Call& call, ServedModel& model, OnText on_text, OnEnd on_end);
+  ~Answers();  // cancels what has not ended
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
+
+  void submit(Request request, const std::vector<std::string>& stops);
+
+  // Hands over what has come already. ApiError as next(): a full queue shows here.
+  void poll() { take_all(); }
+
+  enum class Step { kNews, kQuiet, kOver, kGone };
+  // Hands over all that has come, or waits for it: kNews. kQuiet: nothing came for ping_interval.
+  // kOver: all choices have ended. kGone: the client has. ApiError when a request failed.
+  Task<Step> next();
+  // As next() until all have ended. False: the client is gone.
+  Task<bool> finish();
+
+  int32_t choices() const { return choices_; }
+  const Generation& result(int32_t choice) const;
+  int64_t prompt_tokens() const { return prompt_tokens_; }
+  int64_t output_tokens() const;
+  int64_t cached_tokens() const;
+  // OpenAI's "usage" and llama-server's "timings".
+  Json usage() const;
+  Json timings() const;
+
+ private:
+  struct One;
+  bool take_all();
+  void check(const Generation& result) const;
+
+  Call& call_;
+  ServedModel& model_;
+  OnText on_text_;
+  OnEnd on_end_;
+  std::vector<std::unique_ptr<One>> requests_;
+  int32_t choices_ = 0;
+  int64_t prompt_tokens_ = 0;
+  std::chrono::steady_clock::time_point last_news_ = std::chrono::steady_clock::now();
+};
+
+// "stop" or "length"; others are errors.
+std::string_view openai_finish_reason(FinishReason reason);
+
+}  // namespace ingot

@@ -1,0 +1,119 @@
+#include "server/call.h"
+
+#include "server/api_error.h"
+#include "server/server_state.h"
+
+namespace ingot {
+
+std::string_view status_text(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 400:
+      return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      return status >= 500 ? "Internal Server Error" : "Error";
+  }
+}
+
+Call::Call(ServerState& server, Wire& wire, WakeupQueue& wakeups, std::string id)
+    : server_(server),
+      wire_(wire),
+      id_(std::move(id)),
+      wakeup_(std::make_shared<Wakeup>(wakeups)) {}
+
+boost::asio::thread_pool& Call::workers() { return server_.workers(); }
+
+ServedModel& Call::model() { return server_.require_model(); }
+
+Json Call::read_body(const Schema& schema) {
+  Json body = parse_body(request_.body);
+  ignored_ = check_body(body, schema);
+  return body;
+}
+
+void Call::set_gone() {
+  gone_ = true;
+  wakeup_->ring_here();
+}
+
+std::string Call::head(int status, std::string_view type) const {
+  std::string out = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nx-request-id: {}\r\nServer: ingot\r\n"
+      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: {}\r\n",
+      status, status_text(status), type, id_, keep_alive ? "keep-alive" : "close");
+  if (!ignored_.empty()) {
+    out += fmt::format("x-ignored-fields: {}\r\n", fmt::join(ignored_, ", "));
+  }
+  for (const std::string& header : more_headers) out += header + "\r\n";
+  return out;
+}
+
+Task<> Call::put(const std::string& bytes) {
+  if (gone_) co_return;
+  const bool written = co_await wire_.write(bytes);
+  if (!written) set_gone();
+}
+
+Task<> Call::reply(int status, const Json& body) {
+  const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  co_await reply_text(status, "application/json", text);
+}
+
+Task<> Call::reply_text(int status, std::string_view type, std::string_view body) {
+  answered_ = true;
+  status_ = status;
+  std::string out = head(status, type);
+  out += fmt::format("Content-Length: {}\r\n\r\n", body.size());
+  if (!head_only) out += body;
+  co_await put(out);
+}
+
+Task<> Call::start_events() {
+  answered_ = streaming_ = true;
+  status_ = 200;
+  const std::string out = head(200, "text/event-stream") +
+                          "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n";
+  co_await put(out);
+}
+
+Task<> Call::send(const std::string& frames) {
+  if (frames.empty()) co_return;
+  const std::string out = fmt::format("{:x}\r\n{}\r\n", frames.size(), frames);
+  co_await put(out);
+}
+
+Task<> Call::end_events() {
+  const std::string last = "0\r\n\r\n";
+  co_await put(last);
+}
+
+}  // namespace ingot

@@ -1,0 +1,109 @@
+// One HTTP request on its way to an answer: what an endpoint sees of it, and how it answers.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "server/route.h"
+#include "server/wakeup.h"
+
+namespace ingot {
+
+struct ServedModel;
+class ServerState;
+
+struct HttpRequest {
+  std::string method;
+  std::string path;       // without the query
+  std::string query;      // as sent
+  std::string parameter;  // of the route's path
+  std::string body;
+};
+
+// The connection's side; its thread alone.
+class Wire {
+ public:
+  virtual ~Wire() = default;
+  // False: the client is gone.
+  virtual Task<bool> write(std::string_view bytes) = 0;
+};
+
+// Belongs to one I/O thread.
+class Call {
+ public:
+  Call(ServerState& server, Wire& wire, WakeupQueue& wakeups, std::string id);
+
+  const HttpRequest& request() const { return request_; }
+  HttpRequest& request() { return request_; }
+  ServerState& server() { return server_; }
+  // The model that is served. ApiError (503) while it loads or the server drains.
+  ServedModel& model();
+  const std::string& id() const { return id_; }      // unique; also a header of the answer
+  const Hash128& tenant() const { return tenant_; }  // of the caller's key
+  void set_tenant(const Hash128& tenant) { tenant_ = tenant; }
+
+  // Parses and checks the body by the route's schema; names of ignored fields go to a header.
+  // A worker may call this.
+  Json read_body(const Schema& schema);
+
+  // Once, unless start_events() was called.
+  Task<> reply(int status, const Json& body);
+  Task<> reply_text(int status, std::string_view type, std::string_view body);
+  // An event stream: the head of the answer, then events, then its end. Look at gone() after each.
+  // `frames` stay as they are until the task has ended.
+  Task<> start_events();
+  Task<> send(const std::string& frames);
+  Task<> end_events();
+  bool answered() const { return answered_; }
+  bool streaming() const { return streaming_; }
+  int status() const { return status_; }
+
+  // The client went away.
+  bool gone() const { return gone_; }
+  void set_gone();
+  const std::shared_ptr<Wakeup>& wakeup() const { return wakeup_; }
+
+  // Runs `work` on a thread of the server's pool; an exception comes back.
+  template <typename Work>
+  Task<std::invoke_result_t<Work>> on_worker(Work work) {
+    using Result = std::invoke_result_t<Work>;
+    co_return co_await boost::asio::co_spawn(
+        workers(), [work = std::move(work)]() mutable -> Task<Result> { co_return work(); },
+        boost::asio::use_awaitable);
+  }
+
+  bool keep_alive = true;
+  bool head_only = false;                 // HEAD
+  std::vector<std::string> more_headers;  // "Name: value"
+
+ private:
+  Task<> put(const std::string& bytes);
+  boost::asio::thread_pool& workers();
+  std::string head(int status, std::string_view type) const;
+
+  ServerState& server_;
+  Wire& wire_;
+  HttpRequest request_;
+  std::string id_;
+  Hash128 tenant_;
+  std::shared_ptr<Wakeup> wakeup_;
+  std::vector<std::string> ignored_;
+  bool answered_ = false;
+  bool streaming_ = false;
+  bool gone_ = false;
+  int status_ = 0;
+};
+
+std::string_view status_text(int status);
+
+}  // namespace ingot

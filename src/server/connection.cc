@@ -1,0 +1,343 @@
+#include "server/connection.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/read_until.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/ssl/ssl_stream.hpp>
+#include <cctype>
+#include <cerrno>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/api_error.h"
+#include "server/call.h"
+#include "server/request_head.h"
+
+namespace ingot {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+
+namespace {
+
+// Told when the client closes its side while its request is being answered.
+struct Watch {
+  Call* call = nullptr;  // null: nobody is interested any more
+};
+
+template <typename Stream>
+class Connection final : public Wire {
+ public:
+  Connection(Stream& stream, ServerState& state, Shard& shard)
+      : stream_(stream),
+        state_(state),
+        shard_(shard),
+        buffer_(static_cast<size_t>(state.options().max_header_bytes)) {}
+
+  Task<> run() {
+    bool more = true;
+    while (more) more = co_await one_request();
+    co_await close();
+  }
+
+  Task<bool> write(std::string_view bytes) override {
+    lowest().expires_after(state_.options().write_timeout);
+    boost::system::error_code error;
+    co_await asio::async_write(stream_, asio::buffer(bytes), ready(error));
+    co_return !error;
+  }
+
+ private:
+  using Body = http::request_parser<http::string_body>;
+
+  beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
+  static auto ready(boost::system::error_code& error) {
+    return asio::redirect_error(asio::use_awaitable, error);
+  }
+
+  // False: the connection ends.
+  Task<bool> one_request() {
+    boost::system::error_code error;
+    const auto& options = state_.options();
+    if (buffer_.size() == 0) {
+      lowest().expires_after(options.idle_timeout);
+      const size_t got = co_await stream_.async_read_some(buffer_.prepare(4096), ready(error));
+      if (error) co_return false;
+      buffer_.commit(got);
+    }
+    lowest().expires_after(options.header_timeout);
+    const size_t head = co_await asio::async_read_until(stream_, buffer_, "\r\n\r\n", ready(error));
+    Call call(state_, *this, shard_.wakeups, state_.new_id("req_"));
+    if (error == asio::error::not_found) {
+      call.keep_alive = false;
+      co_await refuse(call, plain_error(431, fmt::format("the request's head: expected at most {} "
+                                                         "bytes",
+                                                         options.max_header_bytes)));
+      co_return false;
+    }
+    if (error) co_return false;
+    const SteadyClock clock;
+    const int64_t begin = clock.now_ns();
+    state_.calls.fetch_add(1);
+    co_await answer(call, std::string(text_of(head)));
+    state_.calls.fetch_sub(1);
+    spdlog::info("{} {} {} {} {:.1f} ms{}", call.id(), call.request().method, call.request().path,
+                 call.status(), static_cast<double>(clock.now_ns() - begin) * 1e-6,
+                 call.gone() ? " client gone" : "");
+    co_return call.keep_alive && !call.gone();
+  }
+
+  std::string_view text_of(size_t bytes) const {
+    return {static_cast<const char*>(buffer_.data().data()), bytes};
+  }
+
+  Task<> answer(Call& call, std::string head_text) {
+    std::optional<ApiError> fault;
+    try {
+      co_await handle(call, head_text);
+    } catch (const ApiError& error) {
+      fault = error;
+    } catch (const Error& error) {
+      fault = api_error_of(error);
+    } catch (const std::bad_alloc&) {
+      fault = unavailable("no memory for this request", state_.retry_after_s());
+    } catch (const std::exception& error) {
+      spdlog::error("{}: {}", call.id(), error.what());
+      fault = server_fault();
+    }
+    if (fault) co_await refuse(call, *fault);
+  }
+
+  Task<> handle(Call& call, const std::string& head_text) {
+    const bool wished = std::exchange(call.keep_alive, false);  // until the whole request is here
+    const RequestHead head = parse_request_head(head_text, state_.options().max_headers);
+    HttpRequest& request = call.request();
+    request.method = head.method;
+    request.path = head.path;
+    request.query = head.query;
+    call.head_only = head.method == "HEAD";
+    allow_origin(call, head);
+    const RouteMatch match = find_route(head.method, head.path);
+    const bool preflight = head.method == "OPTIONS" && !state_.options().allowed_origins.empty();
+    if (!preflight) authorize(call, head, match);
+    request.parameter = match.parameter;
+    co_await read_body(call, head, head_text);
+    call.keep_alive = wished && head.keep_alive() && !state_.draining();
+    if (preflight) {
+      co_await call.reply_text(204, "text/plain", "");
+      co_return;
+    }
+    if (match.route == nullptr) {
+      throw not_found(fmt::format("there is no endpoint {}", printable(head.path)));
+    }
+    if (!match.method_fits) {
+      call.more_headers.push_back(match.route->method == Method::kGet ? "Allow: GET, HEAD"
+                                                                      : "Allow: POST");
+      throw plain_error(405, fmt::format("{} does not take {}", printable(head.path), head.method));
+    }
+    if (match.route->body != nullptr) check_content_type(head);
+    co_await call_route(call, *match.route);
+  }
+
+  Task<> call_route(Call& call, const RouteDef& route) {
+    if (!route.while_loading) call.model();
+    const auto watch = std::make_shared<Watch>();
+    watch->call = &call;
+    watch_for_end(watch);
+    std::exception_ptr thrown;
+    try {
+      co_await route.handle(call);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    watch->call = nullptr;
+    boost::system::error_code ignored;
+    lowest().socket().cancel(ignored);
+    if (thrown) std::rethrow_exception(thrown);
+  }
+
+  // The client closed its side: no more can be told to it. Bytes that come are a next request.
+  void watch_for_end(const std::shared_ptr<Watch>& watch) {
+    lowest().socket().async_wait(
+        tcp::socket::wait_read, [this, watch](const boost::system::error_code& error) {
+          if (error || watch->call == nullptr) return;
+          char byte = 0;
+          const ssize_t got =
+              ::recv(lowest().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+          if (got > 0) return;
+          if (got < 0 && (errno == EAGAIN || errno == EINTR)) return watch_for_end(watch);
+          watch->call->set_gone();
+        });
+  }
+
+  static std::string printable(const std::string& path) {
+    return Json(path.substr(0, 200)).dump(-1, ' ', true, Json::error_handler_t::replace);
+  }
+
+  void allow_origin(Call& call, const RequestHead& head) const {
+    const std::string_view origin = head.header("origin");
+    if (origin.empty()) return;
+    for (const std::string& allowed : state_.options().allowed_origins) {
+      if (allowed != "*" && allowed != origin) continue;
+      call.more_headers.push_back(fmt::format("Access-Control-Allow-Origin: {}", allowed));
+      call.more_headers.push_back("Vary: Origin");
+      call.more_headers.push_back("Access-Control-Allow-Methods: GET, POST");
+      call.more_headers.push_back(
+          "Access-Control-Allow-Headers: Authorization, Content-Type, x-api-key");
+      call.more_headers.push_back("Access-Control-Expose-Headers: x-request-id, x-ignored-fields");
+      return;
+    }
+  }
+
+  // By the matched endpoint, never by the path.
+  void authorize(Call& call, const RequestHead& head, const RouteMatch& match) const {
+    if (match.route != nullptr && match.route->access.is_public()) return;
+    if (state_.keys().empty()) return;
+    std::string_view key = head.header("x-api-key");
+    const std::string_view given = head.header("authorization");
+    constexpr size_t kScheme = 7;  // of "Bearer "
+    if (given.size() > kScheme && is_bearer(given.substr(0, kScheme))) key = given.substr(kScheme);
+    const auto tenant = state_.keys().tenant_of(key);
+    if (!tenant) {
+      call.more_headers.emplace_back("WWW-Authenticate: Bearer");
+      throw unauthorized(!key.empty());
+    }
+    call.set_tenant(*tenant);
+  }
+
+  static bool is_bearer(std::string_view text) {
+    constexpr std::string_view kBearer = "bearer ";
+    for (size_t i = 0; i < kBearer.size(); ++i) {
+      if (std::tolower(static_cast<unsigned char>(text[i])) != kBearer[i]) return false;
+    }
+    return true;
+  }
+
+  // Pages of other sites may send text without asking first; JSON they may not.
+  static void check_content_type(const RequestHead& head) {
+    std::string type(head.header("content-type"));
+    type = type.substr(0, type.find(';'));
+    while (!type.empty() && type.back() == ' ') type.pop_back();
+    for (char& c : type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (type == "application/json") return;
+    throw plain_error(415, "expected Content-Type: application/json");
+  }
+
+  Task<> read_body(Call& call, const RequestHead& head, const std::string& head_text) {
+    const auto most = static_cast<uint64_t>(state_.options().max_body_bytes);
+    const auto too_large = [&] {
+      return plain_error(413, fmt::format("the body: expected at most {} bytes", most));
+    };
+    if (!head.header("content-encoding").empty() && head.header("content-encoding") != "identity") {
+      throw plain_error(415, "expected a body without Content-Encoding");
+    }
+    if (head.content_length > static_cast<int64_t>(most)) throw too_large();
+    const std::string_view expect = head.header("expect");
+    if (!expect.empty() && expect != "100-continue") {
+      throw plain_error(417, "Expect: expected 100-continue, or none");
+    }
+    if (!expect.empty()) {
+      co_await write("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    // Beast reads head and body; a head that it understands otherwise than we do ends here.
+    Body parser;
+    parser.header_limit(static_cast<uint32_t>(state_.options().max_header_bytes));
+    parser.body_limit(most);
+    parser.eager(false);
+    boost::system::error_code error;
+    buffer_.consume(parser.put(asio::buffer(head_text), error));
+    if (!error) {
+      lowest().expires_after(state_.options().body_timeout);
+      co_await http::async_read(stream_, buffer_, parser, ready(error));
+    }
+    if (error == http::error::body_limit) throw too_large();
+    if (error.category() == http::make_error_code(http::error::bad_chunk).category()) {
+      throw plain_error(400, "the request is not well-formed HTTP");
+    }
+    if (error) {
+      call.set_gone();
+      throw plain_error(408, "the body did not come");
+    }
+    call.request().body = std::move(parser.get().body());
+  }
+
+  Task<> refuse(Call& call, const ApiError& error) {
+    if (call.gone()) co_return;
+    if (call.streaming()) {
+      call.keep_alive = false;
+      const std::string frame = "data: " + error_body(error).dump() + "\n\n";
+      co_await call.send(frame);
+      co_await call.end_events();
+      co_return;
+    }
+    if (call.answered()) {
+      call.keep_alive = false;
+      co_return;
+    }
+    if (error.retry_after_s > 0) {
+      call.more_headers.push_back(fmt::format("Retry-After: {}", error.retry_after_s));
+    }
+    co_await call.reply(error.status, error_body(error));
+  }
+
+  // Lets an answer arrive before the connection is reset for bytes that nobody read.
+  Task<> close() {
+    boost::system::error_code error;
+    if constexpr (!std::is_same_v<Stream, beast::tcp_stream>) {
+      lowest().expires_after(std::chrono::seconds(1));
+      co_await stream_.async_shutdown(ready(error));
+    }
+    lowest().socket().shutdown(tcp::socket::shutdown_send, error);
+    lowest().expires_after(std::chrono::seconds(1));
+    constexpr size_t kMostRead = 1 << 20;
+    std::array<char, 16384> dropped;
+    for (size_t read = 0; read < kMostRead && !error;) {
+      const size_t got = co_await lowest().async_read_some(asio::buffer(dropped), ready(error));
+      read += got;
+    }
+    lowest().close();
+  }
+
+  Stream& stream_;
+  ServerState& state_;
+  Shard& shard_;
+  beast::flat_buffer buffer_;
+};
+
+template <typename Stream>
+Task<> run_connection(Stream& stream, ServerState& state, Shard& shard) {
+  try {
+    Connection<Stream> connection(stream, state, shard);
+    co_await connection.run();
+  } catch (const std::exception& error) {
+    spdlog::error("a connection: {}", error.what());
+  }
+}
+
+}  // namespace
+
+Task<> serve_plain(tcp::socket socket, ServerState& state, Shard& shard) {
+  beast::tcp_stream stream(std::move(socket));
+  co_await run_connection(stream, state, shard);
+}
+
+Task<> serve_tls(tcp::socket socket, asio::ssl::context& tls, ServerState& state, Shard& shard) {
+  beast::ssl_stream<beast::tcp_stream> stream(std::move(socket), tls);
+  beast::get_lowest_layer(stream).expires_after(state.options().header_timeout);
+  boost::system::error_code error;
+  co_await stream.async_handshake(asio::ssl::stream_base::server,
+                                  asio::redirect_error(asio::use_awaitable, error));
+  if (!error) co_await run_connection(stream, state, shard);
+}
+
+}  // namespace ingot

@@ -1,0 +1,158 @@
+#include "server/http_server.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <thread>
+
+#include "base/log.h"
+#include "server/connection.h"
+
+namespace ingot {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+namespace {
+
+constexpr std::string_view kWhere = "server/http_server";
+
+// An endpoint of "127.0.0.1", "::1", "localhost" or a name.
+tcp::endpoint endpoint_of(asio::io_context& io, const ServerOptions& options) {
+  boost::system::error_code error;
+  tcp::resolver resolver(io);
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, error);
+  if (error || found.empty()) {
+    fail(ErrorCode::kIo, kWhere, "host '{}' is no address of this machine: {}", options.host,
+         error.message());
+  }
+  return *found.begin();
+}
+
+std::unique_ptr<asio::ssl::context> tls_context(const ServerOptions& options) {
+  if (options.tls_certificate.empty()) return nullptr;
+  auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
+  SSL_CTX_set_min_proto_version(context->native_handle(), TLS1_2_VERSION);
+  SSL_CTX_set_options(context->native_handle(), SSL_OP_NO_RENEGOTIATION);
+  boost::system::error_code error;
+  context->use_certificate_chain_file(options.tls_certificate, error);
+  if (error) {
+    fail(ErrorCode::kIo, kWhere, "{}: expected a certificate chain in PEM: {}",
+         options.tls_certificate, error.message());
+  }
+  context->use_private_key_file(options.tls_key, asio::ssl::context::pem, error);
+  if (error) {
+    fail(ErrorCode::kIo, kWhere, "{}: expected the certificate's private key in PEM: {}",
+         options.tls_key, error.message());
+  }
+  return context;
+}
+
+}  // namespace
+
+class HttpServer::Impl {
+ public:
+  explicit Impl(ServerOptions options)
+      : state_(std::move(options)), tls_(tls_context(state_.options())), acceptor_(accept_io_) {
+    const tcp::endpoint endpoint = endpoint_of(accept_io_, state_.options());
+    try {
+      acceptor_.open(endpoint.protocol());
+      acceptor_.set_option(tcp::acceptor::reuse_address(true));
+      acceptor_.bind(endpoint);
+      acceptor_.listen(4096);
+    } catch (const boost::system::system_error& error) {
+      fail(ErrorCode::kIo, kWhere, "cannot listen on {} port {}: {}", state_.options().host,
+           state_.options().port, error.code().message());
+    }
+    for (int64_t i = 0; i < state_.options().io_threads; ++i) {
+      shards_.push_back(std::make_unique<Shard>());
+    }
+  }
+
+  ~Impl() {
+    accept_io_.stop();
+    for (const auto& shard : shards_) shard->io.stop();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  int port() const { return acceptor_.local_endpoint().port(); }
+  ServerState& state() { return state_; }
+
+  void start() {
+    asio::co_spawn(accept_io_, accept(), asio::detached);
+    threads_.emplace_back([this] { accept_io_.run(); });
+    for (const auto& shard : shards_) {
+      threads_.emplace_back([io = &shard->io] {
+        const auto work = asio::make_work_guard(*io);
+        io->run();
+      });
+    }
+  }
+
+  void drain() {
+    state_.set_draining();
+    const auto end = std::chrono::steady_clock::now() + state_.options().drain_timeout;
+    const auto wait = [&](std::chrono::steady_clock::time_point until) {
+      while (state_.calls.load() > 0 && std::chrono::steady_clock::now() < until) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+    };
+    wait(end);
+    state_.ending.store(true);
+    wait(std::chrono::steady_clock::now() + std::chrono::seconds(2));
+  }
+
+ private:
+  Task<> accept() {
+    size_t next = 0;
+    while (true) {
+      Shard& shard = *shards_[next++ % shards_.size()];
+      boost::system::error_code error;
+      tcp::socket socket(shard.io);
+      co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+      if (error) {
+        // Out of descriptors, most of all: wait for some to come back.
+        spdlog::warn("accept: {}", error.message());
+        asio::steady_timer timer(accept_io_, std::chrono::milliseconds(50));
+        co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
+        continue;
+      }
+      if (state_.connections.load() >= state_.options().max_connections) continue;  // closed
+      state_.connections.fetch_add(1);
+      asio::co_spawn(shard.io, serve(std::move(socket), shard), asio::detached);
+    }
+  }
+
+  Task<> serve(tcp::socket socket, Shard& shard) {
+    const ConnectionCount count(state_);
+    socket.set_option(tcp::no_delay(true), ignored_);
+    if (tls_) {
+      co_await serve_tls(std::move(socket), *tls_, state_, shard);
+    } else {
+      co_await serve_plain(std::move(socket), state_, shard);
+    }
+  }
+
+  ServerState state_;
+  std::unique_ptr<asio::ssl::context> tls_;
+  asio::io_context accept_io_{1};
+  tcp::acceptor acceptor_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::thread> threads_;
+  static thread_local boost::system::error_code ignored_;
+};
+
+thread_local boost::system::error_code HttpServer::Impl::ignored_;
+
+HttpServer::HttpServer(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+HttpServer::~HttpServer() = default;
+int HttpServer::port() const { return impl_->port(); }
+ServerState& HttpServer::state() { return impl_->state(); }
+void HttpServer::start() { impl_->start(); }
+void HttpServer::drain() { impl_->drain(); }
+
+}  // namespace ingot

@@ -1,0 +1,32 @@
+// The server: a port, I/O threads, connections. HTTP/1.1 by Boost.Beast, with or without TLS.
+#pragma once
+
+#include <memory>
+
+#include "server/server_state.h"
+
+namespace ingot {
+
+class HttpServer {
+ public:
+  // Binds and listens. Error{kIo} naming the address when the system refuses, or a TLS file that
+  // cannot be used.
+  explicit HttpServer(ServerOptions options);
+  // Connections that are left are closed. The loop of the model has ended before: it may hold
+  // requests that announce themselves here.
+  ~HttpServer();
+
+  int port() const;
+  ServerState& state();
+  // Answers on threads of its own, from start() on.
+  void start();
+  // Any thread. No new work; returns when all requests have ended, or drain_timeout after: then
+  // those left have been told so.
+  void drain();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ingot

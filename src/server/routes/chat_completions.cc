@@ -1,0 +1,221 @@
+#include <ctime>
+
+#include "server/answers.h"
+#include "server/api_error.h"
+#include "server/chat_messages.h"
+#include "server/chunk_writer.h"
+#include "server/generation_fields.h"
+#include "server/server_state.h"
+
+namespace ingot {
+namespace route_chat_completions {
+
+const Schema& schema() {
+  static const Schema schema = {
+      "CreateChatCompletion",
+      joined_fields(
+          {{{.name = "messages",
+             .kinds = kListField,
+             .min = 1,
+             .max = 65536,
+             .fields = message_fields(),
+             .required = true},
+            {.name = "max_completion_tokens", .kinds = kIntegerField, .min = 1, .max = 1 << 30},
+            {.name = "logprobs", .kinds = kBoolField},
+            {.name = "top_logprobs", .kinds = kIntegerField, .min = 0, .max = 20},
+            {.name = "add_generation_prompt",
+             .kinds = kBoolField,
+             .help = "the opening of the answer behind the messages; true unless given"},
+            {.name = "chat_template_kwargs",
+             .kinds = kObjectField,
+             .open = true,
+             .help = "more variables of the chat template"},
+            {.name = "documents", .kinds = kListField, .max = 4096},
+            {.name = "reasoning_effort",
+             .kinds = kTextField,
+             .max = 64,
+             .help = "given to the chat template"},
+            {.name = "tools", .use = FieldUse::kRefused, .neutral = Json::array()},
+            {.name = "tool_choice", .use = FieldUse::kRefused, .neutral = "none"},
+            {.name = "parallel_tool_calls", .use = FieldUse::kRefused, .neutral = true},
+            {.name = "functions", .use = FieldUse::kRefused, .neutral = Json::array()},
+            {.name = "function_call", .use = FieldUse::kRefused, .neutral = "none"},
+            {.name = "continue_final_message", .use = FieldUse::kRefused, .neutral = false},
+            {.name = "echo", .use = FieldUse::kRefused, .neutral = false},
+            {.name = "chat_template", .use = FieldUse::kRefused},
+            {.name = "modalities", .use = FieldUse::kRefused, .neutral = Json::array({"text"})},
+            {.name = "audio", .use = FieldUse::kRefused},
+            {.name = "prediction", .use = FieldUse::kRefused},
+            {.name = "web_search_options", .use = FieldUse::kRefused},
+            {.name = "verbosity", .use = FieldUse::kRefused, .neutral = "medium"}},
+           generation_fields()})};
+  return schema;
+}
+
+struct Job {
+  GenerationWish wish;
+  Request request;
+};
+
+Job read_job(Call& call, const ServedModel& model) {
+  const Json body = call.read_body(schema());
+  Job out{read_generation(body, model), {}};
+  SamplingParams& sampling = out.wish.input.sampling;
+  const bool logprobs = body.contains("logprobs") && body["logprobs"] == true;
+  const bool top = body.contains("top_logprobs") && !body["top_logprobs"].is_null();
+  if (top && !logprobs) {
+    throw bad_request("top_logprobs", "'top_logprobs': goes with \"logprobs\": true alone");
+  }
+  if (logprobs)
+    sampling.logprobs = top ? static_cast<int32_t>(body["top_logprobs"].get<double>()) : 0;
+  out.request = make_request(out.wish, chat_prompt(body, *model.assets), model);
+  return out;
+}
+
+std::string token_ids_json(std::span<const int32_t> ids) {
+  return fmt::format("[{}]", fmt::join(ids, ","));
+}
+
+// The events of one answer as they come.
+class Stream {
+ public:
+  Stream(Call& call, ServedModel& model, const Job& job)
+      : call_(call),
+        wish_(job.wish),
+        tokenizer_(*model.assets->tokenizer),
+        writer_(call.server().new_id("chatcmpl-"), "chat.completion.chunk", std::time(nullptr),
+                model.name, wish_.include_usage && !wish_.continuous_usage),
+        answers_(
+            call, model, [this](int32_t choice, const TextPiece& piece) { on_text(choice, piece); },
+            [this](int32_t choice, const Generation& result) { on_end(choice, result); }) {}
+
+  Task<> run(Request request) {
+    const int32_t choices = request.sampling.n;
+    const std::vector<int32_t> prompt =
+        wish_.return_token_ids ? request.prompt : std::vector<int32_t>();
+    answers_.submit(std::move(request), wish_.input.stops);
+    for (int32_t c = 0; c < choices; ++c) {
+      const std::string more =
+          wish_.return_token_ids ? ",\"prompt_token_ids\":" + token_ids_json(prompt) : "";
+      writer_.append(
+          c, R"("delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null)",
+          more + usage_now(), pending_);
+    }
+    answers_.poll();
+    co_await call_.start_events();
+    while (true) {
+      co_await call_.send(pending_);
+      pending_.clear();
+      const Answers::Step step = co_await answers_.next();
+      if (step == Answers::Step::kGone) co_return;
+      if (step == Answers::Step::kOver) break;
+      if (step == Answers::Step::kQuiet) pending_ = ": ping\n\n";
+    }
+    if (wish_.include_usage) {
+      writer_.append_without_choices(
+          fmt::format(R"(,"usage":{},"timings":{})", answers_.usage().dump(),
+                      answers_.timings().dump()),
+          pending_);
+    }
+    pending_ += "data: [DONE]\n\n";
+    co_await call_.send(pending_);
+    co_await call_.end_events();
+  }
+
+ private:
+  std::string usage_now() const {
+    return wish_.continuous_usage ? ",\"usage\":" + answers_.usage().dump() : "";
+  }
+
+  void on_text(int32_t choice, const TextPiece& piece) {
+    fields_ = R"("delta":{"content":)";
+    append_json_string(piece.text, fields_);
+    fields_ += R"(},"logprobs":)";
+    fields_ += piece.logprobs.empty()
+                   ? "null"
+                   : chat_logprobs(tokenizer_, piece.token_ids, piece.logprobs).dump();
+    fields_ += R"(,"finish_reason":null)";
+    if (wish_.return_token_ids) fields_ += ",\"token_ids\":" + token_ids_json(piece.token_ids);
+    writer_.append(choice, fields_, usage_now(), pending_);
+  }
+
+  void on_end(int32_t choice, const Generation& result) {
+    fields_ = fmt::format(R"("delta":{{}},"logprobs":null,"finish_reason":"{}")",
+                          openai_finish_reason(result.finish));
+    std::string more = usage_now();
+    if (!wish_.include_usage) more += ",\"timings\":" + answers_.timings().dump();
+    writer_.append(choice, fields_, more, pending_);
+  }
+
+  Call& call_;
+  const GenerationWish& wish_;
+  const Tokenizer& tokenizer_;
+  const ChunkWriter writer_;
+  Answers answers_;
+  std::string pending_, fields_;
+};
+
+Json choice_json(const GenerationWish& wish, const Tokenizer& tokenizer, int32_t index,
+                 const Generation& result) {
+  const auto printed = std::span(result.token_ids).first(result.text_tokens);
+  Json out = {{"index", index},
+              {"message", {{"role", "assistant"}, {"content", result.text}, {"refusal", nullptr}}},
+              {"logprobs", nullptr},
+              {"finish_reason", openai_finish_reason(result.finish)}};
+  if (wish.input.sampling.logprobs >= 0) {
+    const size_t known = std::min(printed.size(), result.logprobs.size());
+    out["logprobs"] = chat_logprobs(tokenizer, printed, std::span(result.logprobs).first(known));
+  }
+  if (wish.return_token_ids) out["token_ids"] = result.token_ids;
+  return out;
+}
+
+Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
+  Answers answers(call, model, nullptr, nullptr);
+  const std::vector<int32_t> prompt = job.request.prompt;
+  answers.submit(std::move(job.request), job.wish.input.stops);
+  const bool whole = co_await answers.finish();
+  if (!whole) co_return;
+  Json choices = Json::array();
+  for (int32_t c = 0; c < answers.choices(); ++c) {
+    choices.push_back(choice_json(job.wish, *model.assets->tokenizer, c, answers.result(c)));
+  }
+  Json out = {{"id", call.server().new_id("chatcmpl-")},
+              {"object", "chat.completion"},
+              {"created", std::time(nullptr)},
+              {"model", model.name},
+              {"system_fingerprint", "ingot"},
+              {"choices", choices},
+              {"usage", answers.usage()},
+              {"timings", answers.timings()}};
+  if (job.wish.return_token_ids) out["prompt_token_ids"] = prompt;
+  co_await call.reply(200, out);
+}
+
+Task<> handle(Call& call) {
+  ServedModel& model = call.model();
+  Job job = co_await call.on_worker([&] { return read_job(call, model); });
+  if (job.wish.stream) {
+    Request request = std::move(job.request);
+    Stream stream(call, model, job);
+    co_await stream.run(std::move(request));
+  } else {
+    co_await answer_whole(call, model, job);
+  }
+}
+
+}  // namespace route_chat_completions
+
+const RouteDef& chat_completions_route() {
+  using namespace route_chat_completions;
+  static const RouteDef def = {.name = "chat_completions",
+                               .method = Method::kPost,
+                               .path = "/v1/chat/completions",
+                               .access = Access::with_key(),
+                               .help = "the next message of a conversation",
+                               .handle = handle,
+                               .body = schema};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,53 @@
+#include "server/api_error.h"
+#include "server/call.h"
+#include "server/served_model.h"
+
+namespace ingot {
+namespace route_detokenize {
+
+const Schema& schema() {
+  static const Schema schema = {
+      "Detokenize",
+      {{.name = "model", .kinds = kTextField, .max = 256},
+       {.name = "tokens", .kinds = kListField, .max = 1 << 22, .required = true}}};
+  return schema;
+}
+
+std::string decode(Call& call, const ServedModel& model) {
+  const Json body = call.read_body(schema());
+  const Tokenizer& tokenizer = model.require_tokenizer();
+  std::vector<int32_t> ids;
+  for (const Json& id : body["tokens"]) {
+    const std::string path = fmt::format("tokens[{}]", ids.size());
+    if (!id.is_number_integer() || id.get<double>() < 0 ||
+        id.get<double>() >= static_cast<double>(tokenizer.vocab_size())) {
+      throw bad_request(path, fmt::format("'{}': expected a token id, 0 to {}", path,
+                                          tokenizer.vocab_size() - 1));
+    }
+    ids.push_back(id.get<int32_t>());
+  }
+  return tokenizer.decode(ids, false);
+}
+
+Task<> handle(Call& call) {
+  const ServedModel& model = call.model();
+  const std::string text = co_await call.on_worker([&] { return decode(call, model); });
+  const Json body = {{"prompt", text}, {"content", text}};
+  co_await call.reply(200, body);
+}
+
+}  // namespace route_detokenize
+
+const RouteDef& detokenize_route() {
+  using namespace route_detokenize;
+  static const RouteDef def = {.name = "detokenize",
+                               .method = Method::kPost,
+                               .path = "/detokenize",
+                               .access = Access::with_key(),
+                               .help = "the text of token ids",
+                               .handle = handle,
+                               .body = schema};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,67 @@
+#include "server/call.h"
+
+namespace ingot {
+namespace route_openapi {
+
+Json operation_of(const RouteDef& route) {
+  Json out = {{"operationId", route.name},
+              {"summary", route.help},
+              {"responses",
+               {{"200", {{"description", "the answer"}}},
+                {"default", {{"description", "an error, as OpenAI's API words it"}}}}}};
+  if (route.access.is_public()) out["security"] = Json::array();
+  if (route.body != nullptr) {
+    out["requestBody"] = {
+        {"required", true},
+        {"content",
+         {{"application/json",
+           {{"schema", {{"$ref", fmt::format("#/components/schemas/{}", route.body().name)}}}}}}}};
+  }
+  const size_t brace = route.path.find('{');
+  if (brace != route.path.npos) {
+    out["parameters"] =
+        Json::array({{{"name", route.path.substr(brace + 1, route.path.size() - brace - 2)},
+                      {"in", "path"},
+                      {"required", true},
+                      {"schema", {{"type", "string"}}}}});
+  }
+  return out;
+}
+
+Json description() {
+  Json paths = Json::object(), schemas = Json::object();
+  for (const RouteDef* route : server_route_list()) {
+    const char* method = route->method == Method::kGet ? "get" : "post";
+    paths[std::string(route->path)][method] = operation_of(*route);
+    if (route->body == nullptr) continue;
+    schemas[std::string(route->body().name)] = json_schema_of(route->body());
+  }
+  return {{"openapi", "3.1.0"},
+          {"info", {{"title", "Ingot"}, {"version", INGOT_VERSION}}},
+          {"paths", paths},
+          {"components",
+           {{"schemas", schemas},
+            {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}},
+          {"security", Json::array({{{"key", Json::array()}}})}};
+}
+
+Task<> handle(Call& call) {
+  static const Json out = description();
+  co_await call.reply(200, out);
+}
+
+}  // namespace route_openapi
+
+const RouteDef& openapi_route() {
+  using namespace route_openapi;
+  static const RouteDef def = {.name = "openapi",
+                               .method = Method::kGet,
+                               .path = "/openapi.json",
+                               .access = Access::with_key(),
+                               .help = "this description",
+                               .handle = handle,
+                               .while_loading = true};
+  return def;
+}
+
+}  // namespace ingot

@@ -1,0 +1,312 @@
+#include "server/schema.h"
+
+#include <cmath>
+#include <unordered_set>
+
+#include "server/api_error.h"
+
+namespace ingot {
+namespace {
+
+constexpr int kMaxDepth = 128;
+
+struct KindName {
+  FieldKind kind;
+  std::string_view name;    // for people
+  std::string_view schema;  // JSON Schema's "type"
+};
+constexpr KindName kKindNames[] = {
+    {kBoolField, "true or false", "boolean"}, {kIntegerField, "an integer", "integer"},
+    {kNumberField, "a number", "number"},     {kTextField, "a string", "string"},
+    {kListField, "a list", "array"},          {kObjectField, "an object", "object"},
+};
+
+uint32_t kind_of(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::boolean:
+      return kBoolField;
+    case Json::value_t::number_integer:
+    case Json::value_t::number_unsigned:
+      return kIntegerField | kNumberField;
+    case Json::value_t::number_float: {
+      // 1.0 is an integer in JSON Schema.
+      const double number = value.get<double>();
+      const bool whole = std::nearbyint(number) == number && std::fabs(number) < 9e15;
+      return whole ? kIntegerField | kNumberField : kNumberField;
+    }
+    case Json::value_t::string:
+      return kTextField;
+    case Json::value_t::array:
+      return kListField;
+    case Json::value_t::object:
+      return kObjectField;
+    default:
+      return kNullField;
+  }
+}
+
+std::string kinds_text(uint32_t kinds) {
+  std::string out;
+  for (const KindName& kind : kKindNames) {
+    if ((kinds & kind.kind) == 0) continue;
+    if (kind.kind == kIntegerField && (kinds & kNumberField) != 0) continue;
+    out += out.empty() ? "" : " or ";
+    out += kind.name;
+  }
+  return out;
+}
+
+std::string found_text(const Json& value) {
+  if (value.is_null()) return "null";
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list";
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  constexpr size_t kShown = 60;
+  return text.size() <= kShown ? text
+         : value.is_string()   ? "a longer string"
+                               : text.substr(0, kShown);
+}
+
+class Checker {
+ public:
+  explicit Checker(std::vector<std::string>& ignored) : ignored_(ignored) {}
+
+  void object(const Json& value, const std::vector<Field>& fields, bool open,
+              const std::string& path) {
+    for (const auto& [key, item] : value.items()) {
+      const std::string inner = path.empty() ? key : path + "." + key;
+      const Field* field = find(fields, key);
+      if (field != nullptr) {
+        one(item, *field, inner);
+      } else if (!open) {
+        throw bad_request(inner, fmt::format("unknown field '{}'", inner));
+      }
+    }
+    for (const Field& field : fields) {
+      if (!field.required ||
+          (value.contains(field.name) && !value[std::string(field.name)].is_null())) {
+        continue;
+      }
+      const std::string inner =
+          path.empty() ? std::string(field.name) : fmt::format("{}.{}", path, field.name);
+      throw bad_request(inner, fmt::format("'{}' is missing", inner));
+    }
+  }
+
+ private:
+  static const Field* find(const std::vector<Field>& fields, std::string_view name) {
+    for (const Field& field : fields) {
+      if (field.name == name) return &field;
+    }
+    return nullptr;
+  }
+
+  void one(const Json& value, const Field& field, const std::string& path) {
+    if (field.use == FieldUse::kIgnored) {
+      ignored_.push_back(path);
+      return;
+    }
+    if (value.is_null()) return;
+    if (field.use == FieldUse::kRefused) {
+      if (value == field.neutral) return;
+      throw bad_request(path, fmt::format("'{}' is not supported here", path));
+    }
+    if ((kind_of(value) & field.kinds) == 0) {
+      throw bad_request(path, fmt::format("'{}': expected {}, found {}", path,
+                                          kinds_text(field.kinds), found_text(value)));
+    }
+    bounds(value, field, path);
+    if (value.is_object() && (!field.fields.empty() || !field.open)) {
+      object(value, field.fields, field.open, path);
+    }
+    if (value.is_array() && !field.fields.empty()) items(value, field, path);
+  }
+
+  void items(const Json& list, const Field& field, const std::string& path) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      const std::string inner = fmt::format("{}[{}]", path, i);
+      if (list[i].is_object()) {
+        object(list[i], field.fields, field.open, inner);
+      } else {
+        throw bad_request(
+            inner, fmt::format("'{}': expected an object, found {}", inner, found_text(list[i])));
+      }
+    }
+  }
+
+  static void bounds(const Json& value, const Field& field, const std::string& path) {
+    double size = 0;
+    std::string_view what;
+    if (value.is_number()) {
+      size = value.get<double>();
+    } else if (value.is_string()) {
+      size = static_cast<double>(value.get_ref<const std::string&>().size());
+      what = " bytes";
+    } else if (value.is_array()) {
+      size = static_cast<double>(value.size());
+      what = " items";
+    } else {
+      return;
+    }
+    if (!(size >= field.min && size <= field.max)) {
+      throw bad_request(
+          path, fmt::format("'{}': expected {}{}, found {}{}", path, range_text(field), what,
+                            value.is_number() ? found_text(value) : fmt::format("{}", size), what));
+    }
+    if (field.one_of.empty() || !value.is_string()) return;
+    const auto& text = value.get_ref<const std::string&>();
+    for (const std::string_view allowed : field.one_of) {
+      if (text == allowed) return;
+    }
+    throw bad_request(path, fmt::format("'{}': expected one of {}, found {}", path,
+                                        fmt::join(field.one_of, ", "), found_text(value)));
+  }
+
+  static std::string range_text(const Field& field) {
+    if (std::isinf(field.max)) return fmt::format("at least {}", field.min);
+    if (std::isinf(field.min)) return fmt::format("at most {}", field.max);
+    return fmt::format("{} to {}", field.min, field.max);
+  }
+
+  std::vector<std::string>& ignored_;
+};
+
+// nlohmann's parser takes the last of equal keys, and any depth.
+class StrictBody : public nlohmann::json_sax<Json> {
+ public:
+  using Number = Json::number_float_t;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(Json::number_integer_t) override { return true; }
+  bool number_unsigned(Json::number_unsigned_t) override { return true; }
+  bool number_float(Number, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool start_object(size_t) override {
+    keys_.emplace_back();
+    return deeper();
+  }
+  bool key(std::string& name) override {
+    if (keys_.back().insert(name).second) return true;
+    problem = fmt::format("the key '{}' occurs twice in one object", shortened(name));
+    return false;
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    --depth_;
+    return true;
+  }
+  bool start_array(size_t) override { return deeper(); }
+  bool end_array() override {
+    --depth_;
+    return true;
+  }
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    problem = fmt::format("the body is not JSON: byte {} is not what may stand there", position);
+    return false;
+  }
+
+  std::string problem;
+
+ private:
+  static std::string shortened(const std::string& name) {
+    return Json(name.substr(0, 40)).dump(-1, ' ', true, Json::error_handler_t::replace);
+  }
+  bool deeper() {
+    if (++depth_ <= kMaxDepth) return true;
+    problem = fmt::format("the body is nested deeper than {} levels", kMaxDepth);
+    return false;
+  }
+  std::vector<std::unordered_set<std::string>> keys_;
+  int depth_ = 0;
+};
+
+Json schema_of(const Field& field);
+
+Json properties_of(const std::vector<Field>& fields) {
+  Json out = Json::object();
+  for (const Field& field : fields) {
+    if (field.use != FieldUse::kRefused) out[std::string(field.name)] = schema_of(field);
+  }
+  return out;
+}
+
+Json object_schema(const std::vector<Field>& fields, bool open) {
+  Json out = {{"type", "object"}, {"properties", properties_of(fields)}};
+  Json required = Json::array();
+  for (const Field& field : fields) {
+    if (field.required) required.push_back(field.name);
+  }
+  if (!required.empty()) out["required"] = required;
+  if (!open) out["additionalProperties"] = false;
+  return out;
+}
+
+void add_bounds(const Field& field, std::string_view type, Json& out) {
+  const char* low = type == "string" ? "minLength" : type == "array" ? "minItems" : "minimum";
+  const char* high = type == "string" ? "maxLength" : type == "array" ? "maxItems" : "maximum";
+  if (!std::isinf(field.min)) out[low] = field.min;
+  if (!std::isinf(field.max)) out[high] = field.max;
+}
+
+Json schema_of(const Field& field) {
+  if (field.use == FieldUse::kIgnored) return {{"description", "has no effect"}};
+  Json any = Json::array();
+  for (const KindName& kind : kKindNames) {
+    if ((field.kinds & kind.kind) == 0) continue;
+    if (kind.kind == kIntegerField && (field.kinds & kNumberField) != 0) continue;
+    Json one = {{"type", kind.schema}};
+    if (kind.kind == kObjectField && !field.fields.empty()) {
+      one = object_schema(field.fields, field.open);
+    }
+    if (kind.kind == kListField) {
+      one["items"] =
+          field.fields.empty() ? Json::object() : object_schema(field.fields, field.open);
+    }
+    if (kind.kind == kTextField && !field.one_of.empty()) one["enum"] = field.one_of;
+    if (kind.kind != kObjectField && kind.kind != kBoolField) add_bounds(field, kind.schema, one);
+    any.push_back(one);
+  }
+  if (!field.required) any.push_back({{"type", "null"}});
+  Json out = any.size() == 1 ? any[0] : Json{{"anyOf", any}};
+  if (!field.help.empty()) out["description"] = field.help;
+  return out;
+}
+
+}  // namespace
+
+std::vector<Field> ignored_fields() {
+  std::vector<Field> out;
+  for (const std::string_view name :
+       {"user", "metadata", "store", "service_tier", "prompt_cache_key", "safety_identifier"}) {
+    out.push_back({.name = name, .use = FieldUse::kIgnored});
+  }
+  return out;
+}
+
+std::vector<Field> joined_fields(std::initializer_list<std::vector<Field>> tables) {
+  std::vector<Field> out;
+  for (const auto& table : tables) out.insert(out.end(), table.begin(), table.end());
+  return out;
+}
+
+std::vector<std::string> check_body(const Json& body, const Schema& schema) {
+  if (!body.is_object()) {
+    throw bad_request("", fmt::format("the body: expected an object, found {}", found_text(body)));
+  }
+  std::vector<std::string> ignored;
+  Checker(ignored).object(body, schema.fields, false, "");
+  return ignored;
+}
+
+Json json_schema_of(const Schema& schema) { return object_schema(schema.fields, false); }
+
+Json parse_body(std::string_view text) {
+  StrictBody strict;
+  Json::sax_parse(text.begin(), text.end(), &strict);
+  if (!strict.problem.empty()) throw bad_request("", strict.problem);
+  return Json::parse(text.begin(), text.end());
+}
+
+}  // namespace ingot

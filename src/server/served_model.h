@@ -1,0 +1,31 @@
+// The model behind the endpoints.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/loop.h"
+#include "runtime/text_assets.h"
+#include "runtime/text_session.h"
+
+namespace ingot {
+
+// Immutable, but for what the loop does; any thread.
+struct ServedModel {
+  std::string name;                  // of the API
+  std::vector<std::string> aliases;  // also taken as "model"
+  int64_t created = 0;               // Unix time, seconds
+  const TextAssets* assets = nullptr;
+  Loop* loop = nullptr;  // run by a thread of its owner
+  int64_t context = 0;   // most tokens of prompt and answer together
+
+  // ApiError (404) unless `wanted` is a name of it.
+  void check_name(std::string_view wanted) const;
+  // ApiError (400) when the model brought none.
+  const Tokenizer& require_tokenizer() const;
+  // ApiError (400) for a prompt that does not fit and parameters out of range.
+  Request prepare(const GenerateInput& input) const;
+};
+
+}  // namespace ingot

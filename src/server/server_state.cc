@@ -1,0 +1,73 @@
+#include "server/server_state.h"
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <random>
+
+#include "server/api_error.h"
+
+namespace ingot {
+namespace {
+
+std::string digest_of(std::string_view key) {
+  Sha256 hash;
+  hash.update(std::as_bytes(std::span(key.data(), key.size())));
+  return hash.hex_digest();
+}
+
+Hash128 random_seed() {
+  std::random_device device;
+  const auto word = [&] { return (static_cast<uint64_t>(device()) << 32) | device(); };
+  return {word(), word()};
+}
+
+}  // namespace
+
+ApiKeys::ApiKeys(const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) digests_.push_back(digest_of(key));
+}
+
+std::optional<Hash128> ApiKeys::tenant_of(std::string_view key) const {
+  const std::string shown = digest_of(key);
+  bool known = false;
+  for (const std::string& digest : digests_) {
+    known |= CRYPTO_memcmp(digest.data(), shown.data(), digest.size()) == 0;
+  }
+  if (!known) return std::nullopt;
+  return hash128(shown);
+}
+
+ServerState::ServerState(ServerOptions options)
+    : options_(std::move(options)),
+      keys_(options_.api_keys),
+      workers_(static_cast<size_t>(options_.workers)),
+      id_seed_(random_seed()) {}
+
+ServerState::~ServerState() {
+  workers_.stop();
+  workers_.join();
+}
+
+ServedModel& ServerState::require_model() const {
+  if (draining()) throw unavailable("the server is shutting down", retry_after_s());
+  ServedModel* model = loaded_model();
+  if (model == nullptr) throw unavailable("the model is still loading", retry_after_s());
+  return *model;
+}
+
+int ServerState::retry_after_s() const {
+  const ServedModel* model = loaded_model();
+  if (model == nullptr || draining()) return 5;
+  // A queue as long as what runs has waited about as long as a request takes.
+  const LoopStats stats = model->loop->stats();
+  const int64_t rounds = stats.queued_requests / std::max<int64_t>(stats.running, 1);
+  return static_cast<int>(std::clamp<int64_t>(rounds, 1, 60));
+}
+
+std::string ServerState::new_id(std::string_view prefix) {
+  const uint64_t words[] = {id_seed_.low, id_seed_.high, ids_.fetch_add(1)};
+  return std::string(prefix) + hash128(std::as_bytes(std::span(words))).hex();
+}
+
+}  // namespace ingot
