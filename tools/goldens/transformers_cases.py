@@ -53,6 +53,10 @@ CASES = {
     "stablelm-parallel": ("StableLmForCausalLM", "StableLmConfig", dict(
         WIDE, num_key_value_heads=1, use_parallel_residual=True,
         rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),
+    "stablelm-head-norms": ("StableLmForCausalLM", "StableLmConfig", dict(
+        SMALL, hidden_size=96, intermediate_size=64, num_attention_heads=6,
+        num_key_value_heads=3, use_parallel_residual=True, qk_layernorm=True,
+        rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),
     "granite": ("GraniteForCausalLM", "GraniteConfig", dict(
         WIDE, num_key_value_heads=1, embedding_multiplier=6.0, logits_scaling=3.0,
         residual_multiplier=0.4, attention_multiplier=0.06, tie_word_embeddings=True)),

@@ -181,6 +181,17 @@ int DecoderBuilder::experts(const std::vector<std::string>& names, int shard_axi
   return graph_.add_weight(names[0] + ".experts", std::move(all));
 }
 
+int DecoderBuilder::layer_norm_of_heads(int x, const std::vector<std::string>& weight_names,
+                                        double epsilon) {
+  CHECK(!weight_names.empty());
+  Weight all;
+  all.shard_axis = 0;
+  for (const std::string& name : weight_names) all.segments.push_back(tensor(name));
+  const int64_t head_dim = all.segments[0]->shape[0];
+  const int weight = graph_.add_weight(weight_names[0] + ".heads", std::move(all));
+  return graph_.emit("layer_norm", {{"epsilon", epsilon}, {"group", head_dim}}, {x, weight});
+}
+
 int DecoderBuilder::mixture(int x, int logits, const Mixture& shape) {
   std::vector<int> routing = {logits};
   if (shape.bias != kNoValue) routing.push_back(shape.bias);

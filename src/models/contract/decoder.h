@@ -74,6 +74,8 @@ class DecoderBuilder {
                 double offset = 0);
   // With `name`.weight and `name`.bias where the source has them.
   int layer_norm(int x, const std::string& name, double epsilon);
+  // Of each head's columns, each head with a weight of its own.
+  int layer_norm_of_heads(int x, const std::vector<std::string>& weight_names, double epsilon);
   // x * factor, x + offset; the number is rounded to x's element type.
   int scale(int x, double factor);
   int shift(int x, double offset);
