@@ -347,7 +347,10 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
     }
   } else if (rope.type == "dynamic") {
     if (max_positions_ > rope.original_max_position) {
-      CHECK(divisors.empty());
+      if (!divisors.empty()) {
+        fail(ErrorCode::kUnsupported, kWhere, "{}: rotary divisors beside dynamic scaling",
+             weights_.origin());
+      }
       return dynamic_frequencies(rope, rotary);
     }
   } else if (rope.type != "default") {
