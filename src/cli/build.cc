@@ -78,9 +78,6 @@ class Build final : public Command {
  private:
   // Before a download and an hour of tuning.
   void check_output_folder() const {
-    if (is_directory(output_)) {
-      throw UsageError(fmt::format("--output: expected a file, found the folder {}", output_));
-    }
     const std::string why = why_not_writable(output_);
     if (!why.empty()) throw UsageError(fmt::format("--output {}: {}", output_, why));
   }
