@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <vector>
 
 #include "base/error.h"
@@ -42,6 +43,26 @@ void write_all(int fd, const std::string& path, std::span<const std::byte> bytes
     bytes = bytes.subspan(static_cast<size_t>(n));
     if (offset >= 0) offset += n;
   }
+}
+
+// With its "/"; "." for a bare name.
+std::string folder_of(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
+// The name that a chain of symbolic links ends in, whether or not it exists. A link where there are
+// too many.
+std::string behind_links(const std::string& path) {
+  constexpr int kMostLinks = 40;
+  std::filesystem::path at = path;
+  std::error_code error;
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(at, error); ++i) {
+    const std::filesystem::path target = std::filesystem::read_symlink(at, error);
+    if (error) break;
+    at = at.parent_path() / target;  // an absolute target stands alone
+  }
+  return at.string();
 }
 
 }  // namespace
@@ -120,8 +141,15 @@ std::string describe_path(const std::string& path) {
 }
 
 std::string why_not_writable(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    return fmt::format("expected a regular file or nothing, found {}", describe_path(path));
+  }
+  const std::string target = behind_links(path);
+  if (::lstat(target.c_str(), &info) == 0 && S_ISLNK(info.st_mode)) {
+    return "expected a file, found a symbolic link that leads nowhere";
+  }
+  const std::string folder = folder_of(target);
   if (!is_directory(folder)) {
     return fmt::format("expected the folder {}, found {}", folder, describe_path(folder));
   }
@@ -130,6 +158,10 @@ std::string why_not_writable(const std::string& path) {
 }
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  // A rename would replace a device, which root may do.
+  const std::string why = why_not_writable(path_);
+  if (!why.empty()) fail(ErrorCode::kIo, "base/file", "{}: {}", path_, why);
+  path_ = behind_links(path_);
   TemporaryEntry entry = create_temporary(path_, false);
   temporary_ = std::move(entry.path);
   fd_ = entry.fd;
@@ -169,9 +201,7 @@ void AtomicFile::commit() {
   fd_ = -1;
   forget_temporary(temporary_);
   temporary_.clear();
-  const size_t slash = path_.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  const int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int dir = ::open(folder_of(path_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (dir >= 0) {
     ::fsync(dir);
     ::close(dir);

@@ -20,12 +20,16 @@ bool is_directory(const std::string& path);
 std::string describe_path(const std::string& path);
 std::string describe_bytes(std::span<const std::byte> bytes);  // of a whole file
 
-// Why no file can be made at `path`: its folder does not exist or refuses. Empty when one can.
+// Why no file can be made at `path`: something else than a regular file is there (a device, a pipe,
+// a folder), or the folder does not exist or refuses. Symbolic links are followed. Empty when one
+// can.
 std::string why_not_writable(const std::string& path);
 
 // Writes to PATH.tmp-<pid>-<n>, and only commit() (fsync, rename, fsync of the folder) makes it
-// appear as PATH. Destroyed without commit it removes the temporary file. Every failure, disk full
-// included, is Error{kIo} naming the path and the bytes wanted. Not thread safe.
+// appear as PATH; where PATH is a symbolic link, as what it points to. Whatever else than a regular
+// file is there stays, and is an error (why_not_writable). Destroyed without commit it removes the
+// temporary file. Every failure, disk full included, is Error{kIo} naming the path and the bytes
+// wanted. Not thread safe.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

@@ -15,6 +15,7 @@
 #include "capi/engine_cache.h"
 #include "engine/container.h"
 #include "engine/selection.h"
+#include "loaders/blob_download.h"
 #include "loaders/hub.h"
 #include "models/contract/presets.h"
 #include "tensor/kv_page.h"
@@ -40,21 +41,10 @@ std::string engine_key(const ModelSource& source, const LoadOptions& options, De
   return hash128(text).hex();
 }
 
-std::vector<std::string> split_names(const std::string& text) {
-  std::vector<std::string> out;
-  size_t begin = 0;
-  while (begin < text.size()) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    if (end > begin) out.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return out;
-}
-
 CompileOptions compile_options(const LoadOptions& options, Device* device, TimingCache* timings) {
   CompileOptions out;
   out.limits = options.limits;
-  out.passes.disabled = split_names(knob_text("disable_passes"));
+  out.passes.disabled = parse_pass_names(knob_text("disable_passes"));
   out.passes.verify = knob_bool("verify");
   out.device = options.tune ? device : nullptr;
   out.timings = timings;
@@ -128,13 +118,10 @@ std::shared_ptr<Engine> build_any(const std::string& path, const LoadOptions& op
                               .compile = compile_options(options, device, timings)});
 }
 
-void try_save(const TimingCache& timings) {
-  if (!timings.changed()) return;
-  try {
-    timings.save(timing_cache_path());
-  } catch (const Error& error) {
-    spdlog::warn("timing cache not saved: {}", error.what());
-  }
+bool has_cache() {
+  if (!ingot_cache_dir().empty()) return true;
+  spdlog::warn("nothing is cached: expected one of {} to be set", kCacheVariables);
+  return false;
 }
 
 // Writing the cache is a convenience: a read-only home must not stop a run. Older engines make
@@ -142,7 +129,7 @@ void try_save(const TimingCache& timings) {
 std::string try_save(const Engine& engine, const std::string& path) {
   try {
     const std::string folder = std::filesystem::path(path).parent_path().string();
-    std::filesystem::create_directories(folder);
+    make_folders(folder);
     save_engine(engine, path);
     const int64_t limit = knob_int("cache_limit_gb");
     for (const std::string& gone : evict_engines(folder, path, limit << 30)) {
@@ -242,7 +229,23 @@ std::string unsupported_tokenizer(const ModelSource& source) {
   return why;
 }
 
+namespace {
 std::string timing_cache_path() { return ingot_cache_dir() + "/timing_cache.json"; }
+}  // namespace
+
+TimingCache load_timings() {
+  return ingot_cache_dir().empty() ? TimingCache() : TimingCache::load(timing_cache_path());
+}
+
+void save_timings(const TimingCache& timings) {
+  if (!timings.changed() || !has_cache()) return;
+  try {
+    make_folders(ingot_cache_dir());
+    timings.save(timing_cache_path());
+  } catch (const std::exception& error) {
+    spdlog::warn("timing cache not saved: {}", error.what());
+  }
+}
 
 std::shared_ptr<Engine> build_engine(const std::string& model, const LoadOptions& options,
                                      Device* device, TimingCache* timings) {
@@ -270,18 +273,19 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
     return out;
   }
   if (is_onnx_path(path)) {
-    TimingCache timings = TimingCache::load(timing_cache_path());
+    TimingCache timings = load_timings();
     out.engine = build_any(path, options, &device, &timings);
     out.built = true;
-    if (options.use_cache) try_save(timings);
+    if (options.use_cache) save_timings(timings);
     out.milliseconds = watch.ms();
     return out;
   }
   check_options(path, options);
   const ModelSource source = open_source(path, options);
+  const bool use_cache = options.use_cache && has_cache();
   const std::string cached =
       fmt::format("{}/engines/{}.engine", ingot_cache_dir(), engine_key(source, options, device));
-  if (options.use_cache && is_regular_file(cached)) {
+  if (use_cache && is_regular_file(cached)) {
     try {
       out.engine = load_engine(cached);
       const std::string stale = section_notice(*out.engine, device);
@@ -296,14 +300,14 @@ LoadedModel load_model(const std::string& model, const LoadOptions& options, Dev
       spdlog::warn("cached engine is built anew: {}", error.what());
     }
   }
-  TimingCache timings = TimingCache::load(timing_cache_path());
+  TimingCache timings = load_timings();
   const std::shared_ptr<Engine> engine = build_from_source(source, options, &device, &timings);
   out.built = true;
   out.engine = engine;
-  if (options.use_cache) {
+  if (use_cache) {
     out.engine_path = try_save(*engine, cached);
     if (!out.engine_path.empty()) out.engine = load_engine(out.engine_path);
-    try_save(timings);
+    save_timings(timings);
   }
   out.milliseconds = watch.ms();
   return out;

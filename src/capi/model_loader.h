@@ -32,11 +32,12 @@ struct LoadedModel {
 // `model` is an engine, a checkpoint, a Hugging Face directory, a .gguf or .onnx file, a hub name
 // (loaders/hub.h), or "random:<preset>" (models/contract/presets.h). A missing engine is built,
 // with progress, and kept in the cache under a name that depends on the source's identity, the
-// options and Ingot's version, so that a replaced model is built anew; so is one tuned with kernels
-// that have changed since. Past the knob cache_limit_gb the engines used longest ago are deleted,
-// with a line in the log. An .onnx file is built in memory each time, since its weights may lie in
-// other files. Errors as in the rooms below, and kInvalidArgument for options of the other kind of
-// model (dtypes, limits and tokenizers of language models; profiles of networks).
+// options and Ingot's version (with no folder for it: in memory, with a line in the log), so that a
+// replaced model is built anew; so is one tuned with kernels that have changed since. Past the knob
+// cache_limit_gb the engines used longest ago are deleted, with a line in the log. An .onnx file is
+// built in memory each time, since its weights may lie in other files. Errors as in the rooms
+// below, and kInvalidArgument for options of the other kind of model (dtypes, limits and tokenizers
+// of language models; profiles of networks).
 LoadedModel load_model(const std::string& model, const LoadOptions& options, Device& device);
 
 // Builds without looking at the cache. `model` is a local path to anything but an engine, or
@@ -61,7 +62,9 @@ std::string tokenizer_spec(const ModelSource& source);
 // when it brings none, or one that can be read.
 std::string unsupported_tokenizer(const ModelSource& source);
 
-// The file that keeps measured kernel times, below the knob cache_dir.
-std::string timing_cache_path();
+// Measured kernel times, kept below the knob cache_dir. Saving is a convenience: where it fails, or
+// there is no such folder, a line in the log says so.
+TimingCache load_timings();
+void save_timings(const TimingCache& timings);
 
 }  // namespace ingot

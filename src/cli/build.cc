@@ -5,13 +5,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/profile_flags.h"
+#include "cli/contract/step_limits.h"
 #include "engine/memory.h"
-#include "loaders/hub.h"
 #include "models/contract/presets.h"
 
 namespace ingot {
@@ -45,8 +44,8 @@ class Build final : public Command {
     options.tune = !no_tune_;
     options.tokenizer_dir = tokenizer_dir_;
     options.profile = shapes_.profile();
-    check_range("max-batch-size", batch_, 1, 1 << 16);
-    check_range("max-num-tokens", tokens_, 1, 1 << 20);
+    check_range("max-batch-size", batch_, 1, kMostRows);
+    check_range("max-num-tokens", tokens_, 1, kMostStepTokens);
     if (has_seq_) check_range("max-seq-len", seq_, 1, kMostSequence);
     set_limit(options, "batch", has_batch_, batch_);
     set_limit(options, "logit_rows", has_batch_, batch_);
@@ -63,7 +62,7 @@ class Build final : public Command {
     const auto device = open_device_flag(device_);
     const std::string source = resolve_any(model_);
     for (const std::string& path : {source, tokenizer_dir_}) check_output(path);
-    TimingCache timings = TimingCache::load(timing_cache_path());
+    TimingCache timings = load_timings();
     const auto engine = build_engine(source, options, device.get(), &timings);
     save_engine(*engine, output_);
     save_timings(timings);
@@ -78,9 +77,6 @@ class Build final : public Command {
  private:
   // Before a download and an hour of tuning.
   void check_output_folder() const {
-    if (is_directory(output_)) {
-      throw UsageError(fmt::format("--output: expected a file, found the folder {}", output_));
-    }
     const std::string why = why_not_writable(output_);
     if (!why.empty()) throw UsageError(fmt::format("--output {}: {}", output_, why));
   }
@@ -113,17 +109,6 @@ class Build final : public Command {
     if (given) options.limits[name] = value;
   }
 
-  // A read-only cache folder must not fail a build that has written its engine.
-  static void save_timings(const TimingCache& timings) {
-    if (!timings.changed()) return;
-    try {
-      std::filesystem::create_directories(ingot_cache_dir());
-      timings.save(timing_cache_path());
-    } catch (const std::exception& error) {
-      spdlog::warn("timing cache not saved: {}", error.what());
-    }
-  }
-
   void report(const Engine& engine, double milliseconds) const {
     const Json details = parse_json(*engine.extra("report"), "cli/build", "report");
     Json out = {{"engine", output_},
@@ -153,8 +138,8 @@ class Build final : public Command {
   std::string tokenizer_dir_;
   ProfileFlags shapes_;
   std::string device_ = "cpu";
-  int64_t batch_ = 8;
-  int64_t tokens_ = 512;
+  int64_t batch_ = kDefaultRows;
+  int64_t tokens_ = kDefaultStepTokens;
   int64_t seq_ = 0;
   bool has_output_ = false;
   bool has_batch_ = false;

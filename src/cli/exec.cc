@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <numeric>
 #include <set>
@@ -92,7 +94,8 @@ class ExecCommand final : public Command {
     check_range("tune-seconds", tune_seconds_, static_cast<double>(tuning.least),
                 static_cast<double>(tuning.most));
     for (const std::string& entry : inputs_) {
-      if (entry.find(':') != std::string::npos) continue;
+      const size_t colon = entry.rfind(':');
+      if (colon != std::string::npos && colon > 0 && colon + 1 < entry.size()) continue;
       throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));
     }
     check_model();
@@ -170,19 +173,21 @@ class ExecCommand final : public Command {
       files[entry.substr(0, colon)] = entry.substr(colon + 1);
     }
     NamedTensors out;
+    std::vector<std::string> random;
     for (size_t i = 0; i < wanted.size(); ++i) {
       const std::string& name = wanted[i].name;
       if (auto it = files.find(name); it != files.end()) {
         out[name] = read_tensor_file(it->second, wanted[i].type);
         files.erase(it);
       } else {
-        fmt::print(stderr, "input '{}' is random\n", name);
+        random.push_back(name);
         out[name] = random_input(wanted[i], kSeed + i);
       }
     }
     for (const auto& [name, file] : files) {
       fail(ErrorCode::kInvalidArgument, kWhere, "--load-inputs: the model has no input '{}'", name);
     }
+    for (const std::string& name : random) fmt::print(stderr, "input '{}' is random\n", name);
     return out;
   }
 
@@ -193,7 +198,7 @@ class ExecCommand final : public Command {
     Json json;
     json["model"] = model_;
     if (!folder_.empty() && !is_directory(folder_) && ::mkdir(folder_.c_str(), 0777) != 0) {
-      fail(ErrorCode::kIo, kWhere, "{}: cannot make the folder", folder_);
+      fail(ErrorCode::kIo, kWhere, "{}: making the folder: {}", folder_, std::strerror(errno));
     }
     const std::vector<std::string>& names = session.signature().outputs;
     const std::vector<std::string> files = file_names(names);

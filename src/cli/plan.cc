@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/contract/generation_flags.h"
+#include "cli/contract/step_limits.h"
 #include "runtime/session_memory.h"
 
 namespace ingot {
@@ -19,21 +20,24 @@ class PlanCommand final : public Command {
                    "engine, checkpoint, Hugging Face directory, .gguf or hub name", false);
     flags.flag("random-weights", &preset_, "in place of a model: a preset's shapes");
     model_.declare_options(flags);
-    flags.flag("max-batch-size", &rows_, "sequences in a step; 0 = 8, on a GPU 256");
-    flags.flag("max-num-tokens", &tokens_, "packed tokens in a step; 0 = 512, on a GPU 8192");
+    flags.flag("max-batch-size", &rows_,
+               fmt::format("sequences in a step; 0 = {}, on a GPU {}", kDefaultRows, kGpuRows));
+    flags.flag("max-num-tokens", &tokens_,
+               fmt::format("packed tokens in a step; 0 = {}, on a GPU {}", kDefaultStepTokens,
+                           kGpuStepTokens));
   }
 
   int run() override {
     model_.model = model_or_preset(model_.model, preset_);
-    check_range("max-batch-size", rows_, 0, 1 << 16);
-    check_range("max-num-tokens", tokens_, 0, 1 << 20);
+    check_range("max-batch-size", rows_, 0, kMostRows);
+    check_range("max-num-tokens", tokens_, 0, kMostStepTokens);
     model_.tune = false;  // kernels take no memory that counts
     const OpenModel open = model_.open();
     const Engine& engine = *open.loaded.engine;
     const bool apart = !open.device->host_visible();
     SessionOptions options;
-    options.sequences = rows_ > 0 ? rows_ : apart ? 256 : 8;
-    options.step_tokens = tokens_ > 0 ? tokens_ : apart ? 8192 : 512;
+    options.sequences = rows_ > 0 ? rows_ : apart ? kGpuRows : kDefaultRows;
+    options.step_tokens = tokens_ > 0 ? tokens_ : apart ? kGpuStepTokens : kDefaultStepTokens;
     options.context = model_.max_seq_len;
     options.kv_pages = 1;
     const SessionMemory memory = session_memory(engine, options, *open.device);

@@ -77,7 +77,7 @@ std::shared_ptr<Engine> compile(Graph& graph, const CompileOptions& options) {
   engine->plan = lower(graph);
   Plan& plan = engine->plan;
   for (const auto& [name, value] : options.limits) plan.limits[name] = value;
-  plan.buckets = options.buckets.empty() ? default_buckets(plan.limits) : options.buckets;
+  plan.buckets = options.buckets.empty() ? plan_buckets(plan) : options.buckets;
   std::map<std::string, std::span<const std::byte>> bytes;
   collect_bytes(graph, bytes, *engine);
   for (const PlanTensor& tensor : plan.tensors) engine->tensors.push_back(bytes.at(tensor.name));

@@ -37,5 +37,9 @@ Plan lower(const Graph& graph);
 // those are without frames, and one of each "tokens" has all of them. One bucket at the limits for
 // other plans.
 std::vector<Bucket> default_buckets(const SymbolValues& limits);
+// Of the plan's limits, without the sizes of pools: symbols that states have and no input tells (KV
+// pages). An executor sets them aside, no step is larger for it, and whoever runs the plan may ask
+// for more.
+std::vector<Bucket> plan_buckets(const Plan& plan);
 
 }  // namespace ingot

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -167,14 +168,11 @@ std::vector<Bucket> default_buckets(const SymbolValues& limits) {
   constexpr int64_t kStep = 8, kServed = 64;
   auto batch = limits.find("batch");
   const int64_t most_rows = batch == limits.end() ? 0 : batch->second;
-  SymbolValues base = limits;
-  // What an executor sets aside: no step is larger for it.
-  for (const char* pages : {"kv_pages", "cross_pages"}) base.erase(pages);
   const auto frames = limits.find("frames");
   const std::vector<int64_t> contexts = context_steps(limits);
   std::vector<Bucket> out;
   for (int64_t size = 1;; size *= size >= kServed && size < most_rows ? 2 : kStep) {
-    Bucket bucket = base;
+    Bucket bucket = limits;
     bucket["tokens"] = std::min(size, tokens->second);
     for (const char* rows : {"batch", "logit_rows"}) {
       if (bucket.count(rows)) bucket[rows] = std::min(bucket[rows], bucket["tokens"]);
@@ -193,6 +191,24 @@ std::vector<Bucket> default_buckets(const SymbolValues& limits) {
     }
     if (size >= tokens->second) return out;
   }
+}
+
+std::vector<Bucket> plan_buckets(const Plan& plan) {
+  const auto symbols_of = [&](const std::vector<int>& values) {
+    std::set<std::string> out;
+    for (int id : values) {
+      for (const Dim& dim : plan.values[static_cast<size_t>(id)].type.shape) {
+        for (std::string& name : dim.symbols()) out.insert(std::move(name));
+      }
+    }
+    return out;
+  };
+  const std::set<std::string> told = symbols_of(plan.inputs);
+  SymbolValues limits = plan.limits;
+  for (const std::string& name : symbols_of(plan.states)) {
+    if (!told.count(name)) limits.erase(name);
+  }
+  return default_buckets(limits);
 }
 
 }  // namespace ingot

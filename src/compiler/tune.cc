@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/knobs.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "compiler/tune_jobs.h"
@@ -17,6 +18,7 @@
 #include "compiler/tune_operands.h"
 #include "engine/selection.h"
 #include "engine/weights.h"
+#include "kernels/reference.h"
 
 namespace ingot {
 namespace {
@@ -41,6 +43,7 @@ constexpr double kShortestRatioMicroseconds = 10;
 // Candidates compute the same thing in other orders: 2 % of the largest value covers 16-bit
 // activations; a wrong kernel is off by far more.
 constexpr double kMaxDisagreement = 0.02;
+constexpr double kMostOtherIds = 0.1;  // of an integer output's elements
 // Launches that one device graph holds: enough to drown its start, over different weights.
 constexpr double kGraphMicroseconds = 1500;
 constexpr double kLeastMicroseconds = 0.1;  // of one that hides behind its neighbours
@@ -50,15 +53,29 @@ constexpr size_t kMostLaunches = 64;
 // A step that would take longer with its next longer context alone keeps the choice of this one.
 constexpr double kTooLongMicroseconds = 8e3;
 
-bool agree(const std::vector<float>& a, const std::vector<float>& b) {
-  double largest = 0;
-  double difference = 0;
-  for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-    largest = std::max(largest, std::fabs(static_cast<double>(a[i])));
-    difference = std::max(difference, std::fabs(static_cast<double>(a[i]) - b[i]));
-    if (std::isnan(a[i]) != std::isnan(b[i])) return false;
+bool agree(const OutputSample& a, const OutputSample& b) {
+  if (a.values.size() != b.values.size()) return false;
+  if (a.exact) {
+    // Ids of equal or nearly equal scores may differ.
+    size_t others = 0;
+    for (size_t i = 0; i < a.values.size(); ++i) others += a.values[i] != b.values[i];
+    return static_cast<double>(others) <= kMostOtherIds * static_cast<double>(a.values.size());
+  }
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < a.values.size(); ++i) {
+    const double x = a.values[i], y = b.values[i];
+    largest = std::isfinite(x) ? std::max(largest, std::fabs(x)) : largest;
+    if (x == y || (std::isnan(x) && std::isnan(y))) continue;
+    if (!std::isfinite(x) || !std::isfinite(y)) return false;
+    difference = std::max(difference, std::fabs(x - y));
   }
   return difference <= kMaxDisagreement * largest + 1e-6;
+}
+
+bool agree(const std::vector<OutputSample>& a, const std::vector<OutputSample>& b) {
+  bool out = a.size() == b.size();
+  for (size_t i = 0; out && i < a.size(); ++i) out = agree(a[i], b[i]);
+  return out;
 }
 
 struct Measured {
@@ -87,7 +104,7 @@ class Tuner {
         timings_(timings),
         budget_ms_(seconds * 1e3),
         report_(report),
-        weights_(engine, device),
+        weights_(engine, device, knob_int("pack_budget_mb") << 20),
         stream_(device.make_stream()),
         timer_(device.make_timer()),
         memory_(device, *stream_),
@@ -306,19 +323,18 @@ class Tuner {
     for (const Measured& m : measured) {
       if (!m.microseconds.empty()) return;
     }
-    const KernelDef* reference = find_kernel("cpu", "reference");
-    if (get_op(job.desc.op).control_flow || !reference || !job.parts.empty()) return;
+    if (get_op(job.desc.op).control_flow || !job.parts.empty()) return;
     measured.emplace_back();
-    measured.back().candidate = {reference, "", false};
+    measured.back().candidate = {&reference_kernel(), "", false};
     measured.back().microseconds = {kReferenceMicroseconds};
   }
 
   // Candidates that disagree are judged by the operator's definition, which is slow: it runs only
   // then.
   void judge(const TuneJob& job, TuneOperands& operands,
-             const std::vector<std::vector<float>>& results, std::vector<Measured>& measured,
+             const std::vector<std::vector<OutputSample>>& results, std::vector<Measured>& measured,
              std::vector<std::string>& rejected) {
-    const std::vector<float>* first = nullptr;
+    const std::vector<OutputSample>* first = nullptr;
     bool unanimous = true;
     for (size_t i = 0; i < measured.size(); ++i) {
       if (results[i].empty()) continue;
@@ -327,12 +343,12 @@ class Tuner {
     }
     if (unanimous) return;
     Measured oracle;
-    oracle.candidate = {find_kernel(device_.kind(), "reference"), "", false};
+    oracle.candidate = {&reference_kernel(), "", false};
     oracle.instance = oracle.candidate.kernel->prepare(job.desc, "");
     operands.clear_outputs();
     enqueue(oracle, operands.args(oracle.candidate, 0));
     stream_->synchronize();
-    const std::vector<float> expected = operands.sample_output();
+    const std::vector<OutputSample> expected = operands.sample_outputs();
     for (size_t i = 0; i < measured.size(); ++i) {
       if (results[i].empty() || agree(expected, results[i])) continue;
       measured[i].microseconds.clear();
@@ -343,7 +359,7 @@ class Tuner {
   void time_all(const TuneJob& job, std::vector<Measured>& measured,
                 std::vector<std::string>& rejected) {
     TuneOperands operands(job, engine_, device_, *stream_, weights_, memory_);
-    std::vector<std::vector<float>> results(measured.size());
+    std::vector<std::vector<OutputSample>> results(measured.size());
     const bool some = first_runs(job, operands, measured, results, rejected);
     if (!some && std::any_of(measured.begin(), measured.end(),
                              [](const Measured& m) { return m.hopeless; })) {
@@ -374,7 +390,8 @@ class Tuner {
   // One run each of the candidates that are not hopeless, for its result; the first timing. True
   // when one worked.
   bool first_runs(const TuneJob& job, TuneOperands& operands, std::vector<Measured>& measured,
-                  std::vector<std::vector<float>>& results, std::vector<std::string>& rejected) {
+                  std::vector<std::vector<OutputSample>>& results,
+                  std::vector<std::string>& rejected) {
     // All are prepared before one is captured: a graph holds the workspace's address.
     size_t workspace = 0;
     for (Measured& m : measured) {
@@ -396,7 +413,7 @@ class Tuner {
       attempt(job, m, rejected, [&] {
         operands.clear_outputs();
         m.microseconds.push_back(run_once(m, operands, 0));
-        results[i] = operands.sample_output();
+        results[i] = operands.sample_outputs();
         if (capture(m, operands)) m.microseconds = {run_once(m, operands, 0)};
         some = true;
       });

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "kernels/reference.h"
+
 namespace ingot {
 namespace {
 
@@ -20,7 +22,7 @@ TuneNeighbour::TuneNeighbour(Device& device, Stream& stream) : device_(device), 
   desc.outputs = {row};
   desc.capability = device.capability();
   for (const KernelDef* kernel : kernels_for(device.kind(), desc.op)) {
-    if (kernel == find_kernel("cpu", "reference") || !kernel->capturable) continue;
+    if (kernel == &reference_kernel() || !kernel->capturable) continue;
     if (kernel->supports && !kernel->supports(desc).empty()) continue;
     instance_ = kernel->prepare(desc, "");
     break;

@@ -168,38 +168,48 @@ LaunchArgs TuneOperands::args(const Selection& candidate, size_t round) {
   return {inputs_, outputs_, segments_};
 }
 
+bool TuneOperands::is_input_memory(const TensorView& out) const {
+  return std::any_of(inputs_.begin(), inputs_.end(),
+                     [&](const TensorView& in) { return in.present() && in.data == out.data; });
+}
+
 void TuneOperands::clear_outputs() {
-  for (size_t o = 0; o < outputs_.size(); ++o) {
-    const TensorView& out = outputs_[o];
-    const bool aliased = std::any_of(inputs_.begin(), inputs_.end(), [&](const TensorView& in) {
-      return in.present() && in.data == out.data;
-    });
-    if (out.present() && !aliased) {
+  for (const TensorView& out : outputs_) {
+    if (out.present() && !is_input_memory(out)) {
       device_.fill_zero(out.data, static_cast<size_t>(out.bytes()), stream_);
     }
   }
 }
 
-std::vector<float> TuneOperands::sample_output() {
-  std::vector<float> values;
-  if (outputs_.empty()) return values;
-  const TensorView& out = outputs_[0];
-  if (out.type.is_block() || !is_float(out.type.dtype)) return values;
-  const int64_t rows = std::min<int64_t>(out.rows(), kSampledRows);
-  values.resize(static_cast<size_t>(out.columns() * rows));
+std::vector<OutputSample> TuneOperands::sample_outputs() {
+  std::vector<OutputSample> samples;
   std::vector<std::byte> memory;
-  for (int64_t i = 0; i < rows; ++i) {
-    const int64_t r = rows > 1 ? i * (out.rows() - 1) / (rows - 1) : 0;
-    TensorView row{out.type, {1, out.columns()}, out.row(r)};
-    if (!device_.host_visible()) {
-      memory.resize(static_cast<size_t>(row.bytes()));
-      device_.copy_out(memory.data(), row.data, memory.size(), stream_);
-      stream_.synchronize();
-      row.data = memory.data();
+  for (const TensorView& out : outputs_) {
+    if (!out.present() || out.type.is_block() || is_input_memory(out)) continue;
+    OutputSample& sample = samples.emplace_back();
+    sample.exact = !is_float(out.type.dtype);
+    const int64_t rows = std::min<int64_t>(out.rows(), kSampledRows);
+    sample.values.resize(static_cast<size_t>(out.columns() * rows));
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t r = rows > 1 ? i * (out.rows() - 1) / (rows - 1) : 0;
+      TensorView row{out.type, {1, out.columns()}, out.row(r)};
+      if (!device_.host_visible()) {
+        memory.resize(static_cast<size_t>(row.bytes()));
+        device_.copy_out(memory.data(), row.data, memory.size(), stream_);
+        stream_.synchronize();
+        row.data = memory.data();
+      }
+      float* values = sample.values.data() + i * out.columns();
+      if (!sample.exact) {
+        load_row(row, 0, 0, out.columns(), values);
+        continue;
+      }
+      for (int64_t c = 0; c < out.columns(); ++c) {
+        values[c] = static_cast<float>(load_index(row, c));
+      }
     }
-    load_row(row, 0, 0, out.columns(), values.data() + i * out.columns());
   }
-  return values;
+  return samples;
 }
 
 }  // namespace ingot

@@ -38,6 +38,12 @@ class TuneMemory {
   std::map<std::pair<const std::byte*, size_t>, Buffer> clones_;
 };
 
+// Some elements of one output.
+struct OutputSample {
+  std::vector<float> values;
+  bool exact = false;  // integers
+};
+
 // Weights come from the engine: each step's own, and copies of them where they alone would stay in
 // the device's cache. Floats, KV states included, are random; integer inputs are what the operator
 // calls representative, else zeros. Alone in `memory` while it lives; `job` must outlive it.
@@ -53,15 +59,17 @@ class TuneOperands {
   LaunchArgs args(const Selection& candidate, size_t round);
   // Zeroes outputs that are not an input's memory, so that a kernel that writes nothing shows.
   void clear_outputs();
-  // Rows of the first output, spread over it, once the stream's work is done; empty where it holds
-  // no floats.
-  std::vector<float> sample_output();
+  // Rows of each output, spread over it, once the stream's work is done. Not of blocks, nor of
+  // outputs that are an input's memory: rows of several sequences may share their places there, and
+  // what a run before wrote is still there.
+  std::vector<OutputSample> sample_outputs();
 
  private:
   TensorView make(const OperandDesc& operand);
   void fill(const OperandDesc& operand, const TensorView& view);
   void fill_indices(const TensorView& view, const std::vector<int64_t>& values);
   size_t copies_wanted() const;
+  bool is_input_memory(const TensorView& out) const;
 
   const TuneJob& job_;
   const Engine& engine_;

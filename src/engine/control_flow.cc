@@ -48,7 +48,7 @@ Shape known_sizes(const SymShape& stacked, const SymbolValues& symbols) {
 
 int64_t scalar(const TensorView& view, const PlanStep& step) {
   if (!view.present() || view.elements() != 1) {
-    fail(ErrorCode::kInvalidArgument, "engine/executor",
+    fail(ErrorCode::kInvalidArgument, "engine/control_flow",
          "step '{}' {}: expected one value, found {}", step.op, step.origin,
          shape_text(view.shape));
   }
@@ -62,7 +62,7 @@ void PlanRunner::check_size(const PlanStep& step, const std::string& symbol, int
   const auto limit = shared_.limits.find(symbol);
   const int64_t most = limit == shared_.limits.end() ? shared_.most_size : limit->second;
   if (size <= most) return;
-  fail(ErrorCode::kInvalidArgument, "engine/executor",
+  fail(ErrorCode::kInvalidArgument, "engine/control_flow",
        "step '{}' {}: a result of size {}, the limit is {} (INGOT_LOOP_SIZES)", step.op,
        step.origin, size, most);
 }
@@ -113,7 +113,7 @@ void PlanRunner::check_declared(const PlanStep& step, const PlanValue& value,
       return at != told_at_.end() && at->second <= until && symbols.count(name);
     });
     if (!known || dim.evaluate(symbols) == view.shape[d]) continue;
-    fail(ErrorCode::kInvalidArgument, "engine/executor",
+    fail(ErrorCode::kInvalidArgument, "engine/control_flow",
          "step '{}' {}: '{}' is declared {}: expected size {} along axis {}, found {}", step.op,
          step.origin, value.name, type_text(value.type), dim.evaluate(symbols), d, view.shape[d]);
   }
@@ -121,7 +121,7 @@ void PlanRunner::check_declared(const PlanStep& step, const PlanValue& value,
 
 void PlanRunner::count_iteration(const PlanStep& step) {
   if (++shared_.iterations <= shared_.most_iterations) return;
-  fail(ErrorCode::kInvalidArgument, "engine/executor",
+  fail(ErrorCode::kInvalidArgument, "engine/control_flow",
        "step '{}' {}: more than {} iterations in one run (INGOT_LOOP_ITERATIONS)", step.op,
        step.origin, shared_.most_iterations);
 }

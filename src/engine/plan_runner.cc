@@ -12,7 +12,7 @@
 namespace ingot {
 namespace {
 
-constexpr std::string_view kWhere = "engine/executor";
+constexpr std::string_view kWhere = "engine/plan_runner";
 constexpr size_t kMostCaptures = 512;  // sizes come from a few buckets; others must not pile up
 constexpr size_t kMinimumBytes = 64;   // so that an empty tensor still has an address
 
@@ -364,7 +364,7 @@ void PlanRunner::prepare_step(size_t index, size_t bucket) {
   bound.instances[bucket] = selection.kernel->prepare(desc, selection.tactic);
   bound.kernels[bucket] = std::string(selection.kernel->name);
   shared_.kernels_used.insert(bound.kernels[bucket]);
-  bound.capturable = bound.capturable && selection.kernel->capturable;
+  if (!selection.kernel->capturable) uncapturable_.insert(bucket);
   bound.bucket_weights[bucket] = bound.weight_views;
   shared_.workspace(bound.instances[bucket]->workspace_bytes());
   fill_step(index);
@@ -505,9 +505,7 @@ bool PlanRunner::replay(size_t bucket, const SymbolValues& symbols) {
 
 // Records the steps instead of running them, the second time that these sizes come.
 bool PlanRunner::capture(size_t bucket, const SymbolValues& symbols) {
-  const bool capturable = std::all_of(steps_.begin(), steps_.end(),
-                                      [](const BoundStep& step) { return step.capturable; });
-  if (!capturable) return false;
+  if (uncapturable_.count(bucket)) return false;
   if (captures_.size() >= kMostCaptures) drop_captures();
   if (captures_.try_emplace(symbols).second) return false;
   if (!shared_.device.begin_capture(shared_.stream)) return false;

@@ -91,7 +91,6 @@ class PlanRunner {
     std::vector<std::vector<TensorView>> weight_views;       // by input; empty unless a weight
     // weight_views as each bucket's kernel wants them: layouts may differ from bucket to bucket.
     std::vector<std::vector<std::vector<TensorView>>> bucket_weights;
-    bool capturable = true;
     const Effects* effects = nullptr;
     bool idle = false;           // is_idle with the shapes now in inputs and outputs
     bool may_disagree = false;   // sizes_may_disagree
@@ -162,6 +161,7 @@ class PlanRunner {
   // stand for a limit.
   std::map<std::string, size_t> told_at_;
   std::set<size_t> ready_buckets_;
+  std::set<size_t> uncapturable_;    // buckets with a kernel that cannot be captured
   std::set<size_t> proven_buckets_;  // whose kernels have all run once
   size_t active_bucket_ = SIZE_MAX;  // whose weight layouts the steps hold
   SymbolValues symbols_;             // of the last refresh

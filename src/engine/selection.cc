@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "kernels/reference.h"
 
 namespace ingot {
 namespace {
@@ -84,7 +85,7 @@ KernelDesc describe(const Plan& plan, const PlanStep& step, const Bucket& bucket
 std::vector<Selection> candidates(const KernelDesc& desc, std::string_view device_kind,
                                   std::vector<std::string>* rejected) {
   std::vector<Selection> out;
-  const KernelDef* reference = find_kernel(device_kind, "reference");
+  const KernelDef* reference = &reference_kernel();
   auto rank = [&](const KernelDef* kernel) {
     return kernel->rank ? kernel->rank(desc) : kernel->priority;
   };
@@ -116,7 +117,7 @@ bool keeps_layouts(const Selection& choice, const KernelDesc& desc, const Select
 Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
                         const DeviceSection* section, const SelectionOptions& options,
                         const LayoutFilter& allowed) {
-  if (options.reference) return {find_kernel(device_kind, "reference"), "", false};
+  if (options.reference) return {&reference_kernel(), "", false};
   if (section) {
     auto it = section->choices.find(desc.text());
     if (it != section->choices.end()) {
@@ -135,7 +136,7 @@ Selection select_kernel(const KernelDesc& desc, std::string_view device_kind,
   for (const Selection& choice : all) {
     if (keeps_layouts(choice, desc, options, allowed)) return choice;
   }
-  return {find_kernel(device_kind, "reference"), "", false};
+  return {&reference_kernel(), "", false};
 }
 
 bool may_run(const KernelDef& kernel, const KernelDesc& desc) {

@@ -9,7 +9,7 @@
 namespace ingot {
 namespace {
 
-constexpr std::string_view kWhere = "engine/executor";
+constexpr std::string_view kWhere = "engine/step_sizes";
 
 const ValueType& operand_type(const Plan& plan, int id) {
   return plan.values[static_cast<size_t>(id)].type;

@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/knobs.h"
 #include "tensor/random_fill.h"
 
 namespace ingot {
@@ -144,7 +143,6 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
   auto it = ready_.find(copy);
   if (it != ready_.end()) return it->second;
   if (layout.name.empty()) return ready_[copy] = upload(value);
-  const int64_t budget = knob_int("pack_budget_mb") << 20;
   std::vector<std::byte> made;
   const std::vector<TensorView> source = host_pieces(value, made);
   OperandDesc desc;
@@ -152,11 +150,16 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
   desc.shape = evaluate(value.type.shape, {});
   desc.constant = true;
   const size_t bytes = layout.packed_bytes(desc);
-  if (layouts_[weight]++ > 0 && static_cast<int64_t>(bytes) > budget) {
+  int& layouts = layouts_[weight];
+  const int64_t extra = layouts > 0 ? static_cast<int64_t>(bytes) : 0;
+  if (extra > most_extra_) {
     fail(ErrorCode::kOutOfMemory, "engine/weights",
-         "weight '{}': a second layout '{}' of {} bytes exceeds INGOT_PACK_BUDGET_MB", value.name,
-         layout.name, bytes);
+         "weight '{}': a second layout '{}' of {} bytes exceeds what INGOT_PACK_BUDGET_MB leaves: "
+         "{} bytes",
+         value.name, layout.name, bytes, most_extra_);
   }
+  most_extra_ -= extra;
+  ++layouts;
   Buffer& buffer = buffers_.emplace_back(device_, bytes);
   owned_bytes_ += bytes;
   if (device_.host_visible()) {

@@ -1,6 +1,7 @@
 // Binding, second half: where weights are while an executor runs.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <span>
@@ -19,7 +20,10 @@ namespace ingot {
 // memory. One executor's; not thread safe.
 class WeightStore {
  public:
-  WeightStore(const Engine& engine, Device& device) : engine_(engine), device_(device) {}
+  // `most_extra`: bytes that view() may make in all beyond one layout a value.
+  WeightStore(const Engine& engine, Device& device,
+              int64_t most_extra = std::numeric_limits<int64_t>::max())
+      : engine_(engine), device_(device), most_extra_(most_extra) {}
 
   // What tells weights apart: the tensors they are made of. Names do so within one graph only; the
   // branches of an If may both have a "w".
@@ -34,9 +38,10 @@ class WeightStore {
   // where they are uploaded side by side.
   size_t piece_count(const PlanValue& value);
 
-  // The value in a kernel's layout: canonical pieces when layout.name is empty. A second layout for
-  // one value may have at most pack_budget_mb (Error{kOutOfMemory} past it): the tuner skips such
-  // candidates, an executor has chosen them away (LayoutVotes).
+  // The value in a kernel's layout: canonical pieces when layout.name is empty. Past
+  // `most_extra` Error{kOutOfMemory}: the tuner, who allows pack_budget_mb, skips such candidates;
+  // an executor has no limit here, since it chose by that knob which layouts there are
+  // (LayoutVotes).
   std::vector<TensorView> view(const PlanValue& value, const WeightLayout& layout);
 
   // Bytes this store owns beside the mapped file.
@@ -63,6 +68,7 @@ class WeightStore {
 
   const Engine& engine_;
   Device& device_;
+  int64_t most_extra_;
   std::map<std::string, std::vector<TensorView>> ready_;    // by key() + layout
   std::map<std::string, std::vector<std::byte>> gathered_;  // by key(), on the host
   std::map<std::string, TensorView> made_;                  // random weights by key()

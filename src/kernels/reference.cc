@@ -124,10 +124,13 @@ class ReferenceInstance final : public KernelInstance {
     std::vector<TensorView> inputs(args.inputs.begin(), args.inputs.end());
     std::vector<TensorView> outputs(args.outputs.begin(), args.outputs.end());
     std::vector<std::vector<TensorView>> pieces;
-    for (const auto& segment : args.segments) pieces.emplace_back(segment.begin(), segment.end());
+    const bool reads = !get_op(op_).shape_only;  // else shapes are all that is needed
+    for (const auto& segment : args.segments) {
+      if (reads) pieces.emplace_back(segment.begin(), segment.end());
+    }
     auto in_pieces = [&](size_t i) { return i < pieces.size() && !pieces[i].empty(); };
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (!in_pieces(i)) copies.fetch(inputs[i]);
+      if (reads && !in_pieces(i)) copies.fetch(inputs[i]);
     }
     for (const auto& list : pieces) {
       for (const TensorView& piece : list) copies.fetch(piece);
@@ -135,7 +138,7 @@ class ReferenceInstance final : public KernelInstance {
     for (const TensorView& view : outputs) copies.fetch(view);  // gaps keep what lies in them
     context.stream.synchronize();
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (!in_pieces(i)) copies.resolve(inputs[i]);
+      if (reads && !in_pieces(i)) copies.resolve(inputs[i]);
     }
     std::vector<std::span<const TensorView>> segments;
     for (auto& list : pieces) {

@@ -338,8 +338,9 @@ GgufFile::Entry GgufFile::read_tensor(ByteReader& reader, RefusalList& refused) 
 
 void GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const std::byte> file) {
   if (count > reader.remaining() / kMinTensorBytes) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: number of tensors: expected at most {}, found {}",
-         origin(), reader.remaining() / kMinTensorBytes, count);
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: number of tensors: a file of {} bytes holds at most {}, found {}", origin(),
+         file.size(), reader.remaining() / kMinTensorBytes, count);
   }
   std::vector<Entry> entries;
   entries.reserve(std::min(count, kMaxReserve));

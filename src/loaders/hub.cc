@@ -39,28 +39,31 @@ const WheelMember& default_model() {
   return member;
 }
 
-std::string home() {
-  const std::string value = environment("HOME");
-  if (value.empty()) {
-    fail(ErrorCode::kInvalidArgument, kWhere,
-         "HOME is not set: expected it, or HF_HOME and INGOT_CACHE_DIR, to say where files go");
-  }
-  return value;
-}
-
+// Empty where nothing says where files go.
 std::string user_cache() {
-  const std::string value = environment("XDG_CACHE_HOME");
-  return value.empty() ? home() + "/.cache" : value;
+  if (std::string value = environment("XDG_CACHE_HOME"); !value.empty()) return value;
+  const std::string home = environment("HOME");
+  return home.empty() ? "" : home + "/.cache";
 }
 
 std::string hf_home() {
-  const std::string value = environment("HF_HOME");
-  return value.empty() ? user_cache() + "/huggingface" : value;
+  if (std::string value = environment("HF_HOME"); !value.empty()) return value;
+  const std::string cache = user_cache();
+  return cache.empty() ? "" : cache + "/huggingface";
+}
+
+[[noreturn]] void no_folder(std::string_view what, std::string_view names) {
+  fail(ErrorCode::kInvalidArgument, kWhere, "{} have no folder: expected one of {} to be set", what,
+       names);
 }
 
 std::string hub_cache() {
-  const std::string value = environment("HF_HUB_CACHE");
-  return value.empty() ? hf_home() + "/hub" : value;
+  if (std::string value = environment("HF_HUB_CACHE"); !value.empty()) return value;
+  const std::string home = hf_home();
+  if (home.empty()) {
+    no_folder("the hub's files", "HOME, XDG_CACHE_HOME, HF_HOME and HF_HUB_CACHE");
+  }
+  return home + "/hub";
 }
 
 bool offline() {
@@ -73,7 +76,7 @@ bool offline() {
 std::string token() {
   if (const std::string value = trimmed(environment("HF_TOKEN")); !value.empty()) return value;
   std::string path = environment("HF_TOKEN_PATH");
-  if (path.empty()) path = hf_home() + "/token";
+  if (path.empty() && !hf_home().empty()) path = hf_home() + "/token";
   return is_regular_file(path) ? trimmed(read_file(path, 1 << 16)) : "";
 }
 
@@ -325,7 +328,7 @@ std::string cached(const HubName& name, const PullOptions& options) {
 }
 
 std::string pull_default_model() {
-  const std::string folder = ingot_cache_dir() + "/models/" + std::string(kDefaultModel);
+  const std::string folder = required_cache_dir() + "/models/" + std::string(kDefaultModel);
   const std::string target = folder + "/SmolLM2-135M-Instruct.Q4_1.gguf";
   if (is_regular_file(target)) return target;  // it only ever appears whole and checked
   if (offline()) {
@@ -351,8 +354,15 @@ std::string pull_parsed(const HubName& name, const PullOptions& options, bool ca
 }  // namespace
 
 std::string ingot_cache_dir() {
-  const std::string value = knob_text("cache_dir");
-  return value.empty() ? user_cache() + "/ingot" : value;
+  if (std::string value = knob_text("cache_dir"); !value.empty()) return value;
+  const std::string cache = user_cache();
+  return cache.empty() ? "" : cache + "/ingot";
+}
+
+std::string required_cache_dir() {
+  std::string folder = ingot_cache_dir();
+  if (folder.empty()) no_folder("downloads", kCacheVariables);
+  return folder;
 }
 
 std::string pull(std::string_view name, const PullOptions& options) {

@@ -42,7 +42,10 @@ std::string pull(std::string_view name, const PullOptions& options = {});
 std::string resolve_model(const std::string& name);
 
 // Folder for engines, timing caches and models of our own: the knob cache_dir, else
-// $XDG_CACHE_HOME/ingot, else ~/.cache/ingot.
+// $XDG_CACHE_HOME/ingot, else ~/.cache/ingot. Empty where none of the three is set.
 std::string ingot_cache_dir();
+// For what must lie somewhere: Error{kInvalidArgument} in place of an empty one.
+std::string required_cache_dir();
+constexpr std::string_view kCacheVariables = "HOME, XDG_CACHE_HOME and INGOT_CACHE_DIR";
 
 }  // namespace ingot

@@ -209,7 +209,7 @@ ModelSource open_file(const std::string& path) {
 std::string_view model_source_kind_name(ModelSourceKind kind) {
   switch (kind) {
     case ModelSourceKind::kHuggingFace:
-      return "Hugging Face directory";
+      return "Hugging Face model";
     case ModelSourceKind::kGguf:
       return "GGUF file";
     case ModelSourceKind::kCheckpoint:

@@ -161,14 +161,18 @@ class OperatorCheck {
     const auto opset = opsets.find(domain);
     if (opset == opsets.end()) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: node '{}' is of domain '{}', which opset_import lacks",
-           context_.file, onnx_printable(node.name()), onnx_printable(domain));
+           context_.file, name_of(node), onnx_printable(domain));
     }
     if (find_onnx_import(domain, node.op_type(), opset->second)) return;
     const std::string found =
         fmt::format("{} ({} opset {})", onnx_printable(node.op_type()),
                     domain.empty() ? "ai.onnx" : onnx_printable(domain), opset->second);
-    missing_[found].push_back(onnx_printable(
-        !node.name().empty() || node.output_size() == 0 ? node.name() : node.output(0)));
+    missing_[found].push_back(name_of(node));
+  }
+  // Names may be left out; outputs are always named.
+  static std::string name_of(const onnx::NodeProto& node) {
+    return onnx_printable(!node.name().empty() || node.output_size() == 0 ? node.name()
+                                                                          : node.output(0));
   }
   static constexpr ptrdiff_t kShownNodes = 8;
   OnnxContext& context_;

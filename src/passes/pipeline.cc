@@ -21,7 +21,9 @@ const PassDef& find_pass(std::string_view name) {
   for (const PassDef* pass : passes_pass_list()) {
     if (pass->name == name) return *pass;
   }
-  fail(ErrorCode::kInvalidArgument, "passes", "unknown pass '{}'", name);
+  std::string known;
+  for (std::string_view pass : kOrder) known += (known.empty() ? "" : ", ") + std::string(pass);
+  fail(ErrorCode::kInvalidArgument, "passes", "unknown pass '{}': expected one of {}", name, known);
 }
 
 int run_on_all(Graph& graph, const PassDef& pass, bool check) {
@@ -60,6 +62,16 @@ std::vector<PassReport> run_pipeline(Graph& graph, const PipelineOptions& option
     if (changes == 0) break;
   }
   return reports;
+}
+
+std::vector<std::string> parse_pass_names(std::string_view text) {
+  std::vector<std::string> out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) out.emplace_back(find_pass(text.substr(begin, end - begin)).name);
+    begin = end + 1;
+  }
+  return out;
 }
 
 int run_pass(Graph& graph, std::string_view name) {

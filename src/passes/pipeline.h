@@ -24,6 +24,10 @@ struct PipelineOptions {
 // (at most four times).
 std::vector<PassReport> run_pipeline(Graph& graph, const PipelineOptions& options);
 
+// Names between commas, as PipelineOptions::disabled takes them; Error{kInvalidArgument} for an
+// unknown one lists what there is.
+std::vector<std::string> parse_pass_names(std::string_view text);
+
 // One pass by name, for tests. Error{kInvalidArgument} when unknown.
 int run_pass(Graph& graph, std::string_view name);
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -79,6 +80,42 @@ TEST_F(FileTest, CommitReplacesTheOldFile) {
   file.write("new");
   file.commit();
   EXPECT_EQ(read_file(path("a")), "new");
+}
+
+// As root a rename would replace a device; a pipe stands for one here.
+TEST_F(FileTest, WhatIsNoRegularFileStays) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  fs::create_symlink("pipe", path("link"));
+  fs::create_directory(path("folder"));
+  fs::create_symlink("loop", path("loop"));
+  for (const auto& [name, found] : {std::pair{"pipe", "found a pipe"},
+                                    {"link", "found a pipe"},
+                                    {"folder", "found a directory"},
+                                    {"loop", "found a symbolic link"}}) {
+    EXPECT_NE(why_not_writable(path(name)).find(found), std::string::npos) << name;
+    EXPECT_EQ(code_of([&] { AtomicFile file(path(name)); }, found), ErrorCode::kIo);
+  }
+  EXPECT_TRUE(fs::is_fifo(path("pipe")));
+  EXPECT_TRUE(fs::is_symlink(path("link")));
+  EXPECT_EQ(entries(), 4u);
+}
+
+TEST_F(FileTest, ASymbolicLinkStaysAndItsTargetIsWritten) {
+  fs::create_directory(path("folder"));
+  std::ofstream(path("folder/a")) << "old";
+  fs::create_symlink("folder/a", path("first"));
+  fs::create_symlink(path("first"), path("second"));
+  fs::create_symlink("folder/new", path("dangling"));
+  fs::create_symlink("none/a", path("astray"));
+  for (const auto& [link, target] : {std::pair{"second", "folder/a"}, {"dangling", "folder/new"}}) {
+    AtomicFile file(path(link));
+    file.write("new");
+    file.commit();
+    EXPECT_TRUE(fs::is_symlink(path(link))) << link;
+    EXPECT_FALSE(fs::is_symlink(path(target))) << target;
+    EXPECT_EQ(read_file(path(target)), "new");
+  }
+  EXPECT_NE(why_not_writable(path("astray")).find("expected the folder"), std::string::npos);
 }
 
 TEST_F(FileTest, TwoWritersOfOnePathDoNotCollide) {

@@ -29,6 +29,30 @@ TEST_F(ModelLoader, ASecondLoadTakesTheEngineOfTheFirst) {
   EXPECT_EQ(second.engine_path, first.engine_path);
 }
 
+TEST_F(ModelLoader, WithNoFolderForItNothingIsCached) {
+  std::map<std::string, std::string> before;
+  for (const char* name : {"HOME", "XDG_CACHE_HOME", "INGOT_CACHE_DIR"}) {
+    if (const char* value = std::getenv(name)) before[name] = value;
+    ::unsetenv(name);
+  }
+  for (int i = 0; i < 2; ++i) {
+    const LoadedModel model = load();
+    EXPECT_TRUE(model.built);
+    EXPECT_EQ(model.engine_path, "");
+  }
+  EXPECT_EQ(load_timings().size(), 0u);
+  EXPECT_FALSE(std::filesystem::exists("/timing_cache.json"));
+  for (const auto& [name, value] : before) ::setenv(name.c_str(), value.c_str(), 1);
+}
+
+// A file lies where the cache's folder would be.
+TEST_F(ModelLoader, AnUnwritableCacheStopsNothing) {
+  ::setenv("INGOT_CACHE_DIR", (dir_.write("file", "x") + "/cache").c_str(), 1);
+  const LoadedModel model = load();
+  EXPECT_TRUE(model.built);
+  EXPECT_EQ(model.engine_path, "");
+}
+
 TEST_F(ModelLoader, ACachedEngineTunedWithOtherKernelsIsBuiltAnew) {
   const std::string path = load().engine_path;
   Engine engine = *load_engine(path);

@@ -139,6 +139,12 @@ def check_kinds(bad):
                 names=["--output", target, f"expected the folder {bad.path('none')}/"])
     bad.refused("build below a file", "build", CASE, "--output", junk + "/x", code=2,
                 names=["--output", "expected the folder", "junk.engine"])
+    pipe = bad.path("pipe")
+    os.mkfifo(pipe)
+    bad.refused("build into a pipe", "build", CASE, "--output", pipe, code=2,
+                names=["--output", "expected a regular file or nothing, found a pipe"])
+    bad.refused("build into a folder", "build", CASE, "--output", bad.folder, code=2,
+                names=["--output", "found a directory"])
 
 
 def check_configs(bad):

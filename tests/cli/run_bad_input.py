@@ -365,19 +365,25 @@ def check_flag_values(bad):
             ("build", CASE, "--output", bad.path("flags.engine")): {
                 "max-batch-size": ("0", HUGE), "max-num-tokens": ("0", HUGE),
                 "max-seq-len": ("0", HUGE), "device": "abacus"},
+            ("plan",): {"random-weights": "nope"},
+            ("bench", "throughput"): {"random-weights": "nope"},
+            ("build",): {"random-weights": "nope"},
             ("bench", CASE): {"prompt-tokens": HUGE, "decode-tokens": HUGE, "batch": HUGE},
             ("compare", CASE): {"tokens": ("0", HUGE), "tolerance": ("-1", "nan")},
-            ("exec", onnx): {"iterations": "0", "load-inputs": "x", "tune-seconds": "-1"}}.items():
+            ("exec", onnx): {"iterations": "0", "load-inputs": ("x", "x:", ":x"),
+                            "tune-seconds": "-1"}}.items():
         for flag, values in flags.items():
             for value in (values,) if isinstance(values, str) else values:
                 bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
                             names=[f"--{flag}", value])
     for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
                         ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"),
-                        ("CACHE_LIMIT_GB", "-1"),
+                        ("CACHE_LIMIT_GB", "-1"), ("DISABLE_PASSES", "nope"),
                         ("THREADS", "1025"), ("THREADS", "many"), ("CPU_ISA", "avx3")):
         bad.refused(f"INGOT_{name}={value}", "run", CASE, *IDS, code=2,
                     names=[f"INGOT_{name}", value], env={f"INGOT_{name}": value})
+    bad.refused("--top-p 0", "run", CASE, *IDS, "--top-p", "0", code=2,
+                names=["expected more than 0 and at most 1, found 0"])
     bad.refused("--threads many beside INGOT_THREADS=2", "run", CASE, *IDS, "--threads", "many",
                 code=2, names=["--threads", "many"], env={"INGOT_THREADS": "2"})
     bad.refused("compare beyond the context", "compare", CASE, "--tokens", "1000000",

@@ -160,6 +160,8 @@ def check_encoders(bad):
 
 
 def check_unanswered(bad):
+    done = ingot("inspect", os.path.join(CASE, "model.safetensors"), "--json", env=bad.env)
+    bad.checks.equal(json.loads(done.stdout)["kind"], "Hugging Face model", "a lone .safetensors")
     bad.refused("inspect of what is no model", "inspect", bad.path("none"), names=["none"])
     folder = bad.model_with("short")
     weights = os.path.join(folder, "model.safetensors")

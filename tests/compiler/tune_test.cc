@@ -245,6 +245,54 @@ TEST_F(TuneTest, LongContextsTakeOverTheChoiceOfShorterOnes) {
   EXPECT_EQ(second.choices, first.choices);
 }
 
+// y = 2 x in float32, and each element's number; kernels may be wrong in either.
+template <int kWrong>
+KernelDef pair_kernel(std::string_view name, int priority) {
+  return {.name = name,
+          .op = "test_pair",
+          .device = "cpu",
+          .priority = priority,
+          .prepare = [](const KernelDesc&, std::string_view) -> std::unique_ptr<KernelInstance> {
+            return make_instance([](const LaunchArgs& args, ExecContext&) {
+              multiply({args.inputs, args.outputs.first(1), {}}, kWrong == 0 ? 0.5f : 0);
+              for (int64_t i = 0; i < args.outputs[1].elements(); ++i) {
+                store_index(args.outputs[1], i, kWrong == 1 ? i / 2 : i);
+              }
+            });
+          }};
+}
+
+TEST_F(TuneTest, EveryOutputIsComparedIntegersToo) {
+  static const OpDef op = {.name = "test_pair",
+                           .infer = [](const InferArgs& args) -> std::vector<ValueType> {
+                             return {args.input(0), {DType::kInt32, args.input(0).shape}};
+                           },
+                           .reference =
+                               [](const OpArgs& args) {
+                                 multiply({args.inputs, args.outputs.first(1), {}}, 0);
+                                 for (int64_t i = 0; i < args.outputs[1].elements(); ++i) {
+                                   store_index(args.outputs[1], i, i);
+                                 }
+                               }};
+  static const KernelDef first = pair_kernel<0>("test_pair_first", 9);
+  static const KernelDef second = pair_kernel<1>("test_pair_second", 8);
+  static const KernelDef honest = pair_kernel<2>("test_pair_honest", 5);
+  register_op(op);
+  for (const KernelDef* kernel : {&first, &second, &honest}) register_kernel(*kernel);
+  auto graph = parse_graph(
+      "graph main\n"
+      "  input %x : float32[4, 64]\n"
+      "  %y, %ids = test_pair(%x) : float32[4, 64], int32[4, 64]\n"
+      "  return %y %ids\n");
+  TuneReport report;
+  const DeviceSection section = tune(*compile(*graph, {}), *device_, nullptr, 10, report);
+  ASSERT_FALSE(section.choices.empty());
+  EXPECT_EQ(section.choices.begin()->second.kernel, "test_pair_honest");
+  const std::string rejected = report.details[0]["rejected"].dump();
+  EXPECT_THAT(rejected, HasSubstr("test_pair_first : its result differs"));
+  EXPECT_THAT(rejected, HasSubstr("test_pair_second : its result differs"));
+}
+
 TEST_F(TuneTest, WithoutBudgetNothingIsTimed) {
   TuneReport report;
   const DeviceSection section = tune(*engine(), *device_, nullptr, 0, report);

@@ -118,6 +118,46 @@ TEST_F(IdleStepsTest, OnlyWhatWasLaunchedIsShown) {
   EXPECT_EQ(seen, (std::vector<size_t>{1}));
 }
 
+// A kernel of many rows alone, which cannot be captured.
+TEST_F(IdleStepsTest, AKernelThatCannotBeCapturedStopsItsBucketAlone) {
+  static const KernelDef kernel = {
+      .name = "test_idle_negate_many",
+      .op = "neg",
+      .device = "fake",
+      .capturable = false,
+      .priority = 9,
+      .supports = [](const KernelDesc& desc) -> std::string {
+        return desc.outputs[0].shape[0] < 8 ? "few rows" : "";
+      },
+      .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
+        return make_instance([desc](const LaunchArgs& args, ExecContext& context) {
+          static_cast<FakeDevice&>(context.device).launch(desc, args);
+        });
+      }};
+  register_kernel(kernel);
+  FakeDevice device;
+  EngineMaker maker;
+  const int x = maker.input("x", DType::kFloat32, {Dim::symbol("n"), 4});
+  maker.output(maker.step("neg", {}, {x})[0], "y");
+  const auto engine = maker.finish({{"n", 8}});
+  engine->plan.buckets = {{{"n", 1}}, {{"n", 8}}};
+  ExecutorOptions options;
+  options.capture = true;
+  Executor executor(engine, device, options);
+  const auto run = [&](int64_t rows, int times) {
+    std::vector<float> values = ramp(static_cast<size_t>(rows * 4), 1, 1);
+    for (int i = 0; i < times; ++i) {
+      executor.set_input("x", host_view(values, {rows, 4}));
+      executor.run();
+    }
+    return device.captures;
+  };
+  EXPECT_EQ(run(8, 3), 0);
+  EXPECT_THAT(executor.kernels_used(), testing::ElementsAre("test_idle_negate_many"));
+  EXPECT_EQ(run(1, 3), 1) << "of another bucket, whose kernels can be captured";
+  EXPECT_EQ(run(8, 3), 1);
+}
+
 // x[n, 4] and rows[m, 4] that are appended to a cache, on a device whose launches are counted.
 TEST_F(IdleStepsTest, CapturedGraphsHoldNoIdleLaunch) {
   FakeDevice device;

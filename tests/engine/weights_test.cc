@@ -71,5 +71,38 @@ TEST(weight_store, random_pieces_are_made_once_and_joined) {
   EXPECT_EQ(store.owned_bytes(), 60u);
 }
 
+// A second layout of each of two weights, 24 bytes each.
+TEST(weight_store, further_layouts_share_one_limit) {
+  const auto device = make_cpu_device(1);
+  EngineMaker maker;
+  const int ids[] = {maker.weight("a", {2, 3}), maker.weight("b", {2, 3})};
+  const auto engine = maker.finish({});
+  const auto layout = [](const char* name) {
+    WeightLayout out;
+    out.name = name;
+    out.packed_bytes = [](const OperandDesc&) { return size_t{24}; };
+    out.pack = [](std::span<const TensorView>, std::byte*, ThreadTeam*) {};
+    return out;
+  };
+  const auto made = [&](WeightStore& store) {
+    int count = 0;
+    for (const char* name : {"first", "second"}) {
+      for (int id : ids) {
+        try {
+          store.view(engine->plan.values[static_cast<size_t>(id)], layout(name));
+          ++count;
+        } catch (const Error& error) {
+          EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory);
+        }
+      }
+    }
+    return count;
+  };
+  WeightStore none(*engine, *device, 0), one(*engine, *device, 30), all(*engine, *device);
+  EXPECT_EQ(made(none), 2);
+  EXPECT_EQ(made(one), 3);
+  EXPECT_EQ(made(all), 4);
+}
+
 }  // namespace
 }  // namespace ingot

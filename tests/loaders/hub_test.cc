@@ -176,6 +176,34 @@ TEST_F(HubTest, TheHubCacheVariableWins) {
   ::unsetenv("HF_HUB_CACHE");
 }
 
+TEST_F(HubTest, OneVariableThatNamesAFolderIsEnough) {
+  std::map<std::string, std::string> before;
+  for (const char* name : {"HOME", "XDG_CACHE_HOME", "HF_HOME", "INGOT_CACHE_DIR"}) {
+    if (const char* value = std::getenv(name)) before[name] = value;
+    ::unsetenv(name);
+  }
+  EXPECT_EQ(resolve_model(folder_.string()), folder_.string());
+  EXPECT_EQ(ingot_cache_dir(), "");
+  for (const std::string name : {"test/tiny", "smollm2-135m-instruct"}) {
+    try {
+      pull(name);
+      ADD_FAILURE() << name << " went somewhere";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("expected one of HOME, XDG_CACHE_HOME"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+  set("HF_HUB_CACHE", path("elsewhere"));
+  EXPECT_TRUE(pull("test/tiny").starts_with(path("elsewhere") + "/"));
+  ::unsetenv("HF_HUB_CACHE");
+  set("XDG_CACHE_HOME", path("xdg"));
+  EXPECT_TRUE(pull("test/tiny").starts_with(path("xdg/huggingface/hub") + "/"));
+  EXPECT_EQ(ingot_cache_dir(), path("xdg/ingot"));
+  ::unsetenv("XDG_CACHE_HOME");
+  for (const auto& [name, value] : before) set(name.c_str(), value);
+}
+
 TEST_F(HubTest, ACutConnectionIsResumedWhereItStopped) {
   requests("");
   const std::string snapshot = pull("test/cut");

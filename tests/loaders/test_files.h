@@ -19,13 +19,18 @@ namespace ingot {
 
 // Where a golden case lies: in tests/data, else in $INGOT_GOLDENS, else in shared/goldens beside
 // the repository, where only tests/models looks for it.
-inline std::string golden_path(const std::string& name) {
-  const std::string own = std::string(INGOT_TEST_DATA) + "/goldens/" + name;
-  if (std::filesystem::exists(own)) return own;
+inline std::vector<std::string> golden_folders() {
   const char* folder = std::getenv("INGOT_GOLDENS");
   const std::string beside = std::string(INGOT_TEST_DATA) + "/../../../shared/goldens";
-  const std::string other = (folder ? folder : beside) + "/" + name;
-  return std::filesystem::exists(other) ? other : own;
+  return {std::string(INGOT_TEST_DATA) + "/goldens", folder && *folder ? folder : beside};
+}
+
+inline std::string golden_path(const std::string& name) {
+  const std::vector<std::string> folders = golden_folders();
+  for (const std::string& folder : folders) {
+    if (std::filesystem::exists(folder + "/" + name)) return folder + "/" + name;
+  }
+  return folders[0] + "/" + name;
 }
 
 // A directory that is removed with the object.

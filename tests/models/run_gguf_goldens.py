@@ -15,11 +15,9 @@ import gguf
 import numpy as np
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
-from cli_harness import DATA, ROOT, Checks, ingot  # noqa: E402
+from cli_harness import GOLDENS, Checks, ingot  # noqa: E402
 
 SECONDS = 10
-FOLDERS = [os.path.join(DATA, "goldens"), os.environ.get("INGOT_GOLDENS", ""),
-           os.path.join(ROOT, "..", "shared", "goldens")]
 
 
 def read_tensors(path):
@@ -392,7 +390,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         made = []
         for name in wanted:
-            folders = [os.path.join(folder, name) for folder in FOLDERS if folder]
+            folders = [os.path.join(folder, name) for folder in GOLDENS if folder]
             folder = next((f for f in folders if os.path.exists(f + "/golden.json")), None)
             if folder is None:
                 if required:

@@ -69,6 +69,43 @@ def test_joined_sizes_are_checked(tmp_path):
     refused_run(tmp_path, model, inputs, "'concat'", "[5, 2]")
 
 
+def test_shapes_of_given_files_are_checked(tmp_path):
+    model = models.model([helper.make_node("Add", ["a", "b"], ["y"])],
+                         [models.value("a", ["N", 2]), models.value("b", ["N", 2])],
+                         [models.value("y", ["N", 2])], {})
+    onnx.save(model, tmp_path / "model.onnx")
+    for a, b, *words in (((3, 5), (3, 2), "input 'a': expected float32[N, 2], found float32[3, 5]"),
+                         ((6,), (3, 2), "input 'a': expected float32[N, 2], found float32[6]"),
+                         ((3, 2), (4, 2), "input 'b': expected float32[N, 2] with N = 3",
+                          "found float32[4, 2]")):
+        arguments = ["exec", str(tmp_path / "model.onnx")]
+        for name, shape in (("a", a), ("b", b)):
+            np.save(tmp_path / f"{name}.npy", np.ones(shape, np.float32))
+            arguments += ["--load-inputs", f"{name}:{tmp_path / name}.npy"]
+        result = ingot(arguments, check=False)
+        assert result.returncode == 1, result.stderr
+        for word in words:
+            assert word in result.stderr, result.stderr
+
+
+def test_random_inputs_are_told_once_all_files_are_read(tmp_path):
+    model = models.model([helper.make_node("Add", ["a", "b"], ["y"])],
+                         [models.value("a", [2]), models.value("b", [2])],
+                         [models.value("y", [2])], {})
+    onnx.save(model, tmp_path / "model.onnx")
+    result = ingot(["exec", str(tmp_path / "model.onnx"), "--load-inputs",
+                    f"b:{tmp_path / 'none.npy'}"], check=False)
+    assert result.returncode == 1, result.stderr
+    assert "is random" not in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+
+
+def test_a_node_without_a_name_is_told_by_its_output(tmp_path):
+    node = helper.make_node("Frob", ["x"], ["its_output"], domain="some.where")
+    refused_model(tmp_path, [node], [models.value("x", [2])], [models.value("its_output", [2])],
+                  {}, "node 'its_output' is of domain 'some.where'")
+
+
 def refused_model(folder, nodes, inputs, outputs, weights, *words):
     """A model whose import ends with one error line; the checker of onnx has no say."""
     graph = helper.make_graph(nodes, "test", inputs, outputs,

@@ -1,6 +1,9 @@
 // Operands that infer() must refuse: a reference trusts what infer() let through.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <set>
+
 #include "ops/contract/op_def.h"
 #include "tests/loaders/test_files.h"
 
@@ -19,6 +22,17 @@ void refuses(std::string_view op, const Attrs& attrs, const std::vector<ValueTyp
              std::vector<std::string> parts, size_t outputs = 1) {
   parts.push_back(fmt::format("ops/{}", op));
   expect_error([&] { infer(op, attrs, inputs, outputs); }, ErrorCode::kInvalidArgument, parts);
+}
+
+// The file name registers an operator; models, plans and engines go by its own.
+TEST(InferFaultsTest, OperatorsAreCalledAsTheirFiles) {
+  std::set<std::string> files, names;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(INGOT_TEST_DATA) + "/../../src/ops")) {
+    if (entry.path().extension() == ".cc") files.insert(entry.path().stem());
+  }
+  for (const OpDef* op : ops_op_list()) names.emplace(op->name);
+  EXPECT_EQ(names, files);
 }
 
 TEST(InferFaultsTest, SliceTakesAnAxisOnce) {

@@ -3,6 +3,8 @@
 // fraction of what a walk over all nodes per rewrite takes in a release build.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "graph/verify.h"
 #include "passes/pipeline.h"
@@ -36,6 +38,45 @@ TEST(LargeGraph, AChainOfConstantsFoldsInLinearTime) {
   const TensorView* folded = graph.constant(graph.nodes().front().inputs[0]);
   ASSERT_NE(folded, nullptr);
   EXPECT_EQ(folded->as<float>()[0], static_cast<float>(kNodes + 1));
+}
+
+int constant_of(Graph& graph, const Shape& shape) {
+  const std::vector<std::byte> zeros(static_cast<size_t>(element_count(shape)) * sizeof(float));
+  return graph.add_constant(DType::kFloat32, shape, zeros);
+}
+
+// A matrix product of a kilobyte of file may be hours of a reference's work; small ones still fold.
+TEST(LargeGraph, HeavyOperatorsFoldWhereTheyAreSmall) {
+  Graph graph;
+  const int x = graph.add_input("x", {DType::kFloat32, {1}});
+  for (const int64_t size : {4, 1024}) {
+    const int a = constant_of(graph, {size, size});
+    graph.add_output(graph.emit("add", {}, {graph.emit("matmul", {}, {a, a}), x}));
+  }
+  EXPECT_EQ(run_unverified(graph, "constant_folding"), 1);
+  verify(graph, "constant_folding");
+  const auto& nodes = graph.nodes();
+  EXPECT_EQ(
+      std::count_if(nodes.begin(), nodes.end(), [](const Node& n) { return n.op == "matmul"; }), 1)
+      << "the large one";
+}
+
+// Many nodes that each read a large constant, with small results.
+TEST(LargeGraph, WhatFoldingReadsIsBounded) {
+  constexpr int kNodes = 1000;
+  Graph graph;
+  const int x = graph.add_input("x", {DType::kFloat32, {1}});
+  const int table = constant_of(graph, {int64_t{1} << 22, 1});
+  int sum = x;
+  for (int64_t i = 0; i < kNodes; ++i) {
+    const int row = graph.add_constant(DType::kInt64, {1}, std::as_bytes(std::span(&i, 1)));
+    sum = graph.emit("add", {}, {graph.emit("gather", {}, {table, row}), sum});
+  }
+  graph.add_output(sum);
+  const int folded = run_unverified(graph, "constant_folding");
+  EXPECT_GT(folded, 10);
+  EXPECT_LT(folded, 100);
+  verify(graph, "constant_folding");
 }
 
 TEST(LargeGraph, FusionsAndMergesTakeLinearTime) {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "base/file.h"
@@ -150,9 +151,18 @@ TEST(PassTextTest, PipelineRunsInOrderAndHonoursDisabled) {
     if (report.name == "dead_code") dead += report.changes;
   }
   EXPECT_EQ(dead, 1);
+  std::set<std::string> ran;
+  for (const PassReport& report : reports) ran.insert(report.name);
+  for (const PassDef* pass : passes_pass_list()) {
+    EXPECT_EQ(ran.count(std::string(pass->name)), pass->name == "dead_code" ? 0u : 1u)
+        << pass->name << " has no place in pipeline.cc's order, or is disabled and ran";
+  }
   EXPECT_EQ(other->nodes().size(), 1u);
   EXPECT_THROW(run_pipeline(*other, {{"dead_cod"}, true}), Error);
   EXPECT_THROW(run_pass(*other, "no_such_pass"), Error);
+  EXPECT_EQ(parse_pass_names(",dead_code,merge_linears,"),
+            (std::vector<std::string>{"dead_code", "merge_linears"}));
+  EXPECT_THROW(parse_pass_names("dead_code,no_such_pass"), Error);
 }
 
 }  // namespace

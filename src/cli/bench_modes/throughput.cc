@@ -4,12 +4,11 @@
 
 #include "base/error.h"
 #include "cli/contract/bench_modes.h"
+#include "cli/contract/step_limits.h"
 
 namespace ingot {
 namespace mode_throughput {
 
-constexpr int64_t kGpuRows = 256;
-constexpr int64_t kCpuRows = 8;
 constexpr int64_t kBatchesOfRequests = 4;
 
 void add_figures(const RunTimes& times, const std::vector<BenchRequest>& requests, Json& out) {
@@ -60,7 +59,7 @@ void warm_up(BenchSession& bench, int64_t requests, int64_t prompt) {
 }
 
 Json measure_throughput(const BenchFlags& flags) {
-  const int64_t by_device = flags.on_gpu() ? kGpuRows : kCpuRows;
+  const int64_t by_device = flags.on_gpu() ? kGpuRows : kDefaultRows;
   const int64_t rows = flags.requests > 0 ? std::min(flags.requests, by_device) : by_device;
   BenchSession bench(flags, rows);
   std::vector<BenchRequest> requests;

@@ -9,14 +9,13 @@
 #include "base/knobs.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "cli/contract/step_limits.h"
 #include "runtime/decoder_step.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "cli/bench";
-// Packed tokens of a step where none are asked for: enough for a GPU's arithmetic to be the limit.
-constexpr int64_t kGpuStepTokens = 8192;
 // Part of a GPU's free memory that the KV cache takes by default: libraries, captured graphs and
 // the sampler need some too.
 constexpr double kKvShare = 0.9;
@@ -192,8 +191,8 @@ void BenchFlags::check() const {
   check_range("num-requests", requests, 0, 1 << 24);
   check_range("concurrency", concurrency, 0, 1 << 24);
   check_range("repeat", repeat, 1, 1 << 20);
-  check_range("max-batch-size", max_batch_size, 0, 1 << 16);
-  check_range("max-num-tokens", max_num_tokens, 0, 1 << 20);
+  check_range("max-batch-size", max_batch_size, 0, kMostRows);
+  check_range("max-num-tokens", max_num_tokens, 0, kMostStepTokens);
   check_seed(seed);
   batches();
   kv_amount();
@@ -212,7 +211,7 @@ double BenchFlags::kv_amount() const {
 std::vector<int64_t> BenchFlags::batches() const {
   std::vector<int64_t> out;
   for (int32_t value : parse_ids(batch, "--batch")) {
-    check_range("batch", int64_t{value}, 1, 1 << 16);
+    check_range("batch", int64_t{value}, 1, kMostRows);
     out.push_back(value);
   }
   return out;

@@ -20,6 +20,7 @@
 #include "capi/plugin.h"
 #include "cli/contract/command.h"
 #include "cli/contract/environment.h"
+#include "passes/pipeline.h"
 #include "runtime/session_memory.h"
 
 namespace ingot {
@@ -191,10 +192,19 @@ Parsed declare(CLI::App& app, const CommandDef& def) {
   return parsed;
 }
 
+void check_pass_names() {
+  try {
+    parse_pass_names(knob_text("disable_passes"));
+  } catch (const Error& error) {
+    throw UsageError(std::string("INGOT_DISABLE_PASSES: ") + error.what());
+  }
+}
+
 void apply_global(const GlobalFlags& global, const std::string& warning) {
   // Before any work: a wrong knob is found late where it is read, or never.
   try {
     check_knobs();
+    check_pass_names();
     if (!global.threads.empty()) check_knob(find_knob("threads"), "--threads", global.threads);
   } catch (const Error& error) {
     throw UsageError(error.what());

@@ -13,7 +13,13 @@ std::string model_or_preset(const std::string& model, const std::string& preset)
   if (model.empty() == preset.empty()) {
     throw UsageError("expected a model, or --random-weights with a preset");
   }
-  return preset.empty() ? model : fmt::format("{}{}", kRandomPrefix, preset);
+  if (preset.empty()) return model;
+  try {
+    find_preset(preset);
+  } catch (const Error& error) {
+    throw UsageError(std::string("--random-weights: ") + error.what());
+  }
+  return fmt::format("{}{}", kRandomPrefix, preset);
 }
 
 void ModelFlags::declare(Flags& flags) {
@@ -84,7 +90,9 @@ void SamplingFlags::check() const {
   check_range("max-tokens", max_tokens, 1, kMost);
   check_range("temperature", temperature, 0.0, 100.0);
   check_range("top-k", top_k, 0, kMost);
-  check_range("top-p", top_p, std::numeric_limits<double>::min(), 1.0);
+  if (!(top_p > 0 && top_p <= 1)) {
+    throw UsageError(fmt::format("--top-p: expected more than 0 and at most 1, found {}", top_p));
+  }
   check_range("min-p", min_p, 0.0, 1.0);
   check_range("repetition-penalty", repetition_penalty, 1e-3, 1e3);
   check_range("presence-penalty", presence_penalty, -100.0, 100.0);

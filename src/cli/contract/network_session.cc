@@ -1,5 +1,7 @@
 #include "cli/contract/network_session.h"
 
+#include <map>
+
 #include "base/checked.h"
 #include "base/mapped_file.h"
 #include "loaders/onnx.h"
@@ -33,12 +35,26 @@ std::shared_ptr<const Engine> build_for_inputs(const std::string& path, const Na
                                                Device& device,
                                                const NetworkSessionOptions& options) {
   NetworkBuildOptions build;
+  std::map<std::string, int64_t> told;  // sizes by symbol
   for (const auto& [name, type] : read_onnx_signature(path).inputs) {
     const HostTensor& given = require_input(inputs, name, type);
-    // The rest of the type is checked with the profile.
-    if (!(given.type == type.element)) {
-      fail(ErrorCode::kInvalidArgument, kWhere, "input '{}': expected {}, found {}{}", name,
-           type_text(type), given.type.name(), shape_text(given.shape));
+    bool fits = given.type == type.element && given.shape.size() == type.shape.size();
+    std::string sizes;  // that inputs before this one tell
+    for (size_t d = 0; fits && d < type.shape.size(); ++d) {
+      const Dim& dim = type.shape[d];
+      int64_t expected = given.shape[d];
+      if (dim.is_constant()) {
+        expected = dim.constant();
+      } else if (const auto known = told.try_emplace(dim.text(), expected).first;
+                 known->second != expected) {
+        expected = known->second;
+        sizes = fmt::format(" with {} = {} as before", dim.text(), expected);
+      }
+      fits = given.shape[d] == expected;
+    }
+    if (!fits) {
+      fail(ErrorCode::kInvalidArgument, kWhere, "{}: input '{}': expected {}{}, found {}{}", path,
+           name, type_text(type), sizes, given.type.name(), shape_text(given.shape));
     }
     build.profile[name] = {given.shape, given.shape, given.shape};
     build.contents[name] = given.view();

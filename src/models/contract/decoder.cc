@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "base/check.h"
+#include "models/contract/default_limits.h"
 #include "ops/shared/onnx_import.h"
 #include "tensor/tensor_view.h"
 
@@ -12,10 +13,6 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "models";
-
-// Sizes an engine is built for unless told otherwise.
-constexpr int64_t kDefaultTokens = 512;  // packed tokens of one step (prefill chunk)
-constexpr int64_t kDefaultBatch = 8;
 
 // Activations: as asked, else bfloat16 when every matrix is bfloat16, else float32.
 DType choose_activation(const WeightSource& weights, const BuildOptions& options) {
@@ -132,10 +129,10 @@ DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& 
   }
   inputs_.logit_rows = vector_input("logit_rows", Dim::symbol("logit_rows"));
   const int64_t blocks = (max_positions + kPageTokens - 1) / kPageTokens;
-  graph_.limits() = {{"tokens", kDefaultTokens},
-                     {"batch", kDefaultBatch},
+  graph_.limits() = {{"tokens", kDefaultStepTokens},
+                     {"batch", kDefaultRows},
                      {"max_blocks", blocks},
-                     {"logit_rows", kDefaultBatch}};
+                     {"logit_rows", kDefaultRows}};
   for (const CacheGroup& group : groups_) graph_.limits()[pages_symbol(group.name)] = blocks;
   graph_.metadata()["max_position_embeddings"] = std::to_string(max_positions);
   graph_.metadata()["activation_dtype"] = std::string(dtype_name(activation_));

@@ -179,7 +179,7 @@ struct OpDef {
   // A fused op that plans do not hold: the steps ending with `last` that compute the same and may
   // run as one kernel. All values between them have no other reader.
   std::optional<FusionMatch> (*match)(const StepSource& steps, size_t last) = nullptr;
-  // Runs on the host on tiny integer tensors (shape arithmetic), whatever the device.
+  // Shape arithmetic on tiny integer tensors: plans tell its steps apart as StepKind::kHost.
   bool host_only = false;
   // Output k is the columns [offset, offset + width) of input 0 (split): the executor hands out
   // strided views and nothing is launched.
