@@ -95,7 +95,8 @@ def check_stops(checks, client, text):
     for stop in (word, ["no such text", word]):
         found = chat(client, stop=stop).choices[0]
         checks.equal((found.message.content, found.finish_reason), (cut, "stop"), f"stop={stop}")
-    streamed = "".join(c.choices[0].delta.content or "" for c in chat(client, stream=True, stop=word))
+    streamed = "".join(chunk.choices[0].delta.content or ""
+                       for chunk in chat(client, stream=True, stop=word))
     checks.equal(streamed, cut, "stop, streamed: nothing of it is seen")
 
 
@@ -237,7 +238,8 @@ def check_full_queue(checks, server):
         pass
     waiting = chat(client, LONG, **endless)
     kind, error = raised(chat, client)
-    checks.equal((kind, getattr(error, "code", "")), ("RateLimitError", "queue_full"), "a full queue")
+    checks.equal((kind, getattr(error, "code", "")), ("RateLimitError", "queue_full"),
+                 "a full queue")
     after = error.response.headers.get("retry-after", "") if error else ""
     checks.check(after.isdigit() and int(after) > 0, f"a full queue: Retry-After: {after}")
     checks.check(next(pieces).choices[0].delta.content is not None, "what runs is not disturbed")

@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: `ingot serve` as a process, and requests over raw sockets."""
+"""What the scripts of this folder share: `ingot serve` as a process, requests over raw sockets."""
 
 import json
 import os
