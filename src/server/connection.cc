@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/read_until.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -76,16 +75,16 @@ class Connection final : public Wire {
       buffer_.commit(got);
     }
     lowest().expires_after(options.header_timeout);
-    const size_t head = co_await asio::async_read_until(stream_, buffer_, "\r\n\r\n", ready(error));
+    const size_t head = co_await read_head(error);
+    if (error) co_return false;
     Call call(state_, *this, shard_.wakeups, state_.new_id("req_"));
-    if (error == asio::error::not_found) {
+    if (head == 0) {
       call.keep_alive = false;
       co_await refuse(call, plain_error(431, fmt::format("the request's head: expected at most {} "
                                                          "bytes",
                                                          options.max_header_bytes)));
       co_return false;
     }
-    if (error) co_return false;
     const SteadyClock clock;
     const int64_t begin = clock.now_ns();
     state_.calls.fetch_add(1);
@@ -95,6 +94,33 @@ class Connection final : public Wire {
                  call.status(), static_cast<double>(clock.now_ns() - begin) * 1e-6,
                  call.gone() ? " client gone" : "");
     co_return call.keep_alive && !call.gone();
+  }
+
+  // Bytes of the next head with its empty line; 0: there are too many. (asio's read_until would
+  // read into a copy of the buffer.)
+  Task<size_t> read_head(boost::system::error_code& error) {
+    size_t looked = 0;
+    while (true) {
+      const size_t end = head_end(text_of(buffer_.size()), looked);
+      const size_t room = buffer_.max_size() - buffer_.size();
+      if (end > 0 || room == 0) co_return end;
+      looked = buffer_.size();
+      const auto space = buffer_.prepare(std::min<size_t>(room, 4096));
+      const size_t got = co_await stream_.async_read_some(space, ready(error));
+      if (error) co_return 0;
+      buffer_.commit(got);
+    }
+  }
+
+  // Behind the first empty line, 0 without one. Bare LFs end a head too, which then is malformed.
+  static size_t head_end(std::string_view text, size_t looked) {
+    for (size_t at = text.find('\n', looked - std::min<size_t>(looked, 2)); at != text.npos;
+         at = text.find('\n', at + 1)) {
+      const std::string_view next = text.substr(at + 1);
+      if (next.starts_with('\n')) return at + 2;
+      if (next.starts_with("\r\n")) return at + 3;
+    }
+    return 0;
   }
 
   std::string_view text_of(size_t bytes) const {
