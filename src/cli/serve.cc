@@ -207,7 +207,8 @@ class Serve final : public Command {
       print_json({{"event", "listening"}, {"host", host_}, {"port", port}});
       std::fflush(stdout);
     }
-    std::fprintf(stderr, "listening on %s://%s:%d, loading %s\n", scheme, host_.c_str(), port,
+    const std::string host = host_.find(':') == host_.npos ? host_ : "[" + host_ + "]";
+    std::fprintf(stderr, "listening on %s://%s:%d, loading %s\n", scheme, host.c_str(), port,
                  model_.model.c_str());
   }
 

@@ -100,19 +100,20 @@ Task<> Call::reply_text(int status, std::string_view type, std::string_view body
 Task<> Call::start_events() {
   answered_ = streaming_ = true;
   status_ = 200;
-  const std::string out = head(200, "text/event-stream") +
-                          "X-Accel-Buffering: no\r\nTransfer-Encoding: chunked\r\n\r\n";
+  keep_alive &= chunks;
+  const std::string out = head(200, "text/event-stream") + "X-Accel-Buffering: no\r\n" +
+                          (chunks ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
   co_await put(out);
 }
 
 Task<> Call::send(const std::string& frames) {
   if (frames.empty()) co_return;
-  const std::string out = fmt::format("{:x}\r\n{}\r\n", frames.size(), frames);
+  const std::string out = chunks ? fmt::format("{:x}\r\n{}\r\n", frames.size(), frames) : frames;
   co_await put(out);
 }
 
 Task<> Call::end_events() {
-  const std::string last = "0\r\n\r\n";
+  const std::string last = chunks ? "0\r\n\r\n" : "";
   co_await put(last);
 }
 

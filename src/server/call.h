@@ -84,6 +84,7 @@ class Call {
 
   bool keep_alive = true;
   bool head_only = false;                 // HEAD
+  bool chunks = true;                     // else, in HTTP/1.0, a stream ends with the connection
   std::vector<std::string> more_headers;  // "Name: value"
 
  private:

@@ -1,9 +1,10 @@
 #include "server/connection.h"
 
-#include <sys/socket.h>
+#include <poll.h>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -12,7 +13,6 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <cctype>
-#include <cerrno>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -32,6 +32,7 @@ namespace {
 // Told when the client closes its side while its request is being answered.
 struct Watch {
   Call* call = nullptr;  // null: nobody is interested any more
+  asio::steady_timer later;
 };
 
 template <typename Stream>
@@ -152,6 +153,7 @@ class Connection final : public Wire {
     request.path = head.path;
     request.query = head.query;
     call.head_only = head.method == "HEAD";
+    call.chunks = head.minor_version > 0;
     allow_origin(call, head);
     const RouteMatch match = find_route(head.method, head.path);
     const bool preflight = head.method == "OPTIONS" && !state_.options().allowed_origins.empty();
@@ -177,8 +179,8 @@ class Connection final : public Wire {
 
   Task<> call_route(Call& call, const RouteDef& route) {
     if (!route.while_loading) call.model();
-    const auto watch = std::make_shared<Watch>();
-    watch->call = &call;
+    const auto watch =
+        std::make_shared<Watch>(Watch{&call, asio::steady_timer(stream_.get_executor())});
     watch_for_end(watch);
     std::exception_ptr thrown;
     try {
@@ -187,22 +189,24 @@ class Connection final : public Wire {
       thrown = std::current_exception();
     }
     watch->call = nullptr;
+    watch->later.cancel();
     boost::system::error_code ignored;
     lowest().socket().cancel(ignored);
     if (thrown) std::rethrow_exception(thrown);
   }
 
-  // The client closed its side: no more can be told to it. Bytes that come are a next request.
+  // The client closed its side: it has gone. Bytes that come, of a next request or of TLS, stay
+  // unread until the answer is over; the end may be behind them, so it is looked for again.
   void watch_for_end(const std::shared_ptr<Watch>& watch) {
     lowest().socket().async_wait(
         tcp::socket::wait_read, [this, watch](const boost::system::error_code& error) {
           if (error || watch->call == nullptr) return;
-          char byte = 0;
-          const ssize_t got =
-              ::recv(lowest().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-          if (got > 0) return;
-          if (got < 0 && (errno == EAGAIN || errno == EINTR)) return watch_for_end(watch);
-          watch->call->set_gone();
+          pollfd peer{lowest().socket().native_handle(), POLLRDHUP, 0};
+          if (::poll(&peer, 1, 0) == 1) return watch->call->set_gone();
+          watch->later.expires_after(std::chrono::milliseconds(200));
+          watch->later.async_wait([this, watch](const boost::system::error_code&) {
+            if (watch->call != nullptr) watch_for_end(watch);
+          });
         });
   }
 

@@ -200,3 +200,15 @@ def exchange(port, data, body=True, tls=None):
         if answer is not None and answer.headers.get("connection") == "close":
             answer.closed = wire.ended()
         return answer
+
+
+def make_certificate(folder):
+    """A certificate for localhost that signs itself, and its key."""
+    certificate, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    done = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost"], capture_output=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"openssl: {done.stderr.decode()}")
+    return certificate, key

@@ -1,0 +1,223 @@
+"""`ingot serve`: who may call. Keys on every route in every form, CORS, TLS, what the log holds."""
+
+import os
+import ssl
+import tempfile
+import warnings
+
+from server_harness import TINY, Server, Wire, exchange, make_certificate, request
+
+from cli_harness import Checks
+
+KEY = "Sesame-key-of-the-test"
+BODY = {"prompt": [1, 2, 3], "max_tokens": 2}
+OPEN = {"/livez", "/readyz"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "FOO")
+WRONG = ((), ("Authorization: Bearer wrong",), ("x-api-key: wrong",), ("Authorization: Bearer ",),
+         ("Authorization: Bearer",), (f"Authorization: Basic {KEY}",), (f"Authorization: {KEY}",),
+         (f"Authorization: Bearer {KEY}x",), (f"Authorization: Bearer {KEY[:-1]}",),
+         (f"Authorization: Bearer {KEY.lower()}",), (f"Cookie: api_key={KEY}",),
+         (f"Authorization: Bearer wrong, Bearer {KEY}",))
+RIGHT = ((f"Authorization: Bearer {KEY}",), (f"authorization: bearer {KEY}",),
+         (f"x-api-key: {KEY}",), (f"X-API-KEY:{KEY}  ",), ("Authorization: Bearer second-key",))
+# Targets and headers that made other servers take a guarded path for an open one.
+ODD_TARGETS = ("//v1/models", "/v1//models", "/V1/MODELS", "/v1/models/", "/v1/%6dodels",
+               "/v1/./models", "/livez/../v1/models", "/livez/..%2fv1/models",
+               "/livez%2f..%2fv1/models", "/livez;/v1/models", "/livez/", "/livez/v1/models",
+               "/LIVEZ", "/%6civez", "/livez%00", "//livez", "/./livez", "/v1/livez", "/livez%3f",
+               "/v1/models?/livez", "/v1/models;/livez", "http://localhost/v1/models",
+               "http://livez/v1/models", "http://a@b/v1/models", "http://localhost//livez",
+               "https://localhost", "/v1/models%23/livez", "/readyz/..", "/")
+ODD_HEADERS = ("X-Original-URL: /livez", "X-Rewrite-URL: /livez", "X-Forwarded-For: 127.0.0.1",
+               "X-Forwarded-Prefix: /livez", "X-HTTP-Method-Override: GET",
+               "Forwarded: for=127.0.0.1", "X-Forwarded-Host: localhost", "Origin: null",
+               "Referer: http://localhost/livez", "X-Real-IP: 127.0.0.1", "Via: 1.1 localhost",
+               "Upgrade: websocket")
+ODD_HOSTS = ("Host: localhost/livez", "Host: /livez", "Host: localhost?/livez", "Host: ",
+             "Host: a b", "Host: localhost:80@livez")
+
+
+def statuses(port, requests):
+    """{name: status} of requests, one connection each where the server closes it."""
+    found, wire = {}, None
+    for name, data, has_body in requests:
+        wire = wire or Wire(port)
+        wire.send(data)
+        answer = wire.answer(body=has_body)
+        found[name] = answer.status if answer else None
+        if answer is None or answer.headers.get("connection") == "close":
+            wire.close()
+            wire = None
+    if wire:
+        wire.close()
+    return found
+
+
+def matrix(routes, keys, methods=METHODS):
+    for path in routes:
+        for method in methods:
+            for headers in keys:
+                body = BODY if method == "POST" else None
+                data = request(method, path, body, *headers)
+                yield (method, path, headers), data, method != "HEAD"
+
+
+def check_keys(checks, server, routes):
+    guarded = [path for path in routes if path not in OPEN]
+    checks.check(len(guarded) >= 10, f"{len(guarded)} guarded endpoints are known")
+    paths = [*guarded, *(path[3:] for path in guarded if path.startswith("/v1/")), "/nowhere"]
+    found = statuses(server.port, matrix(paths, WRONG))
+    checks.equal({name: status for name, status in found.items() if status != 401}, {},
+                 f"{len(found)} requests without a right key: all refused")
+    found = statuses(server.port, matrix(OPEN, WRONG))
+    through = {name[:2] for name, status in found.items() if status == 200}
+    checks.equal(through, {(m, p) for m in ("GET", "HEAD") for p in OPEN},
+                 "/livez and /readyz answer without a key, to GET and HEAD")
+    checks.equal({status for status in found.values()}, {200, 405}, "and refuse other methods")
+    found = statuses(server.port, matrix(guarded, RIGHT, ("GET", "POST")))
+    checks.equal({name for name, status in found.items() if status in (401, 403, None)}, set(),
+                 f"{len(found)} requests with a right key: none refused for the key")
+    taken = {name[1] for name, status in found.items() if status == 200}
+    checks.check({"/v1/models", "/v1/completions", "/version", "/health"} <= taken,
+                 f"with a right key: {sorted(taken)} answer")
+    refused = exchange(server.port, request("GET", "/v1/models"))
+    said = (refused.error("type"), refused.error("code"), refused.headers["www-authenticate"])
+    checks.equal(said, ("authentication_error", "invalid_api_key", "bearer"), "a refusal says so")
+    early = request("POST", "/v1/completions", BODY, "Expect: 100-continue")
+    checks.equal(exchange(server.port, early).status, 401, "no body is asked for without a key")
+
+
+def check_odd_forms(checks, server):
+    data = [(t, request("GET", t), True) for t in ODD_TARGETS]
+    data += [(h, request("GET", "/v1/models", None, h), True) for h in ODD_HEADERS]
+    data += [(h, request("GET", "/v1/models").replace(b"Host: localhost", h.encode()), True)
+             for h in ODD_HOSTS]
+    data += [(f"{h} {m}", request(m, "/v1/completions", BODY, h), True)
+             for h in ODD_HEADERS for m in ("POST", "GET")]
+    found = statuses(server.port, data)
+    checks.equal({name: status for name, status in found.items() if status not in (400, 401)}, {},
+                 f"{len(found)} odd forms without a key: all refused")
+
+
+def check_log(checks, server):
+    """Neither keys nor prompts, nor queries, are in the log."""
+    marked = {"prompt": "a-prompt-to-keep", "stop": "a-stop-to-keep"}
+    header = f"Authorization: Bearer {KEY}"
+    exchange(server.port, request("POST", "/v1/completions?key=a-query-to-keep", marked, header))
+    exchange(server.port, request("POST", "/v1/completions", b'{"a-field-to-keep', header))
+    log = server.stderr()
+    for text in (KEY, "second-key", "to-keep"):
+        checks.check(text not in log, f"the log is without {text!r}")
+
+
+def check_key_sources(checks, folder):
+    path = os.path.join(folder, "keys")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("# of the team\nfile-key-1\r\n\nfile-key-2\n")
+    with Server(TINY, "--api-key-file", path, env={"INGOT_API_KEY": "variable-key"}) as server:
+        for key, status in (("file-key-1", 200), ("file-key-2", 200), ("variable-key", 200),
+                            ("# of the team", 401), ("", 401)):
+            data = request("GET", "/v1/models", None, f"Authorization: Bearer {key}")
+            checks.equal(exchange(server.port, data).status, status, f"key {key!r}")
+
+
+def cors(answer):
+    return {k: v for k, v in answer.headers.items() if k.startswith("access-control-")}
+
+
+def check_cors(checks):
+    origin = "Origin: https://page.example"
+    preflight = request("OPTIONS", "/v1/completions", None, origin,
+                        "Access-Control-Request-Method: POST")
+    with Server(TINY) as server:
+        for name, data in (("GET", request("GET", "/v1/models", None, origin)),
+                           ("OPTIONS", preflight),
+                           ("POST", request("POST", "/v1/completions", BODY, origin))):
+            answer = exchange(server.port, data)
+            checks.equal(cors(answer), {}, f"no CORS headers unless asked: {name}")
+        checks.equal(exchange(server.port, preflight).status, 405, "no preflight unless asked")
+    with Server(TINY, "--allowed-origins", "https://page.example", "--allowed-origins",
+                "https://other.example", "--api-key", KEY) as server:
+        answer = exchange(server.port, preflight)
+        checks.equal((answer.status, cors(answer).get("access-control-allow-origin")),
+                     (204, "https://page.example"), "a preflight needs no key")
+        checks.check("authorization" in cors(answer).get("access-control-allow-headers", ""),
+                     "a preflight allows keys")
+        data = request("POST", "/v1/completions", BODY, origin)
+        answer = exchange(server.port, data)
+        checks.equal((answer.status, cors(answer).get("access-control-allow-origin")),
+                     (401, "https://page.example"), "a page can read that its key is missing")
+        answer = exchange(server.port, data.replace(b"page.example", b"evil.example"))
+        checks.equal(cors(answer), {}, "another page gets no header")
+        checks.check("access-control-allow-credentials" not in cors(answer), "nor credentials")
+        stream = request("POST", "/v1/completions", {**BODY, "stream": True}, origin,
+                         f"x-api-key: {KEY}")
+        checks.equal(cors(exchange(server.port, stream)).get("access-control-allow-origin"),
+                     "https://page.example", "streams too")
+    with Server(TINY, "--allowed-origins", "*") as server:
+        answer = exchange(server.port, request("GET", "/v1/models", None, origin))
+        checks.equal(cors(answer).get("access-control-allow-origin"), "*", "any page")
+
+
+def handshake(port, context):
+    try:
+        exchange(port, request("GET", "/v1/models"), tls=context)
+    except (ssl.SSLError, ConnectionError) as error:
+        return type(error).__name__
+    return "done"
+
+
+def check_tls(checks, folder):
+    certificate, key = make_certificate(folder)
+    context = ssl.create_default_context(cafile=certificate)
+    with Server(TINY, "--ssl-certfile", certificate, "--ssl-keyfile", key) as server:
+        answer = exchange(server.port, request("GET", "/v1/models"), tls=context)
+        checks.equal(answer.status, 200, "TLS: a certificate that the client trusts")
+        body = {**BODY, "max_tokens": 100, "ignore_eos": True}
+        answer = exchange(server.port, request("POST", "/v1/completions", {**body, "stream": True}),
+                          tls=context)
+        checks.equal(answer.events()[-1], "[DONE]", "TLS: a stream to its end")
+        closing = request("GET", "/v1/models", None, "Connection: close")
+        checks.check(exchange(server.port, closing, tls=context).closed, "TLS: the end is told")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            only = ssl.create_default_context(cafile=certificate)
+            only.minimum_version = only.maximum_version = version
+            checks.equal(handshake(server.port, only), "done", f"TLS: {version.name}")
+        old = ssl.create_default_context(cafile=certificate)
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python deprecates them as well
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        checks.equal(handshake(server.port, old), "SSLError", "TLS: 1.1 is refused")
+        for cipher in ("aNULL@SECLEVEL=0", "eNULL@SECLEVEL=0", "RC4:3DES@SECLEVEL=0"):
+            weak = ssl.create_default_context(cafile=certificate)
+            weak.maximum_version = ssl.TLSVersion.TLSv1_2
+            try:
+                weak.set_ciphers(cipher)
+            except ssl.SSLError:
+                continue  # this client has none of them
+            checks.equal(handshake(server.port, weak), "SSLError", f"TLS: {cipher} is refused")
+        checks.equal(exchange(server.port, request("GET", "/v1/models")), None,
+                     "a plain request to the TLS port: no answer")
+        answer = exchange(server.port, request("GET", "/v1/models"), tls=context)
+        checks.equal(answer.status, 200, "TLS: the server goes on")
+        checks.equal(server.stop(), 0, "TLS: exit code")
+
+
+def main():
+    checks = Checks()
+    with Server(TINY, "--api-key", KEY, "--api-key", "second-key") as server:
+        data = request("GET", "/openapi.json", None, f"x-api-key: {KEY}")
+        routes = list(exchange(server.port, data).json()["paths"])
+        check_keys(checks, server, routes)
+        check_odd_forms(checks, server)
+        check_log(checks, server)
+    check_cors(checks)
+    with tempfile.TemporaryDirectory() as folder:
+        check_key_sources(checks, folder)
+        check_tls(checks, folder)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
