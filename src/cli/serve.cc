@@ -128,6 +128,8 @@ class Serve final : public Command {
     flags.flag("ssl-keyfile", &certificate_key_, "its private key (PEM)");
     flags.flag("io-threads", &io_threads_, "threads that read and write connections");
     flags.flag("workers", &workers_, "threads that parse, render and tokenize requests");
+    flags.flag("metrics-compat", &metrics_compat_,
+               "vllm: /metrics also has the names of vLLM's metrics");
     flags.flag("max-connections", &max_connections_, "at a time; one more is closed");
   }
 
@@ -162,6 +164,10 @@ class Serve final : public Command {
     out.tls_key = certificate_key_;
     out.io_threads = io_threads_;
     out.workers = workers_;
+    if (!metrics_compat_.empty() && metrics_compat_ != "vllm") {
+      throw UsageError(fmt::format("--metrics-compat: expected vllm, found {}", metrics_compat_));
+    }
+    out.vllm_metrics = !metrics_compat_.empty();
     out.max_connections = max_connections_;
     out.request_timeout = std::chrono::seconds(request_timeout_);
     out.drain_timeout = std::chrono::seconds(drain_timeout_);
@@ -225,7 +231,7 @@ class Serve final : public Command {
   std::string host_ = "127.0.0.1";
   int64_t port_ = 8000;
   std::vector<std::string> keys_, origins_, names_;
-  std::string key_file_, certificate_, certificate_key_;
+  std::string key_file_, certificate_, certificate_key_, metrics_compat_;
   bool allow_no_key_ = false, no_prefix_cache_ = false;
   int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192;
   int64_t sequences_ = 8, step_tokens_ = 0, kv_tokens_ = 0, max_queued_ = 512;

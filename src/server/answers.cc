@@ -7,6 +7,22 @@
 
 namespace ingot {
 
+namespace {
+
+using Time = std::chrono::steady_clock::time_point;
+
+double seconds_between(Time from, Time to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
+// Pages are shared within a key's requests, and within those of equal salts.
+Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
+  const uint64_t words[] = {tenant.low, tenant.high, own.low, own.high};
+  return hash128(std::as_bytes(std::span(words)));
+}
+
+}  // namespace
+
 struct Answers::One {
   One(Answers& all, int32_t first_choice, int32_t choices, const Tokenizer* tokenizer,
       const std::vector<std::string>& stops)
@@ -17,10 +33,13 @@ struct Answers::One {
               if (all.on_text_) all.on_text_(first_choice + piece.choice, piece);
             },
             choices),
-        told(static_cast<size_t>(choices), false) {}
+        told(static_cast<size_t>(choices), false),
+        last(static_cast<size_t>(choices), begin) {}
   const int32_t first;
   AnswerText text;
   std::vector<bool> told;  // choices whose end was handed over
+  const Time begin = std::chrono::steady_clock::now();
+  std::vector<Time> last;  // of each choice's newest token
   std::shared_ptr<Outbox> outbox;
 };
 
@@ -35,7 +54,7 @@ Answers::~Answers() {
 
 void Answers::submit(Request request, const std::vector<std::string>& stops) {
   const int32_t choices = choice_count(request.sampling);
-  request.tenant_salt = call_.tenant();
+  request.tenant_salt = salt_of(call_.tenant(), request.tenant_salt);
   const auto timeout = call_.server().options().request_timeout;
   if (timeout.count() > 0) {
     request.deadline_ns = SteadyClock().now_ns() + std::chrono::nanoseconds(timeout).count();
@@ -52,21 +71,47 @@ void Answers::submit(Request request, const std::vector<std::string>& stops) {
 
 bool Answers::take_all() {
   bool news = false;
+  const Time now = std::chrono::steady_clock::now();
   for (const auto& one : requests_) {
     while (const TokenEvent* event = one->outbox->poll()) {
       one->text.take(*event);
       news = true;
+      if (event->count > 0) measure(*one, static_cast<size_t>(event->choice), now);
     }
     for (size_t c = 0; c < one->told.size(); ++c) {
       const auto choice = static_cast<int32_t>(c);
       if (one->told[c] || !one->text.ended(choice)) continue;
       one->told[c] = true;
+      count_end(*one, choice, now);
       check(one->text.result(choice));
       if (on_end_) on_end_(one->first + choice, one->text.result(choice));
     }
     if (one->text.stopped()) one->outbox->cancel();
   }
   return news;
+}
+
+void Answers::measure(One& one, size_t choice, Time now) {
+  Metrics& metrics = call_.server().metrics();
+  Time& last = one.last[choice];
+  if (last == one.begin) {
+    metrics.first_token(seconds_between(last, now));
+  } else {
+    metrics.next_token(seconds_between(last, now));
+  }
+  last = now;
+}
+
+void Answers::count_end(const One& one, int32_t choice, Time now) {
+  const Generation& result = one.text.result(choice);
+  const auto tokens = static_cast<int64_t>(result.token_ids.size());
+  const double decode_s = result.decode_ms * 1e-3;
+  call_.server().metrics().request_finished(
+      {.reason = finish_reason_name(result.finish),
+       .prompt_tokens = static_cast<int64_t>(one.outbox->request().prompt.size()),
+       .output_tokens = tokens,
+       .seconds = seconds_between(one.begin, now),
+       .seconds_per_token = tokens > 1 ? decode_s / static_cast<double>(tokens - 1) : 0.0});
 }
 
 void Answers::check(const Generation& result) const {

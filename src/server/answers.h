@@ -46,6 +46,8 @@ class Answers {
  private:
   struct One;
   bool take_all();
+  void measure(One& one, size_t choice, std::chrono::steady_clock::time_point now);
+  void count_end(const One& one, int32_t choice, std::chrono::steady_clock::time_point now);
   void check(const Generation& result) const;
 
   Call& call_;

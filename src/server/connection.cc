@@ -91,6 +91,7 @@ class Connection final : public Wire {
     state_.calls.fetch_add(1);
     co_await answer(call, std::string(text_of(head)));
     state_.calls.fetch_sub(1);
+    state_.metrics().answered(call.status());
     spdlog::info("{} {} {} {} {:.1f} ms{}", call.id(), call.request().method, call.request().path,
                  call.status(), static_cast<double>(clock.now_ns() - begin) * 1e-6,
                  call.gone() ? " client gone" : "");

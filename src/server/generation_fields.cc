@@ -209,6 +209,7 @@ Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
   input.prompt = std::move(prompt);
   Request out = model.prepare(input);
   out.priority = wish.priority;
+  if (!wish.cache_salt.empty()) out.tenant_salt = hash128(wish.cache_salt);
   return out;
 }
 

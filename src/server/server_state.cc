@@ -42,6 +42,7 @@ ServerState::ServerState(ServerOptions options)
     : options_(std::move(options)),
       keys_(options_.api_keys),
       workers_(static_cast<size_t>(options_.workers)),
+      metrics_(options_.vllm_metrics),
       id_seed_(random_seed()) {}
 
 ServerState::~ServerState() {

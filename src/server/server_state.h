@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "server/metrics.h"
 #include "server/served_model.h"
 
 namespace ingot {
@@ -36,6 +37,7 @@ struct ServerOptions {
   std::chrono::milliseconds ping_interval{15'000};  // of event streams without events
   std::chrono::milliseconds request_timeout{0};     // from arrival to the last token; 0: none
   std::chrono::milliseconds drain_timeout{30'000};
+  bool vllm_metrics = false;  // /metrics also has vLLM's names
 };
 
 // Keys that callers may show. Compared by digest, all of them, in the same time whatever they are.
@@ -58,6 +60,7 @@ class ServerState {
   const ServerOptions& options() const { return options_; }
   const ApiKeys& keys() const { return keys_; }
   boost::asio::thread_pool& workers() { return workers_; }
+  Metrics& metrics() { return metrics_; }
 
   // Any thread. The model outlives the server.
   void set_model(ServedModel* model) { model_.store(model); }
@@ -82,6 +85,7 @@ class ServerState {
   const ServerOptions options_;
   const ApiKeys keys_;
   boost::asio::thread_pool workers_;
+  Metrics metrics_;
   std::atomic<ServedModel*> model_{nullptr};
   std::atomic<bool> draining_{false};
   const Hash128 id_seed_;

@@ -1,0 +1,44 @@
+// What /metrics tells Prometheus: what the loop counts, and times that requests took as their
+// clients saw them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runtime/loop_stats.h"
+
+namespace ingot {
+
+// Any thread.
+class Metrics {
+ public:
+  // `vllm_names`: the metrics that vLLM has too are also there under its names, for dashboards and
+  // autoscalers that read those.
+  explicit Metrics(bool vllm_names);
+  ~Metrics();
+
+  struct Finished {
+    std::string_view reason;  // "stop", "length", or an error's type
+    int64_t prompt_tokens = 0;
+    int64_t output_tokens = 0;
+    double seconds = 0;            // from arrival to the last token
+    double seconds_per_token = 0;  // mean, behind the first; 0: there was one token at most
+  };
+  void request_finished(const Finished& request);
+  void first_token(double seconds);  // since the request arrived
+  void next_token(double seconds);   // since the token before, of the same choice
+  void answered(int status);         // an HTTP request
+
+  // Prometheus' text format. `stats`: null while there is no model.
+  std::string text(const LoopStats* stats, std::string_view model, int64_t connections,
+                   int64_t calls);
+
+ private:
+  class Set;
+  std::unique_ptr<Set> ours_, vllm_;
+};
+
+}  // namespace ingot

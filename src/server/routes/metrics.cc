@@ -1,0 +1,33 @@
+#include "server/metrics.h"
+
+#include "server/call.h"
+#include "server/server_state.h"
+
+namespace ingot {
+namespace route_metrics {
+
+Task<> handle(Call& call) {
+  ServerState& server = call.server();
+  const ServedModel* model = server.loaded_model();
+  const LoopStats stats = model != nullptr ? model->loop->stats() : LoopStats();
+  const std::string text = server.metrics().text(model != nullptr ? &stats : nullptr,
+                                                 model != nullptr ? model->name : "",
+                                                 server.connections.load(), server.calls.load());
+  co_await call.reply_text(200, "text/plain; version=0.0.4; charset=utf-8", text);
+}
+
+}  // namespace route_metrics
+
+const RouteDef& metrics_route() {
+  using namespace route_metrics;
+  static const RouteDef def = {.name = "metrics",
+                               .method = Method::kGet,
+                               .path = "/metrics",
+                               .access = Access::with_key(),
+                               .help = "counts and times for Prometheus",
+                               .handle = handle,
+                               .while_loading = true};
+  return def;
+}
+
+}  // namespace ingot

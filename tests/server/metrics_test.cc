@@ -1,0 +1,64 @@
+#include "server/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace ingot {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+LoopStats some_stats() {
+  LoopStats out;
+  out.running = 2;
+  out.prompt_tokens = 100;
+  out.output_tokens = 30;
+  out.prefix_hit_tokens = 64;
+  out.pages = {{"kv", 10, 4, 1, 5}};
+  return out;
+}
+
+TEST(Metrics, CountersFollowTheLoop) {
+  Metrics metrics(false);
+  LoopStats stats = some_stats();
+  metrics.text(&stats, "m", 0, 0);
+  stats.output_tokens = 45;
+  const std::string text = metrics.text(&stats, "m", 3, 1);
+  EXPECT_THAT(text, HasSubstr("ingot_generation_tokens_total{model_name=\"m\"} 45\n"));
+  EXPECT_THAT(text, HasSubstr("ingot_num_requests_running{model_name=\"m\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("ingot_kv_cache_usage_perc{model_name=\"m\"} 0.4"));
+  EXPECT_THAT(text, HasSubstr("ingot_connections{model_name=\"m\"} 3\n"));
+  EXPECT_THAT(text, Not(HasSubstr("vllm:")));
+}
+
+TEST(Metrics, NamesOfVllm) {
+  Metrics metrics(true);
+  metrics.request_finished({"stop", 10, 3, 0.2, 0.05});
+  metrics.first_token(0.07);
+  metrics.next_token(0.02);
+  const LoopStats stats = some_stats();
+  const std::string text = metrics.text(&stats, "m", 0, 0);
+  for (const char* line :
+       {"vllm:num_requests_running{model_name=\"m\"} 2", "vllm:num_requests_waiting{",
+        "vllm:kv_cache_usage_perc{", "vllm:prompt_tokens_total{model_name=\"m\"} 100",
+        "vllm:generation_tokens_total{model_name=\"m\"} 30", "vllm:num_preemptions_total{",
+        "vllm:request_success_total{finished_reason=\"stop\",model_name=\"m\"} 1",
+        "vllm:prefix_cache_queries_total{", "vllm:prefix_cache_hits_total{model_name=\"m\"} 64",
+        "vllm:time_to_first_token_seconds_bucket{model_name=\"m\",le=\"0.08\"} 1",
+        "vllm:inter_token_latency_seconds_sum{", "vllm:request_time_per_output_token_seconds_sum{",
+        "vllm:e2e_request_latency_seconds_count{model_name=\"m\"} 1",
+        "vllm:request_prompt_tokens_sum{model_name=\"m\"} 10",
+        "vllm:request_generation_tokens_sum{model_name=\"m\"} 3", "ingot_num_requests_running{"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("vllm:connections")));
+}
+
+TEST(Metrics, WithoutAModel) {
+  Metrics metrics(false);
+  EXPECT_THAT(metrics.text(nullptr, "", 0, 0), HasSubstr("ingot_calls"));
+}
+
+}  // namespace
+}  // namespace ingot
