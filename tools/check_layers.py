@@ -122,8 +122,24 @@ def check_public_headers(problems):
     return headers
 
 
+# GCC 12 makes wrong code of a co_await inside &&, || and ?:, in a loop's condition and in +=.
+AWAIT = re.compile(r"\bco_await\b")
+GOOD_AWAIT = re.compile(r"^\s*(co_return )?co_await\b|^\s*(const )?[\w:<>]+ \w+ = co_await\b|"
+                        r"^\s*(while \(\w+\) )?\w+ = co_await\b|"
+                        r"^\s*if \([\w.]+\) co_await\b|^\s*//")
+
+
+def check_awaits(problems):
+    for path in repo.files("src", suffixes=repo.CPP):
+        for number, line in enumerate(repo.read(path).splitlines(), 1):
+            if AWAIT.search(line) and not GOOD_AWAIT.search(line):
+                problems.append(f"{path}:{number}: co_await inside an expression; expected a "
+                                "statement, or a variable that it initializes (GCC 12)")
+
+
 def main():
     problems = []
+    check_awaits(problems)
     table = repo.rooms()
     for room, allowed in table.items():
         for other in sorted(allowed - set(table)):

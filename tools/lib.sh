@@ -36,10 +36,20 @@ step() {
 # Names in a package list: one a line, '#' starts a comment.
 list_of() { sed 's/#.*//' "$1" | grep -v '^[[:space:]]*$' || true; }
 
+# as_root COMMAND...: as root, or through sudo.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  else
+    command -v sudo >/dev/null || die "root or sudo is needed for: $*"
+    sudo "$@"
+  fi
+}
+
 # install_packages LIST...: installs the Debian packages that are missing, as root or through sudo.
 install_packages() {
   command -v dpkg-query >/dev/null || die "this needs a Debian system (dpkg-query not found)"
-  local missing=() name root=()
+  local missing=() name
   for name in $(for list in "$@"; do list_of "$list"; done | sort -u); do
     local state
     state=$(dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null || true)
@@ -50,12 +60,8 @@ install_packages() {
     return
   fi
   echo "installing: ${missing[*]}"
-  if [ "$(id -u)" -ne 0 ]; then
-    command -v sudo >/dev/null || die "root or sudo is needed to install: ${missing[*]}"
-    root=(sudo)
-  fi
-  "${root[@]}" apt-get update -qq
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y \
     --no-install-recommends "${missing[@]}" >"$(log_file apt)" 2>&1 ||
     { tail -n 20 "$(log_file apt)" >&2; die "apt-get install did not succeed"; }
 }
@@ -125,6 +131,37 @@ unpack_published() {
   basename "$archive" >"$target.part/archive"
   mv "$target.part" "$target"
   echo "$target: $(find "$target" -type f | wc -l) files"
+}
+
+# Translations and manual pages that tests read, of the Debian packages in
+# tools/corpus-packages.txt: build/corpus.
+unpack_corpus() {
+  local stamp archive target=build/corpus names=()
+  stamp=$(list_of tools/corpus-packages.txt | sha256sum | cut -d' ' -f1)
+  if [ "$(cat "$target/stamp" 2>/dev/null)" = "$stamp" ]; then return; fi
+  mapfile -t names < <(list_of tools/corpus-packages.txt)
+  rm -rf "$target" "$target.part"
+  mkdir -p "$target.part/archives"
+  # Lists of packages may be missing or name versions that the mirror no longer has.
+  if ! download_packages "$target.part/archives" "${names[@]}"; then
+    as_root apt-get update -qq
+    download_packages "$target.part/archives" "${names[@]}" ||
+      { tail -n 5 "$(log_file apt-download)" >&2; die "apt-get download ${names[*]}"; }
+  fi
+  for archive in "$target.part"/archives/*.deb; do
+    dpkg-deb --extract "$archive" "$target.part"
+  done
+  rm -r "$target.part/archives"
+  echo "$stamp" >"$target.part/stamp"
+  mv "$target.part" "$target"
+  echo "$target: ${names[*]}"
+}
+
+# download_packages FOLDER NAME...
+download_packages() {
+  local log
+  log=$PWD/$(log_file apt-download)
+  (cd "$1" && shift && apt-get download -qq "$@") >"$log" 2>&1
 }
 
 # What the build takes from wheels, laid out below build/third_party.

@@ -41,6 +41,9 @@ Json parse(const ModelSource& source, const Json& raw) {
   if (source.kind == ModelSourceKind::kHuggingFace) add_hf_facts(c);
   if (source.gguf) add_gguf_facts(c);
   read_llama_config(c, kVariant);
+  if (read_rope_config(c.config(), c.file()).type == "dynamic") {
+    c.refuse("rope_scaling", "none, as in its class", "'dynamic'");
+  }
   // The trained length. What begins past it never does where no sequence gets there.
   const auto positions = c.config()["max_position_embeddings"].get<int64_t>();
   const int64_t trained = c.size_or("seq_length", positions);

@@ -34,9 +34,22 @@ Json parse(const ModelSource& source, const Json& raw) {
   c.flag("tie_word_embeddings", false);
   c.flag("use_qkv_bias", false);
   c.flag("use_parallel_residual", false);
-  if (c.stated("qk_layernorm", false)) c.refuse("qk_layernorm", "false", "true");
+  c.flag("qk_layernorm", false);
   c.rope({.partial = true});
   return c.config();
+}
+
+// Of layer norms without bias, of each head of queries ("q") or keys ("k").
+std::string head_norm(std::string_view which, int64_t head) {
+  return fmt::format("self_attn.{}_layernorm.norms.{}", which, head);
+}
+
+void head_norm_names(std::string_view which, int64_t heads, int64_t dim, WeightNames& names) {
+  for (int64_t h = 0; h < heads; ++h) {
+    names.norm({head_norm(which, h), fmt::format("attn_{}_norm", which),
+                fmt::format("attention.{}_layernorm", which)},
+               dim, false, {.from_gguf = take_vector(h, {heads, dim})});
+  }
 }
 
 std::vector<WeightName> weights(const Json& c) {
@@ -49,6 +62,10 @@ std::vector<WeightName> weights(const Json& c) {
     names.norm({"input_layernorm", "attn_norm", "input_layernorm"}, hidden, true);
     names.qkv_apart("self_attn.",
                     {heads, c["num_key_value_heads"], dim, hidden, c["use_qkv_bias"]});
+    if (c["qk_layernorm"]) {
+      head_norm_names("q", heads, dim, names);
+      head_norm_names("k", c["num_key_value_heads"], dim, names);
+    }
     names.linear({"self_attn.o_proj", "attn_output", "attention.dense"}, hidden, heads * dim,
                  false);
     if (!c["use_parallel_residual"]) {
@@ -62,6 +79,19 @@ std::vector<WeightName> weights(const Json& c) {
   return names.take();
 }
 
+int attend(DecoderBuilder& b, int x, int64_t layer, const std::string& p, const Json& c,
+           const DecoderBuilder::Attention& shape) {
+  if (!c["qk_layernorm"]) return b.self_attention(x, p + "self_attn.", layer, shape);
+  const auto normed = [&](std::string_view which, int64_t heads) {
+    std::vector<std::string> weights;
+    for (int64_t h = 0; h < heads; ++h) weights.push_back(p + head_norm(which, h) + ".weight");
+    const int projected = b.linear(x, fmt::format("{}self_attn.{}_proj", p, which), 0);
+    return b.layer_norm_of_heads(projected, weights, c["layer_norm_eps"]);
+  };
+  const int q = normed("q", shape.heads), k = normed("k", shape.kv_heads);
+  return b.attention(q, k, b.linear(x, p + "self_attn.v_proj", 0), layer, shape);
+}
+
 void build(const Json& c, const WeightSource& source, const BuildOptions& options, Graph& graph) {
   DecoderBuilder b(source, options, c["max_position_embeddings"], graph);
   const double epsilon = c["layer_norm_eps"];
@@ -73,7 +103,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
   for (int64_t i = 0; i < c["num_hidden_layers"]; ++i) {
     const std::string p = b.at_layer("model.layers.", i);
     int h = b.layer_norm(x, p + "input_layernorm", epsilon);
-    const int attended = b.self_attention(h, p + "self_attn.", i, attention);
+    const int attended = attend(b, h, i, p, c, attention);
     x = b.residual(b.linear(attended, p + "self_attn.o_proj", 1), x);
     if (!parallel) h = b.layer_norm(x, p + "post_attention_layernorm", epsilon);
     h = b.gated_mlp(h, p + "mlp.", activation);
@@ -85,9 +115,8 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
 
 }  // namespace model_stablelm
 
-// StableLM (Stability AI, 2023 and 2024) of 3 and 1.6 billion parameters: Llama's block with layer
-// norms and a quarter of each head rotated. That of 12 billion has norms of heads, which are
-// refused.
+// StableLM (Stability AI, 2023 and 2024): Llama's block with layer norms and a quarter of each head
+// rotated; that of 12 billion parameters has attention and MLP side by side, and norms of heads.
 const ModelDef& stablelm_model() {
   using namespace model_stablelm;
   static const ModelDef model = {
@@ -95,7 +124,8 @@ const ModelDef& stablelm_model() {
       .architectures = {"StableLmForCausalLM", "StableLMEpochForCausalLM"},
       .keys = with_rotary_keys({layer_norm_key("layer_norm_eps"),
                                 {"use_qkv_bias", "qkv_bias"},
-                                {"use_parallel_residual", "use_parallel_residual"}}),
+                                {"use_parallel_residual", "use_parallel_residual"},
+                                {"qk_layernorm", "qk_layernorm"}}),
       .ignored = usual_ignored(),
       .parse_config = parse,
       .weights = weights,
@@ -106,7 +136,15 @@ const ModelDef& stablelm_model() {
                        "num_key_value_heads": 32, "intermediate_size": 6912,
                        "max_position_embeddings": 4096, "vocab_size": 50304,
                        "partial_rotary_factor": 0.25, "layer_norm_eps": 1e-5})",
-                   2.80}}};
+                   2.80},
+                  {"stablelm-2-12b",
+                   R"({"architectures": ["StableLmForCausalLM"], "hidden_size": 5120,
+                       "num_hidden_layers": 40, "num_attention_heads": 32,
+                       "num_key_value_heads": 8, "intermediate_size": 13824,
+                       "max_position_embeddings": 4096, "vocab_size": 100352,
+                       "partial_rotary_factor": 0.25, "layer_norm_eps": 1e-5,
+                       "use_parallel_residual": true, "qk_layernorm": true})",
+                   12.14}}};
   return model;
 }
 

@@ -1,5 +1,5 @@
-// (x - mean) / sqrt(variance + epsilon) * scale + bias along the last axis (Ba et al., 2016); scale
-// and bias are optional vectors of that axis.
+// (x - mean) / sqrt(variance + epsilon) * scale + bias along the last axis (Ba et al., 2016), or
+// over groups of its columns; scale and bias are optional vectors of the whole axis.
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
@@ -9,16 +9,25 @@ namespace op_layer_norm {
 
 struct LayerNormAttrs {
   double epsilon = 1e-5;
+  int64_t group = 0;  // columns that a norm covers; 0: all
   template <typename V>
   void fields(V& v) {
     v("epsilon", epsilon);
+    v("group", group);
   }
 };
 
 std::vector<ValueType> infer(const InferArgs& args) {
   ops::require_float(args, 0);
   ops::require_min_rank(args, 0, 1);
-  read_attrs<LayerNormAttrs>(args.attrs, "ops/layer_norm");
+  const auto attrs = read_attrs<LayerNormAttrs>(args.attrs, "ops/layer_norm");
+  const Dim& columns = args.input(0).shape.back();
+  const bool whole =
+      attrs.group > 0 && columns.is_constant() && columns.constant() % attrs.group == 0;
+  if (attrs.group < 0 || (attrs.group > 0 && !whole)) {
+    args.bad(
+        fmt::format("{} is not whole groups of {} columns", type_text(args.input(0)), attrs.group));
+  }
   for (size_t i = 1; i < args.inputs.size(); ++i) {
     if (!args.inputs[i]) continue;
     ops::require_float(args, i);
@@ -33,16 +42,18 @@ std::vector<ValueType> infer(const InferArgs& args) {
 void reference(const OpArgs& args) {
   const TensorView& x = args.inputs[0];
   const auto a = read_attrs<LayerNormAttrs>(args.attrs, "ops/layer_norm");
-  const int64_t n = x.columns();
+  const int64_t columns = x.columns(), n = a.group > 0 ? a.group : columns;
   const ops::Elements<double> in(x), out(args.outputs[0]);
-  std::vector<double> scale(static_cast<size_t>(n), 1.0), bias(static_cast<size_t>(n), 0.0);
+  std::vector<double> scale(static_cast<size_t>(columns), 1.0);
+  std::vector<double> bias(static_cast<size_t>(columns), 0.0);
   if (args.inputs.size() > 1 && args.inputs[1].present()) {
     scale = ops::read_all<double>(args.inputs[1]);
   }
   if (args.inputs.size() > 2 && args.inputs[2].present()) {
     bias = ops::read_all<double>(args.inputs[2]);
   }
-  for (int64_t r = 0; r < x.rows(); ++r) {
+  const int64_t norms = n > 0 ? x.rows() * (columns / n) : 0;
+  for (int64_t r = 0; r < norms; ++r) {
     double mean = 0, variance = 0;
     for (int64_t c = 0; c < n; ++c) mean += in.get(r * n + c);
     mean /= static_cast<double>(n);
@@ -51,7 +62,7 @@ void reference(const OpArgs& args) {
     }
     const double factor = 1 / std::sqrt(variance / static_cast<double>(n) + a.epsilon);
     for (int64_t c = 0; c < n; ++c) {
-      const auto k = static_cast<size_t>(c);
+      const auto k = static_cast<size_t>((r * n + c) % columns);
       out.put(r * n + c, (in.get(r * n + c) - mean) * factor * scale[k] + bias[k]);
     }
   }

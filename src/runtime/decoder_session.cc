@@ -87,8 +87,8 @@ std::vector<float> DecoderSession::forward(std::span<const int32_t> tokens, bool
     fail(ErrorCode::kInvalidArgument, kWhere, "{} tokens after {}: the session holds {}",
          tokens.size(), position_, max_tokens_);
   }
-  if (position_ == 0) {
-    const auto prompt = static_cast<int64_t>(tokens.size());
+  if (position_ == 0 || decoder_.rotations.by == Rotations::By::kToken) {
+    const auto prompt = position_ + static_cast<int64_t>(tokens.size());
     rotation_ = decoder_.rotations.set_of(prompt, std::max(prompt, longest_));
   }
   if (decoder_.encoder && frames_ == 0) {

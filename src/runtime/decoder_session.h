@@ -20,10 +20,11 @@ class DecoderSession {
   DecoderSession(std::shared_ptr<const Engine> engine, Device& device, int64_t max_tokens,
                  int64_t chunk, ExecutorOptions options = {});
 
-  // Appends tokens to the sequence. Returns logits [tokens.size(), vocab] in float32, or those of
-  // the last token alone; an encoder's hidden states likewise. Error{kInvalidArgument} past
-  // max_tokens, on an id outside the vocabulary, and where an encoder's sequence does not come at
-  // once, in one chunk.
+  // Appends tokens to the sequence; where rotations go by token (runtime/rotations.h), all of one
+  // call have that of the last, as in a forward pass of Hugging Face's classes. Returns logits
+  // [tokens.size(), vocab] in float32, or those of the last token alone; an encoder's hidden states
+  // likewise. Error{kInvalidArgument} past max_tokens, on an id outside the vocabulary, and where
+  // an encoder's sequence does not come at once, in one chunk.
   std::vector<float> forward(std::span<const int32_t> tokens, bool all_logits);
   // Of a plan with an encoder, before tokens: what they attend to, float32 features row by row, of
   // whole frames. Returns the encoder's hidden states, [frames, columns]. Begins a new sequence.

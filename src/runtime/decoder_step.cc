@@ -50,10 +50,10 @@ class DecoderPlanReader {
     if (out_.tables.empty()) bad("no paged state group: not a text model");
     for (int id : plan_.states) add_state(plan_.values[static_cast<size_t>(id)]);
     out_.rotations = read_rotations(plan_);
-    if (!out_.rotations.lengths.empty()) check_rotations();
     check_inputs();
     for (const PlanStep& step : plan_.steps) check_window(step);
     read_length();
+    if (!out_.rotations.lengths.empty()) check_rotations();
     return std::move(out_);
   }
 
@@ -215,7 +215,10 @@ class DecoderPlanReader {
   // Each set of frequencies is a row of the table that the input picks from.
   void check_rotations() const {
     const int input = plan_.find(kRotationsInput);
-    const Dim sets(static_cast<int64_t>(out_.rotations.lengths.size()) + 1);
+    const bool by_token = out_.rotations.by == Rotations::By::kToken;
+    if (by_token && out_.trained_len == 0) bad("rotations by token: no max_position_embeddings");
+    const Dim sets(by_token ? std::max<int64_t>(out_.trained_len - out_.rotations.lengths[0], 0) + 1
+                            : static_cast<int64_t>(out_.rotations.lengths.size()) + 1);
     for (const PlanStep& step : plan_.steps) {
       if (step.op != "embedding" || step.inputs[0] != input) continue;
       const SymShape& table = plan_.values[static_cast<size_t>(step.inputs[1])].type.shape;
@@ -349,7 +352,7 @@ void set_decoder_limits(const DecoderPlan& plan, const DecoderSizes& sizes, Symb
 DecoderStep::DecoderStep(const DecoderPlan& plan) : tables_(plan.tables.size()) {
   for (const PageTable& table : plan.tables) table_inputs_.push_back(table.input);
   encoder_ = plan.encoder;
-  has_rotations_ = !plan.rotations.lengths.empty();
+  sets_ = plan.rotations;
   if (encoder_) frames_.columns = pages_of(encoder_->max_frames, plan.page_tokens);
 }
 
@@ -379,8 +382,8 @@ void DecoderStep::add_row(std::span<const int32_t> tokens, int64_t first_positio
   for (size_t i = 0; i < tokens.size(); ++i) {
     positions_.push_back(static_cast<int32_t>(first_position + static_cast<int64_t>(i)));
     token_rows_.push_back(row);
+    if (!sets_.lengths.empty()) rotations_.push_back(sets_.set_at(rotation, positions_.back()));
   }
-  if (has_rotations_) rotations_.insert(rotations_.end(), tokens.size(), rotation);
   query_offsets_.push_back(static_cast<int32_t>(token_ids_.size()));
   context_lengths_.push_back(
       static_cast<int32_t>(first_position + static_cast<int64_t>(tokens.size())));
@@ -436,7 +439,7 @@ void DecoderStep::set(Executor& executor, Executor* feed) {
     executor.set_input("token_ids", packed_ints(token_ids_));
   }
   executor.set_input("positions", packed_ints(positions_));
-  if (has_rotations_) executor.set_input(kRotationsInput, packed_ints(rotations_));
+  if (!sets_.lengths.empty()) executor.set_input(kRotationsInput, packed_ints(rotations_));
   executor.set_input("token_rows", packed_ints(token_rows_));
   executor.set_input("query_offsets", packed_ints(query_offsets_));
   executor.set_input("context_lengths", packed_ints(context_lengths_));

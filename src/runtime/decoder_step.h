@@ -97,7 +97,7 @@ class DecoderStep {
   // A new step, whose tables have `columns` columns.
   void begin(int64_t columns);
   // A row of the batch: tokens at positions first_position, first_position + 1, ... of a sequence
-  // that is rotated by that set.
+  // with that set of rotations.
   void add_row(std::span<const int32_t> tokens, int64_t first_position, int32_t rotation = 0);
   // The pages of the row added last in table `table`, at most `columns`; each row and table once,
   // in order. kNoPage where nothing is read.
@@ -120,7 +120,7 @@ class DecoderStep {
   int64_t columns_ = 0;
   std::vector<int32_t> token_ids_, positions_, token_rows_, query_offsets_, context_lengths_,
       logit_rows_, rotations_;
-  bool has_rotations_ = false;
+  Rotations sets_;
   std::vector<std::vector<int32_t>> tables_;  // row-major
   struct Frames {
     int64_t columns = 0;  // of the block table

@@ -20,7 +20,7 @@ struct ModelLimits {
   int64_t max_batch_tokens = 0;  // packed tokens of a step
   std::vector<KvGroup> state_groups;
   Rotations rotations = {};
-  // The set of a request's sequences.
+  // The set of a request's sequences, or of their prompt.
   int32_t rotation_of(const Request& request) const {
     const auto prompt = static_cast<int64_t>(request.prompt.size());
     const int64_t room = std::max<int64_t>(max_seq_len - prompt, 0);

@@ -13,7 +13,10 @@ constexpr std::string_view kWhere = "runtime/rotations";
 }  // namespace
 
 int32_t Rotations::set_of(int64_t prompt, int64_t longest) const {
-  const int64_t length = by_prompt ? prompt : longest;
+  if (by == By::kToken && !lengths.empty()) {
+    return static_cast<int32_t>(std::max<int64_t>(prompt - lengths[0], 0));
+  }
+  const int64_t length = by == By::kPrompt ? prompt : longest;
   return static_cast<int32_t>(std::lower_bound(lengths.begin(), lengths.end(), length) -
                               lengths.begin());
 }
@@ -47,10 +50,15 @@ Rotations read_rotations(const Plan& plan) {
   }
   const auto by = plan.metadata.find("rotation_by");
   const std::string measure = by == plan.metadata.end() ? "" : by->second;
-  if (measure != "prompt" && measure != "sequence") {
-    bad(fmt::format("rotation_by: expected prompt or sequence, found '{}'", measure));
+  if (measure != "prompt" && measure != "sequence" && measure != "token") {
+    bad(fmt::format("rotation_by: expected prompt, sequence or token, found '{}'", measure));
   }
-  out.by_prompt = measure == "prompt";
+  out.by = measure == "prompt"  ? Rotations::By::kPrompt
+           : measure == "token" ? Rotations::By::kToken
+                                : Rotations::By::kSequence;
+  if (out.by == Rotations::By::kToken && out.lengths.size() != 1) {
+    bad(fmt::format("rotation_lengths by token: expected one length, found '{}'", text));
+  }
   return out;
 }
 

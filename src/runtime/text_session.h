@@ -47,10 +47,10 @@ struct GenerateInput {
   const std::atomic<bool>* cancel = nullptr;  // looked at between steps
 };
 
-// What Loop::submit() takes, but for priority, deadline and tenant. `room`: most tokens of prompt and
-// answer together. Any thread. Error{kInvalidArgument} for parameters out of range, more choices or
-// beams than rows of a step, an empty prompt, one that does not fit, ids outside the vocabulary,
-// stop strings without a tokenizer.
+// What Loop::submit() takes, but for priority, deadline and tenant. `room`: most tokens of prompt
+// and answer together. Any thread. Error{kInvalidArgument} for parameters out of range, more
+// choices or beams than rows of a step, an empty prompt, one that does not fit, ids outside the
+// vocabulary, stop strings without a tokenizer.
 Request prepare_request(const GenerateInput& input, const ModelLimits& limits, int64_t room);
 
 // generate() runs steps on the caller. A server runs loop() on a thread of its own instead; its

@@ -367,7 +367,8 @@ Task<> serve_tls(tcp::socket socket, asio::ssl::context& tls, ServerState& state
   boost::system::error_code error;
   co_await stream.async_handshake(asio::ssl::stream_base::server,
                                   asio::redirect_error(asio::use_awaitable, error));
-  if (!error) co_await run_connection(stream, state, shard);
+  if (error) co_return;
+  co_await run_connection(stream, state, shard);
 }
 
 }  // namespace ingot

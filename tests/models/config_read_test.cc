@@ -197,8 +197,7 @@ TEST(ConfigKeysTest, AFactorWithoutATypeIsLinear) {
   EXPECT_EQ(config["rope_scaling"]["factor"], 8);
 }
 
-// Scaling that begins where the trained length ends is none; yarn's positions are those it scales
-// to.
+// Positions are those that the models scale to; "dynamic" scales from max_position_embeddings on.
 TEST(ConfigReaderTest, DynamicAndYarnRotations) {
   const ModelSource source = hf_source();
   const ConfigReader::RopeKinds kinds = {.types = {"default", "dynamic", "yarn"}};
@@ -216,12 +215,18 @@ TEST(ConfigReaderTest, DynamicAndYarnRotations) {
     return c.config();
   };
   const Json dynamic = read({{"type", "dynamic"}, {"factor", 2.0}});
-  EXPECT_FALSE(dynamic.contains("rope_scaling"));
-  EXPECT_EQ(dynamic["max_position_embeddings"], 64);
-  EXPECT_EQ(read({{"rope_type", "dynamic"},
-                  {"factor", 2.0},
-                  {"original_max_position_embeddings", 32}})["max_position_embeddings"],
-            32);
+  EXPECT_EQ(dynamic["rope_scaling"]["rope_type"], "dynamic");
+  EXPECT_EQ(dynamic["rope_scaling"]["factor"], 2.0);
+  EXPECT_EQ(dynamic["rope_scaling"]["original_max_position_embeddings"], 64);
+  EXPECT_EQ(dynamic["max_position_embeddings"], 128);
+  EXPECT_EQ(
+      read({{"rope_type", "dynamic"}, {"factor", 2.0}, {"original_max_position_embeddings", 32}}),
+      dynamic);
+  const auto positions = [&](double factor) {
+    return read({{"type", "dynamic"}, {"factor", factor}})["max_position_embeddings"];
+  };
+  EXPECT_EQ(positions(0.5), 64);
+  EXPECT_EQ(positions(1e20), 64 + (1 << 18)) << "a graph holds frequencies for each";
   Json yarn = {{"type", "yarn"}, {"factor", 4.0}};
   EXPECT_EQ(read(yarn)["max_position_embeddings"], 256);
   EXPECT_EQ(read(yarn)["rope_scaling"]["original_max_position_embeddings"], 64);

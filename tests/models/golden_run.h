@@ -133,7 +133,7 @@ inline void write_gguf_of(const ModelSource& source, const std::string& path,
     if (!fresh) it->second.bytes += piece.bytes;
     if (!fresh) it->second.shape[0] += piece.shape[0];
     const Shape& whole = older ? name.or_from_gguf[0].shape : name.from_gguf.shape;
-    if (whole.size() > 2 && element_count(whole) == element_count(it->second.shape)) {
+    if (whole.size() > 1 && element_count(whole) == element_count(it->second.shape)) {
       it->second.shape = whole;
     }
   }

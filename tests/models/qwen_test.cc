@@ -161,6 +161,8 @@ TEST(QwenTest, ConfigFaultsAreNamed) {
   fault("scale_attn_weights", false, unsupported, {"config.json", "'scale_attn_weights'"});
   fault("rotary_pct", 0.5, unsupported, {"config.json", "partial_rotary_factor", "0.5"});
   fault("kv_channels", 32, corrupt, {"attn.c_attn.weight", "[192, 128]"});
+  fault("rope_scaling", Json{{"type", "dynamic"}, {"factor", 2.0}}, unsupported,
+        {"config.json", "'rope_scaling'", "none", "dynamic"});
   fault("seq_length", 0, corrupt, {"config.json", "'seq_length'", "found 0"});
   fault("max_position_embeddings", 1 << 30, corrupt,
         {"config.json", "'max_position_embeddings'", "1048576 with use_logn_attn", "1073741824"});

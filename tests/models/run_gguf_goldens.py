@@ -155,6 +155,20 @@ def merge_experts(tensors):
     return out
 
 
+def merge_head_norms(tensors):
+    """StableLM's norms of single heads as one matrix of all heads."""
+    merged, out = {}, {}
+    for name, tensor in tensors.items():
+        head, found, tail = name.partition(".norms.")
+        if found:
+            merged.setdefault(head + ".weight", {})[int(tail.removesuffix(".weight"))] = tensor
+        else:
+            out[name] = tensor
+    for name, parts in merged.items():
+        out[name] = np.stack([parts[i] for i in range(len(parts))])
+    return out
+
+
 # What each architecture's files state beside the common keys.
 
 def no_more(w, c):
@@ -285,6 +299,7 @@ CASES = {
     "starcoder2": (ARCH.STARCODER2, plain, no_more),
     "stablelm": (ARCH.STABLELM, plain, partial),
     "stablelm-parallel": (ARCH.STABLELM, plain, partial),
+    "stablelm-head-norms": (ARCH.STABLELM, plain, partial),
     "olmo2": (ARCH.OLMO2, plain, no_more),
     "granite": (ARCH.GRANITE, paired_rotation, granite),
     "smollm3": (ARCH.SMOLLM3, paired_rotation, llama),
@@ -330,7 +345,8 @@ def write_gguf(folder, path, arch, change, more):
     common_keys(writer, c)
     more(writer, c)
     names = gguf.get_tensor_name_map(arch, c.layers)
-    tensors = merge_experts(read_tensors(os.path.join(folder, "model.safetensors")))
+    tensors = merge_head_norms(merge_experts(
+        read_tensors(os.path.join(folder, "model.safetensors"))))
     for stored, tensor in tensors.items():
         for source, part in split_stacks(stored, tensor):
             for name, changed in change(c, source, part):

@@ -5,7 +5,11 @@ namespace {
 
 TEST(StablelmTest, GoldenCase) { check_golden("stablelm"); }
 TEST(StablelmTest, ParallelCase) { check_golden("stablelm-parallel"); }
-TEST(StablelmTest, GgufHoldsTheSame) { check_gguf_of("stablelm", "stablelm"); }
+TEST(StablelmTest, NormsOfHeadsCase) { check_golden("stablelm-head-norms"); }
+TEST(StablelmTest, GgufHoldsTheSame) {
+  check_gguf_of("stablelm", "stablelm");
+  check_gguf_of("stablelm-head-norms", "stablelm");
+}
 
 // Attention and MLP side by side behind one norm; GGUF files say so by the norm that they lack.
 TEST(StablelmTest, BlocksMayBeInParallel) {
@@ -54,7 +58,7 @@ TEST(StablelmTest, ConfigFaultsAreNamed) {
   const auto corrupt = ErrorCode::kCorrupt, unsupported = ErrorCode::kUnsupported;
   check_config_faults(
       "stablelm",
-      {{"qk_layernorm", true, unsupported, {"config.json", "qk_layernorm", "expected false"}},
+      {{"qk_layernorm", true, ErrorCode::kNotFound, {"self_attn.q_layernorm.norms.0.weight"}},
        {"partial_rotary_factor", 1.25, unsupported, {"config.json", "partial_rotary_factor"}},
        {"hidden_act", "sine", unsupported, {"config.json", "hidden_act", "sine"}},
        {"layer_norm_eps", 0.0, corrupt, {"config.json", "layer_norm_eps"}},

@@ -46,6 +46,11 @@ TEST(WeightTransformTest, EachUndoesWhatItSays) {
   EXPECT_EQ(one.shape, (Shape{2, 2}));
   EXPECT_EQ(values_of(one), (Values{8, 9, 10, 11}));
   EXPECT_EQ(one.bytes.data(), stack.bytes.data() + 32) << "no copy";
+  WeightInfo heads = stored;
+  heads.shape = {4, 3};
+  const WeightInfo head = take_vector(2, {4, 3}).apply(heads, keep);
+  EXPECT_EQ(head.shape, (Shape{3}));
+  EXPECT_EQ(values_of(head), (Values{6, 7, 8}));
 
   const BlockFormat& q4 = *find_block_format("q4_0");
   const std::vector<std::byte> blocks(static_cast<size_t>(ElementType(q4).bytes(64)));

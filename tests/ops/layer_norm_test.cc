@@ -39,6 +39,22 @@ std::vector<OpCase> layer_norm_cases() {
                    .reals = {1000.25, 1001.5, 998.75, 999.5, 1000.75, 1002, 1000}}},
        .symbols = {{"tokens", 3}}},
   };
+  // Norms of heads: scale and bias are of all columns.
+  for (const char* type : {"float32", "bfloat16", "float16"}) {
+    for (int64_t group : {1, 20, 64, 160}) {
+      const CaseInput vector = {.type = DType::kBFloat16, .shape = {5 * group}, .constant = true};
+      cases.push_back({.name = fmt::format("group_{}_{}", type, group),
+                       .op = "layer_norm",
+                       .attrs = {{"group", group}},
+                       .inputs = {{.type = parse_element_type(type),
+                                   .shape = {tokens(), 5 * group},
+                                   .strided = true},
+                                  vector,
+                                  vector},
+                       .symbols = {{"tokens", 19}},
+                       .strided_outputs = true});
+    }
+  }
   for (const char* type : {"float32", "bfloat16", "float16"}) {
     for (const char* weight : {"float32", "bfloat16"}) {
       for (int64_t k : {1, 7, 16, 33, 576, 4096}) {
@@ -61,6 +77,19 @@ std::vector<OpCase> layer_norm_cases() {
     }
   }
   return cases;
+}
+
+TEST(layer_norm_op, groups_by_hand) {
+  check_reference(
+      "layer_norm", {{"epsilon", 0.0}, {"group", int64_t{2}}},
+      {floats({1, 4}, {1, 3, 8, 2}), floats({4}, {1, 2, 3, 4}), floats({4}, {0, 0, 0.5, 0})},
+      {floats({1, 4}, {-1, 2, 3.5, -4})});
+}
+TEST(layer_norm_op, refuses_groups_that_do_not_fit) {
+  check_refused("layer_norm", {{"group", int64_t{3}}},
+                {floats({1, 4}, {1, 2, 3, 4}), floats({4}, {1, 1, 1, 1})}, "whole groups of 3");
+  check_refused("layer_norm", {{"group", int64_t{2}}},
+                {floats({1, 4}, {1, 2, 3, 4}), floats({2}, {1, 1})}, "does not fit");
 }
 
 INGOT_OP_TEST(layer_norm);

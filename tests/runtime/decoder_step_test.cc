@@ -51,6 +51,14 @@ TEST(DecoderStepTest, ATableHasTheSetsOfRotations) {
   pick.inputs = {plan.inputs.back(), plan.find("embed")};
   plan.steps.push_back(pick);
   expect_refused(plan, {"expected 3 sets", "found 97"});
+  // By token there is one for each length that a sequence may have.
+  plan.metadata["rotation_by"] = "token";
+  plan.metadata["rotation_lengths"] = "10";
+  expect_refused(plan, {"no max_position_embeddings"});
+  plan.metadata["max_position_embeddings"] = "100";
+  expect_refused(plan, {"expected 91 sets", "found 97"});
+  plan.metadata["rotation_lengths"] = "4";
+  EXPECT_EQ(read_decoder_plan(plan).rotations.by, Rotations::By::kToken);
 }
 
 TEST(DecoderStepTest, RefusesByName) {

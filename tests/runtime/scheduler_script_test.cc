@@ -56,7 +56,7 @@ class Script : public DraftSource {
       limits_.max_batch_tokens = number("tokens", 64);
       limits_.max_seq_len = number("seq", 256);
       if (args.count("rotation")) {
-        limits_.rotations = {.lengths = {number("rotation", 0)}, .by_prompt = true};
+        limits_.rotations = {.lengths = {number("rotation", 0)}, .by = Rotations::By::kPrompt};
       }
       limits_.state_groups = {{"kv", KvKind::kPaged, number("pages", 8), 0}};
       if (args.count("window")) {

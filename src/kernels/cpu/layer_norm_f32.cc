@@ -26,24 +26,28 @@ const KernelDef& layer_norm_f32_kernel() {
       .name = "layer_norm_f32",
       .op = "layer_norm",
       .device = "cpu",
-      .version = 2,
+      .version = 3,
       .invariant = true,
       .priority = 5,  // below hand-written vector kernels
       .supports = &needs_f32,
       .prepare = [](const KernelDesc& desc, std::string_view) -> std::unique_ptr<KernelInstance> {
         const double epsilon = attr_or<double>(desc.attrs, "epsilon", 1e-5);
-        return make_instance([epsilon](const LaunchArgs& args, ExecContext& context) {
+        const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
+        return make_instance([epsilon, group](const LaunchArgs& args, ExecContext& context) {
           const TensorView &x = args.inputs[0], &y = args.outputs[0];
           const auto vector = [&](size_t i) -> const float* {
             return i < args.inputs.size() && args.inputs[i].present() ? args.inputs[i].as<float>()
                                                                       : nullptr;
           };
           const float *scale = vector(1), *bias = vector(2);
-          split_work(context, x.rows(), std::max<int64_t>(1, kElementGrain / (x.columns() + 1)),
+          const int64_t columns = x.columns(), n = group > 0 ? group : columns;
+          split_work(context, x.rows(), std::max<int64_t>(1, kElementGrain / (columns + 1)),
                      [&](int64_t begin, int64_t end) {
                        for (int64_t r = begin; r < end; ++r) {
-                         normalize(x.row_as<float>(r), scale, bias, y.row_as<float>(r), x.columns(),
-                                   epsilon);
+                         for (int64_t c = 0; c < columns; c += n) {
+                           normalize(x.row_as<float>(r) + c, scale ? scale + c : nullptr,
+                                     bias ? bias + c : nullptr, y.row_as<float>(r) + c, n, epsilon);
+                         }
                        }
                      });
         });

@@ -201,12 +201,13 @@ inline std::string layer_norm_supports(const KernelDesc& desc) {
 inline std::unique_ptr<KernelInstance> layer_norm_prepare(const KernelDesc& desc,
                                                           std::string_view) {
   const double epsilon = attr_or<double>(desc.attrs, "epsilon", 1e-5);
-  return make_instance([epsilon](const LaunchArgs& args, ExecContext& context) {
+  const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
+  return make_instance([epsilon, group](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& y = args.outputs[0];
-    const int64_t n = x.columns();
-    context.team->parallel_for(x.rows(), row_grain(n), [&](int64_t begin, int64_t end) {
-      const auto size = static_cast<size_t>(n);
+    const int64_t columns = x.columns(), n = group > 0 ? group : columns;
+    context.team->parallel_for(x.rows(), row_grain(columns), [&](int64_t begin, int64_t end) {
+      const auto size = static_cast<size_t>(columns);
       auto* scratch = reinterpret_cast<float*>(thread_scratch(2 * size * sizeof(float)));
       const auto vector = [&](size_t i) -> const float* {
         if (i >= args.inputs.size() || !args.inputs[i].present()) return nullptr;
@@ -216,8 +217,16 @@ inline std::unique_ptr<KernelInstance> layer_norm_prepare(const KernelDesc& desc
       };
       const float *scale = vector(1), *bias = vector(2);
       for (int64_t r = begin; r < end; ++r) {
-        const LayerNormRow row = {x.row(r), y.row(r), scale, bias, n, epsilon};
-        with_io(x.type, [&](auto io) { layer_norm_row<decltype(io)>(row); });
+        for (int64_t c = 0; c < columns; c += n) {
+          const int64_t at = x.type.bytes(c);
+          const LayerNormRow row = {x.row(r) + at,
+                                    y.row(r) + at,
+                                    scale ? scale + c : nullptr,
+                                    bias ? bias + c : nullptr,
+                                    n,
+                                    epsilon};
+          with_io(x.type, [&](auto io) { layer_norm_row<decltype(io)>(row); });
+        }
       }
     });
   });

@@ -9,19 +9,21 @@ struct NormArgs {
   const void* x;
   void* y;
   AnyFloats scale, bias;  // may be absent
-  int64_t x_stride, y_stride, n;
+  int64_t x_stride, y_stride;
+  int64_t n;  // columns of a norm: block (r, g) does columns [g * n, (g + 1) * n) of row r
   float epsilon;
 };
 
-// One block a row, read three times: mean, then squares about it and what rounding left of it, then
-// the result.
+// One block a norm, read three times: mean, then squares about it and what rounding left of it,
+// then the result.
 template <class T>
 __global__ void __launch_bounds__(kThreads) normalize(NormArgs a) {
   wait_for_earlier();
   let_next_start();
   __shared__ float first[32], second[32], third[32];
-  const T* x = static_cast<const T*>(a.x) + blockIdx.x * a.x_stride;
-  T* y = static_cast<T*>(a.y) + blockIdx.x * a.y_stride;
+  const int64_t begin = blockIdx.y * a.n;
+  const T* x = static_cast<const T*>(a.x) + blockIdx.x * a.x_stride + begin;
+  T* y = static_cast<T*>(a.y) + blockIdx.x * a.y_stride + begin;
   const auto n = static_cast<float>(a.n);
   float sum = 0;
   for (int64_t i = threadIdx.x; i < a.n; i += kThreads) sum += to_float(x[i]);
@@ -37,8 +39,8 @@ __global__ void __launch_bounds__(kThreads) normalize(NormArgs a) {
   const float factor = 1.0f / sqrtf(variance + a.epsilon);
   for (int64_t i = threadIdx.x; i < a.n; i += kThreads) {
     float value = (to_float(x[i]) - center - shift) * factor;
-    if (a.scale.data) value *= load_any(a.scale, i);
-    if (a.bias.data) value += load_any(a.bias, i);
+    if (a.scale.data) value *= load_any(a.scale, begin + i);
+    if (a.bias.data) value += load_any(a.bias, begin + i);
     y[i] = from_float<T>(value);
   }
 }
@@ -49,12 +51,15 @@ std::string supports(const KernelDesc& desc) {
       return "input is " + desc.inputs[i].type.name();
     }
   }
+  const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
+  if (group > 0 && desc.inputs[0].shape.back() / group > 65535) return "over 65535 groups";
   return "";
 }
 
 std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view) {
   const auto epsilon = static_cast<float>(attr_or<double>(desc.attrs, "epsilon", 1e-5));
-  return make_instance([epsilon](const LaunchArgs& args, ExecContext& context) {
+  const auto group = attr_or<int64_t>(desc.attrs, "group", 0);
+  return make_instance([=](const LaunchArgs& args, ExecContext& context) {
     const TensorView& x = args.inputs[0];
     const TensorView& y = args.outputs[0];
     const NormArgs a = {x.data,
@@ -63,23 +68,24 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
                         optional_floats(args.inputs, 2),
                         row_elements(x),
                         row_elements(y),
-                        x.columns(),
+                        group > 0 ? group : x.columns(),
                         epsilon};
     with_float(x.type, [&](auto tag) {
-      launch_early("layer_norm", context, normalize<decltype(tag)>, {x.rows(), 1, kThreads}, 0, a);
+      launch_early("layer_norm", context, normalize<decltype(tag)>,
+                   {x.rows(), group > 0 ? x.columns() / group : 1, kThreads}, 0, a);
     });
   });
 }
 
 }  // namespace kernel_layer_norm
 
-// Along the last axis.
+// Along the last axis, or over groups of its columns.
 const KernelDef& layer_norm_kernel() {
   using namespace kernel_layer_norm;
   static const KernelDef kernel = {.name = "layer_norm",
                                    .op = "layer_norm",
                                    .device = "cuda",
-                                   .version = 2,
+                                   .version = 3,
                                    .invariant = true,
                                    .priority = 10,
                                    .supports = supports,

@@ -19,6 +19,9 @@ constexpr int64_t kDefaultWindowLayers = 28;
 
 constexpr int64_t kMostLayers = 4096;
 
+// Past the trained length: a graph holds the frequencies of each (64 MiB with heads of 128).
+constexpr int64_t kMostDynamicLengths = int64_t{1} << 18;
+
 // Of the keys that read_rope_config() looks at.
 constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters",
                                      "partial_rotary_factor", "original_max_position_embeddings"};
@@ -333,6 +336,22 @@ void ConfigReader::add_yarn(const RopeConfig& rope) {
                              {"truncate", rope.truncate}};
 }
 
+// Hugging Face's classes scale from max_position_embeddings on and read no other length; a
+// checkpoint's is what that was.
+void ConfigReader::add_dynamic(RopeConfig& rope, int64_t rotated) {
+  const auto positions = config_.at("max_position_embeddings").get<int64_t>();
+  if (source_.kind == ModelSourceKind::kHuggingFace || rope.original_max_position == 0) {
+    rope.original_max_position = positions;
+  }
+  const int64_t trained = rope.original_max_position;
+  if (trained < 1)
+    corrupt("original_max_position_embeddings", "1 or more", std::to_string(trained));
+  if (rotated < 4) refuse("rope_scaling", "another type for heads of 2", "'dynamic'");
+  const double longest = std::min(rope.factor * static_cast<double>(trained),
+                                  static_cast<double>(trained + kMostDynamicLengths));
+  config_["max_position_embeddings"] = std::max(trained, static_cast<int64_t>(longest));
+}
+
 RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   if (source_.gguf) add_gguf_rotation(kinds.partial);
   StandIn plain{Json::object(), true};
@@ -358,12 +377,7 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
     corrupt("partial_rotary_factor", "an even number of rotated dimensions",
             fmt::format("{}: {}", rope.partial_rotary_factor, rotated));
   }
-  if (rope.type == "dynamic") {
-    const auto positions = config_.at("max_position_embeddings").get<int64_t>();
-    const int64_t trained = rope.original_max_position;
-    if (trained > 0) config_["max_position_embeddings"] = std::min(positions, trained);
-    rope.type = "default";
-  }
+  if (rope.type == "dynamic") add_dynamic(rope, rotated);
   config_["rope_theta"] = rope.theta;
   if (kinds.partial) config_["partial_rotary_factor"] = rope.partial_rotary_factor;
   if (rope.type != "default") {

@@ -99,8 +99,8 @@ class ConfigReader {
     bool partial = false;  // a part of each head may be rotated
   };
   // rope_theta, rope_scaling and partial_rotary_factor, from either style of keys and from GGUF's;
-  // they read_rope_config() back. Scaling that begins past the trained length ("dynamic") is none,
-  // and positions end there; yarn's go to as many as it scales to. Needs head_dim and
+  // they read_rope_config() back. Positions of "dynamic" and yarn go to as many as they scale to,
+  // and original_max_position_embeddings is then the trained length. Needs head_dim and
   // max_position_embeddings.
   RopeConfig rope(const RopeKinds& kinds);
   RopeConfig rope() { return rope(RopeKinds()); }
@@ -141,6 +141,7 @@ class ConfigReader {
   void add_gguf_rotation(bool partial);
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
   void add_yarn(const RopeConfig& rope);
+  void add_dynamic(RopeConfig& rope, int64_t rotated);
 
   const ModelSource& source_;
   std::string file_;

@@ -181,6 +181,17 @@ int DecoderBuilder::experts(const std::vector<std::string>& names, int shard_axi
   return graph_.add_weight(names[0] + ".experts", std::move(all));
 }
 
+int DecoderBuilder::layer_norm_of_heads(int x, const std::vector<std::string>& weight_names,
+                                        double epsilon) {
+  CHECK(!weight_names.empty());
+  Weight all;
+  all.shard_axis = 0;
+  for (const std::string& name : weight_names) all.segments.push_back(tensor(name));
+  const int64_t head_dim = all.segments[0]->shape[0];
+  const int weight = graph_.add_weight(weight_names[0] + ".heads", std::move(all));
+  return graph_.emit("layer_norm", {{"epsilon", epsilon}, {"group", head_dim}}, {x, weight});
+}
+
 int DecoderBuilder::mixture(int x, int logits, const Mixture& shape) {
   std::vector<int> routing = {logits};
   if (shape.bias != kNoValue) routing.push_back(shape.bias);
@@ -299,9 +310,25 @@ std::vector<float> DecoderBuilder::numbers(const std::string& name) const {
   return out;
 }
 
+// "Dynamic" scaling: past the trained length n, at length l, the base is multiplied by
+// (factor * l / n - (factor - 1))^(dim / (dim - 2)).
+int DecoderBuilder::dynamic_frequencies(const RopeConfig& rope, int64_t rotary) {
+  const int64_t trained = rope.original_max_position;
+  const double power = static_cast<double>(rotary) / static_cast<double>(rotary - 2);
+  std::vector<std::vector<float>> sets;
+  for (int64_t length = trained; length <= max_positions_; ++length) {
+    const double stretch =
+        rope.factor * static_cast<double>(length) / static_cast<double>(trained) -
+        (rope.factor - 1);
+    sets.push_back(plain_frequencies(rope.theta * std::pow(stretch, power), rotary));
+  }
+  return frequencies_by_length(sets, {trained}, LengthOf::kToken);
+}
+
 int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                                         const std::vector<float>& divisors) {
-  std::vector<float> frequencies = plain_frequencies(rope.theta, rotary_dim(rope, head_dim));
+  const int64_t rotary = rotary_dim(rope, head_dim);
+  std::vector<float> frequencies = plain_frequencies(rope.theta, rotary);
   if (rope.type == "linear") {
     for (float& f : frequencies) f = static_cast<float>(f / rope.factor);
   } else if (rope.type == "llama3") {
@@ -318,6 +345,14 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
       return frequencies_by_length({frequencies, longer}, {rope.original_max_position},
                                    LengthOf::kSequence);
     }
+  } else if (rope.type == "dynamic") {
+    if (max_positions_ > rope.original_max_position) {
+      if (!divisors.empty()) {
+        fail(ErrorCode::kUnsupported, kWhere, "{}: rotary divisors beside dynamic scaling",
+             weights_.origin());
+      }
+      return dynamic_frequencies(rope, rotary);
+    }
   } else if (rope.type != "default") {
     fail(ErrorCode::kUnsupported, kWhere, "rope_scaling type '{}' is not supported yet", rope.type);
   }
@@ -330,7 +365,12 @@ int DecoderBuilder::inverse_frequencies(const RopeConfig& rope, int64_t head_dim
 
 int DecoderBuilder::frequencies_by_length(const std::vector<std::vector<float>>& sets,
                                           const std::vector<int64_t>& lengths, LengthOf measure) {
-  CHECK_EQ(sets.size(), lengths.size() + 1);
+  if (measure == LengthOf::kToken) {
+    CHECK_EQ(lengths.size(), 1u);
+    CHECK_EQ(static_cast<int64_t>(sets.size()), max_positions_ - lengths[0] + 1);
+  } else {
+    CHECK_EQ(sets.size(), lengths.size() + 1);
+  }
   std::vector<float> table;
   for (const std::vector<float>& set : sets) {
     CHECK_EQ(set.size(), sets[0].size());
@@ -338,7 +378,9 @@ int DecoderBuilder::frequencies_by_length(const std::vector<std::vector<float>>&
   }
   auto& stated = graph_.metadata();
   const std::string text = fmt::format("{}", fmt::join(lengths, ","));
-  const std::string by = measure == LengthOf::kPrompt ? "prompt" : "sequence";
+  const std::string by = measure == LengthOf::kPrompt  ? "prompt"
+                         : measure == LengthOf::kToken ? "token"
+                                                       : "sequence";
   if (rotations_ == kNoValue) {
     rotations_ = graph_.add_input("rotations", {DType::kInt32, {Dim::symbol("tokens")}});
     stated["rotation_lengths"] = text;

@@ -74,6 +74,8 @@ class DecoderBuilder {
                 double offset = 0);
   // With `name`.weight and `name`.bias where the source has them.
   int layer_norm(int x, const std::string& name, double epsilon);
+  // Of each head's columns, each head with a weight of its own.
+  int layer_norm_of_heads(int x, const std::vector<std::string>& weight_names, double epsilon);
   // x * factor, x + offset; the number is rounded to x's element type.
   int scale(int x, double factor);
   int shift(int x, double offset);
@@ -178,16 +180,18 @@ class DecoderBuilder {
           const WeightNames::Experts& experts, Mixture shape);
 
   // Inverse frequencies in float32: default, linear, llama3 (Llama 3.1's published piecewise
-  // scaling), yarn, longrope (divisors for sequences up to original_max_position, others for longer
-  // ones, if the graph is for such). Where `divisors` are given, each frequency is divided by its
-  // own: Error{kCorrupt} unless they are positive numbers, as many.
+  // scaling), yarn, dynamic (see dynamic_frequencies() in decoder.cc), longrope (divisors for
+  // sequences up to original_max_position, others for longer ones, if the graph is for such). Where
+  // `divisors` are given, each frequency is divided by its own: Error{kCorrupt} unless they are
+  // positive numbers, as many.
   int inverse_frequencies(const RopeConfig& rope, int64_t head_dim,
                           const std::vector<float>& divisors = {});
   // Inverse frequencies by a sequence's length: sets[i] for those up to lengths[i], the last set
-  // for longer ones. The length is that of the prompt, or what prompt and answer can reach
+  // for longer ones. The length is that of the prompt, or what prompt and answer can reach, or goes
+  // by token: then there is one, n, and sets[i] is for n + i, up to the last position
   // (runtime/rotations.h). [tokens, pairs]; all calls of a graph agree in lengths and measure
   // (CHECK).
-  enum class LengthOf { kPrompt, kSequence };
+  enum class LengthOf { kPrompt, kSequence, kToken };
   int frequencies_by_length(const std::vector<std::vector<float>>& sets,
                             const std::vector<int64_t>& lengths, LengthOf measure);
   // What longrope and yarn multiply cosine and sine by, else 1: Attention::rope_scale.
@@ -210,6 +214,7 @@ class DecoderBuilder {
   void finish_encoder(int x, Stage pooled);
 
  private:
+  int dynamic_frequencies(const RopeConfig& rope, int64_t rotary);
   void add_state_outputs();
   std::shared_ptr<TensorData> tensor(const std::string& name);
 

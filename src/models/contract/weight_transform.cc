@@ -174,6 +174,18 @@ WeightTransform take_matrix_rows(int64_t matrix, int64_t first, int64_t count, S
           std::move(whole)};
 }
 
+WeightTransform take_vector(int64_t row, Shape whole) {
+  CHECK(whole.size() == 2);
+  const int64_t columns = whole[1];
+  const WeightTransform one = take_rows(row, 1, std::move(whole));
+  return {[apply = one.apply, columns](const WeightInfo& stored, WeightTable& keep) {
+            WeightInfo info = apply(stored, keep);
+            info.shape = {columns};
+            return info;
+          },
+          one.shape};
+}
+
 WeightTransform take_rows_of_groups(int64_t first, int64_t count, int64_t group, Shape whole) {
   CHECK(first >= 0 && count >= 0 && first + count <= group);
   CHECK(!whole.empty() && whole[0] % group == 0);

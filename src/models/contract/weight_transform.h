@@ -44,6 +44,9 @@ WeightTransform take_rows(int64_t first, int64_t count, Shape whole);
 // The same of one matrix out of a stack of shape `whole`, [matrices, rows, columns]; the result is
 // a matrix.
 WeightTransform take_matrix_rows(int64_t matrix, int64_t first, int64_t count, Shape whole);
+// A row of a matrix of shape `whole` as a vector, without a copy: norms of heads that are kept as
+// one.
+WeightTransform take_vector(int64_t row, Shape whole);
 // Rows [first, first + count) out of every `group` rows of a tensor of shape `whole`, put together:
 // projections that are interleaved by heads.
 WeightTransform take_rows_of_groups(int64_t first, int64_t count, int64_t group, Shape whole);

@@ -169,7 +169,11 @@ class Stream {
       logprobs = legacy_logprobs(*tokenizer_, piece.token_ids, piece.logprobs, offset).dump();
     }
     offset += piece.text.size();
-    writer_.append(choice, text_fields(logprobs, piece.text, ""), usage_now(), pending_);
+    std::string fields = text_fields(logprobs, piece.text, "");
+    if (job_.wish.return_token_ids) {
+      fields += fmt::format(R"(,"token_ids":[{}])", fmt::join(piece.token_ids, ","));
+    }
+    writer_.append(choice, fields, usage_now(), pending_);
   }
 
   void on_end(int32_t choice, const Generation& result) {

@@ -1,0 +1,41 @@
+#include "server/route.h"
+
+#include <gtest/gtest.h>
+
+namespace ingot {
+namespace {
+
+TEST(Route, PathsAndMethods) {
+  const RouteMatch chat = find_route("POST", "/v1/chat/completions");
+  ASSERT_NE(chat.route, nullptr);
+  EXPECT_EQ(chat.route->name, "chat_completions");
+  EXPECT_TRUE(chat.method_fits);
+  EXPECT_EQ(find_route("POST", "/chat/completions").route, chat.route);
+  EXPECT_FALSE(find_route("GET", "/v1/chat/completions").method_fits);
+  EXPECT_TRUE(find_route("HEAD", "/v1/models").method_fits);
+  for (const char* path : {"/v1/chat/completions/", "//v1/chat/completions", "/V1/models", "/v1",
+                           "/v1/", "", "*", "/v1/%6dodels", "/v1/./models", "/v2/models"}) {
+    EXPECT_EQ(find_route("POST", path).route, nullptr) << path;
+  }
+}
+
+TEST(Route, Parameters) {
+  EXPECT_EQ(find_route("GET", "/v1/models/a").parameter, "a");
+  EXPECT_EQ(find_route("GET", "/v1/models/a/b%20c").parameter, "a/b c");
+  EXPECT_EQ(find_route("GET", "/v1/models/").route, nullptr);
+  EXPECT_EQ(find_route("GET", "/v1/models/%4").route, nullptr);
+}
+
+// Only probes answer without a key, and every endpoint says what it is.
+TEST(Route, TheList) {
+  for (const RouteDef* route : server_route_list()) {
+    EXPECT_EQ(route->access.is_public(), route->name == "livez" || route->name == "readyz")
+        << route->name;
+    EXPECT_FALSE(route->help.empty()) << route->name;
+    EXPECT_TRUE(route->path.starts_with('/')) << route->name;
+    EXPECT_EQ(route->body != nullptr, route->method == Method::kPost) << route->name;
+  }
+}
+
+}  // namespace
+}  // namespace ingot

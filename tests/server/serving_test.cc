@@ -1,0 +1,275 @@
+// Connections, streams and the server's end, by clients of the oracle's server.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/server/oracle_server.h"
+
+namespace ingot {
+namespace {
+
+std::string stream_body(const std::string& prompt, int tokens, bool stream = true) {
+  return Json{{"prompt", prompt},   {"max_tokens", tokens}, {"temperature", 0},        {"seed", 0},
+              {"ignore_eos", true}, {"stream", stream},     {"return_token_ids", true}}
+      .dump();
+}
+
+// The token ids of a stream's events, in order; expects one end and [DONE] behind it.
+std::vector<TokenId> ids_of(const std::string& body) {
+  std::vector<TokenId> out;
+  std::stringstream lines(body);
+  int ends = 0;
+  bool done = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("data: ")) continue;
+    EXPECT_FALSE(done);
+    done = line == "data: [DONE]";
+    if (done) continue;
+    const Json event = Json::parse(line.substr(6));
+    const Json& choice = event.at("choices").at(0);
+    ends += choice.at("finish_reason").is_null() ? 0 : 1;
+    if (choice.contains("token_ids")) {
+      for (const Json& id : choice["token_ids"]) out.push_back(id);
+    }
+  }
+  EXPECT_TRUE(done);
+  EXPECT_EQ(ends, 1);
+  return out;
+}
+
+std::vector<TokenId> oracle_ids(const OracleServer& server, const std::string& prompt, int count) {
+  std::vector<TokenId> tokens(prompt.begin(), prompt.end());
+  for (int i = 0; i < count; ++i) {
+    tokens.push_back(oracle_next(server.served().loop->limits(), tokens, 0, 0));
+  }
+  return {tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end()};
+}
+
+void wait_until(const std::function<bool()>& holds) {
+  for (int i = 0; i < 1000 && !holds(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(holds());
+}
+
+bool idle(const OracleServer& server) {
+  const LoopStats stats = server.served().loop->stats();
+  return stats.running == 0 && stats.waiting == 0 && stats.queued_requests == 0;
+}
+
+TEST(Serving, ManyStreamsAreEachTheirOwn) {
+  OracleServer server;
+  constexpr int kClients = 32, kTokens = 64;
+  std::vector<std::thread> clients;
+  std::vector<std::string> bodies(kClients);
+  for (int c = 0; c < kClients; ++c) {
+    clients.emplace_back([&, c] {
+      HttpClient client(server.port());
+      const HttpAnswer answer = client.call("POST", "/v1/completions",
+                                            stream_body("prompt " + std::to_string(c), kTokens));
+      bodies[static_cast<size_t>(c)] = answer.body();
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  for (int c = 0; c < kClients; ++c) {
+    EXPECT_EQ(ids_of(bodies[static_cast<size_t>(c)]),
+              oracle_ids(server, "prompt " + std::to_string(c), kTokens));
+  }
+}
+
+TEST(Serving, ConnectionsAreKeptAndPipelined) {
+  OracleServer server;
+  HttpClient client(server.port());
+  EXPECT_EQ(client.call("GET", "/livez").result_int(), 200);
+  EXPECT_EQ(client.call("GET", "/nothing").result_int(), 404);
+  EXPECT_EQ(client.call("POST", "/v1/completions", stream_body("a", 2)).result_int(), 200);
+  const std::string one = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
+  client.send(one + one);
+  EXPECT_EQ(client.read().result_int(), 200);
+  EXPECT_EQ(client.read().result_int(), 200);
+  client.send("GET /livez HTTP/1.0\r\n\r\n");
+  EXPECT_EQ(client.read().result_int(), 200);
+  EXPECT_TRUE(client.closed());
+}
+
+TEST(Serving, WhoGoesAwayIsCancelled) {
+  OracleServerOptions options;
+  options.context = 1 << 15;
+  options.pages = 4096;
+  OracleServer server(options);
+  for (const bool stream : {true, false}) {
+    HttpClient client(server.port());
+    const std::string body = stream_body("a", 30000, stream);
+    client.send(
+        fmt::format("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                    "application/json\r\nContent-Length: {}\r\n\r\n{}",
+                    body.size(), body));
+    wait_until([&] { return !idle(server); });
+    client.reset();
+    wait_until([&] { return idle(server); });
+  }
+  EXPECT_GT(server.loop().stats().requests_cancelled, 0);
+  EXPECT_LT(server.loop().stats().output_tokens, 60000);
+}
+
+TEST(Serving, BodiesHaveABound) {
+  OracleServerOptions options;
+  options.server.max_body_bytes = 1000;
+  OracleServer server(options);
+  const std::string head =
+      "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+  {
+    HttpClient client(server.port());
+    client.send(head + "Content-Length: 1001\r\n\r\n");
+    EXPECT_EQ(client.read().result_int(), 413);
+    EXPECT_TRUE(client.closed());
+  }
+  HttpClient client(server.port());
+  client.send(head + "Transfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 11; ++i) client.send("64\r\n" + std::string(100, ' ') + "\r\n");
+  EXPECT_EQ(client.read().result_int(), 413);
+  EXPECT_TRUE(client.closed());
+}
+
+TEST(Serving, ExpectContinue) {
+  OracleServer server;
+  HttpClient client(server.port());
+  const std::string body = stream_body("a", 1, false);
+  client.send(
+      fmt::format("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                  "application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+                  body.size()));
+  EXPECT_EQ(client.read().result_int(), 100);
+  client.send(body);
+  EXPECT_EQ(client.read().result_int(), 200);
+}
+
+TEST(Serving, AFullQueueIsTold) {
+  OracleServerOptions options;
+  options.loop.max_queued_requests = 1;
+  options.rows = 1;
+  options.context = 1 << 15;
+  options.pages = 2048;
+  OracleServer server(options);
+  const auto start = [&](HttpClient& client) {
+    const std::string body = stream_body("a", 30000);
+    client.send(
+        fmt::format("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                    "application/json\r\nContent-Length: {}\r\n\r\n{}",
+                    body.size(), body));
+  };
+  HttpClient running(server.port()), waiting(server.port()), third(server.port());
+  start(running);
+  wait_until([&] { return server.loop().stats().running == 1; });
+  start(waiting);
+  wait_until([&] { return server.loop().stats().queued_requests == 1; });
+  const HttpAnswer answer = third.call("POST", "/v1/completions", stream_body("a", 3));
+  EXPECT_EQ(answer.result_int(), 429);
+  EXPECT_FALSE(std::string(answer["Retry-After"]).empty());
+  EXPECT_EQ(Json::parse(answer.body())["error"]["type"], "rate_limit_error");
+}
+
+TEST(Serving, DrainingLetsRequestsEnd) {
+  OracleServer server;
+  server.model().on_collect = [](int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  HttpClient client(server.port());
+  std::string streamed;
+  std::thread reader(
+      [&] { streamed = client.call("POST", "/v1/completions", stream_body("a", 500)).body(); });
+  wait_until([&] { return !idle(server); });
+  HttpClient other(server.port());
+  server.server().drain();
+  reader.join();
+  EXPECT_EQ(ids_of(streamed), oracle_ids(server, "a", 500));
+  EXPECT_EQ(other.call("GET", "/readyz").result_int(), 503);
+  HttpClient third(server.port());
+  EXPECT_EQ(third.call("GET", "/livez").result_int(), 200);
+  HttpClient fourth(server.port());
+  const HttpAnswer refused = fourth.call("POST", "/v1/completions", stream_body("a", 5));
+  EXPECT_EQ(refused.result_int(), 503);
+  EXPECT_FALSE(std::string(refused["Retry-After"]).empty());
+}
+
+TEST(Serving, TheEndOfDrainingIsAnErrorFrame) {
+  OracleServerOptions options;
+  options.server.drain_timeout = std::chrono::milliseconds(50);
+  options.context = 1 << 20;
+  options.pages = 1 << 15;
+  OracleServer server(options);
+  HttpClient client(server.port());
+  std::string streamed;
+  std::thread reader(
+      [&] { streamed = client.call("POST", "/v1/completions", stream_body("a", 1 << 19)).body(); });
+  wait_until([&] { return !idle(server); });
+  server.server().drain();
+  reader.join();
+  EXPECT_THAT(streamed,
+              testing::HasSubstr("\"error\":{\"message\":\"the server is shutting down\""));
+  EXPECT_THAT(streamed, testing::Not(testing::HasSubstr("[DONE]")));
+}
+
+TEST(Serving, DeadlinesEndRequests) {
+  OracleServerOptions options;
+  options.server.request_timeout = std::chrono::milliseconds(100);
+  options.context = 1 << 20;
+  options.pages = 1 << 15;
+  OracleServer server(options);
+  HttpClient client(server.port());
+  const HttpAnswer answer =
+      client.call("POST", "/v1/completions", stream_body("a", 1 << 19, false));
+  EXPECT_EQ(answer.result_int(), 504);
+  wait_until([&] { return idle(server); });
+}
+
+TEST(Serving, LoadingIsSaid) {
+  OracleServer server;
+  server.server().state().set_model(nullptr);
+  HttpClient client(server.port());
+  EXPECT_EQ(client.call("GET", "/livez").result_int(), 200);
+  EXPECT_EQ(client.call("GET", "/readyz").result_int(), 503);
+  const HttpAnswer answer = client.call("POST", "/v1/completions", stream_body("a", 1));
+  EXPECT_EQ(answer.result_int(), 503);
+  EXPECT_THAT(answer.body(), testing::HasSubstr("loading"));
+}
+
+TEST(Serving, OriginsAreAllowedByName) {
+  OracleServer without;
+  HttpClient first(without.port());
+  EXPECT_EQ(
+      first.call("GET", "/livez", "", "Origin: http://a\r\n").count("Access-Control-Allow-Origin"),
+      0U);
+  EXPECT_EQ(first.call("OPTIONS", "/v1/models", "", "Origin: http://a\r\n").result_int(), 405);
+  OracleServerOptions options;
+  options.server.allowed_origins = {"http://a"};
+  options.server.api_keys = {"key"};
+  OracleServer server(options);
+  HttpClient client(server.port());
+  const HttpAnswer allowed = client.call("OPTIONS", "/v1/models", "", "Origin: http://a\r\n");
+  EXPECT_EQ(allowed.result_int(), 204);
+  EXPECT_EQ(std::string(allowed["Access-Control-Allow-Origin"]), "http://a");
+  EXPECT_EQ(
+      client.call("GET", "/livez", "", "Origin: http://b\r\n").count("Access-Control-Allow-Origin"),
+      0U);
+}
+
+TEST(Serving, AddressesThatCannotBeUsed) {
+  OracleServer server;
+  const auto fault = [](ServerOptions options) {
+    try {
+      HttpServer another(options);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  EXPECT_THAT(fault({.port = server.port()}), testing::HasSubstr("cannot listen"));
+  EXPECT_THAT(fault({.host = "no such host", .port = 0}), testing::HasSubstr("no such host"));
+  EXPECT_THAT(fault({.port = 0, .tls_certificate = "/no/such", .tls_key = "/no/such"}),
+              testing::HasSubstr("/no/such"));
+}
+
+}  // namespace
+}  // namespace ingot
