@@ -136,6 +136,8 @@ def check_drain(checks):
         idle.send(MODELS)
         idle.answer()
         first_piece(wires[0])
+        for wire in wires[1:3]:
+            checks.equal(wire.head()[0], 200, "drain: a stream is under way")
         server.terminate()
 
         def ready():
@@ -151,8 +153,6 @@ def check_drain(checks):
         checks.check(late is None or (late.status == 503 and int(late.headers["retry-after"]) > 0),
                      f"drain: a new request is refused: {late and late.status}")
         bodies = []
-        for wire in wires[1:3]:
-            wire.head()
         for wire in wires[:3]:
             while chunk := wire.chunk():
                 wire.text = getattr(wire, "text", b"") + chunk
