@@ -88,7 +88,10 @@ def check_phases(checks):
             # More than the queue holds. Who left is taken out of it in the next step.
             waited = [eventually(lambda: wait_a_moment(server) == 200) for _ in range(10)]
             checks.equal(waited, [True] * 10, "ten wait in turn, and leave")
-        checks.equal(exchange(server.port, short()).json().get("choices"), alone,
+        answers = []
+        eventually(lambda: answers.append(exchange(server.port, short())) or
+                   answers[-1].status != 429)
+        checks.equal(answers[-1].json().get("choices"), alone,
                      "a stream that was read, and ten that waited: the next one runs")
         checks.check(eventually(lambda: descriptors(server) == before),
                      f"descriptors: {before} before, {descriptors(server)} after")
@@ -133,6 +136,8 @@ def check_drain(checks):
         idle.send(MODELS)
         idle.answer()
         first_piece(wires[0])
+        for wire in wires[1:3]:
+            checks.equal(wire.head()[0], 200, "drain: a stream is under way")
         server.terminate()
 
         def ready():
@@ -148,8 +153,6 @@ def check_drain(checks):
         checks.check(late is None or (late.status == 503 and int(late.headers["retry-after"]) > 0),
                      f"drain: a new request is refused: {late and late.status}")
         bodies = []
-        for wire in wires[1:3]:
-            wire.head()
         for wire in wires[:3]:
             while chunk := wire.chunk():
                 wire.text = getattr(wire, "text", b"") + chunk
