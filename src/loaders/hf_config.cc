@@ -63,7 +63,9 @@ void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) 
   if (rope.type == "llama3") {
     for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) require(key);
   }
-  rope.factor = json_get(scaling, "factor", rope.factor, kWhere, file);
+  const auto factor = get_optional<double>(scaling, "factor", file);
+  rope.factor = factor.value_or(rope.factor);
+  rope.factor_stated = factor.has_value();
   rope.low_freq_factor = json_get(scaling, "low_freq_factor", rope.low_freq_factor, kWhere, file);
   rope.high_freq_factor =
       json_get(scaling, "high_freq_factor", rope.high_freq_factor, kWhere, file);

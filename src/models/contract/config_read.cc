@@ -283,6 +283,16 @@ void ConfigReader::add_gguf_rotation(bool partial) {
   if (scale != 1.0) refuse(rope + "scale_linear", "1", fmt::format("{}", scale));
 }
 
+// Longrope's scale of cosine and sine, unless it is stated. A factor of Hugging Face's goes before
+// the quotient of the two lengths; checkpoints have one that was never stated.
+double ConfigReader::longrope_scale(const RopeConfig& rope) const {
+  const auto positions = config_.at("max_position_embeddings").get<double>();
+  const auto original = static_cast<double>(rope.original_max_position);
+  const bool stated = rope.factor_stated && source_.kind == ModelSourceKind::kHuggingFace;
+  const double factor = stated ? rope.factor : positions / original;
+  return factor > 1 ? std::sqrt(1 + std::log(factor) / std::log(original)) : 1;
+}
+
 void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
   if (rope.original_max_position < 2) {
     corrupt("original_max_position_embeddings", "2 or more",
@@ -295,11 +305,11 @@ void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
     }
     config_["rope_scaling"][key] = *factors;
   }
-  if (!rope.attention_factor) return;
-  if (!(*rope.attention_factor > 0 && std::isfinite(*rope.attention_factor))) {
-    corrupt("attention_factor", "a positive number", fmt::format("{}", *rope.attention_factor));
+  const double scale = rope.attention_factor.value_or(longrope_scale(rope));
+  if (!(scale > 0 && std::isfinite(scale))) {
+    corrupt("attention_factor", "a positive number", fmt::format("{}", scale));
   }
-  config_["rope_scaling"]["attention_factor"] = *rope.attention_factor;
+  config_["rope_scaling"]["attention_factor"] = scale;
 }
 
 void ConfigReader::add_yarn(const RopeConfig& rope) {

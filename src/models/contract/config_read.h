@@ -139,6 +139,7 @@ class ConfigReader {
                             StandIn instead) const;
   StandIn size_instead(std::string_view key) const;
   void add_gguf_rotation(bool partial);
+  double longrope_scale(const RopeConfig& rope) const;
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
   void add_yarn(const RopeConfig& rope);
 

@@ -354,11 +354,8 @@ int DecoderBuilder::frequencies_by_length(const std::vector<std::vector<float>>&
 
 double DecoderBuilder::rope_scale(const RopeConfig& rope) const {
   if (rope.type != "longrope" && rope.type != "yarn") return 1;
-  if (rope.attention_factor) return *rope.attention_factor;
-  CHECK(rope.type == "longrope");  // yarn's is stated by ConfigReader::rope()
-  const auto original = static_cast<double>(rope.original_max_position);
-  const double factor = static_cast<double>(max_positions_) / original;
-  return factor > 1 ? std::sqrt(1 + std::log(factor) / std::log(original)) : 1;
+  CHECK(rope.attention_factor);  // ConfigReader::rope() states it
+  return *rope.attention_factor;
 }
 
 void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
