@@ -20,8 +20,9 @@ constexpr int64_t kDefaultWindowLayers = 28;
 constexpr int64_t kMostLayers = 4096;
 
 // Of the keys that read_rope_config() looks at.
-constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters",
-                                     "partial_rotary_factor", "original_max_position_embeddings"};
+constexpr const char* kPartial = "partial_rotary_factor";
+constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters", kPartial,
+                                     "original_max_position_embeddings"};
 
 constexpr const char* kLocal = "sliding_attention";
 constexpr const char* kFull = "full_attention";
@@ -98,6 +99,8 @@ ConfigRefusal::StandIn ConfigReader::size_instead(std::string_view key) const {
     out.values = {{key, 1}, {"num_key_value_heads", nullptr}, {"head_dim", 2}};
   } else if (key == "num_hidden_layers") {
     out.values["layer_types"] = nullptr;
+  } else if (key == "num_experts" || key == "num_local_experts") {
+    out.values[std::string(key)] = 128;  // no fewer than a token takes
   }
   return out;
 }
@@ -351,8 +354,10 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   try {
     rope = read_rope_config(raw_, file_);
   } catch (const RefusedError& error) {
+    if (error.refusals().front().where != kPartial) plain.values.erase(kPartial);
     reject(error, plain);
   }
+  plain.values.erase(kPartial);
   if (std::find(kinds.types.begin(), kinds.types.end(), rope.type) == kinds.types.end()) {
     reject(ErrorCode::kUnsupported,
            {"config", file_, "rope_scaling", fmt::format("type {}", fmt::join(kinds.types, ", ")),
