@@ -140,6 +140,11 @@ TEST(ConfigReaderTest, WindowsThatAreSwitchedOn) {
   };
   Layers layers;
   EXPECT_EQ(window({{"sliding_window", 5}}, &layers), 0);
+  expect_error(
+      [&] {
+        window({{"layer_types", {"chunked_attention", "full_attention", "full_attention"}}});
+      },
+      ErrorCode::kUnsupported, {"'layer_types'", "sliding_attention or full", "chunked"});
   EXPECT_EQ(layers, (Layers{false, false, false}));
   Json used = {{"sliding_window", 5}, {"use_sliding_window", true}};
   EXPECT_EQ(window(used, &layers), 5);

@@ -405,8 +405,15 @@ int64_t ConfigReader::switched_window() {
   return sliding_window();
 }
 
+void ConfigReader::check_layer_type(const std::string& type) const {
+  if (type == kLocal || type == kFull) return;
+  refuse("layer_types", fmt::format("{} or {}", kLocal, kFull), fmt::format("'{}'", type));
+}
+
 std::vector<bool> ConfigReader::window_layers(FunctionRef<bool(int64_t layer)> pattern) {
   const auto window = config_.at("sliding_window").get<int64_t>();
+  const auto types = stated<std::vector<std::string>>("layer_types", {});
+  for (const std::string& type : types) check_layer_type(type);
   if (window == 0) override_with("layer_types", nullptr);
   return local_layers([&](int64_t layer) { return window > 0 && pattern(layer); });
 }
@@ -438,9 +445,7 @@ std::vector<bool> ConfigReader::local_layers(FunctionRef<bool(int64_t layer)> pa
   }
   std::vector<bool> out;
   for (const std::string& type : types) {
-    if (type != kLocal && type != kFull) {
-      refuse("layer_types", fmt::format("{} or {}", kLocal, kFull), fmt::format("'{}'", type));
-    }
+    check_layer_type(type);
     out.push_back(type == kLocal);
   }
   config_["layer_types"] = std::move(types);

@@ -141,6 +141,7 @@ class ConfigReader {
   void add_gguf_rotation(bool partial);
   double longrope_scale(const RopeConfig& rope) const;
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
+  void check_layer_type(const std::string& type) const;
   void add_yarn(const RopeConfig& rope);
 
   const ModelSource& source_;
