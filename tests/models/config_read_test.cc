@@ -122,6 +122,11 @@ TEST(ConfigReaderTest, WindowsAndTheirLayers) {
 
   EXPECT_EQ(reader({{"sliding_window", 5}})->sliding_window(), 5);
   EXPECT_EQ(reader({{"sliding_window", nullptr}})->sliding_window(), 0);
+  expect_error(
+      [&] {
+        reader({{"sliding_window", 0}})->sliding_window();
+      },
+      ErrorCode::kCorrupt, {"'sliding_window'", "1 or more, or null", "found 0"});
 }
 
 // Hugging Face's counts with a flag, a checkpoint's where it is, GGUF states none.

@@ -393,14 +393,21 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   return rope;
 }
 
-int64_t ConfigReader::sliding_window() { return count_or("sliding_window", 0); }
+int64_t ConfigReader::sliding_window() {
+  // Hugging Face's masks hide all of a sequence behind a window of 0; a checkpoint's is none.
+  const bool zero = has("sliding_window") && stated<int64_t>("sliding_window", 0) == 0;
+  if (zero && source_.kind == ModelSourceKind::kHuggingFace) {
+    corrupt("sliding_window", "1 or more, or null for none", "0");
+  }
+  return count_or("sliding_window", 0);
+}
 
 int64_t ConfigReader::switched_window() {
-  if (source_.gguf) override_with("sliding_window", 0);
+  if (source_.gguf) override_with("sliding_window", nullptr);
   if (source_.kind == ModelSourceKind::kHuggingFace) {
     // A key that is null says that there is none.
     if (!raw_.contains("sliding_window")) override_with("sliding_window", kDefaultWindow);
-    if (!stated("use_sliding_window", false)) override_with("sliding_window", 0);
+    if (!stated("use_sliding_window", false)) override_with("sliding_window", nullptr);
   }
   return sliding_window();
 }

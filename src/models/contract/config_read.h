@@ -105,7 +105,7 @@ class ConfigReader {
   RopeConfig rope(const RopeKinds& kinds);
   RopeConfig rope() { return rope(RopeKinds()); }
 
-  // Window of attention in tokens, 0 for none: sliding_window.
+  // Window of attention in tokens, 0 for none: sliding_window. Hugging Face's is null then.
   int64_t sliding_window();
   // The same of models that switch it on. Hugging Face's counts only with use_sliding_window, and
   // is 4096 where the key is absent; GGUF does not state it; a checkpoint states it where it

@@ -40,7 +40,7 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
   c.flag("mlp_bias", false);
   c.choice("hidden_act", "silu", {"silu"});
   if (source.kind == ModelSourceKind::kHuggingFace && !variant.has_window) {
-    c.override_with("sliding_window", 0);
+    c.override_with("sliding_window", nullptr);
   }
   if (!variant.window_by_layer) c.sliding_window();
   c.rope({.types = {"default", "linear", "llama3", "dynamic", "yarn"}});
