@@ -260,6 +260,15 @@ TEST(ConfigReaderTest, DynamicAndYarnRotations) {
   refused("beta_slow", 0, {"'beta_fast'", "32 and 0"});
   refused("attention_factor", -1, {"'attention_factor'", "-1"});
   refused("rope_theta", 1.0, {"'rope_theta'", "above 1"});
+  for (int64_t none : {0, -1}) {
+    refused("original_max_position_embeddings", none,
+            {"'original_max_position_embeddings'", "1 or more", std::to_string(none)});
+  }
+  expect_error(
+      [&] {
+        read({{"type", "dynamic"}, {"factor", 0.5}});
+      },
+      ErrorCode::kCorrupt, {"'factor'", "1 or more", "found 0.5"});
   for (const int64_t most : {int64_t{1} << 40, std::numeric_limits<int64_t>::max()}) {
     refused("original_max_position_embeddings", most, {"original_max_position"});
   }
