@@ -378,7 +378,8 @@ void DecoderBuilder::finish(int x, Stage norm, const std::string& head) {
 void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage logits) {
   std::vector<int> inputs = {norm(graph_.emit("gather", {}, {x, inputs_.logit_rows})),
                              weight(head, 0)};
-  const std::string bias = head.substr(0, head.rfind('.')) + ".bias";
+  std::string bias = head.substr(0, head.rfind('.')) + ".bias";
+  if (!has(bias)) bias = "lm_head.bias";  // beside a head that is the embedding
   if (has(bias)) inputs.push_back(weight(bias, 0));
   x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, std::move(inputs)));
   graph_.rename(x, "logits");
