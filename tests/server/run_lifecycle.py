@@ -66,18 +66,20 @@ def check_phases(checks):
     """One answer at a time: whatever of these still ran would keep the next one waiting."""
     data = endless()
     head = data.index(b"\r\n\r\n") + 4
-    phases = {"nothing sent": b"", "half a head": data[:40], "a head": data[:head],
-              "half a body": data[:head + 30], "a whole answer, computing": endless(),
-              "a stream, computing its prompt": endless(LONG, stream=True),
-              "a whole answer, computing its prompt": endless(LONG),
-              "two requests at once": endless() + endless()}
+    phases = {"nothing sent": (), "half a head": (data[:40],), "a head": (data[:head],),
+              "half a body": (data[:head + 30],), "a whole answer, computing": (endless(),),
+              "a stream, computing its prompt": (endless(LONG, stream=True),),
+              "a whole answer, computing its prompt": (endless(LONG),),
+              "two requests at once": (endless() + endless(),),
+              "a request behind one that computes": (endless(), endless())}
     with Server(MODEL, "--max-num-seqs", "1", "--max-queued-requests", "2") as server:
         before = descriptors(server)
         alone = exchange(server.port, short()).json()["choices"]
         for name, sent in phases.items():
             wire = Wire(server.port)
-            wire.send(sent)
-            time.sleep(0.1)
+            for part in sent:
+                wire.send(part)
+                time.sleep(0.1)
             wire.close()
             checks.equal(exchange(server.port, MODELS).status, 200, f"{name}: the server answers")
             checks.equal(exchange(server.port, short()).json().get("choices"), alone,
