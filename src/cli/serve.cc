@@ -79,7 +79,9 @@ std::string default_name(std::string model) {
 class Serve final : public Command {
  public:
   void declare(Flags& flags) override {
+    declare_other_names(flags);
     model_.declare(flags);
+    flags.config_file();
     declare_network(flags);
     flags.flag("served-model-name", &names_,
                "the model's name in the API; may be given several times");
@@ -116,6 +118,19 @@ class Serve final : public Command {
   }
 
  private:
+  // What vLLM, llama-server and trtllm-serve call the same things.
+  static void declare_other_names(Flags& flags) {
+    flags.also("model", {"-m", "--model", "-hf"});
+    flags.also("max-seq-len", {"-c", "--max-model-len", "--ctx-size", "--max_seq_len"});
+    flags.also("served-model-name", {"-a", "--alias", "--served_model_name"});
+    flags.also("max-num-seqs", {"-np", "--parallel", "--max_batch_size"});
+    flags.also("max-num-batched-tokens", {"-ub", "--ubatch-size", "--max_num_tokens"});
+    flags.also("no-prefix-cache", {"--no-enable-prefix-caching", "--no-cache-prompt"});
+    flags.also("allowed-origins", {"--cors-origins"});
+    flags.also("ssl-certfile", {"--ssl-cert-file"});
+    flags.also("ssl-keyfile", {"--ssl-key-file"});
+  }
+
   void declare_network(Flags& flags) {
     flags.flag("host", &host_, "address to listen on");
     flags.flag("port", &port_, "port to listen on; 0 = one that is free");

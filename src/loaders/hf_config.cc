@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kWhere = "loaders/hf_config";
+constexpr const char* kTrained = "original_max_position_embeddings";
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 constexpr size_t kMaxTokenizerBytes = size_t{512} << 20;
 constexpr size_t kMaxTemplateBytes = size_t{4} << 20;
@@ -63,7 +64,9 @@ void read_scaling(const Json& scaling, std::string_view file, RopeConfig& rope) 
   if (rope.type == "llama3") {
     for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) require(key);
   }
-  rope.factor = json_get(scaling, "factor", rope.factor, kWhere, file);
+  const auto factor = get_optional<double>(scaling, "factor", file);
+  rope.factor = factor.value_or(rope.factor);
+  rope.factor_stated = factor.has_value();
   rope.low_freq_factor = json_get(scaling, "low_freq_factor", rope.low_freq_factor, kWhere, file);
   rope.high_freq_factor =
       json_get(scaling, "high_freq_factor", rope.high_freq_factor, kWhere, file);
@@ -111,6 +114,16 @@ RopeConfig read_rope_config(const Json& config, std::string_view file,
   check_positive(rope.theta, "rope_theta", file);
   check_positive(rope.factor, "factor", file);
   check_positive(rope.partial_rotary_factor, "partial_rotary_factor", file);
+  for (const Json* of : {&config, scaling}) {
+    if (rope.type != "yarn" || get_optional<int64_t>(*of, kTrained, file).value_or(1) > 0) continue;
+    refuse(ErrorCode::kCorrupt, kWhere,
+           {"config", std::string(file), kTrained, "1 or more", (*of)[kTrained].dump()});
+  }
+  if (rope.type == "dynamic" && rope.factor < 1) {
+    refuse(ErrorCode::kCorrupt, kWhere,
+           {"config", std::string(file), "factor", "1 or more for 'dynamic'",
+            fmt::format("{}", rope.factor)});
+  }
   if (rope.type == "llama3") {
     check_positive(rope.low_freq_factor, "low_freq_factor", file);
     check_positive(rope.high_freq_factor, "high_freq_factor", file);

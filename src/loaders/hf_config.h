@@ -20,6 +20,7 @@ struct RopeConfig {
   double theta = 10000.0;
   std::string type = "default";  // default, linear, dynamic, yarn, llama3, longrope
   double factor = 1.0;
+  bool factor_stated = false;
   double low_freq_factor = 1.0;       // llama3
   double high_freq_factor = 4.0;      // llama3
   int64_t original_max_position = 0;  // 0: not given

@@ -14,7 +14,12 @@ void add_hf_facts(ConfigReader& c) {
   c.also_called("hidden_size", {"n_embed"});
   c.also_called("intermediate_size", {"ffn_hidden_size"});
   c.also_called("hidden_act", {"activation"});
+  c.also_called("num_kv_heads", {"n_head_kv"});
   c.use_default("max_position_embeddings", 2048);
+  // The first published 40B has one layout and no key for it; the 7B is "RefinedWebModel".
+  if (c.stated<std::string>("model_type", "") == "RefinedWeb") {
+    c.use_default("new_decoder_architecture", true);
+  }
   const bool grouped = c.stated("new_decoder_architecture", false);
   const auto heads = c.stated<int64_t>("num_attention_heads", 0);
   const int64_t alone = c.stated("multi_query", true) ? 1 : heads;

@@ -23,8 +23,7 @@ Json parse(const ModelSource& source, const Json& raw) {
   if (!c.stated("rotary", true)) c.refuse("rotary", "true", "false");
   const int64_t rotated = c.size_or("rotary_dim", 64, heads.head_dim);
   if (rotated % 2 != 0) c.refuse("rotary_dim", "an even number", std::to_string(rotated));
-  // The head has a bias, which a tied one would not.
-  if (c.flag("tie_word_embeddings", false)) c.refuse("tie_word_embeddings", "false", "true");
+  c.flag("tie_word_embeddings", false);
   return c.config();
 }
 
@@ -43,7 +42,8 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"ln_f", "output_norm", "transformer.ln_f"}, hidden, true);
-  names.linear({"lm_head", "output", "lm_head"}, vocab, hidden, true);
+  names.head(c);
+  names.bias({"lm_head", "output", "lm_head"}, vocab);  // of a tied head too
   return names.take();
 }
 
@@ -69,7 +69,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.fc_in", activation, p + "mlp.fc_out"), x);
   }
   graph.set_origin("head");
-  b.finish_layer_norm(x, "ln_f", epsilon, "lm_head.weight");
+  b.finish_layer_norm(x, "ln_f", epsilon, head_weight(c, "wte"));
 }
 
 }  // namespace model_gptj

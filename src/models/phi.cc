@@ -16,8 +16,7 @@ Json parse(const ModelSource& source, const Json& raw) {
   c.epsilon("layer_norm_eps", 1e-5);
   c.activation("hidden_act", "gelu_new");
   if (c.stated("qk_layernorm", false)) c.refuse("qk_layernorm", "false", "true");
-  // The head has a bias, which a tied one would not.
-  if (c.flag("tie_word_embeddings", false)) c.refuse("tie_word_embeddings", "false", "true");
+  c.flag("tie_word_embeddings", false);
   c.rope({.partial = true});
   return c.config();
 }
@@ -37,7 +36,8 @@ std::vector<WeightName> weights(const Json& c) {
   }
   names.at({});
   names.norm({"model.final_layernorm", "output_norm", "transformer.ln_f"}, hidden, true);
-  names.linear({"lm_head", "output", "lm_head"}, vocab, hidden, true);
+  names.head(c);
+  names.bias({"lm_head", "output", "lm_head"}, vocab);  // of a tied head too
   return names.take();
 }
 
@@ -57,7 +57,7 @@ void build(const Json& c, const WeightSource& source, const BuildOptions& option
     x = b.residual(b.mlp(h, p + "mlp.fc1", activation, p + "mlp.fc2"), x);
   }
   graph.set_origin("head");
-  b.finish_layer_norm(x, "model.final_layernorm", epsilon, "lm_head.weight");
+  b.finish_layer_norm(x, "model.final_layernorm", epsilon, head_weight(c, "model.embed_tokens"));
 }
 
 }  // namespace model_phi

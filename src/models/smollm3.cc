@@ -33,7 +33,7 @@ Json parse(const ModelSource& source, const Json& raw) {
   read_llama_config(c, kVariant);
   const std::vector<int64_t> rotated = read_rotated_layers(c);
   // The class states no window of its own.
-  c.use_default("sliding_window", 0);
+  c.use_default("sliding_window", nullptr);
   // It makes its masks by this key, whatever the switch says.
   if (c.has("layer_types")) c.override_with("use_sliding_window", true);
   c.switched_window();

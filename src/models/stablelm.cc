@@ -16,9 +16,11 @@ void add_gguf_facts(const GgufFile& file, ConfigReader& c) {
 Json parse(const ModelSource& source, const Json& raw) {
   ConfigReader c(source, raw);
   if (source.kind == ModelSourceKind::kHuggingFace) {
-    // Keys of the first published configs.
-    c.also_called("partial_rotary_factor", {"rope_pct"});
-    c.also_called("layer_norm_eps", {"norm_eps"});
+    // Keys of the first published configs, which the later class does not read.
+    if (source.architecture == "StableLMEpochForCausalLM") {
+      c.also_called("partial_rotary_factor", {"rope_pct"});
+      c.also_called("layer_norm_eps", {"norm_eps"});
+    }
     c.use_default("num_key_value_heads", 32);
   }
   if (source.gguf) {

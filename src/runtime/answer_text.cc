@@ -5,16 +5,21 @@
 
 namespace ingot {
 
-AnswerText::Choice::Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stop_strings)
+AnswerText::Choice::Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stop_strings,
+                           const std::vector<int32_t>& shown)
     : stops(stop_strings) {
-  if (tokenizer) detokenizer.emplace(*tokenizer);
+  if (!tokenizer) return;
+  DetokenizeOptions options;
+  options.shown = shown;
+  detokenizer.emplace(*tokenizer, options);
 }
 
 AnswerText::AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
-                       std::function<void(const TextPiece&)> on_text, int32_t choices)
+                       std::function<void(const TextPiece&)> on_text, int32_t choices,
+                       const std::vector<int32_t>& shown)
     : on_text_(std::move(on_text)) {
   choices_.reserve(static_cast<size_t>(choices));
-  for (int32_t c = 0; c < choices; ++c) choices_.emplace_back(tokenizer, stops);
+  for (int32_t c = 0; c < choices; ++c) choices_.emplace_back(tokenizer, stops, shown);
 }
 
 void AnswerText::take(const TokenEvent& event) {

@@ -43,9 +43,10 @@ class AnswerText {
  public:
   // `tokenizer` outlives this; null: ids only, and no stop strings. `stops` end a choice and are
   // not part of it. `on_text` gets text as it becomes certain (may be empty). Times count from
-  // here.
+  // here. `shown`: control tokens whose text counts.
   AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
-             std::function<void(const TextPiece&)> on_text, int32_t choices = 1);
+             std::function<void(const TextPiece&)> on_text, int32_t choices = 1,
+             const std::vector<int32_t>& shown = {});
 
   // A choice's last event also gives out what was held back of it.
   void take(const TokenEvent& event);
@@ -59,7 +60,8 @@ class AnswerText {
 
  private:
   struct Choice {
-    Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stops);
+    Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
+           const std::vector<int32_t>& shown);
     Generation out;
     StopMatcher stops;
     std::optional<Detokenizer> detokenizer;

@@ -96,6 +96,7 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
     out.tokenizer = Tokenizer::load(std::string_view(*spec), name + ": section 'tokenizer'");
     if (const std::string* source = engine.extra("chat_template")) {
       out.chat_template = ChatTemplate::parse(*source, name + ": chat template");
+      out.template_source = *source;
     }
   }
   if (const std::string* json = engine.extra("generation")) {

@@ -20,6 +20,7 @@ namespace ingot {
 struct TextAssets {
   std::unique_ptr<const Tokenizer> tokenizer;         // null: the model brought none
   std::unique_ptr<const ChatTemplate> chat_template;  // null: none, or no tokenizer to use it with
+  std::string template_source;                        // of chat_template
   GenerationDefaults generation;
   std::string name;          // of the source, for messages
   std::string no_tokenizer;  // why the tokenizer that the model brought is not here

@@ -25,14 +25,14 @@ Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
 
 struct Answers::One {
   One(Answers& all, int32_t first_choice, int32_t choices, const Tokenizer* tokenizer,
-      const std::vector<std::string>& stops)
+      const std::vector<std::string>& stops, const std::vector<int32_t>& shown)
       : first(first_choice),
         text(
             tokenizer, stops,
             [&all, first_choice](const TextPiece& piece) {
               if (all.on_text_) all.on_text_(first_choice + piece.choice, piece);
             },
-            choices),
+            choices, shown),
         told(static_cast<size_t>(choices), false),
         last(static_cast<size_t>(choices), begin) {}
   const int32_t first;
@@ -58,7 +58,8 @@ Answers::~Answers() {
   call_.output_tokens += live_.output_tokens();
 }
 
-void Answers::submit(Request request, const std::vector<std::string>& stops) {
+void Answers::submit(Request request, const std::vector<std::string>& stops,
+                     const std::vector<int32_t>& shown) {
   const int32_t choices = choice_count(request.sampling);
   request.tenant_salt = salt_of(call_.tenant(), request.tenant_salt);
   const auto timeout = call_.server().options().request_timeout;
@@ -67,7 +68,8 @@ void Answers::submit(Request request, const std::vector<std::string>& stops) {
   }
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
-  auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), stops);
+  auto one =
+      std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), stops, shown);
   one->outbox =
       model_.loop->submit(std::move(request), [wakeup = call_.wakeup()] { wakeup->ring(); });
   choices_ += choices;

@@ -23,7 +23,9 @@ class Answers {
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
 
-  void submit(Request request, const std::vector<std::string>& stops);
+  // `shown`: control tokens whose text counts.
+  void submit(Request request, const std::vector<std::string>& stops,
+              const std::vector<int32_t>& shown = {});
 
   // Hands over what has come already. ApiError as next(): a full queue shows here.
   void poll() { take_all(); }

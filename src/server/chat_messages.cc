@@ -1,6 +1,7 @@
 #include "server/chat_messages.h"
 
 #include "server/api_error.h"
+#include "server/tools.h"
 
 namespace ingot {
 namespace {
@@ -39,6 +40,10 @@ Json plain_messages(const Json& messages) {
       throw bad_request(fmt::format("messages[{}].content", i),
                         fmt::format("'messages[{}].content' is missing", i));
     }
+    if (message.contains("tool_calls") && !message["tool_calls"].is_null()) {
+      message["tool_calls"] =
+          template_tool_calls(message["tool_calls"], fmt::format("messages[{}].tool_calls", i));
+    }
     if (message["role"] == "developer") message["role"] = "system";
     out.push_back(std::move(message));
   }
@@ -75,9 +80,13 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
     return body.contains(name) && !body[name].is_null() ? &body[name] : nullptr;
   };
   if (const Json* more = at("chat_template_kwargs")) options.extra = *more;
-  for (const char* name : {"documents", "reasoning_effort", "tools"}) {
+  for (const char* name : {"documents", "reasoning_effort"}) {
     if (const Json* value = at(name)) options.extra[name] = *value;
   }
+  const Json* choice = at("tool_choice");
+  const Json* tools = at("tools");
+  const bool none = choice != nullptr && *choice == "none";
+  if (tools != nullptr && !tools->empty() && !none) options.extra["tools"] = *tools;
   if (const Json* open = at("add_generation_prompt")) options.add_generation_prompt = *open;
   try {
     return render_chat(assets, plain_messages(body["messages"]), options);

@@ -1,5 +1,7 @@
 #include "text/detokenizer.h"
 
+#include <algorithm>
+
 #include "text/utf8.h"
 
 namespace ingot {
@@ -14,7 +16,9 @@ std::string Detokenizer::push(int32_t id) {
   // Models pad their vocabulary: an id beyond the tokenizer's prints nothing, as in Hugging Face's.
   if (id >= tokenizer_.vocab_size()) return "";
   const TokenKind kind = tokenizer_.kind(id);
-  if (options_.skip_special && kind == TokenKind::kControl) return "";
+  const bool shown =
+      std::find(options_.shown.begin(), options_.shown.end(), id) != options_.shown.end();
+  if (options_.skip_special && kind == TokenKind::kControl && !shown) return "";
   std::string out;
   if (tokenizer_.last_differs()) {
     // The token before this one is not the last; whether this one is, the next will tell.

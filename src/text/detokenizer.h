@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "text/tokenizer.h"
 
@@ -10,6 +11,7 @@ namespace ingot {
 
 struct DetokenizeOptions {
   bool skip_special = true;
+  std::vector<int32_t> shown = {};  // control tokens that are printed all the same
   // Drop the space that SentencePiece puts before the first word. False when the text goes on from
   // text already printed.
   bool at_text_start = true;

@@ -45,11 +45,15 @@ TEST_F(ExamineTest, EveryValueOfTheConfig) {
           {"torch_dtype", "float8"},
           {"attention_bias", "yes"},
           {"rope_scaling", {{"rope_type", "spiral"}}},
+          {"partial_rotary_factor", 0.5},
           {"quantization_config", {{"quant_method", "awq"}}}});
+  EXPECT_THAT(examine(), testing::UnorderedElementsAre(
+                             "config hidden_act", "config rms_norm_eps", "config torch_dtype",
+                             "config attention_bias", "config rope_type",
+                             "config quantization_config", "config partial_rotary_factor"));
+  change({{"rope_scaling", {{"rope_type", "longrope"}}}});
   EXPECT_THAT(examine(),
-              testing::UnorderedElementsAre("config hidden_act", "config rms_norm_eps",
-                                            "config torch_dtype", "config attention_bias",
-                                            "config rope_type", "config quantization_config"));
+              testing::IsSupersetOf({"config rope_scaling", "config partial_rotary_factor"}));
 }
 
 // What follows from a wrong size is no fault of its own.

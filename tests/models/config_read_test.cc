@@ -122,6 +122,11 @@ TEST(ConfigReaderTest, WindowsAndTheirLayers) {
 
   EXPECT_EQ(reader({{"sliding_window", 5}})->sliding_window(), 5);
   EXPECT_EQ(reader({{"sliding_window", nullptr}})->sliding_window(), 0);
+  expect_error(
+      [&] {
+        reader({{"sliding_window", 0}})->sliding_window();
+      },
+      ErrorCode::kCorrupt, {"'sliding_window'", "1 or more, or null", "found 0"});
 }
 
 // Hugging Face's counts with a flag, a checkpoint's where it is, GGUF states none.
@@ -140,6 +145,11 @@ TEST(ConfigReaderTest, WindowsThatAreSwitchedOn) {
   };
   Layers layers;
   EXPECT_EQ(window({{"sliding_window", 5}}, &layers), 0);
+  expect_error(
+      [&] {
+        window({{"layer_types", {"chunked_attention", "full_attention", "full_attention"}}});
+      },
+      ErrorCode::kUnsupported, {"'layer_types'", "sliding_attention or full", "chunked"});
   EXPECT_EQ(layers, (Layers{false, false, false}));
   Json used = {{"sliding_window", 5}, {"use_sliding_window", true}};
   EXPECT_EQ(window(used, &layers), 5);
@@ -255,6 +265,15 @@ TEST(ConfigReaderTest, DynamicAndYarnRotations) {
   refused("beta_slow", 0, {"'beta_fast'", "32 and 0"});
   refused("attention_factor", -1, {"'attention_factor'", "-1"});
   refused("rope_theta", 1.0, {"'rope_theta'", "above 1"});
+  for (int64_t none : {0, -1}) {
+    refused("original_max_position_embeddings", none,
+            {"'original_max_position_embeddings'", "1 or more", std::to_string(none)});
+  }
+  expect_error(
+      [&] {
+        read({{"type", "dynamic"}, {"factor", 0.5}});
+      },
+      ErrorCode::kCorrupt, {"'factor'", "1 or more", "found 0.5"});
   for (const int64_t most : {int64_t{1} << 40, std::numeric_limits<int64_t>::max()}) {
     refused("original_max_position_embeddings", most, {"original_max_position"});
   }

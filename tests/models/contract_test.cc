@@ -1,7 +1,7 @@
-// What the contract gives to every model: config keys, names.
+// What the contract gives to every model: config keys, names, tied heads.
 #include "loaders/gguf_writer.h"
 #include "models/contract/model_def.h"
-#include "tests/loaders/test_files.h"
+#include "tests/models/golden_run.h"
 
 namespace ingot {
 namespace {
@@ -176,6 +176,35 @@ TEST(WeightNamesTest, OtherLayoutsAreTakenWhereTheFirstIsNotThere) {
   expect_error([&] { first("model.other", 2, hf); }, ErrorCode::kNotFound,
                {"some.file", "model.gate"});
   expect_error([&] { first("model.both", 3, hf); }, ErrorCode::kCorrupt, {"model.both", "[4]"});
+}
+
+// A file may keep a head although its config ties it to the embedding.
+TEST(TiedHeadTest, AStoredHeadThatDiffersIsTheHead) {
+  const std::vector<std::array<std::string, 3>> goldens = {
+      {"qwen2-tied", "model.embed_tokens.weight", "qwen2"},
+      {"gemma2-tiny", "model.embed_tokens.weight", "gemma2"}};
+  for (const auto& [golden, embedding, architecture] : goldens) {
+    SCOPED_TRACE(golden);
+    HfVariant v(golden);
+    auto& head = v.tensors["lm_head.weight"] = v.tensors.at(embedding);
+    const auto head_of = [&] {
+      const ScratchDirectory dir;
+      v.write(dir);
+      const auto graph = build_model(open_model_source(dir.path()), {});
+      const Node* last = graph->at(graph->find("logits")).producer;
+      while (last->op != "linear") last = graph->at(last->inputs[0]).producer;
+      const Value& weight = graph->at(last->inputs[1]);
+      const auto bytes = weight.weight.segments[0]->bytes;
+      const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      return std::pair(weight.name, text);
+    };
+    EXPECT_THAT(head_of().first, testing::HasSubstr("embed_tokens")) << "the same numbers";
+    head.second[head.second.size() - 2] ^= 1;
+    EXPECT_EQ(head_of(), std::pair(std::string("lm_head.weight"), head.second));
+    head.first = {head.first[0] - 1, head.first[1]};
+    head.second.resize(head.second.size() - static_cast<size_t>(head.first[1]) * 2);
+    expect_error([&] { head_of(); }, ErrorCode::kCorrupt, {"lm_head.weight", "expected shape"});
+  }
 }
 
 TEST(FindModelTest, AClaimGoesBeforeTheName) {

@@ -22,6 +22,14 @@ TEST(FalconTest, GroupsOfHeadsAndTwoNorms) {
     }
   }
   v.check();
+  // As it was first published.
+  v.config["architectures"] = {"RWForCausalLM"};
+  v.config["model_type"] = "RefinedWeb";
+  v.config["n_head_kv"] = v.config["num_kv_heads"];
+  for (const char* key : {"new_decoder_architecture", "num_kv_heads", "multi_query"}) {
+    v.config.erase(key);
+  }
+  v.check();
 }
 
 // RW's: each head has a key and a value beside its query, here all the same ones.

@@ -53,19 +53,39 @@ TEST(GptjTest, OlderFiles) {
   expect_same_weights(source, other);
 }
 
+// The bias stays where the head is the embedding.
+TEST(GptjTest, ATiedHeadHasItsBias) {
+  if (!has_golden("gptj")) return;
+  HfVariant v("gptj");
+  v.tensors["lm_head.weight"] = v.tensors.at("transformer.wte.weight");
+  const auto head = [&] {
+    const ScratchDirectory dir;
+    v.write(dir);
+    const auto graph = build_model(open_model_source(dir.path()), {});
+    const Node& last = *graph->at(graph->find("logits")).producer;
+    std::vector<std::string> out;
+    for (int input : last.inputs) out.push_back(graph->at(input).name);
+    return out;
+  };
+  v.config["tie_word_embeddings"] = false;
+  EXPECT_THAT(head(), testing::ElementsAre(testing::_, "lm_head.weight", "lm_head.bias"));
+  v.config["tie_word_embeddings"] = true;
+  EXPECT_THAT(head(), testing::ElementsAre(testing::_, "wte.weight", "lm_head.bias"));
+  v.tensors.erase("lm_head.weight");
+  EXPECT_THAT(head(), testing::ElementsAre(testing::_, "wte.weight", "lm_head.bias"));
+}
+
 TEST(GptjTest, ConfigFaultsAreNamed) {
   if (!has_golden("gptj")) return;
   const auto corrupt = ErrorCode::kCorrupt, unsupported = ErrorCode::kUnsupported;
   check_config_faults(
-      "gptj",
-      {{"n_embd", nullptr, corrupt, {"config.json", "'hidden_size' is missing"}},
-       {"rotary_dim", 128, corrupt, {"config.json", "rotary_dim", "1 to 64", "128"}},
-       {"rotary_dim", 31, unsupported, {"config.json", "rotary_dim", "even", "31"}},
-       {"rotary", false, unsupported, {"config.json", "'rotary'", "expected true"}},
-       {"activation_function", "tanh", unsupported, {"config.json", "hidden_act", "tanh"}},
-       {"tie_word_embeddings", true, unsupported, {"config.json", "tie_word_embeddings", "true"}},
-       {"n_inner", 256, corrupt, {"model.safetensors", "mlp.fc_in", "256"}},
-       {"n_layer", 3, ErrorCode::kNotFound, {"model.safetensors", "h.2.ln_1"}}});
+      "gptj", {{"n_embd", nullptr, corrupt, {"config.json", "'hidden_size' is missing"}},
+               {"rotary_dim", 128, corrupt, {"config.json", "rotary_dim", "1 to 64", "128"}},
+               {"rotary_dim", 31, unsupported, {"config.json", "rotary_dim", "even", "31"}},
+               {"rotary", false, unsupported, {"config.json", "'rotary'", "expected true"}},
+               {"activation_function", "tanh", unsupported, {"config.json", "hidden_act", "tanh"}},
+               {"n_inner", 256, corrupt, {"model.safetensors", "mlp.fc_in", "256"}},
+               {"n_layer", 3, ErrorCode::kNotFound, {"model.safetensors", "h.2.ln_1"}}});
 }
 
 }  // namespace

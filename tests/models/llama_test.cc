@@ -167,6 +167,12 @@ TEST(LlamaTest, ConfigFaultsAreNamed) {
         {"config.json", "NoSuchForCausalLM", "LlamaForCausalLM"}}});
 }
 
+TEST(LlamaTest, SwishIsSilu) {
+  ModelSource source = open_model_source(golden_path("llama-mha"));
+  source.config["hidden_act"] = "swish";
+  EXPECT_EQ(model_config(source, find_model("llama"))["hidden_act"], "silu");
+}
+
 TEST(LlamaTest, NoQuantizationMayBeSpelledOut) {
   ModelSource source = open_model_source(golden_path("llama-mha"));
   source.config["quantization_config"] = nullptr;

@@ -48,6 +48,15 @@ TEST(Phi3Test, FactorsByLength) {
   // sqrt(1 + ln(64 / 6) / ln(6)), at either length.
   EXPECT_NEAR(all.scale, 1.52352, 1e-5);
   EXPECT_EQ(few.scale, all.scale);
+  // A stated factor counts in place of 64 / 6.
+  source.config["rope_scaling"]["factor"] = 3.0;
+  EXPECT_NEAR(rotation_of(*build_model(source, {})).scale, std::sqrt(1 + std::log(3) / std::log(6)),
+              1e-9);
+  const ScratchDirectory dir;
+  convert_model(source, {}, dir / "checkpoint");
+  EXPECT_NEAR(rotation_of(*build_model(open_model_source(dir / "checkpoint"), {})).scale,
+              std::sqrt(1 + std::log(3) / std::log(6)), 1e-9);
+  source.config["rope_scaling"].erase("factor");
   source.config["rope_scaling"]["attention_factor"] = 1.25;
   EXPECT_EQ(rotation_of(*build_model(source, options)).scale, 1.25);
   source.config["rope_scaling"].erase("attention_factor");

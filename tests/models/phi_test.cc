@@ -59,10 +59,19 @@ TEST(PhiTest, RotationsOfEveryKeyStyle) {
 
 TEST(PhiTest, TheHeadHasABias) {
   if (!has_golden("phi-partial-rotary")) return;
-  const auto graph = build_model(open_model_source(golden_path("phi-partial-rotary")), {});
-  const Node& head = *graph->at(graph->find("logits")).producer;
-  ASSERT_EQ(head.inputs.size(), 3u);
-  EXPECT_EQ(graph->at(head.inputs[2]).name, "lm_head.bias");
+  HfVariant v("phi-partial-rotary");
+  for (const bool tied : {false, true}) {
+    v.config["tie_word_embeddings"] = tied;
+    if (tied) v.tensors.erase("lm_head.weight");
+    const ScratchDirectory dir;
+    v.write(dir);
+    const auto graph = build_model(open_model_source(dir.path()), {});
+    const Node& head = *graph->at(graph->find("logits")).producer;
+    ASSERT_EQ(head.inputs.size(), 3u);
+    EXPECT_EQ(graph->at(head.inputs[1]).name,
+              tied ? "model.embed_tokens.weight" : "lm_head.weight");
+    EXPECT_EQ(graph->at(head.inputs[2]).name, "lm_head.bias");
+  }
 }
 
 TEST(PhiTest, ConfigFaultsAreNamed) {
@@ -71,7 +80,6 @@ TEST(PhiTest, ConfigFaultsAreNamed) {
   check_config_faults(
       "phi-partial-rotary",
       {{"qk_layernorm", true, unsupported, {"config.json", "qk_layernorm", "expected false"}},
-       {"tie_word_embeddings", true, unsupported, {"config.json", "tie_word_embeddings"}},
        {"partial_rotary_factor", 1.5, unsupported, {"config.json", "partial_rotary_factor"}},
        {"partial_rotary_factor", -0.5, corrupt, {"config.json", "partial_rotary_factor"}},
        {"num_key_value_heads", 3, corrupt, {"config.json", "num_key_value_heads", "a divisor"}},

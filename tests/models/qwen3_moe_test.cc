@@ -102,6 +102,17 @@ TEST(Qwen3MoeTest, NormalisingAndWindowsAreStated) {
   EXPECT_EQ(stated("paged_attention", "window"), R"({"window":16})");
 }
 
+// What follows from a refused number of experts is no fault of its own.
+TEST(Qwen3MoeTest, ARefusedNumberOfExpertsStandsAlone) {
+  if (!has_golden(kQwen3Moe)) return;
+  ModelSource source = open_model_source(golden_path(kQwen3Moe));
+  source.config["num_local_experts"] = 0;
+  RefusalList refused;
+  EXPECT_EQ(examine_model(source, refused), nullptr);
+  ASSERT_EQ(refused.items().size(), 1u);
+  EXPECT_EQ(refused.items()[0].where, "num_experts");
+}
+
 TEST(Qwen3MoeTest, ConfigFaultsAreNamed) {
   if (!has_golden(kQwen3Moe)) return;
   const auto corrupt = ErrorCode::kCorrupt;

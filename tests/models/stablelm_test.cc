@@ -48,6 +48,10 @@ TEST(StablelmTest, OlderKeysAndDefaultsOfTheClass) {
   EXPECT_EQ(model_config(older, find_model(older)), config);
   older.config["rope_pct"] = 0.5;
   EXPECT_EQ(model_config(older, find_model(older))["partial_rotary_factor"], 0.5);
+  older.config["norm_eps"] = 1e-3;
+  ModelSource later = older;
+  later.architecture = "StableLmForCausalLM";
+  EXPECT_EQ(model_config(later, find_model(later)), config) << "its class reads neither";
   older.config["num_attention_heads"] = older.config["hidden_size"] = 64;
   older.config["head_dim"] = 4;
   older.config.erase("num_key_value_heads");

@@ -12,8 +12,8 @@
 //   > event -1 /choices = []      a pointer into one of them, counted from the end if negative
 //   > done                        [DONE] is the last
 //
-// Each request has a connection of its own to one server: keys "one" and "two" where the script's
-// first line is "keys", none else.
+// Each request has a connection of its own to one server: with the keys "one" and "two" where the
+// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot".
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -21,6 +21,7 @@
 #include <sstream>
 
 #include "tests/server/oracle_server.h"
+#include "tests/server/parrot_model.h"
 
 namespace ingot {
 namespace {
@@ -140,9 +141,16 @@ TEST_P(HttpScripts, Agree) {
   ASSERT_TRUE(std::getline(in, line)) << file;
   OracleServerOptions options;
   if (line == "keys") options.server.api_keys = {"one", "two"};
-  OracleServer server(options);
-  HttpScript script(server.port(), GetParam());
-  script.line(line == "keys" ? "" : line);
+  const bool parrot = line == "parrot";
+  std::optional<OracleServer> oracle;
+  std::optional<ModelServer<ParrotModel>> other;
+  if (parrot) {
+    other.emplace(options);
+  } else {
+    oracle.emplace(options);
+  }
+  HttpScript script(parrot ? other->port() : oracle->port(), GetParam());
+  script.line(line == "keys" || parrot ? "" : line);
   while (std::getline(in, line)) script.line(line);
 }
 

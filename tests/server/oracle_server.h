@@ -46,14 +46,16 @@ inline std::string byte_tokenizer_json() {
       .dump();
 }
 
+// Messages between marks; with tools, the form of Hermes.
 inline TextAssets oracle_assets() {
   TextAssets out;
   out.name = "oracle";
   out.tokenizer = Tokenizer::load(byte_tokenizer_json(), "oracle");
-  out.chat_template = ChatTemplate::parse(
+  out.template_source =
+      "{% if tools %}<tool_call>{{ tools | tojson }}{% endif %}"
       "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>"
-      "\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
-      "oracle");
+      "\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+  out.chat_template = ChatTemplate::parse(out.template_source, "oracle");
   out.generation.eos_ids = {257};
   return out;
 }
@@ -66,9 +68,10 @@ struct OracleServerOptions {
   int64_t pages = 512;
 };
 
-class OracleServer {
+template <typename Model>
+class ModelServer {
  public:
-  explicit OracleServer(OracleServerOptions options = {})
+  explicit ModelServer(OracleServerOptions options = {})
       : assets_(oracle_assets()), model_(limits(options)), loop_(model_, options.loop, clock_) {
     spdlog::set_level(spdlog::level::warn);
     options.server.port = 0;
@@ -83,14 +86,14 @@ class OracleServer {
     engine_ = std::thread([this] { loop_.run(); });
     server_->start();
   }
-  ~OracleServer() {
+  ~ModelServer() {
     loop_.stop();
     engine_.join();
   }
   int port() const { return server_->port(); }
   HttpServer& server() { return *server_; }
   Loop& loop() { return loop_; }
-  OracleModel& model() { return model_; }
+  Model& model() { return model_; }
   const ServedModel& served() const { return served_; }
 
  private:
@@ -109,12 +112,14 @@ class OracleServer {
 
   SteadyClock clock_;
   TextAssets assets_;
-  OracleModel model_;
+  Model model_;
   Loop loop_;
   ServedModel served_;
   std::unique_ptr<HttpServer> server_;
   std::thread engine_;
 };
+
+using OracleServer = ModelServer<OracleModel>;
 
 using HttpAnswer = boost::beast::http::response<boost::beast::http::string_body>;
 

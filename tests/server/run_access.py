@@ -115,6 +115,7 @@ def check_log(checks, server):
     exchange(server.port, request("POST", "/v1/completions?key=a-query-to-keep", marked, header))
     exchange(server.port, request("POST", "/v1/completions", b'{"a-field-to-keep', header))
     log = server.stderr()
+    checks.check("POST /v1/completions 400" in log, "the log has the request")
     for text in (KEY, "second-key", "to-keep"):
         checks.check(text not in log, f"the log is without {text!r}")
 
@@ -249,7 +250,8 @@ def check_tls(checks, folder):
 
 def main():
     checks = Checks()
-    with Server(TINY, "--api-key", KEY, "--api-key", "second-key") as server:
+    with Server(TINY, "--api-key", KEY, "--api-key", "second-key",
+                env={"INGOT_LOG": "trace"}) as server:
         data = request("GET", "/openapi.json", None, f"x-api-key: {KEY}")
         routes = list(exchange(server.port, data).json()["paths"])
         check_keys(checks, server, routes)

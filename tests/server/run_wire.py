@@ -27,6 +27,12 @@ def chunked(*chunks, end=b"0\r\n\r\n"):
     return b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in chunks) + end
 
 
+def peak(server):
+    """The most memory that the server has had, in KiB."""
+    with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+        return int(re.search(r"VmHWM:\s*(\d+) kB", file.read())[1])
+
+
 class Case:
     def __init__(self, checks, server):
         self.checks = checks
@@ -126,11 +132,17 @@ def check_limits(case):
     case.refused("129 headers", post(*["a: b"] * 127), 431)
     for length in (40_000_000, 10**14):
         case.refused(f"Content-Length: {length}", post(f"Content-Length: {length}"), 413)
+
+
+def check_bodies(case):
     block = b" " * (1 << 20)
     body = chunked(*[block] * 34)
     case.refused("34 MiB in chunks", post("Transfer-Encoding: chunked", body=body), 413)
     big = b" " * (31 << 20) + DATA
     case.answered("a body of 31 MiB", post(f"Content-Length: {len(big)}", body=big))
+
+
+def check_types(case):
     zipped = post("Content-Encoding: gzip", "Content-Length: 20", body=b"\x1f\x8b" + b"\0" * 18)
     case.refused("a gzip body", zipped, 415)
     for name in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp", ""):
@@ -286,10 +298,15 @@ def main():
         case = Case(checks, server)
         tokens = case.tokens("a good request", post(f"Content-Length: {len(DATA)}", body=DATA))
         checks.equal(len(tokens or []), 4, "it has 4 tokens")
+        before = peak(server)
         check_lengths(case)
         check_chunks(case, tokens)
         check_heads(case)
         check_limits(case)
+        check_types(case)
+        grown = peak(server) - before
+        checks.check(grown < 8 << 10, f"until here the server's memory grew by {grown} KiB")
+        check_bodies(case)
         check_expect(case)
         check_connections(case, tokens)
         check_json(case)

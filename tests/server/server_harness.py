@@ -18,16 +18,20 @@ LIMIT = 120  # seconds for any one thing to happen
 
 
 class Server:
-    """`ingot serve MODEL --port 0 FLAGS`; ready when made, killed at the end of `with`."""
+    """`ingot serve MODEL --port 0 FLAGS`; ready when made, killed at the end of `with`.
+
+    Without a model the flags name it.
+    """
 
     def __init__(self, model, *flags, env=None):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [BINARY, "serve", model, "--port", "0", "--json", *flags],
+            [BINARY, "serve", *([model] if model else []), "--port", "0", "--json", *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
             env={**os.environ, **(env or {})})
         # A hung start ends in an error here, not in the time limit of all scripts.
         timer = threading.Timer(LIMIT, self.process.kill)
+        timer.daemon = True
         timer.start()
         self.listening = self.event("listening")
         self.ready = self.event("ready")

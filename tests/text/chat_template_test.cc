@@ -58,6 +58,33 @@ TEST(ChatTemplate, Expressions) {
   EXPECT_EQ(render("{{ strftime_now('%d %b %Y') }}"), "02 Jan 1970");
 }
 
+TEST(ChatTemplate, RangesAreNoLists) {
+  EXPECT_EQ(render("{{ range(4) }} {{ range(1, 9, 3) }} {{ range(2) | list }}"),
+            "range(0, 4) range(1, 9, 3) [0, 1]");
+  EXPECT_EQ(render("{{ range(2) == [0, 1] }}{{ range(2) == range(0, 2) }}{{ range(9)[-1] }}"),
+            "FalseTrue8");
+  for (const char* source : {"{{ range(4) + ['b'] }}", "{{ range(4) * true }}",
+                             "{{ range(1) < range(2) }}", "{{ range(2) | tojson }}"}) {
+    EXPECT_THAT(error_of(source).what(), HasSubstr("range")) << source;
+  }
+}
+
+TEST(ChatTemplate, NumbersAsPythonHasThem) {
+  EXPECT_EQ(render("{{ -0.0 }} {{ 0 - 0.0 }} {{ 1e30 is odd }} {{ -3.0 is odd }}"),
+            "-0.0 0.0 False True");
+  for (const char* source : {"{{ -0.0 ** -3 }}", "{{ 0 ** -1 }}", "{{ 1e200 ** 2 }}",
+                             "{{ 1 is divisibleby(0.0) }}", "{{ 'a' is odd }}"}) {
+    EXPECT_NE(error_of(source).code(), ErrorCode::kInternal) << source;
+  }
+}
+
+TEST(ChatTemplate, FiltersOfTextsTakeLists) {
+  EXPECT_EQ(render("{{ ['b', 'a'] | title }} {{ \"it's a-b\" | title }} {{ \"it's\".title() }}"),
+            "['b', 'a'] It's A-B It'S");
+  EXPECT_EQ(render("{{ ['b', 'a'] | truncate(3) }}"), "['b', 'a']");
+  EXPECT_THAT(error_of("{{ [1, 2] | truncate(1, true, '', 0) }}").what(), HasSubstr("truncate"));
+}
+
 TEST(ChatTemplate, Statements) {
   EXPECT_EQ(render("{% for m in messages %}{{ loop.index }}{{ m.role[0] }}{% if not loop.last %},"
                    "{% endif %}{% endfor %}"),

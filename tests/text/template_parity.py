@@ -377,6 +377,31 @@ SMALL = [
     "{{ 5[0] is defined }}{{ none[1:] is defined }}{{ 1.5 | int }}{{ 'aaa'.rfind('a') }}"
     "{{ 'a--b--c'.rsplit('--', 1) }}{{ 'aaa'.rsplit('a', 2) }}{{ 'x'.count('') }}",
     "{{ '[1, {\"a\": null}]' | from_json }}",
+    "{{ -0.0 }} {{ 0 - 0.0 }} {{ -(1 - 1.0) }} {{ [-0.0] }} {{ -0.0 | tojson }} {{ -2 }}",
+    "{{ range(4) }} {{ range(1, 9, 3) }} {{ [range(0)] }} {{ range(3) ~ '' }}{{ range(2) | list }}",
+    "{{ range(3) == [0, 1, 2] }}{{ range(3) == range(0, 3) }}{{ 2 in range(3) }}{{ range(3)[-1] }}"
+    "{{ range(3) | length }}{{ range(3) | sum }}{{ range(3) is sequence }}{{ range(0) or 'none' }}",
+    "{{ range(4) + ['b'] }}",
+    "{{ ['b'] + range(4) }}",
+    "{{ range(2) + range(2) }}",
+    "{{ range(4) * true }}",
+    "{{ 2 * range(4) }}",
+    "{{ range(2) < range(3) }}",
+    "{{ range(4) | tojson }}",
+    "{{ ['b', 'a'] | title }} {{ \"it's a-b (c [d {e <f /g.h i_j\" | title }} {{ 'ǆ ßA' | title }}"
+    "{{ \"it's a-b\".title() }} {{ none | title }} {{ 'a\\tb\\x1cc\\u2003d' | title }}",
+    "{{ ['b', 'a'] | truncate(3, true, '') }} {{ {'a': 1} | truncate }} {{ nope | truncate }}",
+    "{{ [1, 2, 3] | truncate(2, true, '', 0) }}",
+    "{{ 5 | truncate }}",
+    "{{ none | truncate }}",
+    "{{ 1e30 is odd }}{{ 1e30 is even }}{{ 3.0 is odd }}{{ -3 is odd }}{{ -1.0 is odd }}"
+    "{{ 2.5 is even }}{{ true is odd }}{{ 4.5 is divisibleby 1.5 }}{{ 7 is divisibleby(-1) }}",
+    "{{ 'a' is odd }}",
+    "{{ 3 is divisibleby 0.0 }}",
+    "{{ -0.0 ** -3 }}",
+    "{{ 0 ** -1 }}",
+    "{{ 1e200 ** 2 }}",
+    "{{ 2.0 ** 3 }} {{ -8 ** -1 }} {{ 0.0 ** 0 }} {{ -2.0 ** 3 }}",
 ]
 
 TOOLS = [{"type": "function", "function": {

@@ -29,6 +29,10 @@ class Flags {
   virtual void flag(std::string name, bool* value, std::string help) = 0;  // a switch
   virtual void flag(std::string name, std::vector<std::string>* values, std::string help) = 0;
   virtual void text(std::string name, std::string* value, std::string help) = 0;
+  // More names, with their dashes, of what is declared next as `name`: "-c", "--ctx-size", "-np".
+  virtual void also(const std::string& name, const std::vector<std::string>& others) = 0;
+  // --config FILE: flags in YAML, read where the command line does not name them.
+  virtual void config_file() = 0;
 };
 
 // Arguments that do not go together or cannot be read: one line on standard error, exit code 2.

@@ -4,11 +4,15 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -19,6 +23,7 @@
 #include "base/temporary.h"
 #include "capi/plugin.h"
 #include "cli/contract/command.h"
+#include "cli/contract/config_file.h"
 #include "cli/contract/environment.h"
 #include "passes/pipeline.h"
 #include "runtime/session_memory.h"
@@ -103,7 +108,7 @@ class CliFlags final : public Flags {
   explicit CliFlags(CLI::App& app) : app_(app) {}
 
   void argument(std::string name, std::string* value, std::string help, bool required) override {
-    CLI::Option* option = app_.add_option(name, *value, help);
+    CLI::Option* option = app_.add_option(name + others_[name], *value, help);
     if (required) option->required();
   }
   void arguments(std::string name, std::vector<std::string>* values, std::string help) override {
@@ -119,27 +124,46 @@ class CliFlags final : public Flags {
     add(name, *value, help, given);
   }
   void flag(std::string name, bool* value, std::string help) override {
-    app_.add_flag("--" + name, *value, help)->envname(twin(name))->check(checked_value<bool>());
+    app_.add_flag(names(name), *value, help)->envname(twin(name))->check(checked_value<bool>());
   }
   void flag(std::string name, std::vector<std::string>* values, std::string help) override {
     // One value each time, or the flag would swallow the arguments behind it.
-    app_.add_option("--" + name, *values, help)
+    app_.add_option(names(name), *values, help)
         ->envname(twin(name))
         ->allow_extra_args(false)
         ->check(checked_value<std::string>());
   }
   void text(std::string name, std::string* value, std::string help) override {
-    app_.add_option("--" + name, *value, help)->envname(twin(name))->take_last();
+    app_.add_option(names(name), *value, help)->envname(twin(name))->take_last();
   }
+  void also(const std::string& name, const std::vector<std::string>& others) override {
+    for (const std::string& other : others) {
+      // The library would take "-np" for -n with the value "p".
+      const bool long_dash = other.size() > 2 && other[1] != '-';
+      if (long_dash) {
+        long_dashes_[other] = "--" + name;
+      } else {
+        others_[name] += "," + other;
+      }
+    }
+  }
+  void config_file() override { flag("config", &config_, "YAML file of flags", nullptr); }
   // Fills the `given` marks once parsing is over.
   void finish() {
     for (auto& [option, given] : given_) *given = option->count() > 0;
   }
+  // "--parallel" for "-np"; all other arguments as they are.
+  std::string plain(const std::string& argument) const {
+    const auto at = long_dashes_.find(argument.substr(0, argument.find('=')));
+    return at == long_dashes_.end() ? argument : at->second + argument.substr(at->first.size());
+  }
 
  private:
+  // "--name,-n,--other"
+  std::string names(const std::string& name) { return "--" + name + others_[name]; }
   template <typename T>
   void add(const std::string& name, T& value, const std::string& help, bool* given) {
-    CLI::Option* option = app_.add_option("--" + name, value, help)->envname(twin(name));
+    CLI::Option* option = app_.add_option(names(name), value, help)->envname(twin(name));
     option->capture_default_str();
     option->transform(checked_value<T>());
     option->take_last();  // a flag given again replaces the first, as scripts with defaults expect
@@ -147,6 +171,9 @@ class CliFlags final : public Flags {
   }
   CLI::App& app_;
   std::vector<std::pair<CLI::Option*, bool*>> given_;
+  std::map<std::string, std::string> others_;       // of a name: ",-n,--other"
+  std::map<std::string, std::string> long_dashes_;  // "-np": "--parallel"
+  std::string config_;
 };
 
 // Flags of every subcommand. Each has its own set: into a common one, the subcommands that were not
@@ -288,7 +315,7 @@ std::string positionals(CLI::App& app, std::string& missing) {
   std::string out;
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_positional()) continue;
-    const std::string name = option->get_name();
+    const std::string name = option->get_name(true);
     const char* more = option->get_expected_max() > 1 ? "..." : "";
     const char* format = option->get_required() ? "{}{}{}" : "{}[{}{}]";
     out += fmt::format(fmt::runtime(format), out.empty() ? "" : " ", name, more);
@@ -313,22 +340,102 @@ std::string wrong_arguments(CLI::App& app) {
                      fmt::join(extra, "' '"));
 }
 
-// A wrong value, as "--name: what"; names the variable that it came from where that is not `argv`.
-std::string wrong_flag(CLI::App& app, const std::string& what, int argc, char** argv) {
+// The option that "--name", "--name=value", "-n" or "-nvalue" names.
+const CLI::Option* option_of(CLI::App& app, const std::string& argument) {
+  if (argument.size() < 2 || argument[0] != '-') return nullptr;
+  const std::string name =
+      argument[1] == '-' ? argument.substr(0, argument.find('=')) : argument.substr(0, 2);
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->check_name(name)) return option;
+  }
+  return nullptr;
+}
+
+// A wrong value, as "--name: what"; names the variable that it came from where that is not an
+// argument.
+std::string wrong_flag(CLI::App& app, const std::string& what,
+                       const std::vector<std::string>& arguments) {
   for (CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
     if (!what.starts_with(name + ":") || option->get_envname().empty()) continue;
-    for (int i = 1; i < argc; ++i) {
-      if (std::string_view(argv[i]).starts_with(name)) return what;
+    for (const std::string& argument : arguments) {
+      if (option_of(app, argument) == option) return what;
     }
     return option->get_envname() + what.substr(name.size());
   }
   return what;
 }
 
+// What a command line names: flags, and whether there are arguments that are none's.
+struct Named {
+  std::set<const CLI::Option*> flags;
+  bool positional = false;
+  std::string config;
+};
+
+Named named_by(CLI::App& app, const std::vector<std::string>& arguments) {
+  Named out;
+  if (const char* config = std::getenv("INGOT_CONFIG")) out.config = config;
+  bool flags_over = false;
+  for (size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (!flags_over && argument == "--") {
+      flags_over = true;
+      continue;
+    }
+    const CLI::Option* option = flags_over ? nullptr : option_of(app, argument);
+    if (option == nullptr) {
+      out.positional |= flags_over || !argument.starts_with('-');
+      continue;
+    }
+    out.flags.insert(option);
+    const size_t equals = argument.find('=');
+    const bool inside = argument[1] == '-' ? equals != argument.npos : argument.size() > 2;
+    std::string value = equals == argument.npos ? "" : argument.substr(equals + 1);
+    if (!inside && option->get_items_expected_max() > 0 && ++i < arguments.size()) {
+      value = arguments[i];
+    }
+    if (option->check_lname("config")) out.config = value;
+  }
+  return out;
+}
+
+// The config file's flags as arguments, those left out that the command line names.
+std::vector<std::string> config_arguments(CLI::App& app, const Named& named) {
+  std::vector<std::string> out;
+  for (const ConfigEntry& entry : read_config_file(named.config)) {
+    const std::string flag = "--" + entry.name;
+    const CLI::Option* option = option_of(app, flag);
+    if (option == nullptr || option == app.get_help_ptr() || entry.name == "config") {
+      throw UsageError(fmt::format("{}:{}: unknown flag '{}'{}", named.config, entry.line,
+                                   entry.name, did_you_mean(flag, flag_names(app, false))));
+    }
+    if (named.flags.contains(option) || (named.positional && option->get_positional())) continue;
+    for (const std::string& value : entry.values) {
+      out.push_back(fmt::format("{}={}", option->get_name(), value));
+    }
+  }
+  return out;
+}
+
+// The arguments with what the command's config file adds, and under names that the library reads.
+std::vector<std::string> completed(const std::vector<Parsed>& all,
+                                   std::vector<std::string> arguments) {
+  for (const Parsed& parsed : all) {
+    if (arguments.empty() || parsed.def->name != arguments[0]) continue;
+    for (std::string& argument : arguments) argument = parsed.flags->plain(argument);
+    if (!parsed.app->get_option_no_throw("--config")) continue;
+    const Named named = named_by(*parsed.app, arguments);
+    if (named.config.empty()) continue;
+    const std::vector<std::string> more = config_arguments(*parsed.app, named);
+    arguments.insert(arguments.begin() + 1, more.begin(), more.end());
+  }
+  return arguments;
+}
+
 // One line on what `app` refused.
 std::string usage_error(CLI::App& app, const std::vector<Parsed>& all, const CLI::ParseError& error,
-                        int argc, char** argv) {
+                        const std::vector<std::string>& arguments) {
   CLI::App* called = nullptr;
   for (const Parsed& parsed : all) {
     if (parsed.app->parsed()) called = parsed.app;
@@ -341,16 +448,19 @@ std::string usage_error(CLI::App& app, const std::vector<Parsed>& all, const CLI
   }
   const std::string what = error.what();
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {
-    return fmt::format("{}: expected a value, found none", what.substr(0, what.find(':')));
+    const std::string name = what.substr(0, what.find(':'));
+    const CLI::Option* option = option_of(*called, name);
+    return fmt::format("{}: expected a value, found {}", name,
+                       option && option->count() > 1 ? std::to_string(option->count()) : "none");
   }
   const bool count = dynamic_cast<const CLI::ExtrasError*>(&error) ||
                      dynamic_cast<const CLI::RequiredError*>(&error);
-  if (!count) return wrong_flag(*called, what, argc, argv);
+  if (!count) return wrong_flag(*called, what, arguments);
   return fmt::format("{}: {}; see 'ingot {} --help'", called->get_name(), wrong_arguments(*called),
                      called->get_name());
 }
 
-int run_parsed(int argc, char** argv) {
+int run_parsed(std::vector<std::string> arguments) {
   CLI::App app("Ingot compiles a trained model once and runs it at the limit of the hardware.",
                "ingot");
   app.require_subcommand(1);
@@ -358,10 +468,11 @@ int run_parsed(int argc, char** argv) {
   std::vector<Parsed> all;
   for (const CommandDef* def : cli_command_list()) all.push_back(declare(app, *def));
   try {
-    app.parse(argc, argv);
+    arguments = completed(all, std::move(arguments));
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    throw UsageError(usage_error(app, all, error, argc, argv));
+    throw UsageError(usage_error(app, all, error, arguments));
   }
   std::vector<std::string> twins;
   for (const Parsed& parsed : all) {
@@ -390,7 +501,7 @@ int run_command_line(int argc, char** argv) {
   remove_temporaries_on_signals();
   ::signal(SIGPIPE, SIG_IGN);  // a reader that left is an error line
   try {
-    const int code = run_parsed(argc, argv);
+    const int code = run_parsed({argv + std::min(argc, 1), argv + argc});
     return code == kDone && !flush_standard_output() ? kFailed : code;
   } catch (const UsageError& error) {
     print_error("", error.what());

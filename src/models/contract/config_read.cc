@@ -23,8 +23,9 @@ constexpr int64_t kMostLayers = 4096;
 constexpr int64_t kMostDynamicLengths = int64_t{1} << 18;
 
 // Of the keys that read_rope_config() looks at.
-constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters",
-                                     "partial_rotary_factor", "original_max_position_embeddings"};
+constexpr const char* kPartial = "partial_rotary_factor";
+constexpr const char* kRopeKeys[] = {"rope_theta", "rope_scaling", "rope_parameters", kPartial,
+                                     "original_max_position_embeddings"};
 
 constexpr const char* kLocal = "sliding_attention";
 constexpr const char* kFull = "full_attention";
@@ -101,6 +102,8 @@ ConfigRefusal::StandIn ConfigReader::size_instead(std::string_view key) const {
     out.values = {{key, 1}, {"num_key_value_heads", nullptr}, {"head_dim", 2}};
   } else if (key == "num_hidden_layers") {
     out.values["layer_types"] = nullptr;
+  } else if (key == "num_experts" || key == "num_local_experts") {
+    out.values[std::string(key)] = 128;  // no fewer than a token takes
   }
   return out;
 }
@@ -286,6 +289,16 @@ void ConfigReader::add_gguf_rotation(bool partial) {
   if (scale != 1.0) refuse(rope + "scale_linear", "1", fmt::format("{}", scale));
 }
 
+// Longrope's scale of cosine and sine, unless it is stated. A factor of Hugging Face's goes before
+// the quotient of the two lengths; checkpoints have one that was never stated.
+double ConfigReader::longrope_scale(const RopeConfig& rope) const {
+  const auto positions = config_.at("max_position_embeddings").get<double>();
+  const auto original = static_cast<double>(rope.original_max_position);
+  const bool stated = rope.factor_stated && source_.kind == ModelSourceKind::kHuggingFace;
+  const double factor = stated ? rope.factor : positions / original;
+  return factor > 1 ? std::sqrt(1 + std::log(factor) / std::log(original)) : 1;
+}
+
 void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
   if (rope.original_max_position < 2) {
     corrupt("original_max_position_embeddings", "2 or more",
@@ -298,11 +311,11 @@ void ConfigReader::add_long_rotation(const RopeConfig& rope, int64_t pairs) {
     }
     config_["rope_scaling"][key] = *factors;
   }
-  if (!rope.attention_factor) return;
-  if (!(*rope.attention_factor > 0 && std::isfinite(*rope.attention_factor))) {
-    corrupt("attention_factor", "a positive number", fmt::format("{}", *rope.attention_factor));
+  const double scale = rope.attention_factor.value_or(longrope_scale(rope));
+  if (!(scale > 0 && std::isfinite(scale))) {
+    corrupt("attention_factor", "a positive number", fmt::format("{}", scale));
   }
-  config_["rope_scaling"]["attention_factor"] = *rope.attention_factor;
+  config_["rope_scaling"]["attention_factor"] = scale;
 }
 
 void ConfigReader::add_yarn(const RopeConfig& rope) {
@@ -360,8 +373,10 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   try {
     rope = read_rope_config(raw_, file_);
   } catch (const RefusedError& error) {
+    if (error.refusals().front().where != kPartial) plain.values.erase(kPartial);
     reject(error, plain);
   }
+  plain.values.erase(kPartial);
   if (std::find(kinds.types.begin(), kinds.types.end(), rope.type) == kinds.types.end()) {
     reject(ErrorCode::kUnsupported,
            {"config", file_, "rope_scaling", fmt::format("type {}", fmt::join(kinds.types, ", ")),
@@ -392,20 +407,34 @@ RopeConfig ConfigReader::rope(const RopeKinds& kinds) {
   return rope;
 }
 
-int64_t ConfigReader::sliding_window() { return count_or("sliding_window", 0); }
+int64_t ConfigReader::sliding_window() {
+  // Hugging Face's masks hide all of a sequence behind a window of 0; a checkpoint's is none.
+  const bool zero = has("sliding_window") && stated<int64_t>("sliding_window", 0) == 0;
+  if (zero && source_.kind == ModelSourceKind::kHuggingFace) {
+    corrupt("sliding_window", "1 or more, or null for none", "0");
+  }
+  return count_or("sliding_window", 0);
+}
 
 int64_t ConfigReader::switched_window() {
-  if (source_.gguf) override_with("sliding_window", 0);
+  if (source_.gguf) override_with("sliding_window", nullptr);
   if (source_.kind == ModelSourceKind::kHuggingFace) {
     // A key that is null says that there is none.
     if (!raw_.contains("sliding_window")) override_with("sliding_window", kDefaultWindow);
-    if (!stated("use_sliding_window", false)) override_with("sliding_window", 0);
+    if (!stated("use_sliding_window", false)) override_with("sliding_window", nullptr);
   }
   return sliding_window();
 }
 
+void ConfigReader::check_layer_type(const std::string& type) const {
+  if (type == kLocal || type == kFull) return;
+  refuse("layer_types", fmt::format("{} or {}", kLocal, kFull), fmt::format("'{}'", type));
+}
+
 std::vector<bool> ConfigReader::window_layers(FunctionRef<bool(int64_t layer)> pattern) {
   const auto window = config_.at("sliding_window").get<int64_t>();
+  const auto types = stated<std::vector<std::string>>("layer_types", {});
+  for (const std::string& type : types) check_layer_type(type);
   if (window == 0) override_with("layer_types", nullptr);
   return local_layers([&](int64_t layer) { return window > 0 && pattern(layer); });
 }
@@ -437,9 +466,7 @@ std::vector<bool> ConfigReader::local_layers(FunctionRef<bool(int64_t layer)> pa
   }
   std::vector<bool> out;
   for (const std::string& type : types) {
-    if (type != kLocal && type != kFull) {
-      refuse("layer_types", fmt::format("{} or {}", kLocal, kFull), fmt::format("'{}'", type));
-    }
+    check_layer_type(type);
     out.push_back(type == kLocal);
   }
   config_["layer_types"] = std::move(types);

@@ -105,7 +105,7 @@ class ConfigReader {
   RopeConfig rope(const RopeKinds& kinds);
   RopeConfig rope() { return rope(RopeKinds()); }
 
-  // Window of attention in tokens, 0 for none: sliding_window.
+  // Window of attention in tokens, 0 for none: sliding_window. Hugging Face's is null then.
   int64_t sliding_window();
   // The same of models that switch it on. Hugging Face's counts only with use_sliding_window, and
   // is 4096 where the key is absent; GGUF does not state it; a checkpoint states it where it
@@ -139,7 +139,9 @@ class ConfigReader {
                             StandIn instead) const;
   StandIn size_instead(std::string_view key) const;
   void add_gguf_rotation(bool partial);
+  double longrope_scale(const RopeConfig& rope) const;
   void add_long_rotation(const RopeConfig& rope, int64_t pairs);
+  void check_layer_type(const std::string& type) const;
   void add_yarn(const RopeConfig& rope);
   void add_dynamic(RopeConfig& rope, int64_t rotated);
 

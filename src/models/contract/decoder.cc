@@ -393,11 +393,8 @@ int DecoderBuilder::frequencies_by_length(const std::vector<std::vector<float>>&
 
 double DecoderBuilder::rope_scale(const RopeConfig& rope) const {
   if (rope.type != "longrope" && rope.type != "yarn") return 1;
-  if (rope.attention_factor) return *rope.attention_factor;
-  CHECK(rope.type == "longrope");  // yarn's is stated by ConfigReader::rope()
-  const auto original = static_cast<double>(rope.original_max_position);
-  const double factor = static_cast<double>(max_positions_) / original;
-  return factor > 1 ? std::sqrt(1 + std::log(factor) / std::log(original)) : 1;
+  CHECK(rope.attention_factor);  // ConfigReader::rope() states it
+  return *rope.attention_factor;
 }
 
 void DecoderBuilder::finish(int x, const std::string& norm, double epsilon,
@@ -420,7 +417,8 @@ void DecoderBuilder::finish(int x, Stage norm, const std::string& head) {
 void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage logits) {
   std::vector<int> inputs = {norm(graph_.emit("gather", {}, {x, inputs_.logit_rows})),
                              weight(head, 0)};
-  const std::string bias = head.substr(0, head.rfind('.')) + ".bias";
+  std::string bias = head.substr(0, head.rfind('.')) + ".bias";
+  if (!has(bias)) bias = "lm_head.bias";  // beside a head that is the embedding
   if (has(bias)) inputs.push_back(weight(bias, 0));
   x = logits(graph_.emit("linear", {{"dtype", std::string("float32")}}, std::move(inputs)));
   graph_.rename(x, "logits");

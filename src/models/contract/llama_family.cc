@@ -38,9 +38,10 @@ void read_llama_config(ConfigReader& c, const LlamaVariant& variant) {
   if (variant.qkv_bias) c.override_with("attention_bias", true);
   c.flag("attention_bias", false);
   c.flag("mlp_bias", false);
+  if (c.stated<std::string>("hidden_act", "") == "swish") c.override_with("hidden_act", "silu");
   c.choice("hidden_act", "silu", {"silu"});
   if (source.kind == ModelSourceKind::kHuggingFace && !variant.has_window) {
-    c.override_with("sliding_window", 0);
+    c.override_with("sliding_window", nullptr);
   }
   if (!variant.window_by_layer) c.sliding_window();
   c.rope({.types = {"default", "linear", "llama3", "dynamic", "yarn"}});

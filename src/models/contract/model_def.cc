@@ -230,6 +230,37 @@ void check_unquantized(const ModelSource& source, RefusalList& refused) {
   }
 }
 
+// A weight's tensor in a Hugging Face file, by its GGUF name; null where either has none.
+const WeightInfo* hf_tensor(const ModelSource& source, const ModelDef& model,
+                            const std::vector<WeightName>& names, std::string_view gguf) {
+  for (const WeightName& name : names) {
+    if (name.gguf != gguf) continue;
+    return source.weights->find(stored_in_hf(model, *source.weights, name).name);
+  }
+  return nullptr;
+}
+
+// A head that the file keeps beside the embedding, with other bytes, is the head, whatever the
+// config says: so does the transformers library from version 5 on.
+void untie_other_head(const ModelSource& source, const ModelDef& model, Json& config) {
+  if (source.kind != ModelSourceKind::kHuggingFace || !source.weights) return;
+  const auto tied = config.find("tie_word_embeddings");
+  if (tied == config.end() || *tied != true) return;
+  Json untied = config;
+  untied["tie_word_embeddings"] = false;
+  const std::vector<WeightName> names = model.weights(untied);
+  const WeightInfo* head = hf_tensor(source, model, names, "output.weight");
+  const WeightInfo* embedding = hf_tensor(source, model, names, "token_embd.weight");
+  if (!head || !embedding) return;
+  const auto &a = head->bytes, &b = embedding->bytes;
+  const bool same = head->type == embedding->type && head->shape == embedding->shape &&
+                    (a.data() == b.data() || std::ranges::equal(a, b));
+  if (same) return;
+  spdlog::warn("{}: '{}' is not '{}', as 'tie_word_embeddings' says; it is the head",
+               source.weights->origin(), head->name, embedding->name);
+  config = std::move(untied);
+}
+
 // The parsed config with what is refused of it in `refused`: after each refused value it is read
 // again with one that stands in. False where the weights cannot be told by it.
 bool read_config(const ModelSource& source, const ModelDef& model, RefusalList& refused,
@@ -248,6 +279,7 @@ bool read_config(const ModelSource& source, const ModelDef& model, RefusalList& 
   while (whole) {
     try {
       config = model.parse_config(source, raw);
+      if (refused.empty()) untie_other_head(source, model, config);
       return same_weights;
     } catch (const ConfigRefusal& error) {
       if (!refused.add(error, "config", file)) break;  // nothing stands in for it

@@ -6,6 +6,7 @@
 #include "server/chunk_writer.h"
 #include "server/generation_fields.h"
 #include "server/server_state.h"
+#include "server/tools.h"
 
 namespace ingot {
 namespace route_chat_completions {
@@ -35,9 +36,6 @@ const Schema& schema() {
              .kinds = kTextField,
              .max = 64,
              .help = "given to the chat template"},
-            {.name = "tools", .use = FieldUse::kRefused, .neutral = Json::array()},
-            {.name = "tool_choice", .use = FieldUse::kRefused, .neutral = "none"},
-            {.name = "parallel_tool_calls", .use = FieldUse::kRefused, .neutral = true},
             {.name = "functions", .use = FieldUse::kRefused, .neutral = Json::array()},
             {.name = "function_call", .use = FieldUse::kRefused, .neutral = "none"},
             {.name = "continue_final_message", .use = FieldUse::kRefused, .neutral = false},
@@ -48,18 +46,20 @@ const Schema& schema() {
             {.name = "prediction", .use = FieldUse::kRefused},
             {.name = "web_search_options", .use = FieldUse::kRefused},
             {.name = "verbosity", .use = FieldUse::kRefused, .neutral = "medium"}},
+           tool_fields(),
            generation_fields()})};
   return schema;
 }
 
 struct Job {
   GenerationWish wish;
+  ToolWish tools;
   Request request;
 };
 
 Job read_job(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
-  Job out{read_generation(body, model), {}};
+  Job out{read_generation(body, model), read_tools(body, *model.assets), {}};
   SamplingParams& sampling = out.wish.input.sampling;
   const bool logprobs = body.contains("logprobs") && body["logprobs"] == true;
   const bool top = body.contains("top_logprobs") && !body["top_logprobs"].is_null();
@@ -82,6 +82,7 @@ class Stream {
   Stream(Call& call, ServedModel& model, const Job& job)
       : call_(call),
         wish_(job.wish),
+        tools_(job.tools),
         tokenizer_(*model.assets->tokenizer),
         writer_(call.server().new_id("chatcmpl-"), "chat.completion.chunk", std::time(nullptr),
                 model.name, wish_.include_usage && !wish_.continuous_usage),
@@ -93,7 +94,8 @@ class Stream {
     const int32_t choices = request.sampling.n;
     const std::vector<int32_t> prompt =
         wish_.return_token_ids ? request.prompt : std::vector<int32_t>();
-    answers_.submit(std::move(request), wish_.input.stops);
+    answers_.submit(std::move(request), wish_.input.stops, tools_.shown);
+    if (tools_.format != nullptr) add_parsers(choices);
     for (int32_t c = 0; c < choices; ++c) {
       const std::string more =
           wish_.return_token_ids ? ",\"prompt_token_ids\":" + token_ids_json(prompt) : "";
@@ -127,21 +129,60 @@ class Stream {
     return wish_.continuous_usage ? ",\"usage\":" + answers_.usage().dump() : "";
   }
 
+  struct Parsed {
+    std::unique_ptr<DeltaAnswer> deltas;
+    std::unique_ptr<ToolParser> parser;
+  };
+
+  void add_parsers(int32_t choices) {
+    for (int32_t c = 0; c < choices; ++c) {
+      Parsed one;
+      one.deltas =
+          std::make_unique<DeltaAnswer>(tools_, [this] { return call_.server().new_id("call_"); });
+      one.parser = tools_.format->make(*one.deltas);
+      parsed_.push_back(std::move(one));
+    }
+  }
+
   void on_text(int32_t choice, const TextPiece& piece) {
-    fields_ = R"("delta":{"content":)";
-    append_json_string(piece.text, fields_);
-    fields_ += R"(},"logprobs":)";
-    fields_ += piece.logprobs.empty()
-                   ? "null"
-                   : chat_logprobs(tokenizer_, piece.token_ids, piece.logprobs).dump();
+    std::vector<std::string> deltas;
+    if (parsed_.empty()) {
+      fields_ = R"({"content":)";
+      append_json_string(piece.text, fields_);
+      deltas.push_back(fields_ + "}");
+    } else {
+      Parsed& one = parsed_[static_cast<size_t>(choice)];
+      one.parser->push(piece.text);
+      deltas = one.deltas->take();
+      // Tokens whose text waits are told all the same, with what they are.
+      const bool tell = !piece.logprobs.empty() || wish_.return_token_ids;
+      if (deltas.empty() && tell) deltas.emplace_back("{}");
+    }
+    for (size_t i = 0; i < deltas.size(); ++i)
+      append_delta(choice, deltas[i], i == 0 ? &piece : nullptr);
+  }
+
+  // `piece`: its tokens go with this delta.
+  void append_delta(int32_t choice, const std::string& delta, const TextPiece* piece) {
+    fields_ = R"("delta":)" + delta + R"(,"logprobs":)";
+    const bool known = piece != nullptr && !piece->logprobs.empty();
+    fields_ += known ? chat_logprobs(tokenizer_, piece->token_ids, piece->logprobs).dump() : "null";
     fields_ += R"(,"finish_reason":null)";
-    if (wish_.return_token_ids) fields_ += ",\"token_ids\":" + token_ids_json(piece.token_ids);
+    if (wish_.return_token_ids && piece != nullptr) {
+      fields_ += ",\"token_ids\":" + token_ids_json(piece->token_ids);
+    }
     writer_.append(choice, fields_, usage_now(), pending_);
   }
 
   void on_end(int32_t choice, const Generation& result) {
-    fields_ = fmt::format(R"("delta":{{}},"logprobs":null,"finish_reason":"{}")",
-                          openai_finish_reason(result.finish));
+    std::string_view finish = openai_finish_reason(result.finish);
+    if (!parsed_.empty()) {
+      Parsed& one = parsed_[static_cast<size_t>(choice)];
+      one.parser->end();
+      for (const std::string& delta : one.deltas->take()) append_delta(choice, delta, nullptr);
+      if (one.deltas->has_calls() && finish == "stop") finish = "tool_calls";
+    }
+    fields_ = fmt::format(R"("delta":{{}},"logprobs":null,"finish_reason":"{}")", finish);
     std::string more = usage_now();
     if (!wish_.include_usage) more += ",\"timings\":" + answers_.timings().dump();
     writer_.append(choice, fields_, more, pending_);
@@ -149,19 +190,32 @@ class Stream {
 
   Call& call_;
   const GenerationWish& wish_;
+  const ToolWish& tools_;
+  std::vector<Parsed> parsed_;  // of each choice, if there are tools
   const Tokenizer& tokenizer_;
   const ChunkWriter writer_;
   Answers answers_;
   std::string pending_, fields_;
 };
 
-Json choice_json(const GenerationWish& wish, const Tokenizer& tokenizer, int32_t index,
+Json choice_json(Call& call, const Job& job, const Tokenizer& tokenizer, int32_t index,
                  const Generation& result) {
+  const GenerationWish& wish = job.wish;
+  WholeAnswer answer(job.tools);
+  if (job.tools.format != nullptr) {
+    const auto parser = job.tools.format->make(answer);
+    parser->push(result.text);
+    parser->end();
+  } else {
+    answer.content(result.text);
+  }
+  std::string_view finish = openai_finish_reason(result.finish);
+  if (answer.has_calls() && finish == "stop") finish = "tool_calls";
   const auto printed = std::span(result.token_ids).first(result.text_tokens);
   Json out = {{"index", index},
-              {"message", {{"role", "assistant"}, {"content", result.text}, {"refusal", nullptr}}},
+              {"message", answer.message([&] { return call.server().new_id("call_"); })},
               {"logprobs", nullptr},
-              {"finish_reason", openai_finish_reason(result.finish)}};
+              {"finish_reason", finish}};
   if (wish.input.sampling.logprobs >= 0) {
     const size_t known = std::min(printed.size(), result.logprobs.size());
     out["logprobs"] = chat_logprobs(tokenizer, printed, std::span(result.logprobs).first(known));
@@ -173,12 +227,12 @@ Json choice_json(const GenerationWish& wish, const Tokenizer& tokenizer, int32_t
 Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   Answers answers(call, model, nullptr, nullptr);
   const std::vector<int32_t> prompt = job.request.prompt;
-  answers.submit(std::move(job.request), job.wish.input.stops);
+  answers.submit(std::move(job.request), job.wish.input.stops, job.tools.shown);
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
   Json choices = Json::array();
   for (int32_t c = 0; c < answers.choices(); ++c) {
-    choices.push_back(choice_json(job.wish, *model.assets->tokenizer, c, answers.result(c)));
+    choices.push_back(choice_json(call, job, *model.assets->tokenizer, c, answers.result(c)));
   }
   Json out = {{"id", call.server().new_id("chatcmpl-")},
               {"object", "chat.completion"},

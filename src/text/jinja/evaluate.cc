@@ -36,6 +36,7 @@ Value Interpreter::eval(const Expr& e) {
       const Value v = eval(*e.args[0]);
       if (!v.is_number()) error(fmt::format("a sign before a {}", v.type_name()));
       if (e.kind == ExprKind::kPlus) return v;
+      if (v.is_float()) return -v.as_double();  // 0 - 0.0 has no sign
       return arithmetic(Op::kSubtract, int64_t{0}, v);
     }
     case ExprKind::kNot:
@@ -245,13 +246,20 @@ Value Interpreter::float_arithmetic(Op op, double a, double b) {
       const double m = std::fmod(a, b);
       return m != 0 && (m < 0) != (b < 0) ? m + b : m;
     }
-    default:
-      return std::pow(a, b);
+    default: {
+      if (a == 0 && b < 0) error("0 to a negative power");
+      const double power = std::pow(a, b);
+      // Python's are complex, or too large.
+      const bool real = std::isfinite(power) || !std::isfinite(a) || !std::isfinite(b);
+      if (!real) error("a power that is no number");
+      return power;
+    }
   }
 }
 
 Value Interpreter::add(const Value& a, const Value& b) {
-  if (a.list() != nullptr && b.list() != nullptr && a.list()->tuple == b.list()->tuple) {
+  if (a.list() != nullptr && b.list() != nullptr && !a.range() && !b.range() &&
+      a.list()->tuple == b.list()->tuple) {
     Values items = a.list()->items;
     charge_items(items.size() + b.list()->items.size());
     items.insert(items.end(), b.list()->items.begin(), b.list()->items.end());
@@ -273,7 +281,7 @@ Value Interpreter::repeat(const Value& value, int64_t times) {
     for (uint64_t i = 0; i < count && s->size() > 0; ++i) out.append(*s);
     return out;
   }
-  if (const List* list = value.list()) {
+  if (const List* list = value.list(); list != nullptr && !value.range()) {
     if (!list->items.empty() && count > limits_.output_bytes / list->items.size()) {
       error("a repeated list is too long");
     }

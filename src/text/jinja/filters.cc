@@ -393,7 +393,7 @@ constexpr FilterDef kFilters[] = {
     {"string", string_of},
     {"sum", sum},
     {"title",
-     [](Host& h, const Value& v, const Arguments&) { return cased(h, v, CaseChange::kTitle); }},
+     [](Host& h, const Value& v, const Arguments&) { return cased(h, v, CaseChange::kWords); }},
     {"tojson", tojson},
     {"trim", trimmed},
     {"truncate", truncate_filter},

@@ -238,7 +238,7 @@ int compare(Host& host, const Value& a, const Value& b) {
     return a.as_int() < b.as_int() ? -1 : a.as_int() > b.as_int() ? 1 : 0;
   }
   if (a.str() != nullptr && b.str() != nullptr) return a.str()->text().compare(b.str()->text());
-  if (a.list() != nullptr && b.list() != nullptr) {
+  if (a.list() != nullptr && b.list() != nullptr && !a.range() && !b.range()) {
     const Values &x = a.list()->items, &y = b.list()->items;
     host.charge_items(std::min(x.size(), y.size()));
     for (size_t i = 0; i < std::min(x.size(), y.size()); ++i) {

@@ -80,7 +80,9 @@ size_t find_text(const std::string& text, const std::string& part, size_t from =
 size_t rfind_text(const std::string& text, const std::string& part);
 size_t count_chars(const Str& text);
 Str escape_html(const Str& text);  // as markup
-enum class CaseChange { kUpper, kLower, kTitle, kCapitalize };
+// kTitle is Python's: words begin behind what is no letter; kWords is the filter's: behind blanks,
+// hyphens and opening brackets.
+enum class CaseChange { kUpper, kLower, kTitle, kCapitalize, kWords };
 Str change_case(const Str& text, CaseChange change);
 // Sides: 1 left, 2 right, 3 both. Empty `chars`: white space.
 Str strip_text(const Str& text, std::string_view chars, int sides);

@@ -150,6 +150,10 @@ Value truncate_filter(Host& host, const Value& in, const Arguments& args) {
       slack.is_undefined() || slack.is_none() ? 5 : need_int(host, slack, "truncate");
   const auto room = most - static_cast<int64_t>(count_chars(end));
   if (room < 0) host.error("truncate: a length below that of the end");
+  if (in.list() != nullptr || in.dict() != nullptr) {
+    if (static_cast<int64_t>(members(host, in, "truncate").size()) <= most + leeway) return in;
+  }
+  if (in.str() == nullptr && !in.is_undefined()) need_text(host, in, "truncate");
   if (static_cast<int64_t>(count_chars(text)) <= most + leeway) return text;
   Str out = *slice(host, text, int64_t{0}, room, None{}).str();
   if (!cuts_words) {

@@ -64,6 +64,8 @@ void append_repr(Str& out, const Value& value) {
     out.append(std::string_view(&quote, 1), false);
     append_escaped(out, *s, false, false, quote);
     out.append(std::string_view(&quote, 1), false);
+  } else if (value.range()) {
+    out.append(value.list()->range, false);
   } else if (const List* list = value.list()) {
     out.append(list->tuple ? "(" : "[", false);
     for (size_t i = 0; i < list->items.size(); ++i) {
@@ -101,7 +103,7 @@ class JsonPrinter {
     check_printed(out);
     if (const Str* s = value.str()) {
       print_string(out, *s);
-    } else if (const List* list = value.list()) {
+    } else if (const List* list = value.list(); list != nullptr && !value.range()) {
       print_items(out, '[', ']', list->items.size(), level,
                   [&](size_t i) { print(out, list->items[i], level + 1); });
     } else if (const Dict* dict = value.dict()) {

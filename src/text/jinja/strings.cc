@@ -77,20 +77,21 @@ Str escape_html(const Str& text) {
 Str change_case(const Str& text, CaseChange change) {
   Str out;
   bool word_start = true;
+  const bool words = change == CaseChange::kWords;
   for (size_t i = 0; i < text.size();) {
     const Utf8Char c = decode_utf8(text.text(), i);
     const bool upper = change == CaseChange::kUpper ||
-                       (change == CaseChange::kTitle && word_start) ||
+                       ((change == CaseChange::kTitle || words) && word_start) ||
                        (change == CaseChange::kCapitalize && i == 0);
     // The one usual letter whose upper case is two letters.
     if (upper && c.code == 0xDF) {
-      out.append(change == CaseChange::kUpper ? "SS" : "Ss", text.tainted(i));
+      out.append(change == CaseChange::kUpper || words ? "SS" : "Ss", text.tainted(i));
     } else {
       std::string piece;
       append_utf8(piece, changed(c.code, upper));
       out.append(piece, text.tainted(i));
     }
-    word_start = !is_unicode_letter(c.code);
+    word_start = words ? in_set(c.code, "") || in_set(c.code, "-({[<") : !is_unicode_letter(c.code);
     i += c.length;
   }
   return out;

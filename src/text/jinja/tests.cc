@@ -1,5 +1,6 @@
 // Tests ("x is y").
 #include <algorithm>
+#include <cmath>
 
 #include "text/jinja/library.h"
 #include "text/utf8.h"
@@ -32,11 +33,17 @@ bool iterable(V v) {
          v.generator() != nullptr || v.is_undefined();
 }
 
-bool divides(Host& h, V v, A a) {
-  const int64_t by = need_int(h, a.get(0, "num"), "divisibleby");
-  if (by == 0) h.error("division by zero");
-  return by == -1 || need_int(h, v, "divisibleby") % by == 0;
+// Without the sign that Python gives it.
+double remainder(Host& h, V v, V by, std::string_view who) {
+  for (V each : {v, by}) {
+    if (!each.is_number()) h.error(fmt::format("{} needs a number", who));
+  }
+  if (by.as_double() == 0) h.error("division by zero");
+  if (v.is_float() || by.is_float()) return std::fmod(v.as_double(), by.as_double());
+  return by.as_int() == -1 ? 0 : static_cast<double>(v.as_int() % by.as_int());
 }
+
+bool divides(Host& h, V v, A a) { return remainder(h, v, a.get(0, "num"), "divisibleby") == 0; }
 
 constexpr TestDef kTests[] = {
     {"!=", [](Host& h, V v, A a) { return !equal(h, v, a.get(0, "other")); }},
@@ -51,7 +58,7 @@ constexpr TestDef kTests[] = {
     {"divisibleby", divides},
     {"eq", [](Host& h, V v, A a) { return equal(h, v, a.get(0, "other")); }},
     {"equalto", [](Host& h, V v, A a) { return equal(h, v, a.get(0, "other")); }},
-    {"even", [](Host& h, V v, A) { return need_int(h, v, "even") % 2 == 0; }},
+    {"even", [](Host& h, V v, A) { return remainder(h, v, int64_t{2}, "even") == 0; }},
     {"false", [](Host&, V v, A) { return v.is_bool() && !v.truthy(); }},
     {"filter",
      [](Host& h, V v, A) { return find_filter(need_text(h, v, "filter").text()) != nullptr; }},
@@ -71,7 +78,7 @@ constexpr TestDef kTests[] = {
     {"ne", [](Host& h, V v, A a) { return !equal(h, v, a.get(0, "other")); }},
     {"none", [](Host&, V v, A) { return v.is_none(); }},
     {"number", [](Host&, V v, A) { return v.is_number(); }},
-    {"odd", [](Host& h, V v, A) { return need_int(h, v, "odd") % 2 != 0; }},
+    {"odd", [](Host& h, V v, A) { return std::abs(remainder(h, v, int64_t{2}, "odd")) == 1; }},
     {"sameas", [](Host& h, V v, A a) { return same_object(h, v, a.get(0, "other")); }},
     {"sequence", [](Host&, V v, A) { return iterable(v) && v.generator() == nullptr; }},
     {"string", [](Host&, V v, A) { return v.str() != nullptr; }},

@@ -49,6 +49,8 @@ const List* Value::generator() const {
   return p != nullptr && p->generator ? p : nullptr;
 }
 
+bool Value::range() const { return list() != nullptr && !list()->range.empty(); }
+
 bool Value::truthy() const {
   if (is_undefined() || is_none()) return false;
   if (is_number()) return as_double() != 0;
@@ -62,7 +64,7 @@ std::string_view Value::type_name() const {
   static constexpr std::string_view names[] = {"undefined", "none",   "boolean", "integer",
                                                "float",     "string", "list",    "dictionary",
                                                "namespace", "loop",   "function"};
-  return generator() != nullptr ? "generator" : names[data_.index()];
+  return generator() != nullptr ? "generator" : range() ? "range" : names[data_.index()];
 }
 
 int Value::depth() const {
@@ -110,6 +112,12 @@ std::shared_ptr<List> list_of(Values items) {
 Value make_list(Values items, bool tuple) {
   auto list = list_of(std::move(items));
   list->tuple = tuple;
+  return std::shared_ptr<const List>(std::move(list));
+}
+
+Value make_range(Values items, std::string text) {
+  auto list = list_of(std::move(items));
+  list->range = std::move(text);
   return std::shared_ptr<const List>(std::move(list));
 }
 
@@ -183,7 +191,7 @@ bool equal(const Value& a, const Value& b, int64_t& left) {
   }
   if (a.list() != nullptr && b.list() != nullptr) {
     const Values &x = a.list()->items, &y = b.list()->items;
-    return a.list()->tuple == b.list()->tuple && x.size() == y.size() &&
+    return a.list()->tuple == b.list()->tuple && a.range() == b.range() && x.size() == y.size() &&
            std::equal(x.begin(), x.end(), y.begin(),
                       [&](const Value& v, const Value& w) { return equal(v, w, left); });
   }

@@ -84,6 +84,7 @@ class Value {
   const Str* str() const { return pointer<std::shared_ptr<const Str>>(); }
   const List* list() const;
   const List* generator() const;
+  bool range() const;  // a list too, that only gives its items
   const Dict* dict() const { return pointer<std::shared_ptr<const Dict>>(); }
   Namespace* ns() const { return pointer<std::shared_ptr<Namespace>>(); }
   const Loop* loop() const { return pointer<std::shared_ptr<const Loop>>(); }
@@ -113,6 +114,7 @@ using Pairs = std::vector<std::pair<Value, Value>>;
 struct List {
   Values items;
   bool tuple = false;
+  std::string range = {};  // what Python's range() prints as
   int depth = 1;
   // What map, select and their like return: gives its items once, has no length and is always
   // true. The items are computed at once; an error waits for the one who asks for the items.
@@ -162,6 +164,7 @@ Value make_text(std::string_view text, bool tainted = false);
 // ValueError when nested too deep.
 void check_depth(int depth);
 Value make_list(Values items, bool tuple = false);
+Value make_range(Values items, std::string text);
 Value make_generator(Values items, std::exception_ptr failure = nullptr);
 Value make_dict(Pairs items);
 Value from_json(const Json& json, bool tainted);

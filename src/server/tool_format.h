@@ -1,0 +1,43 @@
+// How models write calls of tools into their answers. One format, one file in server/tool_formats/:
+// <name>.cc defines `const ToolFormatDef& <name>_tool_format()`. Which one a model uses, its chat
+// template tells.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace ingot {
+
+// What an answer is made of, as it becomes certain. Nothing that was said is taken back.
+class ToolSink {
+ public:
+  virtual ~ToolSink() = default;
+  virtual void content(std::string_view text) = 0;
+  virtual void begin_call(std::string_view name) = 0;
+  virtual void arguments(std::string_view json) = 0;  // more of those of the newest call
+};
+
+// Text of one answer in pieces of any size. Text that is no well-formed call is content.
+class ToolParser {
+ public:
+  virtual ~ToolParser() = default;
+  virtual void push(std::string_view text) = 0;
+  virtual void end() = 0;
+};
+
+struct ToolFormatDef {
+  std::string_view name;
+  // Whether models with this chat template write calls so.
+  bool (*claims)(std::string_view chat_template);
+  // Control tokens that the parser wants to see as text.
+  std::vector<std::string_view> marks;
+  std::unique_ptr<ToolParser> (*make)(ToolSink& sink);
+};
+
+// Generated from server/tool_formats/*.cc, in name order.
+const std::vector<const ToolFormatDef*>& server_tool_format_list();
+// The first that claims the template; null: it knows no tools.
+const ToolFormatDef* find_tool_format(std::string_view chat_template);
+
+}  // namespace ingot

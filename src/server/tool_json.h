@@ -1,0 +1,55 @@
+// JSON of a tool's call, byte by byte, as a model writes it.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "server/tool_format.h"
+
+namespace ingot {
+
+enum class JsonStep { kMore, kDone, kBad };
+
+// One object or list: finds where it ends.
+class JsonSpan {
+ public:
+  JsonStep push(char c);
+  bool started() const { return !open_.empty() || done_; }
+
+ private:
+  std::string open_;  // brackets that are not closed
+  bool in_string_ = false, escaped_ = false, done_ = false;
+};
+
+// {"name": "…", "arguments": {…}}, in either order; "parameters" is taken for "arguments", and a
+// string that holds JSON for an object. The call begins when its name is known; arguments that come
+// before it wait. Bad: no such object; then nothing has been said.
+class ToolCallReader {
+ public:
+  explicit ToolCallReader(ToolSink& sink) : sink_(sink) {}
+  JsonStep push(char c);
+  bool begun() const { return begun_; }
+  const std::string& text() const { return text_; }  // all that was pushed
+
+ private:
+  enum class At { kStart, kKey, kColon, kValue, kInside, kComma };
+  JsonStep key(char c);
+  JsonStep value(char c);
+  JsonStep finish_value();
+  void begin();
+  JsonStep finish();
+
+  ToolSink& sink_;
+  At at_ = At::kStart;
+  std::string text_, key_, value_, waiting_;
+  JsonSpan span_;
+  std::string name_;
+  bool named_ = false, begun_ = false, said_ = false;
+  bool escaped_ = false;
+  size_t end_ = 0;  // of the string that a key or value is, in value_
+};
+
+// Bytes at the end of `text` that could be the beginning of `mark`.
+size_t held_back(std::string_view text, std::string_view mark);
+
+}  // namespace ingot

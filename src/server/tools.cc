@@ -1,0 +1,190 @@
+#include "server/tools.h"
+
+#include <algorithm>
+#include <functional>
+
+#include "server/api_error.h"
+#include "server/chunk_writer.h"
+
+namespace ingot {
+namespace {
+
+bool is_tool_name(const std::string& name) {
+  constexpr size_t kMost = 64;
+  return !name.empty() && name.size() <= kMost &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '_' || c == '-' || c == '.';
+         });
+}
+
+void check_tool(const Json& tool, const std::string& path) {
+  if (tool["type"] != "function") {
+    throw bad_request(path + ".type", fmt::format("'{}.type': expected \"function\"", path));
+  }
+  const std::string inner = path + ".function";
+  const Json& function = tool["function"];
+  if (!is_tool_name(function["name"].get<std::string>())) {
+    throw bad_request(
+        inner + ".name",
+        fmt::format("'{}.name': expected 1 to 64 letters, digits, '_', '-' and '.'", inner));
+  }
+  if (function.contains("strict") && function["strict"] == true) {
+    throw bad_request(inner + ".strict",
+                      fmt::format("'{}.strict': true is not supported here", inner));
+  }
+}
+
+std::vector<int32_t> ids_of(const ToolFormatDef& format, const Tokenizer& tokenizer) {
+  std::vector<int32_t> out;
+  for (const std::string_view mark : format.marks) {
+    const int32_t id = tokenizer.token_to_id(mark);
+    if (id >= 0) out.push_back(id);
+  }
+  return out;
+}
+
+std::string delta_of(std::string_view key, std::string_view text) {
+  std::string out = fmt::format(R"({{"{}":)", key);
+  append_json_string(text, out);
+  return out + "}";
+}
+
+}  // namespace
+
+std::vector<Field> tool_fields() {
+  return {
+      {.name = "tools",
+       .kinds = kListField,
+       .max = 1024,
+       .fields = {{.name = "type", .kinds = kTextField, .required = true},
+                  {.name = "function",
+                   .kinds = kObjectField,
+                   .fields = {{.name = "name", .kinds = kTextField, .required = true},
+                              {.name = "description", .kinds = kTextField},
+                              {.name = "parameters", .kinds = kObjectField, .open = true},
+                              {.name = "strict", .kinds = kBoolField}},
+                   .required = true}}},
+      {.name = "tool_choice",
+       .kinds = kTextField | kObjectField,
+       .one_of = {"none", "auto", "required"},
+       .open = true},
+      {.name = "parallel_tool_calls", .kinds = kBoolField},
+  };
+}
+
+ToolWish read_tools(const Json& body, const TextAssets& assets) {
+  ToolWish out;
+  const auto at = [&](const char* name) {
+    return body.contains(name) && !body[name].is_null() ? &body[name] : nullptr;
+  };
+  const Json* tools = at("tools");
+  const Json* choice = at("tool_choice");
+  const bool some = tools != nullptr && !tools->empty();
+  if (choice != nullptr && *choice != "none" && *choice != "auto") {
+    throw bad_request("tool_choice",
+                      some ? "'tool_choice': expected none or auto; others are not supported here"
+                           : "'tool_choice': goes with tools alone");
+  }
+  if (!some) return out;
+  for (size_t i = 0; i < tools->size(); ++i) check_tool((*tools)[i], fmt::format("tools[{}]", i));
+  if (const Json* parallel = at("parallel_tool_calls")) out.parallel = *parallel;
+  if (choice != nullptr && *choice == "none") return out;
+  out.format = find_tool_format(assets.template_source);
+  if (out.format == nullptr) {
+    throw bad_request("tools", "'tools': the model's chat template has no form for them");
+  }
+  out.shown = ids_of(*out.format, *assets.tokenizer);
+  return out;
+}
+
+Json template_tool_calls(const Json& calls, const std::string& path) {
+  Json out = Json::array();
+  for (size_t i = 0; i < calls.size(); ++i) {
+    const std::string inner = fmt::format("{}[{}]", path, i);
+    const Json& call = calls[i];
+    const bool whole = call.is_object() && call.contains("function") &&
+                       call["function"].is_object() && call["function"].contains("name") &&
+                       call["function"]["name"].is_string();
+    if (!whole) {
+      throw bad_request(inner, fmt::format("'{}': expected {{\"id\", \"type\", \"function\": "
+                                           "{{\"name\", \"arguments\"}}}}",
+                                           inner));
+    }
+    Json one = call;
+    Json& function = one["function"];
+    const Json arguments = function.contains("arguments") ? function["arguments"] : Json("{}");
+    const Json parsed = arguments.is_string()
+                            ? Json::parse(arguments.get_ref<const std::string&>(), nullptr, false)
+                            : arguments;
+    if (!parsed.is_object()) {
+      throw bad_request(
+          inner + ".function.arguments",
+          fmt::format("'{}.function.arguments': expected a JSON object as a string", inner));
+    }
+    function["arguments"] = parsed;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+void WholeAnswer::begin_call(std::string_view name) {
+  dropping_ = !wish_.parallel && !calls_.empty();
+  if (!dropping_) calls_.push_back({std::string(name), {}});
+}
+
+void WholeAnswer::arguments(std::string_view json) {
+  if (!dropping_) calls_.back().arguments += json;
+}
+
+Json WholeAnswer::message(const std::function<std::string()>& new_id) const {
+  Json out = {{"role", "assistant"}, {"content", content_}, {"refusal", nullptr}};
+  if (calls_.empty()) return out;
+  if (content_.empty()) out["content"] = nullptr;
+  Json calls = Json::array();
+  for (const One& call : calls_) {
+    calls.push_back({{"id", new_id()},
+                     {"type", "function"},
+                     {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  out["tool_calls"] = std::move(calls);
+  return out;
+}
+
+void DeltaAnswer::content(std::string_view text) {
+  if (!arguments_.empty()) flush();
+  text_ += text;
+}
+
+void DeltaAnswer::begin_call(std::string_view name) {
+  flush();
+  dropping_ = !wish_.parallel && calls_ > 0;
+  if (dropping_) return;
+  std::string delta = fmt::format(
+      R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function","function":{{"name":)", calls_,
+      new_id_());
+  append_json_string(name, delta);
+  deltas_.push_back(delta + R"(,"arguments":""}}]})");
+  ++calls_;
+}
+
+void DeltaAnswer::arguments(std::string_view json) {
+  if (!dropping_) arguments_ += json;
+}
+
+void DeltaAnswer::flush() {
+  if (!text_.empty()) deltas_.push_back(delta_of("content", text_));
+  if (!arguments_.empty()) {
+    deltas_.push_back(fmt::format(R"({{"tool_calls":[{{"index":{},"function":{}}}]}})", calls_ - 1,
+                                  delta_of("arguments", arguments_)));
+  }
+  text_.clear();
+  arguments_.clear();
+}
+
+std::vector<std::string> DeltaAnswer::take() {
+  flush();
+  return std::exchange(deltas_, {});
+}
+
+}  // namespace ingot

@@ -1,0 +1,75 @@
+// Tools in chat requests, and their calls in answers.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/text_assets.h"
+#include "server/schema.h"
+#include "server/tool_format.h"
+
+namespace ingot {
+
+// "tools", "tool_choice", "parallel_tool_calls".
+std::vector<Field> tool_fields();
+
+struct ToolWish {
+  const ToolFormatDef* format = nullptr;  // null: the answer is text
+  bool parallel = true;                   // false: calls behind the first are left out
+  std::vector<int32_t> shown;             // control tokens that the format wants to see
+};
+
+// Of a body that check_body() has passed. ApiError (400) for tools that are malformed, of a kind
+// that is not built, or unknown to the model's chat template.
+ToolWish read_tools(const Json& body, const TextAssets& assets);
+
+// A message's "tool_calls" as chat templates take them: arguments are an object. ApiError (400)
+// with `path` before the field's.
+Json template_tool_calls(const Json& calls, const std::string& path);
+
+// An answer's parts, for one that is sent whole.
+class WholeAnswer final : public ToolSink {
+ public:
+  explicit WholeAnswer(const ToolWish& wish) : wish_(wish) {}
+  void content(std::string_view text) override { content_ += text; }
+  void begin_call(std::string_view name) override;
+  void arguments(std::string_view json) override;
+  // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
+  Json message(const std::function<std::string()>& new_id) const;
+  bool has_calls() const { return !calls_.empty(); }
+
+ private:
+  struct One {
+    std::string name, arguments;
+  };
+  const ToolWish& wish_;
+  std::string content_;
+  std::vector<One> calls_;
+  bool dropping_ = false;
+};
+
+// The deltas of a stream: JSON of "delta" objects, one for each part.
+class DeltaAnswer final : public ToolSink {
+ public:
+  DeltaAnswer(const ToolWish& wish, std::function<std::string()> new_id)
+      : wish_(wish), new_id_(std::move(new_id)) {}
+  void content(std::string_view text) override;
+  void begin_call(std::string_view name) override;
+  void arguments(std::string_view json) override;
+  // What has come since the last call, in order.
+  std::vector<std::string> take();
+  bool has_calls() const { return calls_ > 0; }
+
+ private:
+  void flush();
+  const ToolWish& wish_;
+  const std::function<std::string()> new_id_;
+  std::vector<std::string> deltas_;
+  std::string text_, arguments_;
+  int calls_ = 0;
+  bool dropping_ = false;
+};
+
+}  // namespace ingot

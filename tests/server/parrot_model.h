@@ -1,0 +1,54 @@
+// A model that says what it is told to: the text between the last "SAY:" of its prompt and the end
+// of that message, and then its end token. Of the oracle's vocabulary.
+#pragma once
+
+#include <deque>
+#include <unordered_map>
+
+#include "runtime/model_runner.h"
+
+namespace ingot {
+
+class ParrotModel final : public ModelRunner {
+ public:
+  explicit ParrotModel(ModelLimits limits) : limits_(std::move(limits)) {}
+  const ModelLimits& limits() const override { return limits_; }
+  bool asynchronous() const override { return false; }
+  void submit(const Batch& batch) override { queue_.push_back(&batch); }
+  void collect(StepResult& result) override {
+    const Batch& batch = *queue_.front();
+    queue_.pop_front();
+    for (const SlotStart& start : batch.slot_starts) {
+      slots_[start.slot] = {text_of(start.request->prompt),
+                            start.tokens.size() - start.request->prompt.size()};
+    }
+    result.step = batch.step;
+    result.rows.assign(batch.rows.size(), {});
+    for (size_t r = 0; r < batch.rows.size(); ++r) {
+      if (batch.rows[r].logit_count == 0) continue;
+      Slot& slot = slots_[batch.rows[r].slot];
+      RowResult& row = result.rows[r];
+      row.count = 1;
+      row.tokens[0] = slot.said < slot.text.size() ? slot.text[slot.said++] : kEnd;
+    }
+  }
+
+ private:
+  static constexpr TokenId kEnd = 257;
+  struct Slot {
+    std::vector<TokenId> text;
+    size_t said = 0;
+  };
+  static std::vector<TokenId> text_of(const std::vector<TokenId>& prompt) {
+    const std::vector<TokenId> mark = {'S', 'A', 'Y', ':'};
+    const auto at = std::find_end(prompt.begin(), prompt.end(), mark.begin(), mark.end());
+    if (at == prompt.end()) return {};
+    return {at + 4, std::find(at, prompt.end(), kEnd)};
+  }
+
+  const ModelLimits limits_;
+  std::deque<const Batch*> queue_;
+  std::unordered_map<int32_t, Slot> slots_;
+};
+
+}  // namespace ingot

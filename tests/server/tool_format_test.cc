@@ -1,0 +1,161 @@
+#include "server/tool_format.h"
+
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "server/tool_json.h"
+
+namespace ingot {
+namespace {
+
+// What was said, as "content|name(arguments)|…".
+class Record : public ToolSink {
+ public:
+  void content(std::string_view text) override {
+    if (kind_ != 'c') next('c');
+    out_ += text;
+  }
+  void begin_call(std::string_view name) override {
+    next('f');
+    out_ += std::string(name) + "(";
+  }
+  void arguments(std::string_view json) override {
+    EXPECT_EQ(kind_, 'f');
+    out_ += json;
+  }
+  std::string text() {
+    if (kind_ == 'f') out_ += ")";
+    return out_;
+  }
+
+ private:
+  void next(char kind) {
+    if (kind_ == 'f') out_ += ")";
+    if (kind_ != 0) out_ += "|";
+    kind_ = kind;
+  }
+  std::string out_;
+  char kind_ = 0;
+};
+
+const ToolFormatDef& format(std::string_view name) {
+  for (const ToolFormatDef* def : server_tool_format_list()) {
+    if (def->name == name) return *def;
+  }
+  throw std::runtime_error("no such format");
+}
+
+// The same whatever pieces the text comes in.
+std::string parsed(std::string_view name, const std::string& text) {
+  std::string whole;
+  for (size_t size = text.size() + 1; size > 0; size = size > 8 ? size / 2 : size - 1) {
+    Record record;
+    const auto parser = format(name).make(record);
+    for (size_t at = 0; at < text.size(); at += size) parser->push(text.substr(at, size));
+    parser->end();
+    const std::string text_now = record.text();
+    if (whole.empty()) whole = text_now;
+    EXPECT_EQ(text_now, whole) << "pieces of " << size;
+  }
+  return whole;
+}
+
+TEST(ToolFormat, Hermes) {
+  const auto run = [](const std::string& text) { return parsed("hermes", text); };
+  EXPECT_EQ(run("Hello <b>"), "Hello <b>");
+  EXPECT_EQ(
+      run("\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1, \"}\"]}}\n</tool_call>"),
+      "f({\"a\": [1, \"}\"]})");
+  EXPECT_EQ(run("Look:\n<tool_call>{\"arguments\": {}, \"name\": \"f\"}</tool_call>\n"
+                "<tool_call>{\"name\": \"g\", \"arguments\": {\"x\": 1}}</tool_call>"),
+            "Look:\n|f({})|g({\"x\": 1})");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\"}</tool_call> done"), "f({})| done");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": \"{\\\"a\\\": 1}\"}</tool_call>"),
+            "f({\"a\": 1})");
+  // No calls: text.
+  EXPECT_EQ(run("<tool_call>not JSON</tool_call>"), "<tool_call>not JSON</tool_call>");
+  EXPECT_EQ(run("<tool_call>{\"nome\": 1}"), "<tool_call>{\"nome\": 1}");
+  EXPECT_EQ(run("<tool_call>{\"na"), "<tool_call>{\"na");
+  EXPECT_EQ(run("<tool_call>{}"), "<tool_call>{}");
+  EXPECT_EQ(run("a <tool_"), "a <tool_");
+  // Cut off: what was said stays.
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"x"), "f({\"a\": \"x)");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}} and so on"),
+            "f({\"a\": 1})| and so on");
+}
+
+TEST(ToolFormat, Llama3) {
+  const auto run = [](const std::string& text) { return parsed("llama3", text); };
+  EXPECT_EQ(run("Hello {\"name\": \"f\"}"), "Hello {\"name\": \"f\"}");
+  EXPECT_EQ(run("{\"name\": \"f\", \"parameters\": {\"a\": 1}}"), "f({\"a\": 1})");
+  EXPECT_EQ(
+      run("<|python_tag|>{\"type\": \"function\", \"name\": \"f\", \"parameters\": {\"a\": 1}}"),
+      "f({\"a\": 1})");
+  EXPECT_EQ(run("{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}"),
+            "f({})|g({})");
+  EXPECT_EQ(run("{\"answer\": 42}"), "{\"answer\": 42}");
+  EXPECT_EQ(run("{oh no"), "{oh no");
+  EXPECT_EQ(run("<|python_tag|>print(1)"), "<|python_tag|>print(1)");
+}
+
+TEST(ToolFormat, Mistral) {
+  const auto run = [](const std::string& text) { return parsed("mistral", text); };
+  EXPECT_EQ(run("Hello [1, 2]"), "Hello [1, 2]");
+  EXPECT_EQ(
+      run("[TOOL_CALLS][{\"name\": \"f\", \"arguments\": {\"a\": 1}, \"id\": \"123456789\"}]"),
+      "f({\"a\": 1})");
+  EXPECT_EQ(run("[TOOL_CALLS] [{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g\", "
+                "\"arguments\": {}}]"),
+            "f({})|g({})");
+  EXPECT_EQ(run("So: [TOOL_CALLS]f[ARGS]{\"a\": \"]\"}"), "So: |f({\"a\": \"]\"})");
+  EXPECT_EQ(run("[TOOL_CALLS]f[CALL_ID]abc[ARGS]{}[TOOL_CALLS]g{\"a\": 1}"), "f({})|g({\"a\": 1})");
+  EXPECT_EQ(run("[TOOL_CALLS]oops"), "[TOOL_CALLS]oops");
+  EXPECT_EQ(run("[TOOL_CALLS][1]"), "[TOOL_CALLS][1]");
+}
+
+TEST(ToolFormat, FoundByTheTemplate) {
+  EXPECT_EQ(find_tool_format("{{ messages }}"), nullptr);
+  EXPECT_EQ(find_tool_format("... <tool_call> ...")->name, "hermes");
+  EXPECT_EQ(find_tool_format("... <|python_tag|> ...")->name, "llama3");
+  EXPECT_EQ(find_tool_format("... [TOOL_CALLS] ...")->name, "mistral");
+}
+
+// Whatever a model writes, in whatever pieces: no crash, and arguments only behind a call's name.
+TEST(ToolFormat, AnyText) {
+  const std::vector<std::string> parts = {"<tool_call>",
+                                          "</tool_call>",
+                                          "{",
+                                          "}",
+                                          "[",
+                                          "]",
+                                          "\"name\"",
+                                          ":",
+                                          "\"f\"",
+                                          ",",
+                                          "\"arguments\"",
+                                          "\"parameters\"",
+                                          " ",
+                                          "\n",
+                                          "\\",
+                                          "\"",
+                                          "[TOOL_CALLS]",
+                                          "[ARGS]",
+                                          "x",
+                                          "<|python_tag|>",
+                                          ";",
+                                          "1",
+                                          "null",
+                                          "\xc3\xa9"};
+  uint64_t state = 1;
+  for (int round = 0; round < 3000; ++round) {
+    std::string text;
+    for (int i = 0; i < 24; ++i) {
+      state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+      text += parts[(state >> 33) % parts.size()];
+    }
+    for (const ToolFormatDef* def : server_tool_format_list()) parsed(def->name, text);
+  }
+}
+
+}  // namespace
+}  // namespace ingot
