@@ -235,7 +235,7 @@ TEST(ConfigReaderTest, DynamicAndYarnRotations) {
   const auto positions = [&](double factor) {
     return read({{"type", "dynamic"}, {"factor", factor}})["max_position_embeddings"];
   };
-  EXPECT_EQ(positions(0.5), 64);
+  EXPECT_EQ(positions(1), 64);
   EXPECT_EQ(positions(1e20), 64 + (1 << 18)) << "a graph holds frequencies for each";
   Json yarn = {{"type", "yarn"}, {"factor", 4.0}};
   EXPECT_EQ(read(yarn)["max_position_embeddings"], 256);

@@ -107,6 +107,7 @@ TEST(Qwen3MoeTest, ARefusedNumberOfExpertsStandsAlone) {
   if (!has_golden(kQwen3Moe)) return;
   ModelSource source = open_model_source(golden_path(kQwen3Moe));
   source.config["num_local_experts"] = 0;
+  source.config["num_experts_per_tok"] = 8;
   RefusalList refused;
   EXPECT_EQ(examine_model(source, refused), nullptr);
   ASSERT_EQ(refused.items().size(), 1u);

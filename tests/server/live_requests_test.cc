@@ -125,5 +125,21 @@ TEST(LiveRequests, AreListedWhileTheyAreAnswered) {
   look_until(server, [](const Json& found) { return found["count"] == 0; });
 }
 
+// The page and the figures are there before the model is.
+TEST(LiveRequests, WhileTheModelLoads) {
+  ServerOptions options;
+  options.port = 0;
+  HttpServer server(options);
+  server.start();
+  HttpClient client(server.port());
+  EXPECT_EQ(client.call("GET", "/").result_int(), 200U);
+  EXPECT_EQ(client.call("GET", "/v1/models").result_int(), 503U);
+  const Json now = Json::parse(client.call("GET", "/requests").body());
+  EXPECT_EQ(now, Json({{"status", "loading"}, {"count", 0}, {"requests", Json::array()}}));
+  server.state().set_draining();
+  HttpClient other(server.port());
+  EXPECT_EQ(Json::parse(other.call("GET", "/requests").body())["status"], "draining");
+}
+
 }  // namespace
 }  // namespace ingot
