@@ -19,6 +19,8 @@ constexpr KnobKind kChoice = KnobKind::kChoice;
 constexpr Knob kKnobs[] = {
     {"log", "warn", "log level: trace, debug, info, warn, error, off", kChoice, 0, 0,
      "trace debug info warn error off"},
+    {"log_format", "text", "log lines as text or as JSON objects: text, json", kChoice, 0, 0,
+     "text json"},
     {"threads", "0", "compute threads; 0 means the number of CPUs this process may use", kNumber, 0,
      1024},
     {"cpu_isa", "auto", "highest CPU instruction set: scalar, avx2, avx512, avx512bf16, amx, auto",

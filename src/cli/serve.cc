@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "base/json_log.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/generation_flags.h"
 #include "runtime/session_memory.h"
@@ -110,7 +110,7 @@ class Serve final : public Command {
     signals.start_serving();
     say_ready(served);
     signals.wait();
-    std::fprintf(stderr, "draining\n");
+    say({{"event", "draining"}}, "draining");
     server.drain();
     session.loop().stop();
     engine.join();
@@ -224,22 +224,33 @@ class Serve final : public Command {
 
   void say_port(int port) const {
     const char* scheme = certificate_.empty() ? "http" : "https";
-    if (json) {
-      print_json({{"event", "listening"}, {"host", host_}, {"port", port}});
-      std::fflush(stdout);
-    }
+    const Json event = {{"event", "listening"}, {"host", host_}, {"port", port}};
+    if (json) print_now(event);
     const std::string host = host_.find(':') == host_.npos ? host_ : "[" + host_ + "]";
-    std::fprintf(stderr, "listening on %s://%s:%d, loading %s\n", scheme, host.c_str(), port,
-                 model_.model.c_str());
+    say(event, fmt::format("listening on {}://{}:{} (a browser shows a chat), loading {}", scheme,
+                           host, port, model_.model));
   }
 
   void say_ready(const ServedModel& model) const {
-    if (json) {
-      print_json({{"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}});
-      std::fflush(stdout);
+    const Json event = {
+        {"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}};
+    if (json) print_now(event);
+    say(event,
+        fmt::format("ready: {}, up to {} tokens of prompt and answer", model.name, model.context));
+  }
+
+  static void print_now(const Json& event) {
+    print_json(event);
+    std::fflush(stdout);
+  }
+
+  // A line for who reads standard error: a person, or a program where the log is JSON.
+  static void say(const Json& event, const std::string& text) {
+    if (log_is_json()) {
+      log_fields(spdlog::level::info, event.dump());
+    } else {
+      std::fprintf(stderr, "%s\n", text.c_str());
     }
-    std::fprintf(stderr, "ready: %s, up to %ld tokens of prompt and answer\n", model.name.c_str(),
-                 static_cast<long>(model.context));
   }
 
   ModelFlags model_;

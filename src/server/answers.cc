@@ -44,12 +44,18 @@ struct Answers::One {
 };
 
 Answers::Answers(Call& call, ServedModel& model, OnText on_text, OnEnd on_end)
-    : call_(call), model_(model), on_text_(std::move(on_text)), on_end_(std::move(on_end)) {}
+    : call_(call),
+      model_(model),
+      on_text_(std::move(on_text)),
+      on_end_(std::move(on_end)),
+      live_(call.server().live, call.id(), call.request().path) {}
 
 Answers::~Answers() {
   for (const auto& one : requests_) {
     if (one->outbox && !one->outbox->done()) one->outbox->cancel();
   }
+  call_.prompt_tokens += live_.prompt_tokens();
+  call_.output_tokens += live_.output_tokens();
 }
 
 void Answers::submit(Request request, const std::vector<std::string>& stops,
@@ -61,6 +67,7 @@ void Answers::submit(Request request, const std::vector<std::string>& stops,
     request.deadline_ns = SteadyClock().now_ns() + std::chrono::nanoseconds(timeout).count();
   }
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
+  live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
   auto one =
       std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), stops, shown);
   one->outbox =
@@ -76,6 +83,7 @@ bool Answers::take_all() {
   const Time now = std::chrono::steady_clock::now();
   for (const auto& one : requests_) {
     while (const TokenEvent* event = one->outbox->poll()) {
+      live_.add_output(event->count);
       one->text.take(*event);
       news = true;
       if (event->count > 0) measure(*one, static_cast<size_t>(event->choice), now);

@@ -8,6 +8,7 @@
 
 #include "runtime/answer_text.h"
 #include "server/call.h"
+#include "server/live_requests.h"
 #include "server/served_model.h"
 
 namespace ingot {
@@ -57,6 +58,7 @@ class Answers {
   OnText on_text_;
   OnEnd on_end_;
   std::vector<std::unique_ptr<One>> requests_;
+  LiveRequest live_;
   int32_t choices_ = 0;
   int64_t prompt_tokens_ = 0;
   std::chrono::steady_clock::time_point last_news_ = std::chrono::steady_clock::now();

@@ -68,8 +68,8 @@ void Call::set_gone() {
 std::string Call::head(int status, std::string_view type) const {
   std::string out = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nx-request-id: {}\r\nServer: ingot\r\n"
-      "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: {}\r\n",
-      status, status_text(status), type, id_, keep_alive ? "keep-alive" : "close");
+      "Cache-Control: {}\r\nX-Content-Type-Options: nosniff\r\nConnection: {}\r\n",
+      status, status_text(status), type, id_, cache_control, keep_alive ? "keep-alive" : "close");
   if (!ignored_.empty()) {
     out += fmt::format("x-ignored-fields: {}\r\n", fmt::join(ignored_, ", "));
   }

@@ -86,6 +86,8 @@ class Call {
   bool head_only = false;                 // HEAD
   bool chunks = true;                     // else, in HTTP/1.0, a stream ends with the connection
   std::vector<std::string> more_headers;  // "Name: value"
+  std::string_view cache_control = "no-store";
+  int64_t prompt_tokens = 0, output_tokens = 0;  // for the log; told by Answers
 
  private:
   Task<> put(const std::string& bytes);

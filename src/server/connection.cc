@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/access_log.h"
 #include "server/api_error.h"
 #include "server/call.h"
 #include "server/request_head.h"
@@ -92,9 +93,7 @@ class Connection final : public Wire {
     co_await answer(call, std::string(text_of(head)));
     state_.calls.fetch_sub(1);
     state_.metrics().answered(call.status());
-    spdlog::info("{} {} {} {} {:.1f} ms{}", call.id(), call.request().method, call.request().path,
-                 call.status(), static_cast<double>(clock.now_ns() - begin) * 1e-6,
-                 call.gone() ? " client gone" : "");
+    log_access(call, static_cast<double>(clock.now_ns() - begin) * 1e-6);
     co_return call.keep_alive && !call.gone();
   }
 

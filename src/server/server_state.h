@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "server/live_requests.h"
 #include "server/metrics.h"
 #include "server/served_model.h"
 
@@ -76,6 +77,7 @@ class ServerState {
 
   std::atomic<int64_t> connections{0};
   std::atomic<int64_t> calls{0};  // being answered
+  LiveRequests live;              // those of them that the model answers
 
   // Seconds that a refused client is told to wait.
   int retry_after_s() const;

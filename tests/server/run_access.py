@@ -1,5 +1,6 @@
 """`ingot serve`: who may call. Keys on every route in every form, CORS, TLS, what the log holds."""
 
+import json
 import os
 import ssl
 import tempfile
@@ -11,7 +12,9 @@ from cli_harness import Checks
 
 KEY = "Sesame-key-of-the-test"
 BODY = {"prompt": [1, 2, 3], "max_tokens": 2}
-OPEN = {"/livez", "/readyz"}
+# The page's own path is that of a file; /page/ alone, and any other below it, are refused by 404.
+OPEN = {"/livez", "/readyz", "/"}
+PAGE = "/page/{file}"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "FOO")
 WRONG = ((), ("Authorization: Bearer wrong",), ("x-api-key: wrong",), ("Authorization: Bearer ",),
          ("Authorization: Bearer",), (f"Authorization: Basic {KEY}",), (f"Authorization: {KEY}",),
@@ -27,7 +30,11 @@ ODD_TARGETS = ("//v1/models", "/v1//models", "/V1/MODELS", "/v1/models/", "/v1/%
                "/LIVEZ", "/%6civez", "/livez%00", "//livez", "/./livez", "/v1/livez", "/livez%3f",
                "/v1/models?/livez", "/v1/models;/livez", "http://localhost/v1/models",
                "http://livez/v1/models", "http://a@b/v1/models", "http://localhost//livez",
-               "https://localhost", "/v1/models%23/livez", "/readyz/..", "/")
+               "/v1/models%23/livez", "/readyz/..", "/page", "/page/", "//page/x", "/./", "/%2f",
+               "/index.html")
+# Below the page's open path: never another endpoint.
+PAGE_TARGETS = ("/page/x", "/page/../v1/models", "/page/..%2fv1/models", "/page//v1/models",
+                "/page/%2e%2e/requests", "/page/chat.js", "/page/0123456789abcdef/chat.js")
 ODD_HEADERS = ("X-Original-URL: /livez", "X-Rewrite-URL: /livez", "X-Forwarded-For: 127.0.0.1",
                "X-Forwarded-Prefix: /livez", "X-HTTP-Method-Override: GET",
                "Forwarded: for=127.0.0.1", "X-Forwarded-Host: localhost", "Origin: null",
@@ -63,7 +70,7 @@ def matrix(routes, keys, methods=METHODS):
 
 
 def check_keys(checks, server, routes):
-    guarded = [path for path in routes if path not in OPEN]
+    guarded = [path for path in routes if path not in OPEN | {PAGE}]
     checks.check(len(guarded) >= 10, f"{len(guarded)} guarded endpoints are known")
     paths = [*guarded, *(path[3:] for path in guarded if path.startswith("/v1/")), "/nowhere"]
     found = statuses(server.port, matrix(paths, WRONG))
@@ -72,7 +79,7 @@ def check_keys(checks, server, routes):
     found = statuses(server.port, matrix(OPEN, WRONG))
     through = {name[:2] for name, status in found.items() if status == 200}
     checks.equal(through, {(m, p) for m in ("GET", "HEAD") for p in OPEN},
-                 "/livez and /readyz answer without a key, to GET and HEAD")
+                 "probes and the page answer without a key, to GET and HEAD")
     checks.equal({status for status in found.values()}, {200, 405}, "and refuse other methods")
     found = statuses(server.port, matrix(guarded, RIGHT, ("GET", "POST")))
     checks.equal({name for name, status in found.items() if status in (401, 403, None)}, set(),
@@ -97,6 +104,8 @@ def check_odd_forms(checks, server):
     found = statuses(server.port, data)
     checks.equal({name: status for name, status in found.items() if status not in (400, 401)}, {},
                  f"{len(found)} odd forms without a key: all refused")
+    found = statuses(server.port, [(t, request("GET", t), True) for t in PAGE_TARGETS])
+    checks.equal(set(found.values()), {404}, "the page's path leads to no other endpoint")
 
 
 def check_log(checks, server):
@@ -109,6 +118,40 @@ def check_log(checks, server):
     checks.check("POST /v1/completions 400" in log, "the log has the request")
     for text in (KEY, "second-key", "to-keep"):
         checks.check(text not in log, f"the log is without {text!r}")
+
+
+def check_json_log(checks):
+    """Each line an object; a request's has its id, and nothing that a client sent but the path."""
+    env = {"INGOT_LOG": "info", "INGOT_LOG_FORMAT": "json"}
+    with Server(TINY, "--api-key", KEY, env=env) as server:
+        header = f"Authorization: Bearer {KEY}"
+        body = {**BODY, "user": "a-user-to-keep"}
+        answers = [
+            exchange(server.port, request("POST", "/v1/completions?key=to-keep", body, header)),
+            exchange(server.port, request("POST", "/v1/completions", b'{"to-keep', header)),
+            exchange(server.port, request("GET", '/"odd\\path%22', None, f"x-api-key: {KEY}x")),
+            exchange(server.port, request("POST", "/v1/completions", {**body, "stream": True},
+                                          header))]
+        checks.equal(server.stop(), 0, "JSON log: exit code")
+        log = server.stderr()
+    lines = [json.loads(line) for line in log.splitlines()]
+    checks.equal([line for line in lines if not {"time", "level"} <= set(line)], [],
+                 f"JSON log: {len(lines)} lines, each with time and level")
+    events = [line.get("event") for line in lines]
+    checks.equal([events[0], events[-1], "ready" in events], ["listening", "draining", True],
+                 "JSON log: the server's life")
+    found = [line for line in lines if line.get("event") == "request"]
+    checks.equal([line["request_id"] for line in found],
+                 [answer.headers["x-request-id"] for answer in answers], "JSON log: request ids")
+    checks.equal([(line["method"], line["path"], line["status"], line["stream"],
+                   line.get("prompt_tokens"), line.get("output_tokens")) for line in found],
+                 [("POST", "/v1/completions", 200, False, 3, 2),
+                  ("POST", "/v1/completions", 400, False, None, None),
+                  ("GET", '/"odd\\path%22', 401, False, None, None),
+                  ("POST", "/v1/completions", 200, True, 3, 2)], "JSON log: what was asked")
+    checks.check(all(line["ms"] > 0 for line in found), "JSON log: times")
+    for text in (KEY, "to-keep"):
+        checks.check(text not in log, f"the JSON log is without {text!r}")
 
 
 def check_key_sources(checks, folder):
@@ -214,6 +257,7 @@ def main():
         check_keys(checks, server, routes)
         check_odd_forms(checks, server)
         check_log(checks, server)
+    check_json_log(checks)
     check_cors(checks)
     with tempfile.TemporaryDirectory() as folder:
         check_key_sources(checks, folder)

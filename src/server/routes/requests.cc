@@ -1,0 +1,67 @@
+#include "server/call.h"
+#include "server/server_state.h"
+
+namespace ingot {
+namespace route_requests {
+
+constexpr size_t kMostListed = 1000;
+
+Json requests_json(const LiveRequests& live, Json& count) {
+  size_t found = 0;
+  Json out = Json::array();
+  for (const LiveRequests::Seen& one : live.oldest(kMostListed, found)) {
+    out.push_back({{"id", one.id},
+                   {"endpoint", one.endpoint},
+                   {"state", one.output_tokens > 0 ? "running" : "waiting"},
+                   {"age_ms", std::chrono::duration<double, std::milli>(one.age).count()},
+                   {"choices", one.choices},
+                   {"prompt_tokens", one.prompt_tokens},
+                   {"output_tokens", one.output_tokens}});
+  }
+  count = found;
+  return out;
+}
+
+void append_loop(const ServedModel& model, Json& out) {
+  const LoopStats stats = model.loop->stats();
+  out["model"] = model.name;
+  out["queue"] = {{"requests", stats.queued_requests}, {"tokens", stats.queued_tokens}};
+  out["sequences"] = {{"running", stats.running}, {"waiting", stats.waiting}};
+  Json pages = Json::array();
+  for (const LoopStats::Pages& group : stats.pages) {
+    pages.push_back({{"group", group.group},
+                     {"total", group.total},
+                     {"used", group.used},
+                     {"cached", group.cached},
+                     {"free", group.free}});
+  }
+  out["kv_pages"] = pages;
+}
+
+// Ids and numbers: no text of a request, nothing of whose it is.
+Task<> handle(Call& call) {
+  ServerState& server = call.server();
+  const ServedModel* model = server.loaded_model();
+  const char* status = server.draining() ? "draining" : model == nullptr ? "loading" : "ready";
+  Json count;
+  const Json requests = requests_json(server.live, count);
+  Json out = {{"status", status}, {"count", count}, {"requests", requests}};
+  if (model != nullptr) append_loop(*model, out);
+  co_await call.reply(200, out);
+}
+
+}  // namespace route_requests
+
+const RouteDef& requests_route() {
+  using namespace route_requests;
+  static const RouteDef def = {.name = "requests",
+                               .method = Method::kGet,
+                               .path = "/requests",
+                               .access = Access::with_key(),
+                               .help = "live requests, queue, KV pages",
+                               .handle = handle,
+                               .while_loading = true};
+  return def;
+}
+
+}  // namespace ingot
