@@ -92,44 +92,61 @@ pypi_file() {
 }
 
 # pypi_archive NAME: prints the path of the source archive that tools/pypi-archives.txt pins, kept
-# as pypi_file keeps wheels. Needs build/venv: pip asks the archive's own build tool for its name.
+# as pypi_file keeps wheels. pip asks an archive's build tool for its name: tools/archive_backend.py
+# answers in the tools' place, so that nothing of an archive runs.
 pypi_archive() {
-  local line hash folder found
+  local line hash folder found tool
   line=$(list_of tools/pypi-archives.txt | grep "^$1==") || die "tools/pypi-archives.txt lacks $1"
   hash=${line##*--hash=sha256:}
   folder=$download_cache/$hash
   found=$(compgen -G "$folder/*.tar.gz" || true)
   if [ -z "$found" ] || ! echo "$hash  $found" | sha256sum --check --status; then
     rm -rf "$folder" "$folder.part"
-    mkdir -p "$folder.part"
+    for tool in scikit_build_core hatchling; do
+      mkdir -p "$folder.part/tools/$tool"
+      touch "$folder.part/tools/$tool/__init__.py"
+      cp tools/archive_backend.py "$folder.part/tools/$tool/build.py"
+    done
     echo "$line" >"$folder.part/requirements.txt"
-    build/venv/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
-      --require-hashes --no-binary :all: --no-build-isolation \
+    PYTHONPATH=$folder.part/tools "$python" -m pip download --quiet --disable-pip-version-check \
+      --no-deps --require-hashes --no-binary :all: --no-build-isolation \
       --requirement "$folder.part/requirements.txt" --dest "$folder.part" >&2
-    rm "$folder.part/requirements.txt"
+    rm -r "$folder.part/requirements.txt" "$folder.part/tools"
     mv "$folder.part" "$folder"
     found=$(compgen -G "$folder/*.tar.gz")
   fi
   echo "$found"
 }
 
-# The vocabularies and chat templates of published models that tests read: build/published.
-unpack_published() {
-  local archive target=build/published
-  archive=$(pypi_archive llama-cpp-python)
+# unpack_archive NAME FOLDER STRIP PATTERN...: the files and folders of an archive that match, below
+# FOLDER without their first STRIP folders. Does nothing where they are there already.
+unpack_archive() {
+  local archive target=$2 strip=$3
+  archive=$(pypi_archive "$1")
   if [ "$(cat "$target/archive" 2>/dev/null)" = "$(basename "$archive")" ]; then return; fi
   rm -rf "$target" "$target.part"
   mkdir -p "$target.part"
-  tar -xzf "$archive" -C "$target.part" --wildcards --strip-components=4 \
-    'llama_cpp_python-*/vendor/llama.cpp/models/*'
+  tar -xzf "$archive" -C "$target.part" --strip-components="$strip" --no-same-owner \
+    --wildcards --no-wildcards-match-slash --exclude='xgrammar-*/cpp/tvm_ffi' "${@:4}"
   basename "$archive" >"$target.part/archive"
   mv "$target.part" "$target"
   echo "$target: $(find "$target" -type f | wc -l) files"
 }
 
-# What the build takes from wheels, laid out below build/third_party.
+# What tests read: the vocabularies and chat templates of published models in build/published, the
+# JSON Schema test suite in build/json_schema_suite.
+unpack_test_data() {
+  unpack_archive llama-cpp-python build/published 4 'llama_cpp_python-*/vendor/llama.cpp/models'
+  unpack_archive jsonschema build/json_schema_suite 3 'jsonschema-*/json/tests'
+}
+
+# What the build takes from PyPI, laid out below build/third_party.
 unpack_third_party() {
   unpack_onnx
+  # XGrammar's core, with the headers it is written for.
+  unpack_archive xgrammar build/third_party/xgrammar 1 'xgrammar-*/cpp' 'xgrammar-*/include' \
+    'xgrammar-*/3rdparty/dlpack/include' 'xgrammar-*/3rdparty/picojson/picojson.h' \
+    'xgrammar-*/LICENSE'
   if command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; then unpack_flashinfer; fi
 }
 
