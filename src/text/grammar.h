@@ -1,0 +1,119 @@
+// What a model may write: a grammar compiled for a vocabulary, and matchers that say token by token
+// what may come next. XGrammar's core does the matching; its types stay in grammar.cc.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace ingot {
+
+enum class GrammarKind : uint8_t {
+  kJsonSchema,      // text: a JSON Schema; schema_check.h says what is refused
+  kJsonObject,      // any JSON object; no text
+  kRegex,           // ECMAScript; the whole answer matches
+  kChoice,          // a JSON list of strings, of which the answer is one
+  kEbnf,            // rules in XGrammar's syntax; the answer is of the rule `root`
+  kStructuralTags,  // JSON: {"structures": [{"begin", "schema", "end"}, ...], "triggers": [...]}:
+                    // any text, in which a trigger must go on as a structure
+};
+
+struct GrammarSource {
+  GrammarKind kind = GrammarKind::kJsonObject;
+  std::string text;
+};
+
+struct GrammarLimits {
+  size_t max_text_bytes = size_t{256} << 10;
+  size_t max_rule_bytes = size_t{1} << 20;   // of the rules that the text becomes
+  size_t max_bytes = size_t{64} << 20;       // of the grammar when it has been compiled
+  std::chrono::milliseconds max_time{5000};  // of compiling; looked at when it is done
+};
+
+// A tokenizer's tokens in the order that compiling needs. Immutable, thread safe; some MB and some
+// 100 ms for a large vocabulary, so one a model.
+class GrammarVocabulary {
+ public:
+  // `ends`: tokens that end an answer, at least one. Error{kInvalidArgument} for ids outside the
+  // vocabulary.
+  static std::shared_ptr<const GrammarVocabulary> create(const Tokenizer& tokenizer,
+                                                         std::vector<int32_t> ends);
+  ~GrammarVocabulary();
+  int32_t size() const;
+  // Words of 32 bits that a mask has.
+  size_t mask_words() const { return (static_cast<size_t>(size()) + 31) / 32; }
+
+  struct State;
+  const State& state() const { return *state_; }
+
+ private:
+  GrammarVocabulary() = default;
+  std::unique_ptr<const State> state_;
+};
+
+// Thread safe; what it allows never changes.
+class Grammar {
+ public:
+  // Error{kInvalidArgument}: the text is none of its kind; Error{kUnsupported}: it cannot be
+  // enforced, or is over a limit.
+  static std::shared_ptr<const Grammar> compile(
+      const std::shared_ptr<const GrammarVocabulary>& vocabulary, const GrammarSource& source,
+      const GrammarLimits& limits = {});
+  ~Grammar();
+  // About, without the vocabulary. It grows: the tokens that may follow a state are worked out when
+  // a matcher first gets there (up to 50 ms for a large vocabulary) and kept.
+  size_t bytes() const;
+  const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
+
+  struct State;
+  const State& state() const { return *state_; }
+
+ private:
+  Grammar() = default;
+  std::shared_ptr<const GrammarVocabulary> vocabulary_;
+  std::unique_ptr<const State> state_;
+};
+
+// The rules, in XGrammar's syntax, that `source` becomes; the first of them is `root`. Errors as
+// Grammar::compile().
+std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limits = {});
+
+// Where one answer stands in a grammar. Not thread safe. Nothing here throws.
+class GrammarMatcher {
+ public:
+  enum class Result : uint8_t {
+    kOk,
+    kRefused,  // the token may not stand here, or there is nothing to go back to; nothing changed
+    kFault,    // no memory, or a fault of the library: the answer cannot go on
+  };
+  // Error{kInternal} when it cannot begin.
+  explicit GrammarMatcher(std::shared_ptr<const Grammar> grammar);
+  ~GrammarMatcher();
+  GrammarMatcher(GrammarMatcher&&) noexcept;
+
+  // Takes the next token. Control tokens are refused, but for the end tokens where the grammar lets
+  // the answer end.
+  Result accept(int32_t token) noexcept;
+  // Sets the bits of the tokens that may come next (bit i % 32 of word i / 32) and clears all
+  // others; `bits` has mask_words() words or more. kRefused after the end.
+  Result mask(std::span<uint32_t> bits) noexcept;
+  // Whether an end token was accepted.
+  bool terminated() const noexcept;
+  // Whether an end token could come next.
+  bool can_end() const noexcept;
+  // Takes back the last `tokens` that were accepted.
+  Result rollback(int tokens) noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ingot

@@ -1,0 +1,150 @@
+// What a request may ask of an answer, as rules in XGrammar's syntax.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "text/ebnf_writer.h"
+#include "text/grammar.h"
+#include "text/schema_check.h"
+#include "text/schema_grammar.h"
+#include "text/text_automaton.h"
+#include "text/utf8.h"
+
+namespace ingot {
+namespace {
+
+constexpr std::string_view kWhere = "text/grammar";
+
+[[noreturn]] void malformed(std::string_view what, std::string_view expected) {
+  fail(ErrorCode::kInvalidArgument, kWhere, "{}: expected {}", what, expected);
+}
+
+Json parse_source(const std::string& text, std::string_view what) {
+  try {
+    return parse_json(text, kWhere, what);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kInvalidArgument, error.what());
+  }
+}
+
+void check_text(std::string_view text, size_t max_bytes) {
+  if (text.size() > max_bytes) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "the grammar has {} bytes; at most {} are taken",
+         text.size(), max_bytes);
+  }
+  if (const size_t bad = validate_utf8(text); bad != kUtf8Valid) {
+    fail(ErrorCode::kInvalidArgument, kWhere, "the grammar is not UTF-8 at byte {}", bad);
+  }
+}
+
+std::string choice_element(const std::string& text, EbnfWriter& writer) {
+  const Json list = parse_source(text, "choice");
+  if (!list.is_array() || list.empty()) malformed("choice", "a list of texts");
+  std::string body;
+  for (const Json& one : list) {
+    if (!one.is_string() || one.empty() || one.get_ref<const std::string&>().empty()) {
+      malformed("choice", "texts that are not empty");
+    }
+    body += (body.empty() ? "" : " | ") + ebnf_literal(one.get_ref<const std::string&>());
+  }
+  return writer.add("choice", body);
+}
+
+std::string regex_element(std::string_view expression, EbnfWriter& writer) {
+  const TextAutomaton texts = TextAutomaton::of_regex(expression, RegexUse::kWhole);
+  if (texts.empty()) fail(ErrorCode::kUnsupported, kWhere, "the expression has no text");
+  return texts.rule({}, writer);
+}
+
+std::string schema_element(std::string_view text, size_t max_bytes, EbnfWriter& writer) {
+  SchemaLimits limits;
+  limits.max_bytes = max_bytes;
+  return schema_rule(check_schema(text, limits), writer);
+}
+
+const std::string& text_of(const Json& object, const char* key, std::string_view what) {
+  const auto it = object.find(key);
+  if (it == object.end() || !it->is_string()) {
+    malformed(fmt::format("{}.{}", what, key), "a text");
+  }
+  return it->get_ref<const std::string&>();
+}
+
+std::string tags_element(const std::string& text, size_t max_bytes, EbnfWriter& writer) {
+  const Json tags = parse_source(text, "structural_tag");
+  const auto list_of = [&](const char* key) -> const Json& {
+    const auto it = tags.is_object() ? tags.find(key) : tags.end();
+    if (!tags.is_object() || it == tags.end() || !it->is_array() || it->empty()) {
+      malformed(key, "a list that is not empty");
+    }
+    return *it;
+  };
+  const Json& triggers = list_of("triggers");
+  const Json& structures = list_of("structures");
+  std::vector<std::string> bodies(triggers.size());
+  for (size_t i = 0; i < structures.size(); ++i) {
+    const std::string what = fmt::format("structures.{}", i);
+    if (!structures[i].is_object()) malformed(what, "an object");
+    const std::string& begin = text_of(structures[i], "begin", what);
+    const std::string& end = text_of(structures[i], "end", what);
+    size_t trigger = 0;
+    for (; trigger < triggers.size(); ++trigger) {
+      if (!triggers[trigger].is_string() || triggers[trigger].get<std::string>().empty()) {
+        malformed(fmt::format("triggers.{}", trigger), "a text that is not empty");
+      }
+      if (begin.starts_with(triggers[trigger].get_ref<const std::string&>())) break;
+    }
+    if (trigger == triggers.size()) malformed(what + ".begin", "a text that begins as a trigger");
+    const Json* schema = structures[i].contains("schema") ? &structures[i].at("schema") : nullptr;
+    const std::string inner =
+        schema == nullptr ? "{}"
+                          : (schema->is_string() ? schema->get<std::string>() : schema->dump());
+    const size_t taken = triggers[trigger].get_ref<const std::string&>().size();
+    std::string& body = bodies[trigger];
+    body += fmt::format("{}{} {} {}", body.empty() ? "" : " | ", ebnf_literal(begin.substr(taken)),
+                        schema_element(inner, max_bytes, writer), ebnf_literal(end));
+  }
+  std::string dispatch;
+  for (size_t i = 0; i < bodies.size(); ++i) {
+    if (bodies[i].empty()) malformed(fmt::format("triggers.{}", i), "a structure that begins so");
+    dispatch += fmt::format("{}({}, {})", dispatch.empty() ? "" : ", ",
+                            ebnf_literal(triggers[i].get_ref<const std::string&>()),
+                            writer.add("tag", bodies[i]));
+  }
+  return "TagDispatch(" + dispatch + ")";
+}
+
+}  // namespace
+
+std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limits) {
+  check_text(source.text, limits.max_text_bytes);
+  if (source.kind == GrammarKind::kEbnf) {
+    if (source.text.find('\0') != std::string::npos) malformed("grammar", "a text without NUL");
+    return source.text;
+  }
+  EbnfWriter writer(limits.max_rule_bytes);
+  std::string root;
+  switch (source.kind) {
+    case GrammarKind::kJsonSchema:
+      root = schema_element(source.text, limits.max_text_bytes, writer);
+      break;
+    case GrammarKind::kJsonObject:
+      root = schema_element(R"({"type": "object"})", limits.max_text_bytes, writer);
+      break;
+    case GrammarKind::kRegex:
+      root = regex_element(source.text, writer);
+      break;
+    case GrammarKind::kChoice:
+      root = choice_element(source.text, writer);
+      break;
+    case GrammarKind::kStructuralTags:
+      root = tags_element(source.text, limits.max_text_bytes, writer);
+      break;
+    case GrammarKind::kEbnf:
+      break;
+  }
+  writer.define("root", root);
+  return writer.text();
+}
+
+}  // namespace ingot
