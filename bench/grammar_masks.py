@@ -85,8 +85,8 @@ def main():
         answer = json.loads(tool.stdout.readline())
         if "error" in answer:
             sys.exit(f"{name}: {answer['error']}")
-        print(f"{name}: compiled in {answer['compile_ms']:.1f} ms; {len(answer['masks_us'])} masks, "
-              f"first: {figures(answer['first_us'])}; then: {figures(answer['masks_us'])}; "
+        print(f"{name}: compiled in {answer['compile_ms']:.1f} ms; "
+              f"{len(answer['masks_us'])} masks, first: {figures(answer['first_us'])}; then: {figures(answer['masks_us'])}; "
               f"{answer['bytes'] >> 10} KB")
 
 

@@ -209,10 +209,13 @@ class SchemaChecker {
                            "only multiples of whole numbers up to a million can be enforced");
         }
         limits.multiple = std::lcm(limits.multiple, static_cast<int64_t>(value));
+        if (limits.multiple > 1000000) {
+          document_.refuse(schema, "multipleOf", "multiples of so much cannot be enforced");
+        }
+        node.types = static_cast<uint8_t>(node.types & ~kJsonFraction);
         last = &schema;
       }
     }
-    if (limits.multiple > 1) node.types = static_cast<uint8_t>(node.types & ~kJsonFraction);
     limits.integers = (node.types & kJsonInteger) != 0;
     limits.fractions = (node.types & kJsonFraction) != 0;
     try {

@@ -60,6 +60,7 @@ OWN = [
     {"type": "integer", "multipleOf": 7, "minimum": -50},
     {"type": "integer", "multipleOf": 12, "exclusiveMaximum": 500},
     {"type": ["number", "null"], "multipleOf": 3},
+    {"type": "number", "multipleOf": 1},
     {"not": {"type": ["integer", "object", "array"]}},
     {"type": "string", "pattern": "^[A-Z]{2}-\\d{3,5}$", "maxLength": 7},
     {"type": "string", "pattern": "a.c", "minLength": 5, "maxLength": 8},
