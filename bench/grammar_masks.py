@@ -86,8 +86,8 @@ def main():
         if "error" in answer:
             sys.exit(f"{name}: {answer['error']}")
         print(f"{name}: compiled in {answer['compile_ms']:.1f} ms; "
-              f"{len(answer['masks_us'])} masks, first: {figures(answer['first_us'])}; then: {figures(answer['masks_us'])}; "
-              f"{answer['bytes'] >> 10} KB")
+              f"{len(answer['masks_us'])} masks, first: {figures(answer['first_us'])}; "
+              f"then: {figures(answer['masks_us'])}; {answer['bytes'] >> 10} KB")
 
 
 if __name__ == "__main__":
