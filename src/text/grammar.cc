@@ -94,7 +94,7 @@ int32_t GrammarVocabulary::size() const { return state_->info.GetVocabSize(); }
 
 std::shared_ptr<const Grammar> Grammar::compile(
     const std::shared_ptr<const GrammarVocabulary>& vocabulary, const GrammarSource& source,
-    const GrammarLimits& limits, int threads) {
+    const GrammarLimits& limits) {
   const Stopwatch watch;
   const std::string rules = grammar_rules(source, limits);
   std::shared_ptr<Grammar> grammar(new Grammar());

@@ -32,9 +32,9 @@ struct GrammarSource {
 
 struct GrammarLimits {
   size_t max_text_bytes = size_t{256} << 10;
-  size_t max_rule_bytes = size_t{1} << 20;    // of the rules that the text becomes
-  size_t max_bytes = size_t{256} << 20;       // of the compiled grammar
-  std::chrono::milliseconds max_time{20000};  // of compiling; looked at when it is done
+  size_t max_rule_bytes = size_t{1} << 20;   // of the rules that the text becomes
+  size_t max_bytes = size_t{64} << 20;       // of the grammar when it has been compiled
+  std::chrono::milliseconds max_time{5000};  // of compiling; looked at when it is done
 };
 
 // A tokenizer's tokens in the order that compiling needs. Immutable, thread safe; some MB and some
@@ -58,16 +58,18 @@ class GrammarVocabulary {
   std::unique_ptr<const State> state_;
 };
 
-// Immutable, thread safe.
+// Thread safe; what it allows never changes.
 class Grammar {
  public:
   // Error{kInvalidArgument}: the text is none of its kind; Error{kUnsupported}: it cannot be
-  // enforced, or is over a limit. `threads`: that compile, this one included.
+  // enforced, or is over a limit.
   static std::shared_ptr<const Grammar> compile(
       const std::shared_ptr<const GrammarVocabulary>& vocabulary, const GrammarSource& source,
-      const GrammarLimits& limits = {}, int threads = 1);
+      const GrammarLimits& limits = {});
   ~Grammar();
-  size_t bytes() const;  // about, without the vocabulary
+  // About, without the vocabulary. It grows: the tokens that may follow a state are worked out when
+  // a matcher first gets there (up to 50 ms for a large vocabulary) and kept.
+  size_t bytes() const;
   const GrammarVocabulary& vocabulary() const { return *vocabulary_; }
 
   struct State;

@@ -9,11 +9,8 @@
 namespace ingot {
 
 GrammarCache::GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, size_t max_bytes,
-                           GrammarLimits limits, int threads)
-    : vocabulary_(std::move(vocabulary)),
-      max_bytes_(max_bytes),
-      limits_(limits),
-      threads_(threads) {}
+                           GrammarLimits limits)
+    : vocabulary_(std::move(vocabulary)), max_bytes_(max_bytes), limits_(limits) {}
 
 std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
   const std::string key =
@@ -25,7 +22,10 @@ std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
     if (const auto it = by_key_.find(key); it != by_key_.end()) {
       ++stats_.hits;
       entries_.splice(entries_.begin(), entries_, it->second);
-      return it->second->grammar;
+      const Compiled grammar = it->second->grammar;
+      weigh(*it->second);
+      make_room();
+      return grammar;
     }
     if (const auto it = compiling_.find(key); it != compiling_.end()) {
       ++stats_.hits;
@@ -37,7 +37,7 @@ std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
   }
   if (other.valid()) return other.get();
   try {
-    Compiled grammar = Grammar::compile(vocabulary_, source, limits_, threads_);
+    Compiled grammar = Grammar::compile(vocabulary_, source, limits_);
     keep(key, grammar);
     promise.set_value(grammar);
     return grammar;
@@ -52,15 +52,23 @@ std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
 }
 
 void GrammarCache::keep(const std::string& key, const Compiled& grammar) {
-  const size_t bytes = grammar->bytes();
   const std::lock_guard lock(mutex_);
   compiling_.erase(key);
-  if (bytes > max_bytes_) return;
-  entries_.push_front({key, grammar});
+  entries_.push_front({key, grammar, 0});
   by_key_[key] = entries_.begin();
-  stats_.bytes += bytes;
+  weigh(entries_.front());
+  make_room();
+}
+
+void GrammarCache::weigh(Entry& entry) {
+  stats_.bytes -= entry.bytes;
+  entry.bytes = entry.grammar->bytes();
+  stats_.bytes += entry.bytes;
+}
+
+void GrammarCache::make_room() {
   while (stats_.bytes > max_bytes_) {
-    stats_.bytes -= entries_.back().grammar->bytes();
+    stats_.bytes -= entries_.back().bytes;
     by_key_.erase(entries_.back().key);
     entries_.pop_back();
   }

@@ -17,9 +17,9 @@ namespace ingot {
 // is not kept.
 class GrammarCache {
  public:
-  // `max_bytes`: of the grammars kept; a grammar larger than that is compiled and not kept.
+  // `max_bytes`: of the grammars kept, each as large as it was when last asked for.
   GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, size_t max_bytes,
-               GrammarLimits limits = {}, int threads = 1);
+               GrammarLimits limits = {});
   // Errors as Grammar::compile(), which runs on the caller's thread.
   std::shared_ptr<const Grammar> get(const GrammarSource& source);
 
@@ -34,13 +34,15 @@ class GrammarCache {
   struct Entry {
     std::string key;
     Compiled grammar;
+    size_t bytes = 0;
   };
   void keep(const std::string& key, const Compiled& grammar);
+  void weigh(Entry& entry);  // as it is now
+  void make_room();
 
   const std::shared_ptr<const GrammarVocabulary> vocabulary_;
   const size_t max_bytes_;
   const GrammarLimits limits_;
-  const int threads_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the last used first
   std::map<std::string, std::list<Entry>::iterator> by_key_;

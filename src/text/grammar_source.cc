@@ -5,9 +5,9 @@
 #include "base/json.h"
 #include "text/ebnf_writer.h"
 #include "text/grammar.h"
-#include "text/regex_grammar.h"
 #include "text/schema_check.h"
 #include "text/schema_grammar.h"
+#include "text/text_automaton.h"
 #include "text/utf8.h"
 
 namespace ingot {
@@ -48,6 +48,12 @@ std::string choice_element(const std::string& text, EbnfWriter& writer) {
     body += (body.empty() ? "" : " | ") + ebnf_literal(one.get_ref<const std::string&>());
   }
   return writer.add("choice", body);
+}
+
+std::string regex_element(std::string_view expression, EbnfWriter& writer) {
+  const TextAutomaton texts = TextAutomaton::of_regex(expression, RegexUse::kWhole);
+  if (texts.empty()) fail(ErrorCode::kUnsupported, kWhere, "the expression has no text");
+  return texts.rule({}, writer);
 }
 
 std::string schema_element(std::string_view text, size_t max_bytes, EbnfWriter& writer) {
@@ -126,7 +132,7 @@ std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limi
       root = schema_element(R"({"type": "object"})", limits.max_text_bytes, writer);
       break;
     case GrammarKind::kRegex:
-      root = regex_element(parse_regex(source.text, RegexUse::kWhole), false, writer);
+      root = regex_element(source.text, writer);
       break;
     case GrammarKind::kChoice:
       root = choice_element(source.text, writer);

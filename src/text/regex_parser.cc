@@ -1,7 +1,8 @@
+#include "text/regex_parser.h"
+
 #include <fmt/format.h>
 
 #include "base/error.h"
-#include "text/regex_grammar.h"
 #include "text/utf8.h"
 
 namespace ingot {

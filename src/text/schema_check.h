@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,7 +15,7 @@
 
 #include "base/json.h"
 #include "text/number_grammar.h"
-#include "text/regex_grammar.h"
+#include "text/text_automaton.h"
 
 namespace ingot {
 
@@ -42,19 +43,23 @@ struct SchemaNode {
     int node = 0;
     bool required = false;
   };
+  // The members that the schema does not name, apart by what they are called.
+  struct Others {
+    std::shared_ptr<const TextAutomaton> names;  // null: anything
+    int node = 0;
+  };
   std::string pointer;                      // "#/properties/a": where it is written
   std::vector<int> choices;                 // not empty: any one of these, and nothing else counts
   bool exclusive = false;                   // of choices: no value is of two of them (`oneOf`)
   uint8_t types = kJsonAny;                 // JsonTypes
   std::optional<std::vector<Json>> values;  // only these, all of them good
   NumberLimits number;
-  std::optional<RegexNode> text;  // strings; absent: any
-  std::vector<int> items;         // of the first places of arrays
-  int more_items = 0;             // of the places after them
+  std::shared_ptr<const TextAutomaton> text;  // strings; null: any
+  std::vector<int> items;                     // of the first places of arrays
+  int more_items = 0;                         // of the places after them
   int64_t min_items = 0, max_items = -1;
-  std::vector<Member> members;          // in the order in which an object states them
-  int more_members = 0;                 // of objects' other members
-  std::optional<RegexNode> more_names;  // what these may be called; absent: as they like
+  std::vector<Member> members;  // in the order in which an object states them
+  std::vector<Others> others{Others()};
   int64_t min_members = 0, max_members = -1;
   bool possible = true;  // some value of finite length is of this schema
 };

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
-#include "text/utf8.h"
 
 namespace ingot {
 namespace {
@@ -18,12 +16,6 @@ void add_option(std::string& body, std::string_view option) {
   if (!body.empty()) body += " | ";
   body += option;
 }
-
-// Names in their JSON spelling, by their first characters.
-struct NameTree {
-  bool ends = false;
-  std::map<char32_t, NameTree> next;
-};
 
 class SchemaWriter {
  public:
@@ -41,6 +33,7 @@ class SchemaWriter {
     rest_ = writer_.name("text");
     writer_.define(rest_,
                    fmt::format("\"\\\"\" | {1} {0} | \"\\\\\" {2} {0}", rest_, plain, escape_));
+    any_char_ = fmt::format("({} | \"\\\\\" {})", plain, escape_);
     string_ = writer_.add("string", "\"\\\"\" " + rest_);
     const std::string root = rule_of(schema_.root);
     while (!pending_.empty()) {
@@ -84,16 +77,8 @@ class SchemaWriter {
     return out;
   }
 
-  // Texts bounded by length alone may spell characters as they like; a pattern's have one spelling.
-  std::string text_element(const RegexNode& text) {
-    if (text.kind == RegexNode::Kind::kRepeat && text.most != 0 &&
-        text.children[0].kind == RegexNode::Kind::kClass &&
-        text.children[0].set == CodeSet::all()) {
-      const std::string one =
-          fmt::format("({} | \"\\\\\" {})", ebnf_class(json_plain_codes()), escape_);
-      return fmt::format("\"\\\"\" {}{} \"\\\"\"", one, ebnf_times(text.least, text.most));
-    }
-    return fmt::format("\"\\\"\" {} \"\\\"\"", regex_element(text, true, writer_));
+  std::string text_element(const TextAutomaton& text) {
+    return "\"\\\"\" " + text.rule({true, rest_, any_char_}, writer_);
   }
 
   static std::string quoted(std::string_view text) {
@@ -214,65 +199,19 @@ class SchemaWriter {
   }
 
   std::string other_member(const SchemaNode& node) {
-    if (!at(node.more_members).possible) return "";
-    std::string key = string_;
-    if (node.more_names) {
-      key = text_element(*node.more_names);
-    } else if (!node.members.empty()) {
-      NameTree tree;
-      for (const SchemaNode::Member& member : node.members) {
-        NameTree* place = &tree;
-        const std::string spelled = json_spelling(member.name);
-        for (size_t i = 0; i < spelled.size();) {
-          const Utf8Char c = decode_utf8(spelled, i);
-          place = &place->next[c.code];
-          i += c.length;
-        }
-        place->ends = true;
-      }
-      key = "\"\\\"\" " + other_names(tree);
-    }
-    return writer_.add("other",
-                       fmt::format("{} \":\" {} {}", key, space_, rule_of(node.more_members)));
-  }
-
-  // The rest of a name, with its closing quote, that is none of the tree's. Names are spelled
-  // without \u and \/, so that each has one spelling.
-  std::string other_names(const NameTree& tree) {
-    static const CodeSet letters{{'"', '"'}, {'\\', '\\'}, {'b', 'b'}, {'f', 'f'},
-                                 {'n', 'n'}, {'r', 'r'},   {'t', 't'}};
-    if (name_rest_.empty()) {
-      name_rest_ = writer_.name("name");
-      writer_.define(name_rest_, fmt::format("\"\\\"\" | {1} {0} | \"\\\\\" {2} {0}", name_rest_,
-                                             ebnf_class(json_plain_codes()), ebnf_class(letters)));
-    }
     std::string out;
-    if (!tree.ends) add_option(out, "\"\\\"\"");
-    std::vector<CodeSet::Range> taken;
-    for (const auto& [code, child] : tree.next) {
-      taken.push_back({code, code});
-      if (code != '\\') add_option(out, ebnf_class(CodeSet::of(code)) + " " + other_names(child));
+    for (const SchemaNode::Others& others : node.others) {
+      const std::string key = others.names == nullptr ? string_ : text_element(*others.names);
+      add_option(out, fmt::format("{} \":\" {} {}", key, space_, rule_of(others.node)));
     }
-    add_option(out, ebnf_class(json_plain_codes().minus(CodeSet(taken))) + " " + name_rest_);
-    std::vector<CodeSet::Range> escaped;
-    const auto escapes = tree.next.find('\\');
-    if (escapes != tree.next.end()) {
-      for (const auto& [letter, child] : escapes->second.next) {
-        escaped.push_back({letter, letter});
-        if (!letters.contains(letter)) continue;  // \u
-        add_option(out, "\"\\\\\" " + ebnf_class(CodeSet::of(letter)) + " " + other_names(child));
-      }
-    }
-    const CodeSet free = letters.minus(CodeSet(escaped));
-    if (!free.empty()) add_option(out, "\"\\\\\" " + ebnf_class(free) + " " + name_rest_);
-    return writer_.add("name", out);
+    return out.empty() ? out : writer_.add("other", out);
   }
 
   const CheckedSchema& schema_;
   EbnfWriter& writer_;
   std::vector<std::string> names_;  // of the nodes' rules
   std::vector<int> pending_;
-  std::string space_, escape_, rest_, string_, name_rest_;
+  std::string space_, escape_, rest_, any_char_, string_;
 };
 
 }  // namespace

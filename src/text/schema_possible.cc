@@ -5,12 +5,12 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "text/utf8.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
+constexpr int kNever = 1;      // the node that allows nothing
 constexpr int kMaxDepth = 12;  // of looking for what tells alternatives apart
 
 [[noreturn]] void refuse(const SchemaNode& node, std::string_view why) {
@@ -110,6 +110,11 @@ class Settler {
     return most < 0 || node.min_items <= most;
   }
 
+  bool others_can_be(const SchemaNode& node) const {
+    return std::any_of(node.others.begin(), node.others.end(),
+                       [&](const SchemaNode::Others& others) { return at(others.node).possible; });
+  }
+
   bool object_can_be(const SchemaNode& node) const {
     if ((node.types & kJsonObject) == 0) return false;
     int64_t required = 0, possible = 0;
@@ -124,7 +129,7 @@ class Settler {
     if (node.max_members >= 0 && std::max(required, node.min_members) > node.max_members) {
       return false;
     }
-    return at(node.more_members).possible || possible >= node.min_members;
+    return others_can_be(node) || possible >= node.min_members;
   }
 
   void prune(SchemaNode& node) {
@@ -132,6 +137,8 @@ class Settler {
     if (!array_can_be(node)) node.types = static_cast<uint8_t>(node.types & ~kJsonArray);
     if (!object_can_be(node)) node.types = static_cast<uint8_t>(node.types & ~kJsonObject);
     node.max_items = most_items(node);
+    std::erase_if(node.others,
+                  [&](const SchemaNode::Others& others) { return !at(others.node).possible; });
   }
 
   void check_exclusive(const SchemaNode& node) const {
@@ -186,11 +193,7 @@ class Settler {
   }
 
   static bool texts_disjoint(const SchemaNode& a, const SchemaNode& b) {
-    const TextLengths any{0, -1};
-    const TextLengths left = a.text ? regex_lengths(*a.text) : any;
-    const TextLengths right = b.text ? regex_lengths(*b.text) : any;
-    return (left.most >= 0 && left.most < right.least) ||
-           (right.most >= 0 && right.most < left.least);
+    return a.text != nullptr && b.text != nullptr && a.text->intersect(*b.text).empty();
   }
 
   bool arrays_disjoint(const SchemaNode& a, const SchemaNode& b, int depth) const {
@@ -217,13 +220,15 @@ class Settler {
         const auto known =
             std::find_if(other->members.begin(), other->members.end(),
                          [&](const SchemaNode::Member& m) { return m.name == member.name; });
-        const bool named = known != other->members.end();
-        if (!named && other->more_names && !regex_matches(*other->more_names, member.name)) {
-          return true;
+        int id = kNever;
+        if (known != other->members.end()) {
+          id = known->node;
+        } else {
+          for (const SchemaNode::Others& others : other->others) {
+            if (others.names == nullptr || others.names->has(member.name)) id = others.node;
+          }
         }
-        if (disjoint(at(member.node), at(named ? known->node : other->more_members), depth + 1)) {
-          return true;
-        }
+        if (disjoint(at(member.node), at(id), depth + 1)) return true;
       }
     }
     return false;
@@ -250,29 +255,12 @@ bool same_json(const Json& a, const Json& b) {
   return true;
 }
 
-int64_t code_count(std::string_view utf8) {
-  return std::count_if(utf8.begin(), utf8.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
-
-RegexNode regex_of_text(std::string_view utf8) {
-  RegexNode sequence;
-  for (size_t i = 0; i < utf8.size();) {
-    const Utf8Char c = decode_utf8(utf8, i);
-    RegexNode one;
-    one.kind = RegexNode::Kind::kClass;
-    one.set = CodeSet::of(c.code);
-    sequence.children.push_back(std::move(one));
-    i += c.length;
-  }
-  return sequence;
-}
-
 bool value_allowed(const SchemaNode& node, const Json& value) {
   const uint8_t type = type_of(value);
   if ((node.types & type) == 0) return false;
   if (value.is_number()) return number_within(node.number, value);
-  if (!value.is_string() || !node.text) return true;
-  return regex_matches(*node.text, value.get_ref<const std::string&>());
+  if (!value.is_string() || node.text == nullptr) return true;
+  return node.text->has(value.get_ref<const std::string&>());
 }
 
 void settle_schema(CheckedSchema& schema) { Settler(schema).run(); }

@@ -1,17 +1,12 @@
 // What a checked schema's nodes allow, and which of them allow anything. Internal to text/.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "text/schema_check.h"
 
 namespace ingot {
 
 // Numbers by their value, all else as it is.
 bool same_json(const Json& a, const Json& b);
-int64_t code_count(std::string_view utf8);
-RegexNode regex_of_text(std::string_view utf8);
 
 // Whether the node, which has no choices, allows the value by type, number and text. Lists and
 // objects are looked at by their type alone.

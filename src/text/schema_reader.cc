@@ -191,8 +191,10 @@ bool SchemaDocument::expand(const std::vector<SchemaPart>& parts,
   std::set<SchemaPart> seen;
   std::vector<SchemaPart> queue(parts.rbegin(), parts.rend());
   while (!queue.empty()) {
-    const SchemaPart part = queue.back();
+    SchemaPart part = queue.back();
     queue.pop_back();
+    const bool followed = (part.done & SchemaPart::kFollowed) != 0;
+    part.done = static_cast<uint8_t>(part.done | SchemaPart::kFollowed);
     const Json& schema = *part.schema;
     if (schema.is_boolean()) {
       if (!schema.get<bool>()) return false;
@@ -200,8 +202,10 @@ bool SchemaDocument::expand(const std::vector<SchemaPart>& parts,
     }
     if (!schema.is_object()) malformed(schema, "", "a schema (an object, true or false)");
     if (!seen.insert(part).second) continue;
-    check_keywords(schema);
     all.push_back(part);
+    if (followed) continue;
+    check_keywords(schema);
+    check_loops(schema);
     if (const Json* conjunction = list(schema, "allOf")) {
       for (auto it = conjunction->rbegin(); it != conjunction->rend(); ++it) {
         queue.push_back({&*it, 0});
@@ -234,6 +238,23 @@ void SchemaDocument::check_keywords(const Json& schema) const {
     refuse(schema, "uniqueItems", "'uniqueItems' cannot be enforced");
   }
   check_unevaluated(schema);
+}
+
+void SchemaDocument::check_loops(const Json& schema) const {
+  if (!schema.is_object()) return;
+  const auto [known, added] = looked_at_.try_emplace(&schema, false);
+  if (!added) {
+    if (!known->second) refuse(schema, "", "the schema means itself, without a value between");
+    return;
+  }
+  const Json* ref = keyword_of(schema, "$ref");
+  if (ref != nullptr && ref->is_string()) check_loops(target(schema, ref->get<std::string>()));
+  for (const char* keyword : {"allOf", "anyOf", "oneOf"}) {
+    const Json* parts = list(schema, keyword);
+    if (parts == nullptr) continue;
+    for (const Json& part : *parts) check_loops(part);
+  }
+  looked_at_[&schema] = true;
 }
 
 void SchemaDocument::check_unevaluated(const Json& schema) const {

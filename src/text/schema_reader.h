@@ -15,7 +15,8 @@ namespace ingot {
 
 // A schema of the document, of which some alternatives are chosen already.
 struct SchemaPart {
-  enum Done : uint8_t { kAnyOf = 1, kOneOf = 2 };
+  // kFollowed: its reference and its `allOf` stand beside it.
+  enum Done : uint8_t { kAnyOf = 1, kOneOf = 2, kFollowed = 4 };
   const Json* schema = nullptr;
   uint8_t done = 0;
   auto operator<=>(const SchemaPart&) const = default;
@@ -48,9 +49,12 @@ class SchemaDocument {
   const Json& target(const Json& schema, const std::string& uri) const;
   void check_keywords(const Json& schema) const;
   void check_unevaluated(const Json& schema) const;
+  // Refuses a schema that leads back to itself by references and alternatives alone.
+  void check_loops(const Json& schema) const;
 
   Json root_;
   std::unordered_map<const Json*, std::string> pointers_;
+  mutable std::unordered_map<const Json*, bool> looked_at_;  // true: all that it leads to, too
 };
 
 // The keyword's value, or null.

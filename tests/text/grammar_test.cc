@@ -1,0 +1,189 @@
+#include "text/grammar.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/error.h"
+#include "tests/text/test_vocabularies.h"
+
+namespace ingot {
+namespace {
+
+using Result = GrammarMatcher::Result;
+
+constexpr int32_t kStart = 260, kEnd = 261, kTool = 262;  // of byte_level_tokenizer()
+
+const std::shared_ptr<const GrammarVocabulary>& vocabulary() {
+  static const auto made = GrammarVocabulary::create(*byte_level_tokenizer(), {kEnd});
+  return made;
+}
+
+std::shared_ptr<const Grammar> grammar_of(GrammarKind kind, const std::string& text,
+                                          const GrammarLimits& limits = {}) {
+  return Grammar::compile(vocabulary(), {kind, text}, limits);
+}
+
+bool accepts(const std::shared_ptr<const Grammar>& grammar, std::string_view text) {
+  GrammarMatcher matcher(grammar);
+  for (const char c : text) {
+    if (matcher.accept(static_cast<unsigned char>(c)) != Result::kOk) return false;
+  }
+  return matcher.can_end();
+}
+
+std::string error_of(GrammarKind kind, const std::string& text, const GrammarLimits& limits = {}) {
+  try {
+    grammar_of(kind, text, limits);
+  } catch (const Error& error) {
+    return std::string(error_code_name(error.code())) + " " + error.what();
+  }
+  return "";
+}
+
+bool allowed(const std::vector<uint32_t>& bits, int32_t id) {
+  return (bits[static_cast<size_t>(id) / 32] >> (id % 32) & 1) != 0;
+}
+
+std::vector<uint32_t> mask_of(GrammarMatcher& matcher) {
+  std::vector<uint32_t> bits(vocabulary()->mask_words() + 1, ~0U);
+  EXPECT_EQ(matcher.mask(bits), Result::kOk);
+  return bits;
+}
+
+TEST(Grammar, KindsTakeTheirTexts) {
+  const auto json = grammar_of(GrammarKind::kJsonObject, "");
+  EXPECT_TRUE(accepts(json, R"({"a": [1, -2.5e3, true, null, "x\n\u00e9\ud83d\ude00"], "b": {}})"));
+  EXPECT_TRUE(accepts(json, "{\n    \"a\": \"é😀\"\n}"));
+  for (const char* bad :
+       {"[]", "{\"a\":}", "{\"a\": 01}", "{\"a\": \"\t\"}", "{\"a\": \"\\ud83d\"}", "{\"a\": 1,}",
+        "{\"a\": 1}}", "{\"a\": \"\xED\xA0\x80\"}"}) {
+    EXPECT_FALSE(accepts(json, bad)) << bad;
+  }
+  const auto regex = grammar_of(GrammarKind::kRegex, "(ab|c)+[^\\d]{2,3}");
+  EXPECT_TRUE(accepts(regex, "abcé."));
+  EXPECT_FALSE(accepts(regex, "abc1."));
+  EXPECT_FALSE(accepts(regex, "c...."));
+  const auto choice = grammar_of(GrammarKind::kChoice, R"(["yes", "yes and no", "né\n\""])");
+  EXPECT_TRUE(accepts(choice, "yes"));
+  EXPECT_TRUE(accepts(choice, "né\n\""));
+  EXPECT_FALSE(accepts(choice, "yes "));
+  const auto ebnf = grammar_of(GrammarKind::kEbnf, "root ::= \"(\" root \")\" | \"x\"");
+  EXPECT_TRUE(accepts(ebnf, "((x))"));
+  EXPECT_FALSE(accepts(ebnf, "((x)"));
+}
+
+TEST(Grammar, StructuralTagsLetTextStandAround) {
+  const auto tags = grammar_of(GrammarKind::kStructuralTags, R"({
+    "triggers": ["<fn="],
+    "structures": [
+      {"begin": "<fn=one>", "end": "</fn>",
+       "schema": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"],
+                  "additionalProperties": false}},
+      {"begin": "<fn=two>", "end": "</fn>", "schema": {"type": "boolean"}}]})");
+  EXPECT_TRUE(accepts(tags, "no call < here"));
+  EXPECT_TRUE(accepts(tags, "a <fn=one>{\"x\": 1}</fn> b <fn=two>true</fn>"));
+  EXPECT_FALSE(accepts(tags, "a <fn=two>{\"x\": 1}</fn>"));
+  EXPECT_FALSE(accepts(tags, "a <fn=six>"));
+}
+
+// The mask's bit of a token says what accept() does, at each place of a text.
+TEST(GrammarMatcher, MaskIsWhatAcceptTakes) {
+  GrammarMatcher matcher(grammar_of(GrammarKind::kJsonSchema, R"({
+    "type": "object", "properties": {"the": {"enum": ["the", 1]}, "s": {"maxLength": 3}}})"));
+  for (const char c : std::string(R"({"the": "the", "s": "all", "x": [ 7]})")) {
+    const std::vector<uint32_t> bits = mask_of(matcher);
+    EXPECT_EQ(bits.back(), 0U);  // behind the vocabulary
+    for (int32_t id = 0; id < vocabulary()->size(); ++id) {
+      const Result result = matcher.accept(id);
+      ASSERT_EQ(result == Result::kOk, allowed(bits, id)) << id << " before " << c;
+      if (result == Result::kOk) ASSERT_EQ(matcher.rollback(1), Result::kOk);
+    }
+    ASSERT_EQ(mask_of(matcher), bits);
+    ASSERT_EQ(matcher.accept(static_cast<unsigned char>(c)), Result::kOk) << c;
+  }
+  EXPECT_TRUE(matcher.can_end());
+}
+
+TEST(GrammarMatcher, EndsOnceAndOnlyWhereTheGrammarDoes) {
+  GrammarMatcher matcher(grammar_of(GrammarKind::kRegex, "ab?"));
+  EXPECT_FALSE(allowed(mask_of(matcher), kEnd));
+  EXPECT_EQ(matcher.accept(kEnd), Result::kRefused);
+  EXPECT_EQ(matcher.accept('a'), Result::kOk);
+  EXPECT_TRUE(allowed(mask_of(matcher), kEnd));
+  EXPECT_EQ(matcher.accept(kEnd), Result::kOk);
+  EXPECT_TRUE(matcher.terminated());
+  std::vector<uint32_t> bits(vocabulary()->mask_words());
+  EXPECT_EQ(matcher.mask(bits), Result::kRefused);
+  EXPECT_EQ(matcher.accept('b'), Result::kRefused);
+  EXPECT_EQ(matcher.rollback(3), Result::kRefused);
+  EXPECT_EQ(matcher.rollback(1), Result::kOk);
+  EXPECT_FALSE(matcher.terminated());
+  EXPECT_EQ(matcher.accept('b'), Result::kOk);
+  EXPECT_EQ(matcher.rollback(2), Result::kOk);
+  EXPECT_FALSE(allowed(mask_of(matcher), 'b'));
+}
+
+TEST(GrammarMatcher, ControlTokensAreNeverAllowed) {
+  // Text that spells a control token, and rules that name it.
+  for (const char* rules : {"root ::= [^x]* \"<|start|>\"", "root ::= Token(260) \"a\" | \"b\""}) {
+    GrammarMatcher matcher(grammar_of(GrammarKind::kEbnf, rules));
+    EXPECT_FALSE(allowed(mask_of(matcher), kStart)) << rules;
+    EXPECT_EQ(matcher.accept(kStart), Result::kRefused) << rules;
+  }
+  GrammarMatcher matcher(grammar_of(GrammarKind::kRegex, "<tool>"));
+  EXPECT_TRUE(allowed(mask_of(matcher), kTool));  // an added token that prints
+  EXPECT_EQ(matcher.accept(-1), Result::kRefused);
+  EXPECT_EQ(matcher.accept(vocabulary()->size()), Result::kRefused);
+}
+
+TEST(Grammar, FaultsAreTold) {
+  using testing::HasSubstr;
+  EXPECT_THAT(error_of(GrammarKind::kEbnf, "root ::= \"a\" foo"),
+              HasSubstr("invalid_argument [text/grammar] the grammar does not compile: EBNF parser "
+                        "error at line 1, column 14: Rule \"foo\" is not defined"));
+  EXPECT_THAT(error_of(GrammarKind::kChoice, "[1]"), HasSubstr("choice: expected texts"));
+  EXPECT_THAT(error_of(GrammarKind::kChoice, "[]"), HasSubstr("choice: expected a list"));
+  EXPECT_THAT(error_of(GrammarKind::kRegex, "a(b"), HasSubstr("a '(' without its ')' at byte 3"));
+  EXPECT_THAT(error_of(GrammarKind::kRegex, "(?=a)b"), HasSubstr("unsupported [text/grammar] a "
+                                                                 "look-ahead"));
+  EXPECT_THAT(error_of(GrammarKind::kRegex, "\xff"), HasSubstr("not UTF-8 at byte 0"));
+  EXPECT_THAT(error_of(GrammarKind::kRegex, "[^\\s\\S]"), HasSubstr("no text"));
+  EXPECT_THAT(error_of(GrammarKind::kJsonSchema, "{"), HasSubstr("invalid_argument"));
+  EXPECT_THAT(error_of(GrammarKind::kStructuralTags, R"({"triggers": ["<a"], "structures": [
+              {"begin": "<b>", "end": ""}]})"),
+              HasSubstr("structures.0.begin: expected a text that begins as a trigger"));
+  GrammarLimits limits;
+  limits.max_text_bytes = 10;
+  EXPECT_THAT(error_of(GrammarKind::kRegex, "aaaaaaaaaaaa", limits), HasSubstr("12 bytes"));
+  limits = {};
+  limits.max_rule_bytes = 100;
+  EXPECT_THAT(error_of(GrammarKind::kJsonObject, "", limits), HasSubstr("more than 100 bytes"));
+  limits = {};
+  limits.max_bytes = 100;
+  EXPECT_THAT(error_of(GrammarKind::kJsonObject, "", limits), HasSubstr("at most 100 are kept"));
+  EXPECT_THROW(GrammarVocabulary::create(*byte_level_tokenizer(), {}), Error);
+  EXPECT_THROW(GrammarVocabulary::create(*byte_level_tokenizer(), {263}), Error);
+}
+
+TEST(Grammar, OneServesManyThreads) {
+  const auto grammar = grammar_of(GrammarKind::kJsonObject, "");
+  const std::string text = R"({"a": [1, 2.5, "x\ny"], "the": {"ll": null}})";
+  std::vector<std::vector<std::vector<uint32_t>>> masks(4);
+  std::vector<std::thread> threads;
+  for (auto& mine : masks) {
+    threads.emplace_back([&grammar, &text, &mine] {
+      GrammarMatcher matcher(grammar);
+      for (const char c : text) {
+        mine.push_back(mask_of(matcher));
+        EXPECT_EQ(matcher.accept(static_cast<unsigned char>(c)), Result::kOk);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& mine : masks) EXPECT_EQ(mine, masks[0]);
+}
+
+}  // namespace
+}  // namespace ingot
