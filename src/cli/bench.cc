@@ -16,7 +16,9 @@ class Bench final : public Command {
     flags.argument("mode", &first_,
                    bench_mode_names() + "; without one, prefill and decode are measured", false);
     flags.argument("model", &second_,
-                   "engine, checkpoint, Hugging Face directory, .gguf or hub name", false);
+                   "engine, checkpoint, Hugging Face directory, .gguf or hub name; serve: its name "
+                   "there, by default the first",
+                   false);
     flags_.declare(flags);
     flags.flag("prompt-tokens", &prompt_tokens_, "no mode: length of the prompt of timed prefill");
     flags.flag("decode-prompt", &decode_prompt_, "no mode: prompt before timed decoding");
@@ -28,13 +30,10 @@ class Bench final : public Command {
     if (!mode && !second_.empty()) {
       throw UsageError(fmt::format("expected {}, found '{}'", bench_mode_names(), first_));
     }
-    model_.model = model_or_preset(mode ? second_ : first_, flags_.preset);
+    const bool opens = !mode || mode->opens_model;
+    model_.model = opens ? model_or_preset(mode ? second_ : first_, flags_.preset) : second_;
     flags_.check();
-    if (mode) {
-      const Json out = mode->measure(flags_);
-      json ? print_json(out) : mode->print(out, flags_);
-      return 0;
-    }
+    if (mode) return run_mode(*mode);
     const std::vector<int64_t> batches = flags_.batches();
     if (batches.size() != 1) throw UsageError("--batch: a list is for 'ingot bench decode'");
     batch_ = batches[0];
@@ -43,6 +42,13 @@ class Bench final : public Command {
   }
 
  private:
+  int run_mode(const BenchMode& mode) {
+    const Json out = mode.measure(flags_);
+    json ? print_json(out) : mode.print(out, flags_);
+    if (out.value("interrupted", false)) return kInterrupted;
+    return out.value("completed", 1) > 0 ? 0 : 1;
+  }
+
   int run_plain() {
     if (prompt_tokens_ < 1 || decode_prompt_ < 1 || decode_tokens_ < 2) {
       throw UsageError("lengths must be at least 1, decode-tokens at least 2");
@@ -253,7 +259,7 @@ const CommandDef& bench_command() {
   using namespace command_bench;
   static const CommandDef def = {
       .name = "bench",
-      .help = "measure the speed of a text model",
+      .help = "measure the speed of a text model, or of a server",
       .example = "ingot bench throughput --random-weights smollm2-135m --isl 128 --osl 128 --json",
       .make = [] { return std::unique_ptr<Command>(std::make_unique<Bench>()); }};
   return def;

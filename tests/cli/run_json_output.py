@@ -6,10 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
-from cli_harness import BINARY, DATA, Checks, ingot, ingot_json, real_model
+from cli_harness import BINARY, DATA, ROOT, Checks, ingot, ingot_json, real_model
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "server"))
+from server_harness import Server  # noqa: E402
 
 CASE = os.path.join(DATA, "goldens", "llama-mha")
 ELSEWHERE = {"exec"}  # tests/onnx
@@ -158,6 +162,37 @@ def check_bench_modes(checks, folder):
     done = ingot("run", "random:smollm2-135m", "Hi", env={"INGOT_CACHE_DIR": folder})
     checks.check(done.returncode == 1 and b"weights are random" in done.stderr,
                  f"run of random weights: {done.stderr!r}")
+
+
+def check_bench_serve(checks, folder):
+    """bench serve against a server of the tiny model: its figures, its page."""
+    page = os.path.join(folder, "report.html")
+    with Server(CASE) as server:
+        def bench(*arguments):
+            done = ingot("bench", *arguments, "--url", server.url, "--random-prompts", "--vocab",
+                         "32", "--isl", "5", "--osl", "6", "--ignore-eos", "--json")
+            checks.equal(done.returncode, 0, f"bench serve: exit code {done.stderr[-200:]!r}")
+            checks.check(b"Output token throughput" in done.stderr, "bench serve: a table beside")
+            return json.loads(done.stdout)
+        out = bench("serve", "--num-requests", "9", "--concurrency", "3", "--warmup", "2",
+                    "--slo-e2e-ms", "60000", "--report", page)
+        whole = bench("serve", "--num-requests", "4", "--rate", "200", "--no-stream")
+    checks.equal((out["completed"], out["failed"], out["total_input_tokens"],
+                  out["total_output_tokens"], out["max_concurrent_requests"]), (9, 0, 45, 54, 3),
+                 "bench serve: every token of every request")
+    checks.equal(out["request_goodput"], out["request_throughput"], "bench serve: all are good")
+    for name in ("ttft", "tpot", "itl", "e2el"):
+        row = [out[f"{kind}_{name}_ms"] for kind in ("median", "p90", "p99")]
+        checks.check(0 <= row[0] <= row[1] <= row[2], f"bench serve: {name} in order: {row}")
+    for key in ("url", "endpoint", "model", "rate", "isl", "osl", "seed", "version", "stream"):
+        checks.check(key in out["configuration"], f"bench serve: states its {key}")
+    checks.equal(out["configuration"]["model"], "llama-mha", "bench serve: the served model")
+    checks.equal((whole["completed"], whole["total_output_tokens"], whole["mean_ttft_ms"]),
+                 (4, 24, None), "bench serve: whole answers")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    checks.check(text.count("<svg") == 6 and "</html>" in text and "://" not in
+                 text.replace(server.url, ""), "bench serve: a page that needs no other")
 
 
 def check_plan(checks, results, folder):
@@ -324,6 +359,7 @@ def main():
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
         check_plan(checks, results, folder)
         check_bench_modes(checks, folder)
+        check_bench_serve(checks, folder)
         check_sources(checks, model, folder)
         check_odd_paths(checks, folder)
         check_sampling(checks, model)

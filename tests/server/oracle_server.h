@@ -66,6 +66,7 @@ struct OracleServerOptions {
   int64_t rows = 16;
   int64_t context = 1024;
   int64_t pages = 512;
+  int port = 0;  // 0: one that is free
 };
 
 template <typename Model>
@@ -74,7 +75,7 @@ class ModelServer {
   explicit ModelServer(OracleServerOptions options = {})
       : assets_(oracle_assets()), model_(limits(options)), loop_(model_, options.loop, clock_) {
     spdlog::set_level(spdlog::level::warn);
-    options.server.port = 0;
+    options.server.port = options.port;
     server_ = std::make_unique<HttpServer>(options.server);
     served_ = {.name = "oracle",
                .aliases = {"org/oracle"},
@@ -102,7 +103,7 @@ class ModelServer {
     out.vocab_size = 258;
     out.max_seq_len = options.context;
     out.max_batch_rows = options.rows;
-    out.max_batch_tokens = 512;
+    out.max_batch_tokens = std::max<int64_t>(512, 4 * options.rows);
     KvGroup pages;
     pages.name = "kv";
     pages.num_pages = options.pages;

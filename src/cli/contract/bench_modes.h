@@ -13,9 +13,11 @@ namespace ingot {
 struct BenchMode {
   std::string_view name;
   std::string_view help;
-  // The figures, with the whole configuration. `flags` are checked and name a model.
+  // The figures, with the whole configuration. `flags` are checked and name a model, unless it does
+  // not open one. "interrupted": true means that Ctrl-C cut it short.
   Json (*measure)(const BenchFlags& flags);
   void (*print)(const Json& out, const BenchFlags& flags);  // for people
+  bool opens_model = true;
 };
 
 // Generated from the file names in cli/bench_modes.

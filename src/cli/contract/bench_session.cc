@@ -167,9 +167,11 @@ void BenchFlags::declare(Flags& flags) {
              "in place of a model: a preset's shapes (llama-3.1-8b, ...)");
   flags.flag("isl", &isl, "of a mode: prompt tokens of a request");
   flags.flag("osl", &osl, "of a mode: tokens it answers");
-  flags.flag("num-requests", &requests, "throughput: requests; 0 = four full batches");
-  flags.flag("concurrency", &concurrency, "throughput: most requests at once; 0 = all are queued");
-  flags.flag("dataset", &dataset, "throughput: JSONL of prompt or input_ids, and output_tokens");
+  flags.flag("num-requests", &requests,
+             "throughput: requests; 0 = four full batches; serve: 0 = 100");
+  flags.flag("concurrency", &concurrency, "throughput, serve: most requests at once; 0 = all");
+  flags.flag("dataset", &dataset,
+             "throughput, serve: JSONL of prompt or input_ids, and output_tokens");
   flags.flag("batch", &batch, "sequences decoded together; decode, kernels: a list like 1,8,64",
              &has_batch);
   flags.flag("repeat", &repeat, "runs of each figure; the median counts");
@@ -183,6 +185,7 @@ void BenchFlags::declare(Flags& flags) {
   flags.flag("gpu-times", &gpu_times,
              "measure the GPU's busy share and its waits for the host, by events in every step");
   flags.flag("profile", &profile, "time every kernel of a prefill and of decode steps");
+  serve.declare(flags);
 }
 
 void BenchFlags::check() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/contract/generation_flags.h"
+#include "cli/contract/serve_flags.h"
 #include "runtime/session_memory.h"
 
 namespace ingot {
@@ -36,6 +37,7 @@ struct BenchFlags {
   bool profile = false;
   bool gpu_times = false;
   bool has_batch = false;
+  ServeFlags serve;
 };
 
 // One request to time. It answers `output` tokens, whatever they are.

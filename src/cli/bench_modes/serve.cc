@@ -1,0 +1,145 @@
+// Load on a server of OpenAI's API, whoever wrote it.
+#include <cstdio>
+#include <fstream>
+
+#include "base/error.h"
+#include "cli/contract/bench_modes.h"
+#include "cli/contract/cli_io.h"
+#include "cli/contract/environment.h"
+#include "cli/contract/interrupts.h"
+#include "cli/contract/serve_figures.h"
+#include "cli/contract/serve_prompts.h"
+
+namespace ingot {
+namespace mode_serve {
+
+constexpr int64_t kDefaultRequests = 100;
+constexpr size_t kParts = 120;  // of the run, in the plots over time
+
+// A URL may be the server's or OpenAI's "base URL", which ends in /v1.
+HttpUrl server_url(const std::string& text) {
+  HttpUrl out = parse_http_url(text);
+  if (out.path.ends_with("/v1")) out.path.resize(out.path.size() - 3);
+  return out;
+}
+
+std::vector<ServePrompt> prompts_of(const BenchFlags& flags, int64_t first, int64_t count) {
+  std::vector<ServePrompt> out;
+  if (!flags.dataset.empty()) {
+    const std::vector<ServePrompt> all = read_serve_dataset(flags.dataset, flags.osl);
+    const int64_t wanted = flags.requests > 0 ? count : static_cast<int64_t>(all.size());
+    for (int64_t i = 0; i < wanted; ++i) out.push_back(all[static_cast<size_t>(i) % all.size()]);
+    return out;
+  }
+  for (int64_t i = first; i < first + count; ++i) {
+    const Json prompt = flags.random_prompts
+                            ? random_ids(flags.seed, i, flags.isl, flags.serve.vocab)
+                            : Json(random_words(flags.seed, i, flags.isl));
+    out.push_back({prompt, false, flags.osl});
+  }
+  return out;
+}
+
+std::vector<std::string> bodies_of(const BenchFlags& flags, const std::string& model,
+                                   const std::vector<ServePrompt>& prompts) {
+  std::vector<std::string> out;
+  for (const ServePrompt& prompt : prompts) {
+    Json body = {{"model", model}};
+    body.update(serve_body(prompt, flags.serve.endpoint == "chat"));
+    body["temperature"] = 0;
+    if (flags.serve.ignore_eos) body["ignore_eos"] = true;
+    body["stream"] = !flags.serve.no_stream;
+    if (!flags.serve.no_stream) body["stream_options"] = {{"include_usage", true}};
+    out.push_back(body.dump(-1, ' ', false, Json::error_handler_t::replace));
+  }
+  return out;
+}
+
+Json configuration(const BenchFlags& flags, const std::string& model, size_t requests) {
+  const ServeFlags& serve = flags.serve;
+  return {{"mode", "serve"},
+          {"version", INGOT_VERSION},
+          {"url", serve.url},
+          {"endpoint", serve.endpoint},
+          {"model", model},
+          {"requests", requests},
+          {"concurrency", flags.concurrency},
+          {"rate", serve.rate},
+          {"fixed_rate", serve.fixed_rate},
+          {"dataset", flags.dataset},
+          {"random_prompts", flags.random_prompts},
+          {"vocab", serve.vocab},
+          {"isl", flags.isl},
+          {"osl", flags.osl},
+          {"ignore_eos", serve.ignore_eos},
+          {"stream", !serve.no_stream},
+          {"seed", flags.seed},
+          {"warmup", serve.warmup},
+          {"retry", serve.retry},
+          {"timeout_s", serve.timeout},
+          {"slo_ttft_ms", serve.slo_ttft},
+          {"slo_tpot_ms", serve.slo_tpot},
+          {"slo_e2e_ms", serve.slo_e2e}};
+}
+
+void write_report(const std::string& path, const std::string& page) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << page;
+  file.close();
+  if (!file) fail(ErrorCode::kIo, "cli/bench", "{}: cannot be written", path);
+}
+
+Json measure_serve(const BenchFlags& flags) {
+  const ServeFlags& serve = flags.serve;
+  serve.check();
+  const bool stream = !serve.no_stream;
+  ClientOptions client;
+  client.api_key = serve.api_key;
+  client.quiet_timeout = std::chrono::milliseconds(static_cast<int64_t>(serve.timeout * 1e3));
+  const HttpTarget target(server_url(serve.url), client);
+  const std::string model = flags.model.model.empty() ? first_model(target) : flags.model.model;
+  const int64_t count = flags.requests > 0 ? flags.requests : kDefaultRequests;
+  const auto bodies = bodies_of(flags, model, prompts_of(flags, 0, count));
+  ServeLoadOptions options;
+  options.path = serve.endpoint == "chat" ? "/v1/chat/completions" : "/v1/completions";
+  options.stream = stream;
+  options.concurrency = flags.concurrency;
+  options.retry = serve.retry;
+  catch_interrupts(true);
+  if (serve.warmup > 0) {
+    BenchFlags warm = flags;
+    warm.dataset.clear();  // its prompts would be in the server's cache
+    const auto first = bodies_of(warm, model, prompts_of(warm, count, serve.warmup));
+    options.arrivals.assign(first.size(), 0);
+    run_load(target, first, options, "warm-up");
+  }
+  options.arrivals =
+      arrival_times(static_cast<int64_t>(bodies.size()), serve.rate, serve.fixed_rate, flags.seed);
+  const ServeResult result = run_load(target, bodies, options, "requests");
+  const ServeGoals goals = {serve.slo_ttft, serve.slo_tpot, serve.slo_e2e};
+  const ServeSamples samples = serve_samples(result, stream, goals);
+  Json out = serve_figures(result, samples, goals);
+  out["configuration"] = configuration(flags, model, bodies.size());
+  print_serve_figures(out, stderr);
+  if (!serve.report.empty()) {
+    write_report(serve.report, serve_report(out, samples, serve_timeline(result, kParts)));
+  }
+  return out;
+}
+
+// The table is on standard error, with --json too.
+void print_nothing(const Json&, const BenchFlags&) {}
+
+}  // namespace mode_serve
+
+const BenchMode& serve_mode() {
+  using namespace mode_serve;
+  static const BenchMode mode = {.name = "serve",
+                                 .help = "load on a server of OpenAI's API (--url)",
+                                 .measure = measure_serve,
+                                 .print = print_nothing,
+                                 .opens_model = false};
+  return mode;
+}
+
+}  // namespace ingot
