@@ -27,6 +27,8 @@ void AnswerText::take(const TokenEvent& event) {
   Generation& out = choice.out;
   if (choice.stops.stopped()) return;
   out.cached_tokens = event.cached_tokens;
+  out.prompt_logprobs.insert(out.prompt_logprobs.end(), event.prompt_logprobs.begin(),
+                             event.prompt_logprobs.end());
   for (size_t i = 0; i < event.count && !choice.stops.stopped(); ++i) {
     if (out.token_ids.empty()) out.prefill_ms = watch_.ms();
     out.token_ids.push_back(event.tokens[i]);

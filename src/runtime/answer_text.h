@@ -22,9 +22,11 @@ struct Generation {
   size_t text_tokens = 0;
   FinishReason finish = FinishReason::kNone;
   std::vector<TokenLogprobs> logprobs;  // one per token if asked for
-  int32_t cached_tokens = 0;            // of the prompt, found in the prefix cache
-  double prefill_ms = 0;                // from submission to the first token
-  double decode_ms = 0;                 // from the first to the last
+  // Of the prompt's tokens but the first, if asked for; those of all choices are choice 0's.
+  std::vector<TokenLogprobs> prompt_logprobs;
+  int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache
+  double prefill_ms = 0;      // from submission to the first token
+  double decode_ms = 0;       // from the first to the last
 };
 
 // Text that has become certain, with the tokens whose text ends in it: a token's log probabilities

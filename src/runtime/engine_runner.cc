@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "base/check.h"
 #include "base/error.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr std::string_view kWhere = "runtime/engine_runner";
 constexpr TokenId kPadding[] = {0};
+// Rows of logits beside those that tokens are drawn from: 64 of 128,000 float32 are 33 MB.
+constexpr int64_t kPromptLogits = 64;
 
 int64_t or_limit(int64_t wanted, const Plan& plan, std::string_view symbol) {
   if (wanted > 0) return wanted;
@@ -45,8 +48,10 @@ RunnerLimits runner_limits(const DecoderPlan& decoder, const Plan& plan,
   sizes.tokens = model.max_batch_tokens;
   sizes.rows = model.max_batch_rows;
   sizes.seq_len = model.max_seq_len;
+  model.max_prompt_logits = std::min(model.max_batch_tokens, kPromptLogits);
   sizes.logit_rows =
-      std::min(model.max_batch_tokens, model.max_batch_rows * (1 + options.max_draft));
+      std::min(model.max_batch_tokens,
+               model.max_batch_rows * (1 + options.max_draft) + model.max_prompt_logits);
   const int64_t pages = options.kv_pages > 0 ? options.kv_pages : kv_blocks(model.max_seq_len);
   for (const PageTable& table : decoder.tables) {
     int64_t own = pages;
@@ -268,6 +273,21 @@ void EngineRunner::add_sample_rows(const Batch& batch, const BatchRow& row) {
   }
 }
 
+// The tokens behind those whose logits are wanted are in the prompt.
+void EngineRunner::add_prompt_rows(const Batch& batch, const BatchRow& row) {
+  const Slot& slot = slots_[static_cast<size_t>(row.slot)];
+  for (int32_t i = row.prompt_begin; i < row.prompt_begin + row.prompt_count; ++i) {
+    const int32_t token = batch.logit_rows[static_cast<size_t>(i)];
+    const int64_t next = row.first_position + (token - row.token_begin) + 1;
+    SampleRow out;
+    out.params = &slot.request->sampling;
+    out.history = slot.request->prompt;
+    out.logit_row = i;
+    out.given = slot.request->prompt.at(static_cast<size_t>(next));
+    sample_rows_.push_back(out);
+  }
+}
+
 void EngineRunner::sample(const Batch& batch, InFlight& step) {
   auto add_all = [&] {
     sample_rows_.clear();
@@ -276,15 +296,24 @@ void EngineRunner::sample(const Batch& batch, InFlight& step) {
     }
   };
   add_all();
-  if (sample_rows_.empty()) {
+  const bool scores = std::any_of(batch.rows.begin(), batch.rows.end(),
+                                  [](const BatchRow& row) { return row.prompt_count > 0; });
+  if (sample_rows_.empty() && !scores) {
     step.settled = true;
     return;
   }
+  const size_t draws = sample_rows_.size();
   const bool behind = std::any_of(sample_rows_.begin(), sample_rows_.end(),
                                   [](const SampleRow& row) { return row.unread > 0; });
   if (behind && sampler_->reads_history(sample_rows_)) {
     for (InFlight& earlier : in_flight_) settle(earlier);
     add_all();  // steps with guesses do not overlap: none was added twice
+  }
+  CHECK_EQ(sample_rows_.size(), draws);
+  for (const BatchRow& row : batch.rows) {
+    if (row.prompt_count == 0) continue;
+    step.scored.push_back(slots_[static_cast<size_t>(row.slot)].request);
+    add_prompt_rows(batch, row);
   }
   sampler_->submit(executor_->output("logits"), sample_rows_, step.turn);
   for (const BatchRow& row : batch.rows) {
@@ -307,6 +336,26 @@ void EngineRunner::settle(InFlight& step) {
     const auto drawn = std::span(drawn_).subspan(next, count);
     settle_row(row, slot, current, drawn, step.result.rows[r]);
     next += count;
+  }
+  size_t scored = 0;
+  for (size_t r = 0; r < step.batch->rows.size(); ++r) {
+    const auto count = static_cast<size_t>(step.batch->rows[r].prompt_count);
+    if (count == 0) continue;
+    settle_prompt(*step.scored[scored++], std::span(drawn_).subspan(next, count),
+                  step.result.rows[r]);
+    next += count;
+  }
+}
+
+void EngineRunner::settle_prompt(const Request& request, std::span<Sampler::Drawn> scored,
+                                 RowResult& out) {
+  for (Sampler::Drawn& one : scored) {
+    if (std::isnan(one.logprobs.chosen)) {
+      spdlog::warn("request {}: logits of the prompt are not finite", request.id);
+      out.failure = FinishReason::kBadLogits;
+      return;
+    }
+    out.prompt_logprobs.push_back(std::move(one.logprobs));
   }
 }
 

@@ -70,9 +70,10 @@ class EngineRunner final : public ModelRunner {
   // A step that was submitted and not collected.
   struct InFlight {
     const Batch* batch = nullptr;
-    size_t turn = 0;               // of the sampler
-    std::vector<uint64_t> starts;  // of each row's slot
-    bool settled = false;          // result and slots hold what was drawn
+    size_t turn = 0;                                     // of the sampler
+    std::vector<uint64_t> starts;                        // of each row's slot
+    std::vector<std::shared_ptr<const Request>> scored;  // of each row with prompt logits
+    bool settled = false;                                // result and slots hold what was drawn
     StepResult result;
   };
   void make_feed(Device& device);
@@ -82,10 +83,13 @@ class EngineRunner final : public ModelRunner {
   void add_rows(const Batch& batch);
   void pad_rows(const Batch& batch);
   void add_sample_rows(const Batch& batch, const BatchRow& row);
+  void add_prompt_rows(const Batch& batch, const BatchRow& row);
   void sample(const Batch& batch, InFlight& step);
   void settle(InFlight& step);
   void settle_row(const BatchRow& row, Slot& slot, bool current, std::span<Sampler::Drawn> drawn,
                   RowResult& out);
+  static void settle_prompt(const Request& request, std::span<Sampler::Drawn> scored,
+                            RowResult& out);
 
   Device& device_;
   bool asynchronous_ = false;

@@ -18,6 +18,8 @@ struct ModelLimits {
   int64_t max_seq_len = 0;       // prompt and output together
   int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
   int64_t max_batch_tokens = 0;  // packed tokens of a step
+  // Of those, prompt tokens whose logits are wanted beside those to draw from; 0: as many.
+  int64_t max_prompt_logits = 0;
   std::vector<KvGroup> state_groups;
   Rotations rotations = {};
   // The set of a request's sequences, or of their prompt.
@@ -36,6 +38,7 @@ struct RowResult {
   uint8_t count = 0;
   std::array<TokenId, kMaxStepTokens> tokens{};
   std::vector<TokenLogprobs> logprobs;
+  std::vector<TokenLogprobs> prompt_logprobs;  // BatchRow::prompt_count entries
   // kInternal, kOutOfMemory, kBadLogits: this row alone failed
   FinishReason failure = FinishReason::kNone;
 };

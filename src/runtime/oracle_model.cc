@@ -1,6 +1,7 @@
 #include "runtime/oracle_model.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -51,13 +52,39 @@ TokenId draw(uint64_t hash, int64_t vocab, uint64_t seed, int32_t choice) {
       random_below(hash ^ (seed * 3), static_cast<uint64_t>(choice) + 5, n));
 }
 
+bool is_permitted(const SamplingParams& p, std::span<const TokenId> bad_ends, TokenId token) {
+  const auto& allowed = p.allowed_token_ids;
+  if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), token) == allowed.end()) {
+    return false;
+  }
+  for (const auto& [id, value] : p.logit_bias) {
+    if (id == token && value == -INFINITY) return false;
+  }
+  return std::find(bad_ends.begin(), bad_ends.end(), token) == bad_ends.end();
+}
+
+TokenId masked(const ModelLimits& limits, const Request& request, std::span<const TokenId> tokens,
+               TokenId token) {
+  const SamplingParams& p = request.sampling;
+  if (!has_masks(p)) return token;
+  std::vector<TokenId> bad_ends;
+  bad_word_ends(p, tokens.subspan(request.prompt.size()), bad_ends);
+  for (int64_t i = 0; i < limits.vocab_size; ++i) {
+    const auto next = static_cast<TokenId>((token + i) % limits.vocab_size);
+    if (is_permitted(p, bad_ends, next)) return next;
+  }
+  return -1;
+}
+
+// In [-8, 0), fine enough that two sums are practically never equal.
+float made_up(uint64_t hash, TokenId token) {
+  const auto steps = random_below(hash, static_cast<uint64_t>(token) + 1000, uint64_t{1} << 24);
+  return -static_cast<float>(steps + 1) * 0x1p-21f;
+}
+
 std::vector<std::pair<TokenId, float>> best(uint64_t hash, int64_t vocab, size_t count) {
   std::vector<std::pair<TokenId, float>> all;
-  for (TokenId t = 0; t < vocab; ++t) {
-    // In [-8, 0), fine enough that two sums are practically never equal.
-    const auto steps = random_below(hash, static_cast<uint64_t>(t) + 1000, uint64_t{1} << 24);
-    all.emplace_back(t, -static_cast<float>(steps + 1) * 0x1p-21f);
-  }
+  for (TokenId t = 0; t < vocab; ++t) all.emplace_back(t, made_up(hash, t));
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
     return a.second != b.second ? a.second > b.second : a.first < b.first;
   });
@@ -70,6 +97,16 @@ std::vector<std::pair<TokenId, float>> best(uint64_t hash, int64_t vocab, size_t
 TokenId oracle_next(const ModelLimits& limits, std::span<const TokenId> tokens, uint64_t seed,
                     int32_t choice) {
   return draw(fold_tokens(limits, tokens), limits.vocab_size, seed, choice);
+}
+
+TokenId oracle_next(const ModelLimits& limits, std::span<const TokenId> tokens,
+                    const Request& request, int32_t choice) {
+  const TokenId token = oracle_next(limits, tokens, request.sampling.seed, choice);
+  return masked(limits, request, tokens, token);
+}
+
+float oracle_logprob(const ModelLimits& limits, std::span<const TokenId> tokens, TokenId token) {
+  return made_up(fold_tokens(limits, tokens), token);
 }
 
 std::vector<std::pair<TokenId, float>> oracle_top(const ModelLimits& limits,
@@ -88,6 +125,9 @@ void OracleModel::submit(const Batch& batch) {
   if (on_submit) on_submit(batch.step);
   CHECK_LE(batch.rows.size(), slots_.size());
   CHECK_LE(static_cast<int64_t>(batch.token_ids.size()), limits_.max_batch_tokens);
+  int64_t prompt_logits = 0;
+  for (const BatchRow& row : batch.rows) prompt_logits += row.prompt_count;
+  if (limits_.max_prompt_logits > 0) CHECK_LE(prompt_logits, limits_.max_prompt_logits);
   queue_.push_back(&batch);
 }
 
@@ -104,12 +144,15 @@ void OracleModel::collect(StepResult& result) {
   result.step = batch.step;
   result.rows.assign(batch.rows.size(), {});
   for (const SlotStart& start : batch.slot_starts) {
-    slots_.at(static_cast<size_t>(start.slot)) = {start.request, start.choice, start.tokens.back()};
+    slots_.at(static_cast<size_t>(start.slot)) = {start.request, start.choice, start.tokens};
   }
   for (const PageCopy& c : batch.copies) copy(c);
   resolve(batch);
   for (size_t r = 0; r < batch.rows.size(); ++r) write(batch, r);
-  for (size_t r = 0; r < batch.rows.size(); ++r) sample(batch, r, result.rows[r]);
+  for (size_t r = 0; r < batch.rows.size(); ++r) {
+    score_prompt(batch, r, result.rows[r]);
+    sample(batch, r, result.rows[r]);
+  }
 }
 
 void OracleModel::resolve(const Batch& batch) {
@@ -117,7 +160,7 @@ void OracleModel::resolve(const Batch& batch) {
   for (const BatchRow& row : batch.rows) {
     for (int32_t i = 0; i < row.query_len; ++i) {
       TokenId& token = resolved_.at(static_cast<size_t>(row.token_begin + i));
-      if (token == kLastSampled) token = slots_.at(static_cast<size_t>(row.slot)).last;
+      if (token == kLastSampled) token = slots_.at(static_cast<size_t>(row.slot)).tokens.back();
     }
   }
 }
@@ -129,8 +172,10 @@ void OracleModel::write_fixed(Page& page, const BatchRow& row) {
   }
   // A state that is not exactly that of the tokens before the row is spoiled for good.
   if (page.state_tokens != row.first_position) page.state = mix(page.state, -1, 1);
+  page.trail.clear();
   for (int32_t i = 0; i < row.query_len; ++i) {
     page.state = fold_state(page.state, resolved_[static_cast<size_t>(row.token_begin + i)]);
+    page.trail.push_back(page.state);
   }
   page.state_tokens = row.context_len();
 }
@@ -170,8 +215,25 @@ uint64_t OracleModel::read_back(const Batch& batch, size_t r, int64_t context) c
       },
       [&](size_t g) {
         const Page& page = pools_[g].at(static_cast<size_t>(batch.table(g, r)[0]));
-        return page.state_tokens == context ? page.state : ~page.state;
+        const int64_t back = page.state_tokens - context;  // tokens written behind the context
+        if (back == 0) return page.state;
+        const auto known = static_cast<int64_t>(page.trail.size());
+        return back > 0 && back < known ? page.trail[static_cast<size_t>(known - 1 - back)]
+                                        : ~page.state;
       });
+}
+
+void OracleModel::score_prompt(const Batch& batch, size_t r, RowResult& result) const {
+  const BatchRow& row = batch.rows[r];
+  const Request& request = *slots_.at(static_cast<size_t>(row.slot)).request;
+  for (int32_t i = 0; i < row.prompt_count; ++i) {
+    const int32_t token = batch.logit_rows.at(static_cast<size_t>(row.prompt_begin + i));
+    const int64_t context = row.first_position + (token - row.token_begin) + 1;
+    const uint64_t hash = read_back(batch, r, context);
+    const TokenId next = request.prompt.at(static_cast<size_t>(context));
+    const auto count = static_cast<size_t>(request.sampling.prompt_logprobs);
+    result.prompt_logprobs.push_back({made_up(hash, next), best(hash, limits_.vocab_size, count)});
+  }
 }
 
 void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
@@ -182,17 +244,18 @@ void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
   const int64_t first_context = row.context_len() - row.draft_len;
   for (int32_t i = 0; i <= row.draft_len; ++i) {
     const uint64_t hash = read_back(batch, r, first_context + i);
-    const TokenId token = draw(hash, limits_.vocab_size, p.seed, slot.choice);
+    const TokenId token = masked(limits_, *slot.request, slot.tokens,
+                                 draw(hash, limits_.vocab_size, p.seed, slot.choice));
     result.tokens[result.count++] = token;
+    slot.tokens.push_back(token);
     if (p.beam_width > 1 || p.logprobs >= 0) {
       const auto count =
           static_cast<size_t>(p.beam_width > 1 ? beam_candidate_count(p) : p.logprobs);
-      result.logprobs.push_back({-1.0f, best(hash, limits_.vocab_size, count)});
+      result.logprobs.push_back({made_up(hash, token), best(hash, limits_.vocab_size, count)});
     }
     const auto guess = static_cast<size_t>(row.token_begin + row.query_len - row.draft_len + i);
     if (i < row.draft_len && resolved_[guess] != token) break;
   }
-  slot.last = result.tokens[result.count - 1];
 }
 
 void OracleModel::corrupt(int32_t group, PageId id) {

@@ -16,6 +16,12 @@ namespace ingot {
 // The token after `tokens`, computed from the tokens alone, without KV pages.
 TokenId oracle_next(const ModelLimits& limits, std::span<const TokenId> tokens, uint64_t seed,
                     int32_t choice);
+// The same as a request's choice draws it behind `tokens`, its prompt and output: the next allowed
+// token from the hash's on. Finite biases change nothing: there are no logits.
+TokenId oracle_next(const ModelLimits& limits, std::span<const TokenId> tokens,
+                    const Request& request, int32_t choice);
+// The made-up log probability of a token behind `tokens`.
+float oracle_logprob(const ModelLimits& limits, std::span<const TokenId> tokens, TokenId token);
 // The `count` best next tokens with made-up log probabilities, best first (beam search).
 std::vector<std::pair<TokenId, float>> oracle_top(const ModelLimits& limits,
                                                   std::span<const TokenId> tokens, size_t count);
@@ -40,21 +46,23 @@ class OracleModel final : public ModelRunner {
   };
   struct Page {
     std::array<Cell, kKvBlockTokens> cells;
-    uint64_t state = 0;        // fixed groups: hash of all tokens so far
-    int64_t state_tokens = 0;  // how many
-    int32_t writer = -1;       // slot that wrote last
-    uint32_t generation = 0;   // writes by a new writer
+    uint64_t state = 0;           // fixed groups: hash of all tokens so far
+    int64_t state_tokens = 0;     // how many
+    std::vector<uint64_t> trail;  // hashes behind each token of the row written last
+    int32_t writer = -1;          // slot that wrote last
+    uint32_t generation = 0;      // writes by a new writer
   };
   struct Slot {
     std::shared_ptr<const Request> request;
     int32_t choice = 0;
-    TokenId last = -1;
+    std::vector<TokenId> tokens;  // prompt and output
   };
   void copy(const PageCopy& copy);
   void resolve(const Batch& batch);
   void write(const Batch& batch, size_t row);
   void write_fixed(Page& page, const BatchRow& row);
   uint64_t read_back(const Batch& batch, size_t row, int64_t context) const;
+  void score_prompt(const Batch& batch, size_t row, RowResult& result) const;
   void sample(const Batch& batch, size_t row, RowResult& result);
 
   ModelLimits limits_;

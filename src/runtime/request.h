@@ -22,17 +22,24 @@ namespace ingot {
 using TokenId = int32_t;
 using PageId = int32_t;
 
-constexpr PageId kNoPage = -1;        // table entry: nothing there, or it left the window
-constexpr TokenId kLastSampled = -1;  // token entry: the token that the row's slot sampled last
-constexpr int kMaxStepTokens = 8;     // most tokens that one row can commit in one step
-constexpr int64_t kMaxStopIds = 256;  // of a request's eos_token_ids, and of its stop_token_ids
-constexpr int32_t kMaxChoices = 256;  // of a request, and the widest beam
+constexpr PageId kNoPage = -1;            // table entry: nothing there, or it left the window
+constexpr TokenId kLastSampled = -1;      // token entry: the token that the row's slot sampled last
+constexpr int kMaxStepTokens = 8;         // most tokens that one row can commit in one step
+constexpr int64_t kMaxStopIds = 256;      // of a request's eos_token_ids, and of its stop_token_ids
+constexpr int32_t kMaxChoices = 256;      // of a request, and the widest beam
+constexpr int64_t kMaxBiasIds = 2048;     // of a request's logit_bias
+constexpr int64_t kMaxAllowedIds = 4096;  // of its allowed_token_ids
+constexpr int64_t kMaxBadWords = 512;     // of its bad_words, and tokens of each
+constexpr int64_t kMaxBadWordTokens = 128;
+// Values that a request's prompt_logprobs make at most: prompt tokens times (prompt_logprobs + 1).
+constexpr int64_t kMaxPromptValues = int64_t{1} << 22;
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
-// What a client may ask of sampling. The order of the rules: penalties, temperature, top_k, top_p,
-// min_p, draw. Defaults change nothing.
+// What a client may ask of sampling. The order of the rules: penalties, logit_bias, masks
+// (min_tokens, allowed_token_ids, bad_words), temperature, top_k, top_p, min_p, draw. Defaults
+// change nothing.
 struct SamplingParams {
-  int64_t max_tokens = 512;       // output tokens; clamped to what the context leaves
+  int64_t max_tokens = 512;       // output tokens, 0: none; clamped to what the context leaves
   int64_t min_tokens = 0;         // no end or stop token is drawn among the first so many
   double temperature = 0;         // below 1e-5: greedy, the lowest id wins ties
   int32_t top_k = 0;              // 0: off
@@ -43,12 +50,19 @@ struct SamplingParams {
   double frequency_penalty = 0;   // over output tokens
   uint64_t seed = 0;              // draw i of choice c depends on (seed, c, i) alone
   int32_t logprobs = -1;          // -1: none, 0: of the drawn token, k: and of the k best
+  int32_t prompt_logprobs = -1;   // the same of each prompt token but the first
   int32_t n = 1;                  // choices, each its own stream
   int32_t beam_width = 1;         // > 1: beam search, which returns the n best beams at the end
   double length_penalty = 1;      // beam score = sum of logprobs / length^length_penalty
   bool ignore_eos = false;        // eos_token_ids do not end the answer
   std::vector<TokenId> eos_token_ids;   // of the model; the ending token is part of the answer
   std::vector<TokenId> stop_token_ids;  // of the request
+  // Added to the logits, each id once; -infinity: never drawn.
+  std::vector<std::pair<TokenId, float>> logit_bias;
+  std::vector<TokenId> allowed_token_ids;  // no others are drawn; empty: all
+  // Token sequences, none empty, that the output never holds: the last token of one is not drawn
+  // behind the others.
+  std::vector<std::vector<TokenId>> bad_words;
 };
 
 // Answers that are streamed: n, brought into 1 … kMaxChoices where nobody validated it.
@@ -63,6 +77,14 @@ inline int32_t beam_candidate_count(const SamplingParams& params) {
       params.min_tokens > 0 ? params.eos_token_ids.size() + params.stop_token_ids.size() : 0;
   return 2 * params.beam_width + static_cast<int32_t>(passed);
 }
+
+// Whether logit_bias, allowed_token_ids or bad_words ask for something.
+bool has_masks(const SamplingParams& params);
+
+// Appends the last tokens of the bad words that `output`, the tokens drawn so far, has all others
+// of at its end.
+void bad_word_ends(const SamplingParams& params, std::span<const TokenId> output,
+                   std::vector<TokenId>& out);
 
 // Error{kInvalidArgument} naming the field, the bound and the value. Run where the request is
 // parsed.
@@ -106,10 +128,13 @@ struct TokenEvent {
   int32_t choice = 0;
   FinishReason finish = FinishReason::kNone;
   bool request_done = false;
-  uint8_t count = 0;          // tokens in this event, 0 only with a finish
+  uint8_t count = 0;          // tokens in this event, 0 only with a finish or prompt_logprobs
   int32_t cached_tokens = 0;  // of the prompt, which were found in the prefix cache
   std::array<TokenId, kMaxStepTokens> tokens{};
   std::vector<TokenLogprobs> logprobs;  // count entries if the request asked, else empty
+  // Of the prompt tokens behind those of earlier events, at most a step's; the first event's first
+  // is of the second token. All come with choice 0, before any token.
+  std::vector<TokenLogprobs> prompt_logprobs;
   std::span<const TokenId> token_span() const { return {tokens.data(), count}; }
 };
 
@@ -173,7 +198,11 @@ struct BatchRow {
   int32_t logit_begin = 0;
   int32_t logit_count = 0;
   int32_t draft_len = 0;  // the last draft_len tokens are guesses to verify
-  int32_t parent = -1;    // row whose logits this one samples (fork at the end of the prompt)
+  // logit_rows[prompt_begin .. + prompt_count): of these tokens, one behind the other, the logits
+  // say how likely the next prompt token was.
+  int32_t prompt_begin = 0;
+  int32_t prompt_count = 0;
+  int32_t parent = -1;  // row whose logits this one samples (fork at the end of the prompt)
   int64_t context_len() const { return first_position + query_len; }
 };
 

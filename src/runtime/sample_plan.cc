@@ -26,7 +26,59 @@ int64_t stream_seed(const SampleRow& row) {
       random_u64(row.params->seed, static_cast<uint64_t>(static_cast<uint32_t>(row.choice))));
 }
 
-bool is_banned_now(const SampleRow& row) { return row.output_len() < row.params->min_tokens; }
+// Lists of ids that rules work with.
+struct ListKind {
+  std::string_view what;
+  int64_t most;  // ids of a row
+  bool reads_history;
+  bool has_values;
+  void (*add)(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>& values);
+};
+
+void add_banned(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>&) {
+  const SamplingParams& p = *row.params;
+  if (row.output_len() >= p.min_tokens) return;
+  ids.insert(ids.end(), p.eos_token_ids.begin(), p.eos_token_ids.end());
+  ids.insert(ids.end(), p.stop_token_ids.begin(), p.stop_token_ids.end());
+}
+
+void add_bias(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>& values) {
+  for (const auto& [id, value] : row.params->logit_bias) {
+    ids.push_back(id);
+    values.push_back(value);
+  }
+}
+
+void add_allowed(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>&) {
+  const auto& allowed = row.params->allowed_token_ids;
+  ids.insert(ids.end(), allowed.begin(), allowed.end());
+}
+
+void add_bad_words(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>&) {
+  bad_word_ends(*row.params, row.history.subspan(static_cast<size_t>(row.prompt_len)), ids);
+}
+
+const ListKind& list_kind(std::string_view what) {
+  static constexpr ListKind kKinds[] = {
+      {"banned", 2 * kMaxStopIds, false, false, add_banned},
+      {"bias", kMaxBiasIds, false, true, add_bias},
+      {"allowed", kMaxAllowedIds, false, false, add_allowed},
+      {"bad_word", kMaxBadWords, true, false, add_bad_words},
+  };
+  for (const ListKind& kind : kKinds) {
+    if (kind.what == what) return kind;
+  }
+  CHECK(false);
+  return kKinds[0];
+}
+
+int32_t wanted_of(const SampleRow& row) {
+  return row.given >= 0 ? row.params->prompt_logprobs : wanted_logprobs(*row.params);
+}
+
+std::string list_input(std::string_view what, std::string_view part) {
+  return fmt::format("{}_{}", what, part);
+}
 
 }  // namespace
 
@@ -55,6 +107,19 @@ int SampleBuilder::offsets(std::string_view name) {
   return named(name, DType::kInt32, {samples() + 1});
 }
 
+int SampleBuilder::list_ids(std::string_view what) {
+  if (std::find(lists_.begin(), lists_.end(), what) == lists_.end()) lists_.emplace_back(what);
+  return list(list_input(what, "ids"), what);
+}
+
+int SampleBuilder::list_offsets(std::string_view what) {
+  return offsets(list_input(what, "offsets"));
+}
+
+int SampleBuilder::list_values(std::string_view what) {
+  return named(list_input(what, "values"), DType::kFloat32, {Dim::symbol(what)});
+}
+
 int SampleBuilder::prompt_lengths() { return named("prompt_lengths", DType::kInt32, {samples()}); }
 
 int SampleBuilder::row_param(std::string_view name, DType dtype,
@@ -65,7 +130,10 @@ int SampleBuilder::row_param(std::string_view name, DType dtype,
 
 struct Sampler::Variant {
   std::vector<RowParam> params;
-  bool history = false, prompt_lengths = false, banned = false;
+  bool draws = true;  // else the tokens are given
+  bool history = false, prompt_lengths = false;
+  bool matches = false;  // lists depend on the history
+  std::vector<std::string> lists;
   int32_t top = -1;  // logprobs, rounded up
   std::unique_ptr<Executor> executor;
   Buffer gathered;  // logits of rows that do not follow each other; made when first needed
@@ -82,6 +150,7 @@ struct Sampler::Turn {
   size_t top_used = 0;  // elements of top_ids
   std::vector<Group> groups;
   std::vector<int32_t> wanted;  // logprobs of each row
+  std::vector<TokenId> given;   // of each row
   std::unique_ptr<Event> done;
 };
 
@@ -107,6 +176,11 @@ Sampler::Sampler(Device& device, int64_t vocab_size, Options options)
 Sampler::~Sampler() = default;
 
 Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
+  int32_t top = -1;
+  for (const SampleRow& row : rows) top = std::max(top, wanted_of(row));
+  if (top > 0) top = static_cast<int32_t>(std::bit_ceil(static_cast<uint32_t>(top)));
+  top = static_cast<int32_t>(std::min<int64_t>(top, vocab_size_));
+  if (rows[0].given >= 0) return scoring_variant(top);
   std::vector<const SamplerRule*> active;
   std::string signature;
   for (const SamplerRule* rule : sampler_rules()) {
@@ -116,14 +190,9 @@ Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
     active.push_back(rule);
     signature += std::string(rule->name) + " ";
   }
-  int32_t top = -1;
-  for (const SampleRow& row : rows) top = std::max(top, wanted_logprobs(*row.params));
-  if (top > 0) top = static_cast<int32_t>(std::bit_ceil(static_cast<uint32_t>(top)));
-  top = static_cast<int32_t>(std::min<int64_t>(top, vocab_size_));
   signature += std::to_string(top);
   auto it = variants_.find(signature);
   if (it != variants_.end()) return *it->second;
-  if (variants_.size() >= kMaxVariants) variants_.clear();
 
   SampleBuilder b(vocab_size_, "sample");
   for (const SamplerRule* rule : active) rule->lower(b);
@@ -143,16 +212,41 @@ Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
     b.plan_.output(out[1], "top_ids");
     b.plan_.output(out[2], "top_values");
   }
+  return add_variant(signature, b, top);
+}
+
+// Of tokens that are given: their logprobs alone.
+Sampler::Variant& Sampler::scoring_variant(int32_t top) {
+  const std::string signature = fmt::format("given {}", top);
+  auto it = variants_.find(signature);
+  if (it != variants_.end()) return *it->second;
+  SampleBuilder b(vocab_size_, "score");
+  const int given = b.named("given", DType::kInt32, {samples()});
+  const auto out = b.step("logprobs", {{"top", int64_t{top}}}, {b.raw_logits_, given}, 3);
+  b.plan_.output(out[0], "chosen");
+  b.plan_.output(out[1], "top_ids");
+  b.plan_.output(out[2], "top_values");
+  return add_variant(signature, b, top);
+}
+
+Sampler::Variant& Sampler::add_variant(const std::string& signature, SampleBuilder& b,
+                                       int32_t top) {
+  if (variants_.size() >= kMaxVariants) variants_.clear();
   auto variant = std::make_unique<Variant>();
+  variant->draws = b.inputs_.count("given") == 0;
   variant->params = b.params_;
   variant->history = b.inputs_.count("history_ids") != 0;
   variant->prompt_lengths = b.inputs_.count("prompt_lengths") != 0;
-  variant->banned = b.inputs_.count("banned_ids") != 0;
+  variant->lists = b.lists_;
   variant->top = top;
   const auto most = static_cast<int64_t>(group_rows_);
   SymbolValues limits = {{"samples", most}};
   if (variant->history) limits["history"] = most * options_.max_tokens;
-  if (variant->banned) limits["banned"] = most * 2 * kMaxStopIds + 1;
+  for (const std::string& what : variant->lists) {
+    const ListKind& kind = list_kind(what);
+    limits[what] = most * kind.most + 1;
+    variant->matches = variant->matches || kind.reads_history;
+  }
   auto engine = std::make_shared<Engine>();
   engine->plan = b.plan_.finish(limits, {limits});
   ExecutorOptions options;
@@ -160,7 +254,9 @@ Sampler::Variant& Sampler::variant_for(std::span<const SampleRow> rows) {
   // All groups of a step run on it behind those of the step before, and none is waited for here.
   options.runs_ahead = kTurns * ((static_cast<size_t>(options_.max_rows) - 1) / group_rows_ + 1);
   variant->executor = std::make_unique<Executor>(std::move(engine), device_, std::move(options));
-  if (options_.kept.present()) variant->executor->share_input("kept", options_.kept);
+  if (variant->draws && options_.kept.present()) {
+    variant->executor->share_input("kept", options_.kept);
+  }
   return *(variants_[signature] = std::move(variant));
 }
 
@@ -169,7 +265,9 @@ std::string Sampler::plan_text_for(std::span<const SampleRow> rows) {
 }
 
 bool Sampler::reads_history(std::span<const SampleRow> rows) {
-  return !rows.empty() && variant_for(rows).history;
+  if (rows.empty()) return false;
+  const Variant& v = variant_for(rows);
+  return v.history || v.matches;
 }
 
 void Sampler::run(const TensorView& logits, std::span<const SampleRow> rows,
@@ -187,8 +285,10 @@ void Sampler::submit(const TensorView& logits, std::span<const SampleRow> rows, 
   turn.wanted.clear();
   turn.top_used = 0;
   size_t top = 0;  // elements at most
+  turn.given.clear();
   for (const SampleRow& row : rows) {
-    turn.wanted.push_back(wanted_logprobs(*row.params));
+    turn.given.push_back(row.given);
+    turn.wanted.push_back(wanted_of(row));
     top = std::max(top, static_cast<size_t>(std::max(0, turn.wanted.back())));
   }
   top = std::bit_ceil(top) * rows.size();
@@ -196,9 +296,14 @@ void Sampler::submit(const TensorView& logits, std::span<const SampleRow> rows, 
     turn.top_ids = HostBuffer(device_, top * sizeof(int32_t));
     turn.top_values = HostBuffer(device_, top * sizeof(float));
   }
-  for (size_t begin = 0; begin < rows.size(); begin += group_rows_) {
-    const size_t count = std::min(group_rows_, rows.size() - begin);
+  const auto drawn =
+      std::find_if(rows.begin(), rows.end(), [](const SampleRow& row) { return row.given >= 0; });
+  const auto draws = static_cast<size_t>(drawn - rows.begin());
+  for (size_t begin = 0; begin < rows.size();) {
+    const size_t end = begin < draws ? draws : rows.size();
+    const size_t count = std::min(group_rows_, end - begin);
     submit_group(logits, rows.subspan(begin, count), begin, turn);
+    begin += count;
   }
   turn.done->record(*options_.stream);
 }
@@ -226,36 +331,36 @@ void set_param(Executor& executor, const RowParam& param, std::span<const Sample
 
 }  // namespace
 
-void Sampler::fill_lists(Variant& v, std::span<const SampleRow> rows) {
+void Sampler::fill_history(Variant& v, std::span<const SampleRow> rows) {
   std::vector<int32_t> ids, offsets = {0};
-  if (v.history) {
-    for (const SampleRow& row : rows) {
-      CHECK_LE(static_cast<int64_t>(row.history.size()), options_.max_tokens);
-      ids.insert(ids.end(), row.history.begin(), row.history.end());
-      offsets.push_back(static_cast<int32_t>(ids.size()));
-    }
-    set_vector(*v.executor, "history_ids", DType::kInt32, ids);
-    set_vector(*v.executor, "history_offsets", DType::kInt32, offsets);
-  }
-  if (v.prompt_lengths) {
-    std::vector<int32_t> lengths;
-    for (const SampleRow& row : rows) lengths.push_back(static_cast<int32_t>(row.prompt_len));
-    set_vector(*v.executor, "prompt_lengths", DType::kInt32, lengths);
-  }
-  if (!v.banned) return;
-  ids.clear();
-  offsets.assign(1, 0);
   for (const SampleRow& row : rows) {
-    if (is_banned_now(row)) {
-      const SamplingParams& p = *row.params;
-      ids.insert(ids.end(), p.eos_token_ids.begin(), p.eos_token_ids.end());
-      ids.insert(ids.end(), p.stop_token_ids.begin(), p.stop_token_ids.end());
-    }
+    CHECK_LE(static_cast<int64_t>(row.history.size()), options_.max_tokens);
+    ids.insert(ids.end(), row.history.begin(), row.history.end());
+    offsets.push_back(static_cast<int32_t>(ids.size()));
+  }
+  set_vector(*v.executor, "history_ids", DType::kInt32, ids);
+  set_vector(*v.executor, "history_offsets", DType::kInt32, offsets);
+  if (!v.prompt_lengths) return;
+  std::vector<int32_t> lengths;
+  for (const SampleRow& row : rows) lengths.push_back(static_cast<int32_t>(row.prompt_len));
+  set_vector(*v.executor, "prompt_lengths", DType::kInt32, lengths);
+}
+
+void Sampler::fill_list(Variant& v, std::string_view what, std::span<const SampleRow> rows) {
+  const ListKind& kind = list_kind(what);
+  std::vector<int32_t> ids, offsets = {0};
+  std::vector<float> values;
+  for (const SampleRow& row : rows) {
+    kind.add(row, ids, values);
     offsets.push_back(static_cast<int32_t>(ids.size()));
   }
   ids.push_back(-1);  // belongs to no row: the input is never empty
-  set_vector(*v.executor, "banned_ids", DType::kInt32, ids);
-  set_vector(*v.executor, "banned_offsets", DType::kInt32, offsets);
+  values.resize(ids.size(), 0.0f);
+  set_vector(*v.executor, list_input(what, "ids"), DType::kInt32, ids);
+  set_vector(*v.executor, list_input(what, "offsets"), DType::kInt32, offsets);
+  if (kind.has_values) {
+    set_vector(*v.executor, list_input(what, "values"), DType::kFloat32, values);
+  }
 }
 
 // Rows that follow each other are read where they are; others are gathered.
@@ -282,15 +387,12 @@ void Sampler::take_logits(Variant& v, const TensorView& logits, std::span<const 
   v.executor->set_symbol("samples", static_cast<int64_t>(rows.size()));
 }
 
-void Sampler::submit_group(const TensorView& logits, std::span<const SampleRow> rows, size_t first,
-                           Turn& turn) {
-  Variant& v = variant_for(rows);
-  take_logits(v, logits, rows);
+void Sampler::set_draws(Variant& v, std::span<const SampleRow> rows) {
   std::vector<int64_t> seeds, positions;
   std::vector<int32_t> slots;
   for (const SampleRow& row : rows) {
     CHECK(!row.history.empty());
-    CHECK(row.unread == 0 || !v.history);
+    CHECK(row.unread == 0 || !(v.history || v.matches));
     seeds.push_back(stream_seed(row));
     positions.push_back(row.length());
     slots.push_back(row.slot);
@@ -299,14 +401,28 @@ void Sampler::submit_group(const TensorView& logits, std::span<const SampleRow> 
   set_vector(*v.executor, "positions", DType::kInt64, positions);
   if (options_.kept.present()) set_vector(*v.executor, "slots", DType::kInt32, slots);
   for (const RowParam& param : v.params) set_param(*v.executor, param, rows);
-  fill_lists(v, rows);
+  if (v.history) fill_history(v, rows);
+  for (const std::string& what : v.lists) fill_list(v, what, rows);
+}
+
+void Sampler::submit_group(const TensorView& logits, std::span<const SampleRow> rows, size_t first,
+                           Turn& turn) {
+  Variant& v = variant_for(rows);
+  take_logits(v, logits, rows);
+  if (v.draws) {
+    set_draws(v, rows);
+  } else {
+    std::vector<int32_t> given;
+    for (const SampleRow& row : rows) given.push_back(row.given);
+    set_vector(*v.executor, "given", DType::kInt32, given);
+  }
   v.executor->submit(false);
   auto fetch = [&](std::string_view name, std::byte* target) {
     const TensorView view = v.executor->output(name);
     device_.copy_out(target, view.data, static_cast<size_t>(view.bytes()), *options_.stream);
   };
   turn.groups.push_back({first, rows.size(), v.top});
-  fetch("tokens", turn.tokens.data() + first * sizeof(int32_t));
+  if (v.draws) fetch("tokens", turn.tokens.data() + first * sizeof(int32_t));
   if (v.top < 0) return;
   fetch("chosen", turn.chosen.data() + first * sizeof(float));
   if (v.top == 0) return;
@@ -328,7 +444,7 @@ void Sampler::collect(size_t index, std::vector<Drawn>& out) {
     const auto top = static_cast<size_t>(std::max(0, group.top));
     for (size_t i = group.first; i < group.first + group.rows; ++i, at += top) {
       Drawn& drawn = out[i];
-      drawn.token = tokens[i];
+      drawn.token = turn.given[i] >= 0 ? turn.given[i] : tokens[i];
       if (turn.wanted[i] < 0) continue;
       drawn.has_logprobs = true;
       drawn.logprobs.chosen = chosen[i];

@@ -26,6 +26,9 @@ struct SampleRow {
   // Tokens behind the history that only the device knows yet. 0 where Sampler::reads_history().
   int32_t unread = 0;
   int32_t slot = -1;  // of the kept tokens; negative: not kept
+  // Not drawn but given: its logprobs are wanted (params->prompt_logprobs). Such rows stand behind
+  // all others.
+  TokenId given = -1;
   int64_t length() const { return static_cast<int64_t>(history.size()) + unread; }
   int64_t output_len() const { return length() - prompt_len; }
 };
@@ -50,9 +53,11 @@ class SampleBuilder {
   int history_ids() { return list("history_ids", "history"); }
   int history_offsets() { return offsets("history_offsets"); }
   int prompt_lengths();
-  // Ids that must not be drawn yet (min_tokens), and offsets [samples + 1].
-  int banned_ids() { return list("banned_ids", "banned"); }
-  int banned_offsets() { return offsets("banned_offsets"); }
+  // A list of ids for each row, and offsets [samples + 1]: "banned", which must not be drawn yet
+  // (min_tokens); "bias", with float32 values; "allowed"; "bad_word", of the output so far.
+  int list_ids(std::string_view what);
+  int list_offsets(std::string_view what);
+  int list_values(std::string_view what);
   // Adds an operator; returns its outputs.
   std::vector<int> step(std::string_view op, Attrs attrs, std::vector<int> inputs,
                         size_t outputs = 1) {
@@ -69,6 +74,7 @@ class SampleBuilder {
   int raw_logits_ = kNoValue;
   int logits_ = kNoValue;
   std::map<std::string, int, std::less<>> inputs_;
+  std::vector<std::string> lists_;
   std::vector<RowParam> params_;
 };
 
@@ -114,10 +120,14 @@ class Sampler {
   struct Variant;
   struct Turn;
   Variant& variant_for(std::span<const SampleRow> rows);
+  Variant& scoring_variant(int32_t top);
+  Variant& add_variant(const std::string& signature, SampleBuilder& builder, int32_t top);
   void submit_group(const TensorView& logits, std::span<const SampleRow> rows, size_t first,
                     Turn& turn);
   void take_logits(Variant& variant, const TensorView& logits, std::span<const SampleRow> rows);
-  void fill_lists(Variant& variant, std::span<const SampleRow> rows);
+  void set_draws(Variant& variant, std::span<const SampleRow> rows);
+  void fill_history(Variant& variant, std::span<const SampleRow> rows);
+  void fill_list(Variant& variant, std::string_view what, std::span<const SampleRow> rows);
 
   Device& device_;
   int64_t vocab_size_;
@@ -128,7 +138,7 @@ class Sampler {
   std::array<std::unique_ptr<Turn>, kTurns> turns_;
 };
 
-// How many best tokens the row's logprobs list: -1 none.
+// How many best tokens a drawn row's logprobs list: -1 none.
 int32_t wanted_logprobs(const SamplingParams& params);
 
 }  // namespace ingot

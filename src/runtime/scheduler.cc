@@ -70,7 +70,11 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
     fits = fits && kv_.pages_for(g, prompt + 1, request->cross_tokens) <= kv_.groups()[g].num_pages;
   }
   if (!fits) return refuse(FinishReason::kTooLong);
-  if (p.max_tokens <= 0) return refuse(FinishReason::kLength);
+  // Nothing to compute.
+  if (p.max_tokens <= 0 && (p.prompt_logprobs < 0 || prompt == 1)) {
+    --stats_.refused;
+    return refuse(FinishReason::kLength);
+  }
 
   Group& group = groups_[request->id];
   group.request = request;
@@ -123,10 +127,19 @@ void Scheduler::forget_deadline(const Request& request) {
 // Positions that the sequence could compute now, counting tokens that steps in flight will sample.
 int64_t Scheduler::work_left(const Sequence& s) const {
   const Group& group = groups_.at(s.request->id);
+  if (s.request->sampling.max_tokens <= 0) return s.prompt_len() - 1 - s.scheduled;
   if (s.length() + s.pending >= group.max_length) return 0;  // the rest is in flight
   if (s.beam_ready || (is_beam(s) && s.pending > 0)) return 0;
   if (options_.drafts != nullptr && s.pending > 0) return 0;  // how many is not known yet
   return s.length() + s.pending - s.scheduled;
+}
+
+Scheduler::Positions Scheduler::prompt_wanted(const Sequence& s, int64_t first,
+                                              int64_t count) const {
+  if (s.request->sampling.prompt_logprobs < 0) return {};
+  // The logits of the last token are of what is drawn.
+  const int64_t begin = std::max(first, groups_.at(s.request->id).prompt_told);
+  return {begin, std::max(begin, std::min(first + count, s.prompt_len() - 1))};
 }
 
 const Batch* Scheduler::next() {
@@ -134,6 +147,8 @@ const Batch* Scheduler::next() {
   do {
     plan_.clear();
     budget_ = options_.max_step_tokens;
+    prompt_budget_ =
+        limits_.max_prompt_logits > 0 ? limits_.max_prompt_logits : limits_.max_batch_tokens;
     starved_ = false;
     plan_running(true);
     plan_running(false);
@@ -174,6 +189,10 @@ void Scheduler::plan_running(bool decodes) {
 
 void Scheduler::plan(Sequence& s) {
   int64_t count = std::min({work_left(s), budget_, options_.max_chunk});
+  const Positions wanted = prompt_wanted(s, s.scheduled, count);
+  if (wanted.end - wanted.begin > prompt_budget_) {
+    count = wanted.begin + prompt_budget_ - s.scheduled;
+  }
   if (count <= 0) return;
   const int64_t cross = s.request->cross_tokens;
   if (kv_.max_append(s.kv, 1, cross) == 0 && !make_room(s)) {
@@ -187,6 +206,8 @@ void Scheduler::plan(Sequence& s) {
   if (options_.drafts != nullptr && s.scheduled + count == s.length() && s.scheduled > 0) {
     add_drafts(planned);
   }
+  const Positions asked = prompt_wanted(s, s.scheduled, planned.count);
+  prompt_budget_ -= asked.end - asked.begin;
   CHECK(kv_.append(s.kv, planned.count, cross, planned.copies));
   s.scheduled += planned.count;
   budget_ -= planned.count;
@@ -274,7 +295,12 @@ bool Scheduler::start(Sequence& s) {
   if (free_slots_.size() < slots) return false;
   const std::vector<TokenId>& known = s.tokens.empty() ? s.request->prompt : s.tokens;
   const auto length = static_cast<int64_t>(known.size());
-  const int64_t taken = kv_.adopt(s.kv, known, salt_of(*s.request), length - 1);
+  // Cached positions have no logits: those that are wanted are computed.
+  int64_t most = length - 1;
+  if (s.request->sampling.prompt_logprobs >= 0 && group.prompt_told < s.prompt_len() - 1) {
+    most = std::min(most, group.prompt_told);
+  }
+  const int64_t taken = kv_.adopt(s.kv, known, salt_of(*s.request), most);
   // One page kept back for each running sequence: each may need its next before anybody ends.
   const auto reserve = static_cast<int64_t>(running_.size());
   if (!kv_.fits(s.kv, length + 1, s.request->cross_tokens, reserve)) {

@@ -96,6 +96,7 @@ class Scheduler {
     uint64_t arrival = 0;
     int64_t max_length = 0;     // prompt and output, clamped to context and pool
     bool started = false;       // has been admitted
+    int64_t prompt_told = 0;    // positions whose prompt_logprobs were committed
     int32_t cached_tokens = 0;  // of the prompt, found in the prefix cache then
     std::vector<bool> ended;    // choices that had their finish event
     int32_t live = 0;           // choices that had not
@@ -134,6 +135,11 @@ class Scheduler {
   void expire();
   void forget_deadline(const Request& request);
   int64_t work_left(const Sequence& s) const;
+  // The prompt positions among `count` from `first` on whose logits are still wanted.
+  struct Positions {
+    int64_t begin = 0, end = 0;
+  };
+  Positions prompt_wanted(const Sequence& s, int64_t first, int64_t count) const;
   void plan_running(bool decodes);
   void plan(Sequence& s);
   void add_drafts(Planned& planned);
@@ -158,6 +164,7 @@ class Scheduler {
 
   // scheduler_commit.cc: results, ends
   void commit_row(Sequence& s, const BatchRow& row, const RowResult& result);
+  bool commit_prompt(Sequence& s, const BatchRow& row, const RowResult& result);
   void advance(Sequence& s, const BatchRow& row, int32_t committed);
   FinishReason end_after(const Sequence& s, const Group& group) const;
   void end_choice(Sequence& s, FinishReason reason);
@@ -193,8 +200,9 @@ class Scheduler {
   std::vector<std::unique_ptr<Step>> spare_steps_;
   std::vector<Planned> plan_;
   int64_t budget_ = 0;
-  bool starved_ = false;  // a running sequence found no page in this step
-  int64_t retiring_ = 0;  // sequences that give back pages when their steps are committed
+  int64_t prompt_budget_ = 0;  // prompt positions of the step whose logits may be wanted
+  bool starved_ = false;       // a running sequence found no page in this step
+  int64_t retiring_ = 0;       // sequences that give back pages when their steps are committed
   int64_t next_step_ = 1;
   uint64_t next_arrival_ = 1;
   std::vector<TokenEvent> events_;

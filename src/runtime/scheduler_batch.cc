@@ -48,6 +48,12 @@ void Scheduler::add_row(Step& step, const Planned& planned) {
   row.first_position = s.scheduled - planned.count;
   row.token_begin = static_cast<int32_t>(batch.token_ids.size());
   row.draft_len = planned.draft_len;
+  const Positions asked = prompt_wanted(s, row.first_position, planned.count);
+  row.prompt_begin = static_cast<int32_t>(batch.logit_rows.size());
+  row.prompt_count = static_cast<int32_t>(asked.end - asked.begin);
+  for (int64_t p = asked.begin; p < asked.end; ++p) {
+    batch.logit_rows.push_back(row.token_begin + static_cast<int32_t>(p - row.first_position));
+  }
   row.logit_begin = static_cast<int32_t>(batch.logit_rows.size());
   const int64_t own_end = s.scheduled - planned.draft_len;
   for (int64_t p = row.first_position; p < own_end; ++p) {

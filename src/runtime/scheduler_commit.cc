@@ -52,7 +52,12 @@ void Scheduler::fail_step(int64_t step_number, FinishReason reason) {
 
 void Scheduler::commit_row(Sequence& s, const BatchRow& row, const RowResult& result) {
   if (result.failure != FinishReason::kNone) return end_choice(s, result.failure);
-  if (row.logit_count == 0) return advance(s, row, 1);
+  if (row.prompt_count > 0 && !commit_prompt(s, row, result)) return;
+  if (row.logit_count == 0) {
+    advance(s, row, 1);
+    if (s.request->sampling.max_tokens > 0 || s.computed < s.prompt_len() - 1) return;
+    return end_group(groups_.at(s.request->id), FinishReason::kLength);
+  }
   const auto tokens = std::span(result.tokens.data(), result.count);
   const bool valid = result.count >= 1 && result.count <= row.logit_count &&
                      std::all_of(tokens.begin(), tokens.end(),
@@ -79,6 +84,21 @@ void Scheduler::commit_row(Sequence& s, const BatchRow& row, const RowResult& re
   const size_t logprobs = std::min<size_t>(kept, result.logprobs.size());
   emit(group, s.choice, tokens.first(kept), reason, std::span(result.logprobs).first(logprobs));
   if (reason != FinishReason::kNone) retire(s, SequencePhase::kFinished);
+}
+
+// False: the request has ended.
+bool Scheduler::commit_prompt(Sequence& s, const BatchRow& row, const RowResult& result) {
+  Group& group = groups_.at(s.request->id);
+  if (static_cast<int64_t>(result.prompt_logprobs.size()) != row.prompt_count) {
+    spdlog::warn("request {}: a step gave {} prompt logprobs for {} rows of logits", s.request->id,
+                 result.prompt_logprobs.size(), row.prompt_count);
+    end_group(group, FinishReason::kInternal);
+    return false;
+  }
+  group.prompt_told = std::max(row.first_position, group.prompt_told) + row.prompt_count;
+  emit(group, 0, {}, FinishReason::kNone, {});
+  events_.back().prompt_logprobs = result.prompt_logprobs;
+  return true;
 }
 
 // Positions that the row wrote count as computed; room for guesses that were wrong is given back.

@@ -85,6 +85,14 @@ Request prepare_request(const GenerateInput& input, const ModelLimits& limits, i
          "choices or beams: expected at most {} (sequences that run together), found {}",
          limits.max_batch_rows, rows);
   }
+  const int64_t values =
+      static_cast<int64_t>(input.prompt.size()) * (input.sampling.prompt_logprobs + 1);
+  if (values > kMaxPromptValues) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "prompt_logprobs: expected at most {} values, prompt tokens times (prompt_logprobs + 1), "
+         "found {}",
+         kMaxPromptValues, values);
+  }
   for (int32_t id : input.prompt) {
     if (id >= 0 && id < limits.vocab_size) continue;
     fail(ErrorCode::kInvalidArgument, kWhere, "prompt id {}: expected 0 to {}", id,

@@ -1,7 +1,11 @@
 #include "server/generation_fields.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
 #include <random>
+#include <set>
 
 #include "server/api_error.h"
 
@@ -10,6 +14,9 @@ namespace {
 
 constexpr double kMostTokens = 1 << 30;
 constexpr double kMaxStops = 16;
+constexpr double kMostBiases = 1024;
+constexpr double kMostBadWords = 256;  // each has two spellings
+constexpr size_t kMostWordBytes = 64;
 
 const Json* find(const Json& body, std::string_view name) {
   const auto at = body.find(std::string(name));
@@ -25,6 +32,10 @@ void read(const Json& body, std::string_view name, T& out) {
 template <typename T>
 void read_integer(const Json& body, std::string_view name, T& out) {
   if (const Json* value = find(body, name)) out = static_cast<T>(value->get<double>());
+}
+
+std::string shown(const std::string& text) {
+  return Json(text.substr(0, 40)).dump(-1, ' ', true, Json::error_handler_t::replace);
 }
 
 uint64_t random_word() {
@@ -71,6 +82,102 @@ std::vector<int32_t> read_ids(const Json& body, std::string_view name, int64_t v
   return out;
 }
 
+// OpenAI's scale: -100 bans an id, 100 lets only such ids through.
+void read_bias(const Json& body, int64_t vocab_size, SamplingParams& sampling,
+               std::set<int32_t>& forced) {
+  const Json* bias = find(body, "logit_bias");
+  if (bias == nullptr) return;
+  if (static_cast<double>(bias->size()) > kMostBiases) {
+    throw bad_request("logit_bias", fmt::format("'logit_bias': expected at most {} ids, found {}",
+                                                kMostBiases, bias->size()));
+  }
+  std::map<int32_t, float> values;
+  for (const auto& [key, value] : bias->items()) {
+    int32_t id = -1;
+    const char* end = key.data() + key.size();
+    const auto [stop, error] = std::from_chars(key.data(), end, id);
+    if (error != std::errc() || stop != end || id < 0 || id >= vocab_size) {
+      throw bad_request("logit_bias", fmt::format("'logit_bias': expected token ids, 0 to {}, as "
+                                                  "keys, found '{}'",
+                                                  vocab_size - 1, shown(key)));
+    }
+    const double number = value.is_number() ? value.get<double>() : NAN;
+    if (!(number >= -100 && number <= 100)) {
+      throw bad_request(
+          "logit_bias",
+          fmt::format("'logit_bias': expected -100 to 100 for {}, found {}", key,
+                      value.dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, 40)));
+    }
+    const float add = number == -100 ? -INFINITY : static_cast<float>(number);
+    if (!values.emplace(id, add).second) {
+      throw bad_request("logit_bias",
+                        fmt::format("'logit_bias': expected each id once, found {} twice", id));
+    }
+    if (number == 100) forced.insert(id);
+  }
+  sampling.logit_bias.assign(values.begin(), values.end());
+}
+
+void read_allowed(const Json& body, int64_t vocab_size, const std::set<int32_t>& forced,
+                  SamplingParams& sampling) {
+  std::vector<int32_t> allowed = read_ids(body, "allowed_token_ids", vocab_size);
+  if (forced.empty()) {
+    sampling.allowed_token_ids = std::move(allowed);
+    return;
+  }
+  if (allowed.empty()) allowed.assign(forced.begin(), forced.end());
+  std::erase_if(allowed, [&](int32_t id) { return forced.count(id) == 0; });
+  if (allowed.empty()) {
+    throw bad_request("logit_bias",
+                      "'logit_bias': expected 100 for an id of 'allowed_token_ids', found none");
+  }
+  sampling.allowed_token_ids = std::move(allowed);
+}
+
+// A word is banned as it stands at the beginning of a text and behind a space, where that is spelt
+// with other tokens.
+void read_bad_words(const Json& body, const ServedModel& model, SamplingParams& sampling) {
+  const Json* words = find(body, "bad_words");
+  if (words == nullptr || words->empty()) return;
+  const Tokenizer& tokenizer = model.require_tokenizer();
+  std::set<int32_t> banned;
+  std::set<std::vector<int32_t>> longer;
+  for (size_t i = 0; i < words->size(); ++i) {
+    const std::string path = fmt::format("bad_words[{}]", i);
+    const Json& word = (*words)[i];
+    const std::string text = word.is_string() ? word.get<std::string>() : "";
+    const size_t begin = text.find_first_not_of(' ');
+    if (begin == text.npos || text.size() > kMostWordBytes) {
+      throw bad_request(
+          path, fmt::format("'{}': expected a word, of {} bytes at most", path, kMostWordBytes));
+    }
+    for (const std::string& spelling : {text.substr(begin), " " + text.substr(begin)}) {
+      std::vector<int32_t> ids;
+      try {
+        ids = tokenizer.encode(spelling, {.add_special = false});
+      } catch (const Error& error) {
+        throw api_error_of(error);
+      }
+      if (ids.size() == 1) {
+        banned.insert(ids[0]);
+      } else if (!ids.empty()) {
+        longer.insert(std::move(ids));
+      }
+    }
+  }
+  sampling.bad_words.assign(longer.begin(), longer.end());
+  std::erase_if(sampling.logit_bias, [&](const auto& one) { return banned.count(one.first) != 0; });
+  for (const int32_t id : banned) sampling.logit_bias.emplace_back(id, -INFINITY);
+}
+
+void read_masks(const Json& body, const ServedModel& model, SamplingParams& sampling) {
+  const int64_t vocab_size = model.loop->limits().vocab_size;
+  std::set<int32_t> forced;
+  read_bias(body, vocab_size, sampling, forced);
+  read_allowed(body, vocab_size, forced, sampling);
+  read_bad_words(body, model, sampling);
+}
+
 void read_lengths(const Json& body, const ServedModel& model, SamplingParams& sampling) {
   sampling.max_tokens = model.context;  // as much as there is room for
   read_integer(body, "max_tokens", sampling.max_tokens);
@@ -96,14 +203,114 @@ void read_filters(const Json& body, SamplingParams& sampling) {
   read(body, "repetition_penalty", sampling.repetition_penalty);
 }
 
+// What has no effect on beams is not ignored.
+void check_beam_fields(const Json& body) {
+  struct Neutral {
+    std::string_view name;
+    std::vector<Json> values;
+  };
+  const std::vector<Neutral> neutrals = {{"temperature", {0, 1}},
+                                         {"top_p", {1}},
+                                         {"top_k", {0, -1}},
+                                         {"min_p", {0}},
+                                         {"presence_penalty", {0}},
+                                         {"frequency_penalty", {0}},
+                                         {"repetition_penalty", {1}},
+                                         {"repeat_penalty", {1}},
+                                         {"logit_bias", {Json::object()}},
+                                         {"allowed_token_ids", {}},
+                                         {"bad_words", {Json::array()}},
+                                         {"logprobs", {false}}};
+  for (const auto& [name, values] : neutrals) {
+    const Json* value = find(body, name);
+    if (value == nullptr || std::find(values.begin(), values.end(), *value) != values.end()) {
+      continue;
+    }
+    throw bad_request(std::string(name),
+                      fmt::format("'{}': does not go with \"use_beam_search\": true", name));
+  }
+}
+
+void read_beams(const Json& body, int32_t width, SamplingParams& sampling) {
+  if (width < 2) {
+    throw bad_request("use_beam_search",
+                      "'use_beam_search': expected a 'best_of' or 'n' of at least 2");
+  }
+  check_beam_fields(body);
+  sampling.beam_width = width;
+  read(body, "length_penalty", sampling.length_penalty);
+}
+
+void read_choices(const Json& body, const ServedModel& model, GenerationWish& out) {
+  SamplingParams& sampling = out.input.sampling;
+  read_integer(body, "n", sampling.n);
+  out.choices = sampling.n;
+  int32_t drawn = sampling.n;
+  read_integer(body, "best_of", drawn);
+  const std::string field = find(body, "best_of") ? "best_of" : "n";
+  const int64_t rows = model.loop->limits().max_batch_rows;
+  if (drawn < out.choices || drawn > rows) {
+    throw bad_request(field, fmt::format("'{}': expected {} to {} (sequences that run together), "
+                                         "found {}",
+                                         field, field == "n" ? 1 : out.choices, rows, drawn));
+  }
+  bool beams = false;
+  read(body, "use_beam_search", beams);
+  if (beams) return read_beams(body, drawn, sampling);
+  const Json* penalty = find(body, "length_penalty");
+  if (penalty && *penalty != 1.0) {
+    throw bad_request("length_penalty",
+                      "'length_penalty': goes with \"use_beam_search\": true alone");
+  }
+  if (drawn > out.choices && out.stream) {
+    throw bad_request("best_of", "'best_of': the best are known at the end, which is no stream");
+  }
+  sampling.n = drawn;
+}
+
+std::vector<Field> choice_fields() {
+  return {
+      {.name = "best_of",
+       .kinds = kIntegerField,
+       .min = 1,
+       .max = kMaxChoices,
+       .help = "choices that are drawn; the n with the best mean log probability are answered. "
+               "Beams, with use_beam_search"},
+      {.name = "use_beam_search",
+       .kinds = kBoolField,
+       .help = "the n best of best_of (else n) beams, in place of drawing"},
+      {.name = "length_penalty",
+       .kinds = kNumberField,
+       .min = -10,
+       .max = 10,
+       .help = "of beams: score = sum of log probabilities / length^length_penalty"},
+      {.name = "prompt_logprobs",
+       .kinds = kIntegerField,
+       .min = 0,
+       .max = 20,
+       .help = "log probabilities of the prompt's tokens, and of so many best ones in their place"},
+  };
+}
+
+std::vector<Field> refused_fields() {
+  return {
+      {.name = "structured_outputs", .use = FieldUse::kRefused},
+      {.name = "truncate_prompt_tokens", .use = FieldUse::kRefused},
+      {.name = "skip_special_tokens", .use = FieldUse::kRefused, .neutral = true},
+      {.name = "spaces_between_special_tokens", .use = FieldUse::kRefused, .neutral = true},
+      {.name = "include_stop_str_in_output", .use = FieldUse::kRefused, .neutral = false},
+      {.name = "response_format", .use = FieldUse::kRefused, .neutral = {{"type", "text"}}},
+  };
+}
+
 }  // namespace
 
-std::vector<Field> generation_fields() {
+std::vector<Field> generation_fields(double least_tokens) {
   std::vector<Field> fields = {
       {.name = "model", .kinds = kTextField, .max = 256, .help = "a name of the served model"},
       {.name = "max_tokens",
        .kinds = kIntegerField,
-       .min = 1,
+       .min = least_tokens,
        .max = kMostTokens,
        .help = "most tokens of an answer; without it as many as the context has room for"},
       {.name = "min_tokens", .kinds = kIntegerField, .min = 0, .max = kMostTokens},
@@ -135,6 +342,21 @@ std::vector<Field> generation_fields() {
        .help = "strings that end the answer and are not part of it"},
       {.name = "stop_token_ids", .kinds = kListField, .max = kMaxStopIds},
       {.name = "ignore_eos", .kinds = kBoolField},
+      {.name = "logit_bias",
+       .kinds = kObjectField,
+       .open = true,
+       .help = "token id -> -100 (never) to 100 (only such ids); what is between is added to the "
+               "logits"},
+      {.name = "allowed_token_ids",
+       .kinds = kListField,
+       .min = 1,
+       .max = kMaxAllowedIds,
+       .help = "no other tokens are drawn"},
+      {.name = "bad_words",
+       .kinds = kListField,
+       .max = kMostBadWords,
+       .help = "words that the answer does not hold, spelt as the tokenizer does at the beginning "
+               "of a text and behind a space"},
       {.name = "stream", .kinds = kBoolField},
       {.name = "stream_options",
        .kinds = kObjectField,
@@ -157,22 +379,7 @@ std::vector<Field> generation_fields() {
       {.name = "return_token_ids", .kinds = kBoolField},
       {.name = "request_id", .kinds = kTextField, .min = 1, .max = 256},
   };
-  const std::vector<Field> refused = {
-      {.name = "logit_bias", .use = FieldUse::kRefused, .neutral = Json::object()},
-      {.name = "best_of", .use = FieldUse::kRefused, .neutral = 1},
-      {.name = "use_beam_search", .use = FieldUse::kRefused, .neutral = false},
-      {.name = "length_penalty", .use = FieldUse::kRefused, .neutral = 1.0},
-      {.name = "prompt_logprobs", .use = FieldUse::kRefused},
-      {.name = "bad_words", .use = FieldUse::kRefused, .neutral = Json::array()},
-      {.name = "allowed_token_ids", .use = FieldUse::kRefused},
-      {.name = "structured_outputs", .use = FieldUse::kRefused},
-      {.name = "truncate_prompt_tokens", .use = FieldUse::kRefused},
-      {.name = "skip_special_tokens", .use = FieldUse::kRefused, .neutral = true},
-      {.name = "spaces_between_special_tokens", .use = FieldUse::kRefused, .neutral = true},
-      {.name = "include_stop_str_in_output", .use = FieldUse::kRefused, .neutral = false},
-      {.name = "response_format", .use = FieldUse::kRefused, .neutral = {{"type", "text"}}},
-  };
-  return joined_fields({fields, refused, ignored_fields()});
+  return joined_fields({fields, choice_fields(), refused_fields(), ignored_fields()});
 }
 
 GenerationWish read_generation(const Json& body, const ServedModel& model) {
@@ -184,15 +391,20 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read_lengths(body, model, sampling);
   read_filters(body, sampling);
   read_seed(body, sampling);
-  read_integer(body, "n", sampling.n);
+  read(body, "stream", out.stream);
+  read_choices(body, model, out);
+  read_integer(body, "prompt_logprobs", out.prompt_logprobs);
+  if (out.prompt_logprobs >= 0 && out.stream) {
+    throw bad_request("prompt_logprobs", "'prompt_logprobs': does not go with \"stream\": true");
+  }
   read(body, "ignore_eos", sampling.ignore_eos);
   sampling.stop_token_ids = read_ids(body, "stop_token_ids", model.loop->limits().vocab_size);
+  read_masks(body, model, sampling);
   out.input.stops = read_stops(body);
   out.input.tokenizer = model.assets->tokenizer.get();
   read_integer(body, "priority", out.priority);
   read(body, "cache_salt", out.cache_salt);
   read(body, "return_token_ids", out.return_token_ids);
-  read(body, "stream", out.stream);
   const Json* options = find(body, "stream_options");
   if (options == nullptr) return out;
   if (!out.stream) {
@@ -207,6 +419,11 @@ Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
                      const ServedModel& model) {
   GenerateInput input = wish.input;
   input.prompt = std::move(prompt);
+  SamplingParams& sampling = input.sampling;
+  sampling.logprobs = wish.logprobs;
+  if (sampling.n > wish.choices) sampling.logprobs = std::max(sampling.logprobs, 0);
+  sampling.prompt_logprobs =
+      wish.echo ? std::max(wish.prompt_logprobs, wish.logprobs) : wish.prompt_logprobs;
   Request out = model.prepare(input);
   out.priority = wish.priority;
   if (!wish.cache_salt.empty()) out.tenant_salt = hash128(wish.cache_salt);

@@ -10,12 +10,16 @@
 
 namespace ingot {
 
-// All of them, those refused and ignored included.
-std::vector<Field> generation_fields();
+// All of them, those refused and ignored included. `least_tokens`: of max_tokens.
+std::vector<Field> generation_fields(double least_tokens);
 
 // What they asked for. The prompt is the endpoint's.
 struct GenerationWish {
-  GenerateInput input;
+  GenerateInput input;    // its n is how many are drawn
+  int32_t choices = 1;    // of a prompt that are answered: the best, where more are drawn
+  int32_t logprobs = -1;  // as SamplingParams', of the answer; set by the endpoint
+  int32_t prompt_logprobs = -1;
+  bool echo = false;  // set by the endpoint: the prompt before the answer
   int32_t priority = 0;
   std::string cache_salt;
   bool stream = false;
@@ -28,7 +32,7 @@ struct GenerationWish {
 // 1 where the model says nothing either. ApiError (400) for fields that do not go together.
 GenerationWish read_generation(const Json& body, const ServedModel& model);
 
-// The wish's requests ready for the loop, one for `prompt`.
+// The wish's requests ready for the loop, one for `prompt`. ApiError (400) for what cannot be.
 Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
                      const ServedModel& model);
 

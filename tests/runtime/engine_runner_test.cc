@@ -130,6 +130,69 @@ TEST(EngineRunner, GuessesChangeNothing) {
   EXPECT_LT(got.stats.accepted, got.stats.drafted);
 }
 
+struct Scored {
+  std::vector<TokenId> tokens;
+  std::vector<TokenLogprobs> answer, prompt;
+};
+
+Scored score(Loop& loop, const Request& request) {
+  const auto box = loop.submit(request);
+  while (loop.step()) loop.scheduler().check_invariants();
+  Scored out;
+  while (const TokenEvent* event = box->poll()) {
+    for (TokenId t : event->token_span()) out.tokens.push_back(t);
+    out.answer.insert(out.answer.end(), event->logprobs.begin(), event->logprobs.end());
+    out.prompt.insert(out.prompt.end(), event->prompt_logprobs.begin(),
+                      event->prompt_logprobs.end());
+  }
+  return out;
+}
+
+void expect_near(std::span<const TokenLogprobs> got, std::span<const TokenLogprobs> want) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    EXPECT_NEAR(got[i].chosen, want[i].chosen, 1e-4) << i;
+    ASSERT_EQ(got[i].top.size(), want[i].top.size()) << i;
+    for (size_t k = 0; k < got[i].top.size(); ++k) {
+      EXPECT_NEAR(got[i].top[k].second, want[i].top[k].second, 1e-4) << i;
+    }
+  }
+}
+
+// What an answer's tokens were given when they were drawn, they are given as a prompt: whole, in
+// chunks, and where its pages are cached.
+void expect_scores_of_an_answer(Device& device) {
+  EngineRunnerOptions options{.kv_pages = 24};
+  options.executor.selection.reference = device.host_visible();
+  EngineRunner runner(tiny_engine(), device, options);
+  EXPECT_GT(runner.limits().max_prompt_logits, 0);
+  SteadyClock clock;
+  Request request = numbered_request(1);
+  request.sampling.logprobs = 2;
+  for (const int64_t chunk : {0, 7, 1}) {
+    Loop loop(runner, {{.max_chunk = chunk}, true}, clock);
+    const Scored drawn = score(loop, request);
+    ASSERT_EQ(drawn.answer.size(), 30u);
+    EXPECT_TRUE(drawn.prompt.empty());
+    Request again = request;
+    again.prompt.insert(again.prompt.end(), drawn.tokens.begin(), drawn.tokens.end());
+    again.sampling.prompt_logprobs = 2;
+    for (const int64_t tokens : {0, 3}) {
+      again.sampling.max_tokens = tokens;
+      const Scored got = score(loop, again);
+      EXPECT_EQ(got.tokens.size(), static_cast<size_t>(tokens));
+      ASSERT_EQ(got.prompt.size(), again.prompt.size() - 1);
+      expect_near(std::span(got.prompt).last(30), drawn.answer);
+    }
+  }
+}
+
+TEST(EngineRunner, PromptLogprobsAreThoseOfTheAnswer) {
+  expect_scores_of_an_answer(*make_cpu_device(1));
+  FakeDevice apart;
+  expect_scores_of_an_answer(apart);
+}
+
 // Two layers, the second of which sees `window` positions; with one state group, with two of page
 // numbers of their own, and with two that share a table.
 std::shared_ptr<const Engine> one_group(int64_t window) {

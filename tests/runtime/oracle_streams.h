@@ -33,8 +33,9 @@ inline ExpectedStream expected_stream(const ModelLimits& limits, int64_t room,
   ExpectedStream out;
   std::vector<TokenId> tokens = request.prompt;
   const SamplingParams& p = request.sampling;
+  if (p.max_tokens <= 0) return out;
   while (true) {
-    const TokenId token = oracle_next(limits, tokens, p.seed, choice);
+    const TokenId token = oracle_next(limits, tokens, request, choice);
     tokens.push_back(token);
     out.tokens.push_back(token);
     const auto count = static_cast<int64_t>(out.tokens.size());
@@ -56,6 +57,7 @@ inline std::vector<ExpectedStream> expected_beams(const ModelLimits& limits, int
   const SamplingParams& p = request.sampling;
   const auto width = static_cast<size_t>(p.beam_width);
   const size_t prompt = request.prompt.size();
+  if (p.max_tokens <= 0) return std::vector<ExpectedStream>(static_cast<size_t>(p.n));
   std::vector<Beam> beams{{0, request.prompt}};
   std::vector<std::pair<double, ExpectedStream>> done;
   for (int64_t length = 1;; ++length) {

@@ -43,7 +43,10 @@ TEST_F(SamplerTest, RulesAreListedInOrder) {
   const std::vector<std::string_view> want = {"repetition_penalty",
                                               "presence_penalty",
                                               "frequency_penalty",
+                                              "logit_bias",
                                               "min_tokens",
+                                              "allowed_token_ids",
+                                              "bad_words",
                                               "temperature",
                                               "top_k",
                                               "top_p",
@@ -143,6 +146,69 @@ TEST_F(SamplerTest, NoEndTokenBeforeMinTokens) {
   }
 }
 
+TEST_F(SamplerTest, BiasIsAddedAndBansIdsOfItsRowAlone) {
+  const TensorView all = logits(2);
+  SamplingParams plain, up, off;
+  up.logit_bias = {{7, 90.0f}, {9, 0.5f}};
+  off.logit_bias = {{argmax(1), -INFINITY}};
+  const std::vector<TokenId> history = {1};
+  const std::vector<SampleRow> rows = {
+      {&plain, 0, 1, history, 0}, {&up, 0, 1, history, 0}, {&off, 0, 1, history, 1}};
+  std::vector<Sampler::Drawn> out;
+  sampler_.run(all, rows, out);
+  EXPECT_EQ(out[0].token, argmax(0));
+  EXPECT_EQ(out[1].token, 7);
+  const TokenId best = argmax(1);
+  logits_[static_cast<size_t>(kSampleVocab + best)] = -INFINITY;
+  EXPECT_EQ(out[2].token, argmax(1));
+  EXPECT_NE(out[2].token, best);
+}
+
+TEST_F(SamplerTest, OnlyAllowedIdsAreDrawn) {
+  logits_.assign(kSampleVocab, 0.0f);
+  SamplingParams p;
+  p.temperature = 1;
+  p.allowed_token_ids = {40, 3, 17};
+  p.logit_bias = {{3, -INFINITY}};
+  SamplingParams free;
+  free.temperature = 1;
+  std::vector<std::vector<TokenId>> histories;
+  for (int i = 0; i < 64; ++i) histories.emplace_back(static_cast<size_t>(i / 2 + 1), 1);
+  std::vector<SampleRow> rows;
+  for (int i = 0; i < 64; ++i) {
+    rows.push_back({i % 2 == 0 ? &p : &free, 0, 1, histories[static_cast<size_t>(i)], 0});
+  }
+  std::vector<Sampler::Drawn> out;
+  sampler_.run(view(1), rows, out);
+  std::set<TokenId> seen, others;
+  for (size_t i = 0; i < out.size(); ++i) (i % 2 == 0 ? seen : others).insert(out[i].token);
+  EXPECT_EQ(seen, (std::set<TokenId>{17, 40}));
+  EXPECT_GT(others.size(), 10u);
+}
+
+TEST_F(SamplerTest, ABadWordIsNotFinished) {
+  const TensorView all = logits(1);
+  const TokenId best = argmax(0);
+  SamplingParams p;
+  p.bad_words = {{4, 5, best}, {6, best}};
+  const auto draws_best = [&](const std::vector<TokenId>& history) {
+    const std::vector<SampleRow> rows = {{&p, 0, 2, history, 0}};
+    EXPECT_TRUE(sampler_.reads_history(rows));
+    std::vector<Sampler::Drawn> out;
+    sampler_.run(all, rows, out);
+    return out[0].token == best;
+  };
+  EXPECT_TRUE(draws_best({1, 2}));
+  EXPECT_TRUE(draws_best({1, 2, 5}));
+  EXPECT_TRUE(draws_best({1, 4, 5}));  // its first token is the prompt's
+  EXPECT_TRUE(draws_best({1, 6}));
+  EXPECT_FALSE(draws_best({1, 2, 6}));
+  EXPECT_FALSE(draws_best({1, 2, 9, 4, 5}));
+  EXPECT_TRUE(draws_best({1, 2, 4, 5, 5}));
+  p.bad_words = {{best}};
+  EXPECT_FALSE(draws_best({1, 2}));
+}
+
 TEST_F(SamplerTest, ChoicesOfARequestDiffer) {
   logits_.assign(kSampleVocab, 0.0f);
   SamplingParams p;
@@ -185,7 +251,7 @@ TEST(SamplingParamsTest, BoundsAreChecked) {
     return false;
   };
   EXPECT_FALSE(refused([](SamplingParams&) {}));
-  EXPECT_TRUE(refused([](SamplingParams& p) { p.max_tokens = 0; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.max_tokens = -1; }));
   EXPECT_TRUE(refused([](SamplingParams& p) { p.temperature = NAN; }));
   EXPECT_TRUE(refused([](SamplingParams& p) { p.temperature = -1; }));
   EXPECT_TRUE(refused([](SamplingParams& p) { p.top_p = 0; }));
@@ -197,6 +263,36 @@ TEST(SamplingParamsTest, BoundsAreChecked) {
     p.beam_width = 2;
     p.n = 3;
   }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.logit_bias = {{100, 1.0f}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.logit_bias = {{1, 101.0f}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.logit_bias = {{1, NAN}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.logit_bias = {{1, 1.0f}, {1, 2.0f}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.allowed_token_ids = {-1}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.bad_words = {{}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.bad_words = {{1, 100}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) {
+    p.beam_width = 2;
+    p.logit_bias = {{1, 1.0f}};
+  }));
+}
+
+TEST(SamplingParamsTest, ATokenIsAlwaysLeftToDraw) {
+  SamplingParams p;
+  p.allowed_token_ids = {1, 2, 3};
+  p.logit_bias = {{1, -INFINITY}};
+  p.bad_words = {{3, 2}};
+  EXPECT_NO_THROW(validate(p, 100));
+  p.eos_token_ids = {3};
+  EXPECT_NO_THROW(validate(p, 100));
+  p.min_tokens = 1;
+  EXPECT_THROW(validate(p, 100), Error);
+  p.min_tokens = 0;
+  p.bad_words.push_back({3, 3});
+  EXPECT_THROW(validate(p, 100), Error);
+  p = {};
+  for (TokenId id = 0; id < 4; ++id) p.logit_bias.emplace_back(id, -INFINITY);
+  EXPECT_NO_THROW(validate(p, 5));
+  EXPECT_THROW(validate(p, 4), Error);
 }
 
 TEST(SamplingParamsTest, BeamsSeeBehindTheEndTokensThatTheyPassOver) {

@@ -2,8 +2,9 @@
 // Lines that begin with '>' are what the commands above them printed. INGOT_UPDATE_SCRIPTS=1 writes
 // them anew; read the difference before you commit it.
 //
-//   limits rows=4 tokens=64 seq=256 pages=8 [window=64 rotation=9]    options chunk=16 cache=0
-//   add a prompt=40:7 max=5 [priority=1 n=2 beam=2 stop=9 salt=1 deadline=5 min=2]
+//   limits rows=4 tokens=64 seq=256 pages=8 [window=64 rotation=9 score=8]    options chunk=16
+//   cache=0 add a prompt=40:7 max=5 [priority=1 n=2 beam=2 stop=9 salt=1 deadline=5 min=2 score=0]
+//                       score: prompt_logprobs; of a step at most limits' score positions
 //   drafts a=4,5,6      guesses for the sequence's next row
 //   next                plans a step, which stays in flight
 //   commit [a=7 a.1=8,9 b=!internal]   results of the oldest step; rows not named draw token 1
@@ -55,6 +56,7 @@ class Script : public DraftSource {
       limits_.max_batch_rows = number("rows", 4);
       limits_.max_batch_tokens = number("tokens", 64);
       limits_.max_seq_len = number("seq", 256);
+      limits_.max_prompt_logits = number("score", 0);
       if (args.count("rotation")) {
         limits_.rotations = {.lengths = {number("rotation", 0)}, .by = Rotations::By::kPrompt};
       }
@@ -149,6 +151,7 @@ class Script : public DraftSource {
     if (args.count("n")) p.n = std::stoi(args["n"]);
     if (args.count("beam")) p.beam_width = std::stoi(args["beam"]);
     if (args.count("stop")) p.stop_token_ids = {std::stoi(args["stop"])};
+    if (args.count("score")) p.prompt_logprobs = std::stoi(args["score"]);
     if (args.count("salt")) request->tenant_salt.low = std::stoull(args["salt"]);
     scheduler().add(request);
   }
@@ -176,6 +179,11 @@ class Script : public DraftSource {
         out_ << " last";
       }
       if (row.draft_len > 0) out_ << " drafts " << row.draft_len;
+      if (row.prompt_count > 0) {
+        const int32_t token = batch->logit_rows[static_cast<size_t>(row.prompt_begin)];
+        out_ << " score @" << row.first_position + token - row.token_begin << " +"
+             << row.prompt_count;
+      }
       if (row.logit_count > 0) out_ << " sample";
       if (row.parent >= 0) out_ << " from " << flight.names[static_cast<size_t>(row.parent)];
       out_ << " pages";
@@ -194,6 +202,7 @@ class Script : public DraftSource {
     result.step = flight.batch->step;
     for (size_t r = 0; r < flight.names.size(); ++r) {
       RowResult& row = result.rows.emplace_back();
+      row.prompt_logprobs.resize(static_cast<size_t>(flight.batch->rows[r].prompt_count));
       if (flight.batch->rows[r].logit_count == 0) continue;
       auto it = args.find(flight.names[r]);
       const std::string tokens = it == args.end() ? "1" : it->second;
@@ -219,6 +228,7 @@ class Script : public DraftSource {
     for (const TokenEvent& event : scheduler_->events()) {
       out_ << "> " << name_of(event.request_id, event.choice) << ":";
       for (TokenId token : event.token_span()) out_ << " " << token;
+      if (!event.prompt_logprobs.empty()) out_ << " scored " << event.prompt_logprobs.size();
       if (event.finish != FinishReason::kNone) out_ << " " << finish_reason_name(event.finish);
       if (event.request_done) out_ << " done";
       out_ << "\n";

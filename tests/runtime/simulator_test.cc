@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/check.h"
@@ -35,7 +36,7 @@ class OracleDrafts final : public DraftSource {
     const int count = static_cast<int>(random_.between(0, most));
     std::vector<TokenId> tokens = s.tokens;
     for (int i = 0; i < count; ++i) {
-      TokenId token = oracle_next(limits_, tokens, s.request->sampling.seed, s.choice);
+      TokenId token = oracle_next(limits_, tokens, *s.request, s.choice);
       if (random_.chance(30)) token = static_cast<TokenId>((token + 1) % limits_.vocab_size);
       tokens.push_back(token);
       out[i] = token;
@@ -51,13 +52,14 @@ class OracleDrafts final : public DraftSource {
 struct Totals {
   SchedulerStats stats;
   KvStats kv;
-  int64_t requests = 0, tokens = 0, beams = 0;
+  int64_t requests = 0, tokens = 0, beams = 0, masked = 0, scored = 0;
 };
 
 struct Client {
   std::shared_ptr<Outbox> outbox;
   std::vector<std::vector<TokenId>> streams;
   std::vector<FinishReason> finish;
+  std::vector<TokenLogprobs> prompt_logprobs;
   int64_t done_events = 0;
   int64_t head_since = -1;
   bool done() const { return done_events > 0; }
@@ -70,6 +72,7 @@ class Simulation {
     limits_.max_seq_len = random_.between(40, 320);
     limits_.max_batch_rows = random_.between(2, 12);
     limits_.max_batch_tokens = limits_.max_batch_rows + random_.between(1, 96);
+    limits_.max_prompt_logits = random_.chance(60) ? random_.between(2, 40) : 0;
     const int64_t pages = random_.between(4, 40);
     const int64_t window = random_.between(8, 100);
     const int64_t window_pages = (window + 31) / 32 + 2 + random_.between(0, 12);
@@ -163,10 +166,40 @@ class Simulation {
       p.length_penalty = random_.chance(50) ? 1.0 : 0.5;
     }
     if (random_.chance(10)) p.logprobs = 2;
+    if (p.beam_width == 1 && random_.chance(15)) add_masks(p);
+    if (random_.chance(12)) p.prompt_logprobs = static_cast<int32_t>(random_.below(3));
+    if (random_.chance(p.prompt_logprobs >= 0 ? 40 : 1)) p.max_tokens = p.min_tokens = 0;
     r.priority = static_cast<int32_t>(random_.below(3));
     r.tenant_salt.low = static_cast<uint64_t>(random_.below(2));
     if (random_.chance(10)) r.deadline_ns = clock_.now_ns() + random_.between(0, 60'000'000);
     return r;
+  }
+
+  // Few tokens are left, so that bad words match.
+  void add_masks(SamplingParams& p) {
+    std::set<TokenId> allowed;
+    while (allowed.size() < 6) allowed.insert(token());
+    p.allowed_token_ids.assign(allowed.begin(), allowed.end());
+    if (random_.chance(50)) p.logit_bias = {{p.allowed_token_ids[0], -INFINITY}};
+    if (random_.chance(70)) {
+      p.bad_words = {{p.allowed_token_ids[1], p.allowed_token_ids[3]},
+                     {p.allowed_token_ids[2], p.allowed_token_ids[1], p.allowed_token_ids[4]}};
+    }
+    if (random_.chance(30)) p.allowed_token_ids.clear();
+    p.min_tokens = 0;  // end tokens may be all that is allowed
+    validate(p, limits_.vocab_size);
+    ++masked_;
+  }
+
+  void check_masks(const SamplingParams& p, const std::vector<TokenId>& got) const {
+    for (const TokenId t : got) {
+      for (const auto& bias : p.logit_bias) ASSERT_NE(t, bias.first);
+      if (p.allowed_token_ids.empty()) continue;
+      ASSERT_EQ(std::count(p.allowed_token_ids.begin(), p.allowed_token_ids.end(), t), 1);
+    }
+    for (const auto& word : p.bad_words) {
+      ASSERT_EQ(std::search(got.begin(), got.end(), word.begin(), word.end()), got.end());
+    }
   }
 
   void submit(const Request& request) {
@@ -185,6 +218,13 @@ class Simulation {
       ASSERT_FALSE(client.done());
       for (TokenId t : event->token_span()) client.streams[c].push_back(t);
       const SamplingParams& p = client.outbox->request().sampling;
+      if (!event->prompt_logprobs.empty()) {
+        ASSERT_EQ(c, 0u);
+        for (const auto& stream : client.streams) ASSERT_TRUE(stream.empty());
+      }
+      for (const TokenLogprobs& one : event->prompt_logprobs) {
+        client.prompt_logprobs.push_back(one);
+      }
       if (p.logprobs >= 0 && p.beam_width == 1) {
         ASSERT_EQ(event->logprobs.size(), event->count);
       }
@@ -227,6 +267,7 @@ class Simulation {
                       std::max(p.n, p.beam_width) <= limits_.max_batch_rows;
     ++totals.requests;
     totals.beams += p.beam_width > 1;
+    if (fits) check_prompt(client, totals);
     std::vector<ExpectedStream> beams;
     if (fits && p.beam_width > 1) beams = expected_beams(limits_, room_, r);
     for (size_t c = 0; c < client.streams.size(); ++c) {
@@ -238,6 +279,7 @@ class Simulation {
       }
       const ExpectedStream want =
           p.beam_width > 1 ? beams[c] : expected_stream(limits_, room_, r, static_cast<int32_t>(c));
+      check_masks(p, got);
       const bool cut = client.finish[c] == FinishReason::kCancelled ||
                        client.finish[c] == FinishReason::kTimeout;
       if (cut) {
@@ -256,8 +298,29 @@ class Simulation {
     }
   }
 
+  void check_prompt(const Client& client, Totals& totals) const {
+    const Request& r = client.outbox->request();
+    const auto& got = client.prompt_logprobs;
+    if (r.sampling.prompt_logprobs < 0) {
+      ASSERT_TRUE(got.empty());
+      return;
+    }
+    const bool cut =
+        client.finish[0] == FinishReason::kCancelled || client.finish[0] == FinishReason::kTimeout;
+    ASSERT_LE(got.size(), r.prompt.size() - 1);
+    if (!cut) ASSERT_EQ(got.size(), r.prompt.size() - 1);
+    const auto count = static_cast<size_t>(r.sampling.prompt_logprobs);
+    for (size_t i = 0; i < got.size(); ++i) {
+      const auto before = std::span(r.prompt).first(i + 1);
+      ASSERT_EQ(got[i].chosen, oracle_logprob(limits_, before, r.prompt[i + 1])) << i;
+      ASSERT_EQ(got[i].top, oracle_top(limits_, before, count)) << i;
+    }
+    totals.scored += static_cast<int64_t>(got.size());
+  }
+
   void add(Totals& t) const {
     const SchedulerStats& s = loop_->scheduler().stats();
+    t.masked += masked_;
     t.stats.steps += s.steps;
     t.stats.rows += s.rows;
     t.stats.preemptions += s.preemptions;
@@ -282,6 +345,7 @@ class Simulation {
   std::unique_ptr<OracleModel> runner_;
   std::unique_ptr<Loop> loop_;
   int64_t room_ = 0;
+  int64_t masked_ = 0;  // requests
   std::vector<std::vector<TokenId>> prefixes_;
   std::vector<Client> clients_;
 };
@@ -311,14 +375,17 @@ TEST(Simulator, EveryStreamIsTheOraclesUnderRandomLoad) {
     if (HasFatalFailure() || HasNonfatalFailure()) break;
   }
   fmt::print(
-      "simulator: {} seeds, {} requests ({} beam), {} tokens, {} steps, {} rows\n"
+      "simulator: {} seeds, {} requests ({} beam, {} masked), {} tokens, {} of prompts scored, {} "
+      "steps, {} rows\n"
       "  preemptions {}  evictions {}  prefix hits {} ({} tokens)  cancels {}  timeouts {}\n"
       "  too long {}  forks {}  page copies {}  drafted {}  accepted {}  dropped {}\n",
-      seeds, t.requests, t.beams, t.tokens, t.stats.steps, t.stats.rows, t.stats.preemptions,
-      t.kv.evictions, t.stats.prefix_hits, t.stats.prefix_hit_tokens, t.stats.cancels,
-      t.stats.timeouts, t.stats.refused, t.stats.forks, t.kv.copies, t.stats.drafted,
-      t.stats.accepted, t.stats.dropped);
+      seeds, t.requests, t.beams, t.masked, t.tokens, t.scored, t.stats.steps, t.stats.rows,
+      t.stats.preemptions, t.kv.evictions, t.stats.prefix_hits, t.stats.prefix_hit_tokens,
+      t.stats.cancels, t.stats.timeouts, t.stats.refused, t.stats.forks, t.kv.copies,
+      t.stats.drafted, t.stats.accepted, t.stats.dropped);
   if (seeds < 50) return;  // a few seeds need not meet everything
+  EXPECT_GT(t.masked, 0);
+  EXPECT_GT(t.scored, 0);
   EXPECT_GT(t.stats.preemptions, 0);
   EXPECT_GT(t.kv.evictions, 0);
   EXPECT_GT(t.stats.prefix_hits, 0);

@@ -157,6 +157,58 @@ def check_completions(checks, client):
                  "completions: top_logprobs")
 
 
+def check_scores(checks, client):
+    """As lm-eval's local-completions: prompt and continuation as ids, their log probabilities
+    echoed, one token drawn behind them. Greedy answers must score as when they were drawn."""
+    prompts = ["The capital of France is", "One, two, three,"]
+    runs = [ingot_json("run", NAME, "--raw", p, "--temperature", "0", "--max-tokens", "8",
+                       "--logprobs", "1") for p in prompts]
+    rows = [run["prompt_token_ids"] + run["token_ids"] for run in runs]
+    scored = client.completions.create(model=NAME, prompt=rows, temperature=0, max_tokens=1,
+                                       logprobs=1, seed=1234, echo=True)
+    for run, row, choice in zip(runs, rows, scored.choices):
+        found, context = choice.logprobs, len(run["prompt_token_ids"])
+        checks.equal((len(found.token_logprobs), found.token_logprobs[0], found.top_logprobs[0]),
+                     (len(row) + 1, None, None), "scores: one a token, the first null")
+        total = sum(found.token_logprobs[context:-1])
+        own = sum(entry["logprob"] for entry in run["logprobs"])
+        checks.check(abs(total - own) < 1e-2, f"scores: the sum of ingot run: {total} {own}")
+        greedy = [logprob == max(top.values()) for logprob, top in
+                  zip(found.token_logprobs[context:-1], found.top_logprobs[context:-1])]
+        checks.equal(greedy, [True] * len(run["token_ids"]), "scores: greedy tokens are the best")
+        checks.equal([choice.text[o:].startswith(t)
+                      for t, o in zip(found.tokens, found.text_offset)], [True] * (len(row) + 1),
+                     "scores: text_offset")
+    alone = client.completions.create(model=NAME, prompt=rows[0], max_tokens=0, logprobs=1,
+                                      echo=True).choices[0]
+    difference = max(abs(a - b) for a, b in zip(alone.logprobs.token_logprobs[1:],
+                                                scored.choices[0].logprobs.token_logprobs[1:-1]))
+    checks.check(difference < 1e-3, f"scores: max_tokens 0 gives the same: {difference}")
+
+
+def check_masks(checks, client, text):
+    ids = ingot_json("run", NAME, "--raw", "Paris", "--max-tokens", "1")["prompt_token_ids"]
+    checks.equal(len(ids), 1, "Paris is one token")
+    forced = chat(client, max_tokens=3, logit_bias={str(ids[0]): 100}).choices[0].message.content
+    checks.equal(forced, "Paris" * 3, "logit_bias 100: nothing else")
+    without = chat(client, extra_body={"bad_words": ["Paris"]}).choices[0].message.content
+    checks.check("Paris" in text and "Paris" not in without, f"bad_words: {text!r} {without!r}")
+    best = chat(client, n=1, temperature=1.2, seed=3, extra_body={"best_of": 4}, logprobs=True)
+    all_four = chat(client, n=4, temperature=1.2, seed=3, logprobs=True)
+
+    def mean(choice):
+        values = [entry.logprob for entry in choice.logprobs.content]
+        return sum(values) / len(values)
+
+    checks.check(best.choices[0].message.content in
+                 [c.message.content for c in all_four.choices], "best_of: one of those of n")
+    checks.check(mean(best.choices[0]) >= sorted(map(mean, all_four.choices))[-2] - 1e-3,
+                 "best_of: a good one")
+    beams = chat(client, n=2, max_tokens=8, extra_body={"use_beam_search": True, "best_of": 3})
+    texts = [c.message.content for c in beams.choices]
+    checks.check(texts[0] != texts[1], f"use_beam_search: two beams: {texts}")
+
+
 def raised(call, *arguments, **more):
     """The error that a call raises, by its class's name."""
     try:
@@ -173,7 +225,7 @@ def check_errors(checks, client):
     kind, _ = raised(client.models.retrieve, "gpt-none")
     checks.equal(kind, "NotFoundError", "models.retrieve of a wrong one")
     fields = {"temperature": -1, "top_p": 2, "n": 0, "max_tokens": 0, "presence_penalty": 3,
-              "stop": [""], "seed": "x", "logit_bias": {"5": 1}, "top_logprobs": 21,
+              "stop": [""], "seed": "x", "logit_bias": {"5": 101}, "top_logprobs": 21,
               "tools": [{"type": "function", "function": {"name": "f"}}],
               "stream_options": {"include_usage": True}, "response_format": {"type": "json_object"}}
     for name, value in fields.items():
@@ -270,6 +322,8 @@ def main():
         check_stops(checks, client, text)
         check_logprobs(checks, client, text)
         check_completions(checks, client)
+        check_scores(checks, client)
+        check_masks(checks, client, text)
         check_errors(checks, client)
         asyncio.run(check_many(checks, server))
         check_gone(checks, server, client)

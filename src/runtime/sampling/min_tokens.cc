@@ -8,7 +8,8 @@ bool active(const SamplingParams& p) {
 }
 
 void lower(SampleBuilder& b) {
-  b.set_logits(b.step("logits_ban", {}, {b.logits(), b.banned_ids(), b.banned_offsets()})[0]);
+  b.set_logits(
+      b.step("logits_ban", {}, {b.logits(), b.list_ids("banned"), b.list_offsets("banned")})[0]);
 }
 
 }  // namespace rule_min_tokens

@@ -2,9 +2,11 @@
 
 #include "server/answers.h"
 #include "server/api_error.h"
+#include "server/best_of.h"
 #include "server/chat_messages.h"
 #include "server/chunk_writer.h"
 #include "server/generation_fields.h"
+#include "server/prompt_logprobs.h"
 #include "server/server_state.h"
 #include "server/tools.h"
 
@@ -47,7 +49,7 @@ const Schema& schema() {
             {.name = "web_search_options", .use = FieldUse::kRefused},
             {.name = "verbosity", .use = FieldUse::kRefused, .neutral = "medium"}},
            tool_fields(),
-           generation_fields()})};
+           generation_fields(1)})};
   return schema;
 }
 
@@ -60,14 +62,13 @@ struct Job {
 Job read_job(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
   Job out{read_generation(body, model), read_tools(body, *model.assets), {}};
-  SamplingParams& sampling = out.wish.input.sampling;
   const bool logprobs = body.contains("logprobs") && body["logprobs"] == true;
   const bool top = body.contains("top_logprobs") && !body["top_logprobs"].is_null();
   if (top && !logprobs) {
     throw bad_request("top_logprobs", "'top_logprobs': goes with \"logprobs\": true alone");
   }
   if (logprobs)
-    sampling.logprobs = top ? static_cast<int32_t>(body["top_logprobs"].get<double>()) : 0;
+    out.wish.logprobs = top ? static_cast<int32_t>(body["top_logprobs"].get<double>()) : 0;
   out.request = make_request(out.wish, chat_prompt(body, *model.assets), model);
   return out;
 }
@@ -216,7 +217,7 @@ Json choice_json(Call& call, const Job& job, const Tokenizer& tokenizer, int32_t
               {"message", answer.message([&] { return call.server().new_id("call_"); })},
               {"logprobs", nullptr},
               {"finish_reason", finish}};
-  if (wish.input.sampling.logprobs >= 0) {
+  if (wish.logprobs >= 0) {
     const size_t known = std::min(printed.size(), result.logprobs.size());
     out["logprobs"] = chat_logprobs(tokenizer, printed, std::span(result.logprobs).first(known));
   }
@@ -231,8 +232,9 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
   Json choices = Json::array();
-  for (int32_t c = 0; c < answers.choices(); ++c) {
-    choices.push_back(choice_json(call, job, *model.assets->tokenizer, c, answers.result(c)));
+  for (const int32_t c : answered_choices(answers, job.wish)) {
+    choices.push_back(choice_json(call, job, *model.assets->tokenizer,
+                                  static_cast<int32_t>(choices.size()), answers.result(c)));
   }
   Json out = {{"id", call.server().new_id("chatcmpl-")},
               {"object", "chat.completion"},
@@ -243,6 +245,11 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
               {"usage", answers.usage()},
               {"timings", answers.timings()}};
   if (job.wish.return_token_ids) out["prompt_token_ids"] = prompt;
+  if (job.wish.prompt_logprobs >= 0) {
+    out["prompt_logprobs"] =
+        prompt_logprobs_json(*model.assets->tokenizer, prompt, answers.result(0).prompt_logprobs,
+                             job.wish.prompt_logprobs);
+  }
   co_await call.reply(200, out);
 }
 

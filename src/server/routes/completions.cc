@@ -2,8 +2,10 @@
 
 #include "server/answers.h"
 #include "server/api_error.h"
+#include "server/best_of.h"
 #include "server/chunk_writer.h"
 #include "server/generation_fields.h"
+#include "server/prompt_logprobs.h"
 #include "server/server_state.h"
 
 namespace ingot {
@@ -20,15 +22,23 @@ const Schema& schema() {
                        .help = "a text, a list of texts, a list of token ids, or a list of such"},
                       {.name = "logprobs", .kinds = kIntegerField, .min = 0, .max = 20},
                       {.name = "add_special_tokens", .kinds = kBoolField},
-                      {.name = "echo", .use = FieldUse::kRefused, .neutral = false},
+                      {.name = "echo",
+                       .kinds = kBoolField,
+                       .help = "the prompt before its continuation, its tokens in logprobs too"},
                       {.name = "suffix", .use = FieldUse::kRefused, .neutral = ""}},
-                     generation_fields()})};
+                     generation_fields(0)})};
   return schema;
 }
+
+struct Prompt {
+  std::vector<int32_t> ids;
+  std::string text;  // what echo gives out
+};
 
 struct Job {
   GenerationWish wish;
   std::vector<Request> requests;
+  std::vector<Prompt> prompts;  // of each request
 };
 
 std::vector<int32_t> ids_of(const Json& list, const std::string& path, int64_t vocab_size) {
@@ -60,16 +70,27 @@ std::vector<int32_t> prompt_of(const Json& prompt, const std::string& path, bool
   }
 }
 
+std::string text_of(const Json& prompt, std::span<const int32_t> ids, const ServedModel& model) {
+  if (prompt.is_string()) return prompt.get<std::string>();
+  try {
+    return model.require_tokenizer().decode(ids);
+  } catch (const Error& error) {
+    throw api_error_of(error);
+  }
+}
+
 Job read_job(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
-  Job out{read_generation(body, model), {}};
+  Job out{read_generation(body, model), {}, {}};
   SamplingParams& sampling = out.wish.input.sampling;
   constexpr int64_t kDefaultTokens = 16;  // as OpenAI's API
   const bool limited = body.contains("max_tokens") && !body["max_tokens"].is_null();
   if (!limited) sampling.max_tokens = std::max(kDefaultTokens, sampling.min_tokens);
   if (body.contains("logprobs") && !body["logprobs"].is_null()) {
-    sampling.logprobs = static_cast<int32_t>(body["logprobs"].get<double>());
+    out.wish.logprobs = static_cast<int32_t>(body["logprobs"].get<double>());
   }
+  out.wish.echo = body.contains("echo") && body["echo"] == true;
+  if (out.wish.echo) model.require_tokenizer();
   const Json* add = body.contains("add_special_tokens") ? &body["add_special_tokens"] : nullptr;
   const bool add_special = add == nullptr || add->is_null() || add->get<bool>();
   const Json& prompt = body["prompt"];
@@ -81,33 +102,13 @@ Job read_job(Call& call, const ServedModel& model) {
   }
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string path = one ? "prompt" : fmt::format("prompt[{}]", i);
-    out.requests.push_back(
-        make_request(out.wish, prompt_of(prompts[i], path, add_special, model), model));
+    Prompt kept;
+    kept.ids = prompt_of(prompts[i], path, add_special, model);
+    if (out.wish.echo) kept.text = text_of(prompts[i], kept.ids, model);
+    out.requests.push_back(make_request(out.wish, kept.ids, model));
+    out.prompts.push_back(std::move(kept));
   }
   return out;
-}
-
-// OpenAI's older form: parallel lists. `offset`: of the first token in the choice's text.
-Json legacy_logprobs(const Tokenizer& tokenizer, std::span<const int32_t> ids,
-                     std::span<const TokenLogprobs> logprobs, size_t offset) {
-  const auto name = [&](int32_t id) {
-    const int32_t one[] = {id};
-    return tokenizer.decode(one, false);
-  };
-  Json tokens = Json::array(), chosen = Json::array(), top = Json::array(), offsets = Json::array();
-  for (size_t i = 0; i < logprobs.size(); ++i) {
-    tokens.push_back(name(ids[i]));
-    chosen.push_back(logprobs[i].chosen);
-    offsets.push_back(offset);
-    offset += tokenizer.token_bytes(ids[i]).size();
-    Json best = Json::object();
-    for (const auto& [id, logprob] : logprobs[i].top) best.emplace(name(id), logprob);
-    top.push_back(std::move(best));
-  }
-  return {{"tokens", std::move(tokens)},
-          {"token_logprobs", std::move(chosen)},
-          {"top_logprobs", std::move(top)},
-          {"text_offset", std::move(offsets)}};
 }
 
 std::string text_fields(const std::string& logprobs, std::string_view text,
@@ -133,6 +134,7 @@ class Stream {
 
   Task<> run() {
     for (Request& request : job_.requests) {
+      echoed_.resize(echoed_.size() + static_cast<size_t>(request.sampling.n), !job_.wish.echo);
       offsets_.resize(offsets_.size() + static_cast<size_t>(request.sampling.n));
       answers_.submit(std::move(request), job_.wish.input.stops);
     }
@@ -162,13 +164,34 @@ class Stream {
     return job_.wish.continuous_usage ? ",\"usage\":" + answers_.usage().dump() : "";
   }
 
+  // The prompt, before a choice's first text or its end.
+  void echo(int32_t choice) {
+    const auto c = static_cast<size_t>(choice);
+    if (echoed_[c]) return;
+    echoed_[c] = true;
+    const int32_t drawn = job_.wish.input.sampling.n;
+    const Prompt& prompt = job_.prompts[c / static_cast<size_t>(drawn)];
+    std::string logprobs = "null";
+    if (job_.wish.logprobs >= 0) {
+      LegacyLogprobs lists(*tokenizer_, 0, job_.wish.logprobs);
+      lists.add_prompt(prompt.ids, answers_.result(choice / drawn * drawn).prompt_logprobs,
+                       prompt.text);
+      logprobs = lists.json().dump();
+    }
+    offsets_[c] = characters(prompt.text);
+    writer_.append(choice, text_fields(logprobs, prompt.text, ""), usage_now(), pending_);
+  }
+
   void on_text(int32_t choice, const TextPiece& piece) {
+    echo(choice);
     size_t& offset = offsets_[static_cast<size_t>(choice)];
     std::string logprobs = "null";
     if (!piece.logprobs.empty()) {
-      logprobs = legacy_logprobs(*tokenizer_, piece.token_ids, piece.logprobs, offset).dump();
+      LegacyLogprobs lists(*tokenizer_, offset, job_.wish.logprobs);
+      lists.add(piece.token_ids, piece.logprobs);
+      logprobs = lists.json().dump();
     }
-    offset += piece.text.size();
+    offset += characters(piece.text);
     std::string fields = text_fields(logprobs, piece.text, "");
     if (job_.wish.return_token_ids) {
       fields += fmt::format(R"(,"token_ids":[{}])", fmt::join(piece.token_ids, ","));
@@ -177,6 +200,7 @@ class Stream {
   }
 
   void on_end(int32_t choice, const Generation& result) {
+    echo(choice);
     writer_.append(choice, text_fields("null", "", openai_finish_reason(result.finish)),
                    usage_now(), pending_);
   }
@@ -186,9 +210,35 @@ class Stream {
   const Tokenizer* tokenizer_;
   const ChunkWriter writer_;
   Answers answers_;
-  std::vector<size_t> offsets_;  // bytes of each choice's text so far
+  std::vector<size_t> offsets_;  // characters of each choice's text so far
+  std::vector<bool> echoed_;     // choices whose prompt was handed out, or is not wanted
   std::string pending_;
 };
+
+Json choice_json(const TextAssets& assets, const Job& job, const Answers& answers, int32_t c,
+                 size_t index) {
+  const Generation& result = answers.result(c);
+  const int32_t drawn = job.wish.input.sampling.n;
+  const Prompt& prompt = job.prompts[static_cast<size_t>(c / drawn)];
+  const auto& prompt_logprobs = answers.result(c / drawn * drawn).prompt_logprobs;
+  Json out = {{"index", index},
+              {"text", prompt.text + result.text},
+              {"logprobs", nullptr},
+              {"finish_reason", openai_finish_reason(result.finish)}};
+  if (job.wish.logprobs >= 0 && assets.tokenizer) {
+    LegacyLogprobs lists(*assets.tokenizer, 0, job.wish.logprobs);
+    if (job.wish.echo) lists.add_prompt(prompt.ids, prompt_logprobs, prompt.text);
+    const size_t known = std::min(result.text_tokens, result.logprobs.size());
+    lists.add(std::span(result.token_ids).first(known), std::span(result.logprobs).first(known));
+    out["logprobs"] = lists.json();
+  }
+  if (job.wish.prompt_logprobs >= 0 && assets.tokenizer) {
+    out["prompt_logprobs"] = prompt_logprobs_json(*assets.tokenizer, prompt.ids, prompt_logprobs,
+                                                  job.wish.prompt_logprobs);
+  }
+  if (job.wish.return_token_ids) out["token_ids"] = result.token_ids;
+  return out;
+}
 
 Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   Answers answers(call, model, nullptr, nullptr);
@@ -198,19 +248,8 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
   Json choices = Json::array();
-  for (int32_t c = 0; c < answers.choices(); ++c) {
-    const Generation& result = answers.result(c);
-    Json choice = {{"index", c},
-                   {"text", result.text},
-                   {"logprobs", nullptr},
-                   {"finish_reason", openai_finish_reason(result.finish)}};
-    if (job.wish.input.sampling.logprobs >= 0 && model.assets->tokenizer) {
-      const size_t known = std::min(result.text_tokens, result.logprobs.size());
-      choice["logprobs"] = legacy_logprobs(*model.assets->tokenizer, result.token_ids,
-                                           std::span(result.logprobs).first(known), 0);
-    }
-    if (job.wish.return_token_ids) choice["token_ids"] = result.token_ids;
-    choices.push_back(std::move(choice));
+  for (const int32_t c : answered_choices(answers, job.wish)) {
+    choices.push_back(choice_json(*model.assets, job, answers, c, choices.size()));
   }
   const Json body = {{"id", call.server().new_id("cmpl-")},
                      {"object", "text_completion"},

@@ -21,8 +21,9 @@ struct EditArgs {
   const float* parameter;  // of each row; null: none
 };
 
-// grid: slices, rows. Edit::idle(parameter): the row stays as it is. Edit::change(logit, parameter,
-// count): the new logit of an id that is listed `count` > 0 times.
+// grid: slices, rows. Edit::idle(parameter): the row stays as it is, as does one that lists
+// nothing. Edit::change(logit, parameter, count): the new logit of an id that is listed `count` > 0
+// times. Edit::unlisted(logit), where there is one: of the others.
 template <class Edit>
 __global__ void __launch_bounds__(kEditThreads) edit_logits(EditArgs a) {
   __shared__ int counts[kEditSlice];
@@ -49,14 +50,17 @@ __global__ void __launch_bounds__(kEditThreads) edit_logits(EditArgs a) {
 #pragma unroll 4
   for (int i = threadIdx.x; i < size; i += kEditThreads) {
     const float v = x[i];
-    y[i] = counts[i] > 0 ? Edit::change(v, parameter, counts[i]) : v;
+    if constexpr (requires { Edit::unlisted(v); }) {
+      y[i] = counts[i] > 0 ? Edit::change(v, parameter, counts[i]) : Edit::unlisted(v);
+    } else {
+      y[i] = counts[i] > 0 ? Edit::change(v, parameter, counts[i]) : v;
+    }
   }
 }
 
-// Inputs: logits, ids, offsets and, of the penalties, prompt lengths and parameters. `skip_prompt`:
-// only what comes after the prompt counts.
-template <class Edit>
-void launch_edit(const char* name, bool skip_prompt, const LaunchArgs& args, ExecContext& context) {
+// Inputs: logits, ids, offsets and, where there are five, prompt lengths and parameters.
+// `skip_prompt`: only what comes after the prompt counts.
+inline EditArgs edit_args(bool skip_prompt, const LaunchArgs& args) {
   const TensorView& x = args.inputs[0];
   const TensorView& y = args.outputs[0];
   EditArgs a = {};
@@ -70,10 +74,20 @@ void launch_edit(const char* name, bool skip_prompt, const LaunchArgs& args, Exe
   a.offsets = args.inputs[2].as<const int32_t>();
   if (skip_prompt) a.skip = args.inputs[3].as<const int32_t>();
   if (args.inputs.size() > 4) a.parameter = args.inputs[4].as<const float>();
-  if (x.rows() == 0) return;
+  return a;
+}
+
+inline dim3 edit_grid(const TensorView& x) {
   CHECK_LE(x.rows(), 65535);
-  const dim3 grid(static_cast<unsigned>(ceil_div(a.n, kEditSlice)),
-                  static_cast<unsigned>(x.rows()));
+  return {static_cast<unsigned>(ceil_div(static_cast<int>(x.columns()), kEditSlice)),
+          static_cast<unsigned>(x.rows())};
+}
+
+template <class Edit>
+void launch_edit(const char* name, bool skip_prompt, const LaunchArgs& args, ExecContext& context) {
+  if (args.inputs[0].rows() == 0) return;
+  const EditArgs a = edit_args(skip_prompt, args);
+  const dim3 grid = edit_grid(args.inputs[0]);
   edit_logits<Edit><<<grid, kEditThreads, 0, cuda_stream(context.stream)>>>(a);
   check_launch(name);
 }
