@@ -18,10 +18,10 @@ struct ModelLimits {
   int64_t max_seq_len = 0;       // prompt and output together
   int64_t max_batch_rows = 0;    // rows of a step; also the number of slots
   int64_t max_batch_tokens = 0;  // packed tokens of a step
-  // Of those, prompt tokens whose logits are wanted beside those to draw from; 0: as many.
-  int64_t max_prompt_logits = 0;
   std::vector<KvGroup> state_groups;
   Rotations rotations = {};
+  // Of a step's tokens, prompt tokens whose logits are wanted beside those to draw from; 0: as many.
+  int64_t max_prompt_logits = 0;
   // The set of a request's sequences, or of their prompt.
   int32_t rotation_of(const Request& request) const {
     const auto prompt = static_cast<int64_t>(request.prompt.size());

@@ -131,7 +131,8 @@ class SchemaChecker {
     if (!all && (type == nullptr || negated->size() > 1)) {
       document_.refuse(schema, "not", "'not' of anything but types cannot be enforced");
     }
-    const uint8_t bits = all ? kJsonAny : type_bits(document_, *negated, *type);
+    const uint8_t bits =
+        all ? static_cast<uint8_t>(kJsonAny) : type_bits(document_, *negated, *type);
     node.types = static_cast<uint8_t>(node.types & ~bits);
   }
 

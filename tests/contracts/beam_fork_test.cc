@@ -13,7 +13,15 @@ namespace {
 
 constexpr int64_t kPages = 24;
 
-ModelLimits limits() { return {61, 192, 4, 64, {{"kv", KvKind::kPaged, kPages, 0}}}; }
+ModelLimits limits() {
+  ModelLimits out;
+  out.vocab_size = 61;
+  out.max_seq_len = 192;
+  out.max_batch_rows = 4;
+  out.max_batch_tokens = 64;
+  out.state_groups = {{"kv", KvKind::kPaged, kPages, 0}};
+  return out;
+}
 
 // Checks at every step that a page which a row writes is read by no other row's forward. (Forks
 // made in this step have no forward yet: they sample from their parent's logits.)
