@@ -164,13 +164,13 @@ def check_bench_modes(checks, folder):
                  f"run of random weights: {done.stderr!r}")
 
 
-def check_bench_serve(checks, folder):
-    """bench serve against a server of the tiny model: its figures, its page."""
+def check_bench_serve(checks, model, folder):
+    """bench serve against a server of the real model: its figures, its page."""
     page = os.path.join(folder, "report.html")
-    with Server(CASE) as server:
+    with Server(model) as server:
         def bench(*arguments):
             done = ingot("bench", *arguments, "--url", server.url, "--random-prompts", "--vocab",
-                         "32", "--isl", "5", "--osl", "6", "--ignore-eos", "--json")
+                         "256", "--isl", "5", "--osl", "6", "--ignore-eos", "--json")
             checks.equal(done.returncode, 0, f"bench serve: exit code {done.stderr[-200:]!r}")
             checks.check(b"Output token throughput" in done.stderr, "bench serve: a table beside")
             return json.loads(done.stdout)
@@ -186,7 +186,7 @@ def check_bench_serve(checks, folder):
         checks.check(0 <= row[0] <= row[1] <= row[2], f"bench serve: {name} in order: {row}")
     for key in ("url", "endpoint", "model", "rate", "isl", "osl", "seed", "version", "stream"):
         checks.check(key in out["configuration"], f"bench serve: states its {key}")
-    checks.equal(out["configuration"]["model"], "llama-mha", "bench serve: the served model")
+    checks.equal(out["configuration"]["model"], server.ready["model"], "bench serve: the model")
     checks.equal((whole["completed"], whole["total_output_tokens"], whole["mean_ttft_ms"]),
                  (4, 24, None), "bench serve: whole answers")
     with open(page, encoding="utf-8") as file:
@@ -359,7 +359,7 @@ def main():
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
         check_plan(checks, results, folder)
         check_bench_modes(checks, folder)
-        check_bench_serve(checks, folder)
+        check_bench_serve(checks, model, folder)
         check_sources(checks, model, folder)
         check_odd_paths(checks, folder)
         check_sampling(checks, model)

@@ -77,7 +77,12 @@ int serve(const Options& given) {
   int signal = 0;
   sigwait(&signals, &signal);
   server.server().drain();
-  const LoopStats stats = server.loop().stats();
+  LoopStats stats = server.loop().stats();
+  // Who went away is cancelled by the next step.
+  for (int i = 0; i < 200 && stats.running + stats.waiting > 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    stats = server.loop().stats();
+  }
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
