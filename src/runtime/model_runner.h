@@ -20,7 +20,8 @@ struct ModelLimits {
   int64_t max_batch_tokens = 0;  // packed tokens of a step
   std::vector<KvGroup> state_groups;
   Rotations rotations = {};
-  // Of a step's tokens, prompt tokens whose logits are wanted beside those to draw from; 0: as many.
+  // Of a step's tokens, prompt tokens whose logits are wanted beside those to draw from; 0: as
+  // many.
   int64_t max_prompt_logits = 0;
   // The set of a request's sequences, or of their prompt.
   int32_t rotation_of(const Request& request) const {
