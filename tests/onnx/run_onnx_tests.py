@@ -125,7 +125,7 @@ def loop_case(model_and_inputs, folder, **environment):
 def refused_loop(result, *words):
     assert result.returncode == 1, result.stderr
     lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and "engine/executor" in lines[0], result.stderr
+    assert len(lines) == 1 and "engine/control_flow" in lines[0], result.stderr
     for word in words:
         assert word in lines[0], lines[0]
 

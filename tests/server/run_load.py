@@ -1,5 +1,5 @@
 """Many streams at once against the oracle, every token checked; `ingot bench serve` against it and
-against servers that misbehave. INGOT_LOAD_STREAMS and INGOT_LOAD_TOKENS ask for more (D1: 2000 and
+against servers that misbehave. LOAD_STREAMS and LOAD_TOKENS ask for more (D1: 2000 and
 256)."""
 
 import json
@@ -16,8 +16,8 @@ from server_harness import BINARY, LIMIT
 from cli_harness import Checks, ingot
 
 TOOL = os.path.join(os.path.dirname(BINARY), "tests", "oracle_server_tool")
-STREAMS = int(os.environ.get("INGOT_LOAD_STREAMS", "300"))
-TOKENS = int(os.environ.get("INGOT_LOAD_TOKENS", "64"))
+STREAMS = int(os.environ.get("LOAD_STREAMS", "300"))
+TOKENS = int(os.environ.get("LOAD_TOKENS", "64"))
 
 
 class Oracle:
