@@ -75,7 +75,7 @@ struct Sink {
 // Hands a body over without a copy. Beast's contract of a body and its reader.
 struct SinkBody {
   using value_type = Sink*;
-  class reader {
+  class reader {  // NOLINT: the contract's name
    public:
     template <bool isRequest, typename Fields>
     reader(http::header<isRequest, Fields>&, value_type& sink) : sink_(sink) {}

@@ -393,6 +393,7 @@ void SchemaChecker::add_member(SchemaNode& node, const std::string& name, const 
     return;
   }
   std::vector<bool> matches;
+  matches.reserve(patterns_.size());
   for (const NamePattern& pattern : patterns_) matches.push_back(pattern.names.has(name));
   node.members.push_back({name, member_node(parts, matches, &name), required});
 }
