@@ -114,6 +114,7 @@ class Serve final : public Command {
     server.drain();
     session.loop().stop();
     engine.join();
+    server.stop();  // before the session, which its threads look at
     return 0;
   }
 

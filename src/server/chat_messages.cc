@@ -33,14 +33,15 @@ Json plain_messages(const Json& messages) {
   Json out = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     Json message = messages[i];
-    if (message.contains("content")) {
+    const bool calls = message.contains("tool_calls") && !message["tool_calls"].is_null();
+    if (message.contains("content") && !message["content"].is_null()) {
       message["content"] =
           plain_content(message["content"], fmt::format("messages[{}].content", i));
-    } else if (!message.contains("tool_calls")) {
+    } else if (!calls) {
       throw bad_request(fmt::format("messages[{}].content", i),
                         fmt::format("'messages[{}].content' is missing", i));
     }
-    if (message.contains("tool_calls") && !message["tool_calls"].is_null()) {
+    if (calls) {
       message["tool_calls"] =
           template_tool_calls(message["tool_calls"], fmt::format("messages[{}].tool_calls", i));
     }

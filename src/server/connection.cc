@@ -90,8 +90,10 @@ class Connection final : public Wire {
     const SteadyClock clock;
     const int64_t begin = clock.now_ns();
     state_.calls.fetch_add(1);
-    co_await answer(call, std::string(text_of(head)));
-    state_.calls.fetch_sub(1);
+    {
+      const CountBack count(state_.calls);
+      co_await answer(call, std::string(text_of(head)));
+    }
     state_.metrics().answered(call.status());
     log_access(call, static_cast<double>(clock.now_ns() - begin) * 1e-6);
     co_return call.keep_alive && !call.gone();

@@ -1,6 +1,7 @@
 // One connection: requests read one after the other, each handed to its endpoint.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
@@ -17,16 +18,16 @@ struct Shard {
   WakeupQueue wakeups{io};
 };
 
-// Counts itself out of ServerState::connections.
-class ConnectionCount {
+// Takes back one that was counted, whatever comes in between.
+class CountBack {
  public:
-  explicit ConnectionCount(ServerState& state) : state_(state) {}
-  ~ConnectionCount() { state_.connections.fetch_sub(1); }
-  ConnectionCount(const ConnectionCount&) = delete;
-  ConnectionCount& operator=(const ConnectionCount&) = delete;
+  explicit CountBack(std::atomic<int64_t>& count) : count_(count) {}
+  ~CountBack() { count_.fetch_sub(1); }
+  CountBack(const CountBack&) = delete;
+  CountBack& operator=(const CountBack&) = delete;
 
  private:
-  ServerState& state_;
+  std::atomic<int64_t>& count_;
 };
 
 // Until the connection ends; throws nothing.

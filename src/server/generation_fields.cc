@@ -1,6 +1,7 @@
 #include "server/generation_fields.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -8,12 +9,14 @@
 #include <set>
 
 #include "server/api_error.h"
+#include "server/server_state.h"
 
 namespace ingot {
 namespace {
 
 constexpr double kMostTokens = 1 << 30;
-constexpr double kMaxStops = 16;
+constexpr size_t kMaxStops = 16;
+constexpr size_t kMostStopBytes = 4096;
 constexpr double kMostBiases = 1024;
 constexpr double kMostBadWords = 256;  // each has two spellings
 constexpr size_t kMostWordBytes = 64;
@@ -55,12 +58,32 @@ std::vector<std::string> read_stops(const Json& body) {
   const Json* stop = find(body, "stop");
   if (stop == nullptr) return out;
   const Json list = stop->is_string() ? Json::array({*stop}) : *stop;
+  if (list.size() > kMaxStops) {
+    throw bad_request("stop", fmt::format("'stop': expected at most {} strings, found {}",
+                                          kMaxStops, list.size()));
+  }
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string path = stop->is_string() ? "stop" : fmt::format("stop[{}]", i);
-    if (!list[i].is_string() || list[i].get_ref<const std::string&>().empty()) {
-      throw bad_request(path, fmt::format("'{}': expected a string that is not empty", path));
+    const bool text = list[i].is_string();
+    const size_t bytes = text ? list[i].get_ref<const std::string&>().size() : 0;
+    if (bytes == 0 || bytes > kMostStopBytes) {
+      throw bad_request(
+          path, fmt::format("'{}': expected a string of 1 to {} bytes", path, kMostStopBytes));
     }
     out.push_back(list[i]);
+  }
+  return out;
+}
+
+std::string read_request_id(const Json& body) {
+  std::string out;
+  read(body, "request_id", out);
+  const bool plain = std::all_of(out.begin(), out.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+  });
+  if (!plain) {
+    throw bad_request("request_id",
+                      "'request_id': expected letters, digits, '-', '_' and '.' alone");
   }
   return out;
 }
@@ -338,7 +361,7 @@ std::vector<Field> generation_fields(double least_tokens) {
       {.name = "stop",
        .kinds = kTextField | kListField,
        .min = 0,
-       .max = kMaxStops * 256,
+       .max = kMostStopBytes,
        .help = "strings that end the answer and are not part of it"},
       {.name = "stop_token_ids", .kinds = kListField, .max = kMaxStopIds},
       {.name = "ignore_eos", .kinds = kBoolField},
@@ -377,7 +400,11 @@ std::vector<Field> generation_fields(double least_tokens) {
        .max = 1024,
        .help = "prefixes are shared only between equal salts"},
       {.name = "return_token_ids", .kinds = kBoolField},
-      {.name = "request_id", .kinds = kTextField, .min = 1, .max = 256},
+      {.name = "request_id",
+       .kinds = kTextField,
+       .min = 1,
+       .max = 64,
+       .help = "letters, digits, '-', '_' and '.'; the answer's id ends with it"},
   };
   return joined_fields({fields, choice_fields(), refused_fields(), ignored_fields()});
 }
@@ -404,6 +431,7 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   out.input.tokenizer = model.assets->tokenizer.get();
   read_integer(body, "priority", out.priority);
   read(body, "cache_salt", out.cache_salt);
+  out.request_id = read_request_id(body);
   read(body, "return_token_ids", out.return_token_ids);
   const Json* options = find(body, "stream_options");
   if (options == nullptr) return out;
@@ -413,6 +441,11 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(*options, "include_usage", out.include_usage);
   read(*options, "continuous_usage_stats", out.continuous_usage);
   return out;
+}
+
+std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server) {
+  if (wish.request_id.empty()) return server.new_id(prefix);
+  return std::string(prefix) + wish.request_id;
 }
 
 Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,

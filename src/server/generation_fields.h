@@ -10,6 +10,8 @@
 
 namespace ingot {
 
+class ServerState;
+
 // All of them, those refused and ignored included. `least_tokens`: of max_tokens.
 std::vector<Field> generation_fields(double least_tokens);
 
@@ -21,6 +23,7 @@ struct GenerationWish {
   int32_t prompt_logprobs = -1;
   bool echo = false;  // set by the endpoint: the prompt before the answer
   int32_t priority = 0;
+  std::string request_id;  // empty: the server makes one
   std::string cache_salt;
   bool stream = false;
   bool include_usage = false;     // one more chunk, at the end
@@ -31,6 +34,9 @@ struct GenerationWish {
 // Of a body that check_body() has passed. What the body leaves open is the model's; temperature is
 // 1 where the model says nothing either. ApiError (400) for fields that do not go together.
 GenerationWish read_generation(const Json& body, const ServedModel& model);
+
+// The answer's id: what the request calls itself, or one that the server makes.
+std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server);
 
 // The wish's requests ready for the loop, one for `prompt`. ApiError (400) for what cannot be.
 Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,

@@ -73,10 +73,16 @@ class HttpServer::Impl {
     }
   }
 
-  ~Impl() {
+  ~Impl() { stop(); }
+
+  // Workers too: what they have done goes back to an I/O thread's queue.
+  void stop() {
     accept_io_.stop();
     for (const auto& shard : shards_) shard->io.stop();
     for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    state_.workers().stop();
+    state_.workers().join();
   }
 
   int port() const { return acceptor_.local_endpoint().port(); }
@@ -128,8 +134,9 @@ class HttpServer::Impl {
   }
 
   Task<> serve(tcp::socket socket, Shard& shard) {
-    const ConnectionCount count(state_);
-    socket.set_option(tcp::no_delay(true), ignored_);
+    const CountBack count(state_.connections);
+    boost::system::error_code ignored;
+    socket.set_option(tcp::no_delay(true), ignored);
     if (tls_) {
       co_await serve_tls(std::move(socket), *tls_, state_, shard);
     } else {
@@ -143,10 +150,7 @@ class HttpServer::Impl {
   tcp::acceptor acceptor_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::thread> threads_;
-  static thread_local boost::system::error_code ignored_;
 };
-
-thread_local boost::system::error_code HttpServer::Impl::ignored_;
 
 HttpServer::HttpServer(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 HttpServer::~HttpServer() = default;
@@ -154,5 +158,6 @@ int HttpServer::port() const { return impl_->port(); }
 ServerState& HttpServer::state() { return impl_->state(); }
 void HttpServer::start() { impl_->start(); }
 void HttpServer::drain() { impl_->drain(); }
+void HttpServer::stop() { impl_->stop(); }
 
 }  // namespace ingot

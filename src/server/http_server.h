@@ -12,14 +12,17 @@ class HttpServer {
   // Binds and listens. Error{kIo} naming the address when the system refuses, or a TLS file that
   // cannot be used.
   explicit HttpServer(ServerOptions options);
-  // Connections that are left are closed. The loop of the model has ended before: it may hold
-  // requests that announce themselves here.
+  // As stop(). The loop of the model has ended before: it may hold requests that announce
+  // themselves here.
   ~HttpServer();
 
   int port() const;
   ServerState& state();
   // Answers on threads of its own, from start() on.
   void start();
+  // Nothing is answered any more: connections that are left are closed, threads joined. Then what
+  // the model is made of may go. The destructor does it too.
+  void stop();
   // Any thread. No new work; returns when all requests have ended, or drain_timeout after: then
   // those left have been told so.
   void drain();

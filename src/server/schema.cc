@@ -9,6 +9,10 @@ namespace ingot {
 namespace {
 
 constexpr int kMaxDepth = 128;
+// Of a body: a parsed value takes many times the two bytes that it may have as text.
+constexpr int64_t kMostValues = int64_t{1} << 20;
+// Of an object: each is looked for among those before it.
+constexpr size_t kMostKeys = 2048;
 
 struct KindName {
   FieldKind kind;
@@ -175,18 +179,22 @@ class Checker {
 class StrictBody : public nlohmann::json_sax<Json> {
  public:
   using Number = Json::number_float_t;
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(Json::number_integer_t) override { return true; }
-  bool number_unsigned(Json::number_unsigned_t) override { return true; }
-  bool number_float(Number, const std::string&) override { return true; }
-  bool string(std::string&) override { return true; }
-  bool binary(Json::binary_t&) override { return true; }
+  bool null() override { return one_more(); }
+  bool boolean(bool) override { return one_more(); }
+  bool number_integer(Json::number_integer_t) override { return one_more(); }
+  bool number_unsigned(Json::number_unsigned_t) override { return one_more(); }
+  bool number_float(Number, const std::string&) override { return one_more(); }
+  bool string(std::string&) override { return one_more(); }
+  bool binary(Json::binary_t&) override { return one_more(); }
   bool start_object(size_t) override {
     keys_.emplace_back();
-    return deeper();
+    return one_more() && deeper();
   }
   bool key(std::string& name) override {
+    if (keys_.back().size() == kMostKeys) {
+      problem = fmt::format("an object: expected at most {} keys", kMostKeys);
+      return false;
+    }
     if (keys_.back().insert(name).second) return true;
     problem = fmt::format("the key '{}' occurs twice in one object", shortened(name));
     return false;
@@ -196,7 +204,7 @@ class StrictBody : public nlohmann::json_sax<Json> {
     --depth_;
     return true;
   }
-  bool start_array(size_t) override { return deeper(); }
+  bool start_array(size_t) override { return one_more() && deeper(); }
   bool end_array() override {
     --depth_;
     return true;
@@ -213,6 +221,11 @@ class StrictBody : public nlohmann::json_sax<Json> {
   static std::string shortened(const std::string& name) {
     return Json(name.substr(0, 40)).dump(-1, ' ', true, Json::error_handler_t::replace);
   }
+  bool one_more() {
+    if (++values_ <= kMostValues) return true;
+    problem = fmt::format("the body: expected at most {} values", kMostValues);
+    return false;
+  }
   bool deeper() {
     if (++depth_ <= kMaxDepth) return true;
     problem = fmt::format("the body is nested deeper than {} levels", kMaxDepth);
@@ -220,6 +233,7 @@ class StrictBody : public nlohmann::json_sax<Json> {
   }
   std::vector<std::unordered_set<std::string>> keys_;
   int depth_ = 0;
+  int64_t values_ = 0;
 };
 
 Json schema_of(const Field& field);

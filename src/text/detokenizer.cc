@@ -16,9 +16,7 @@ std::string Detokenizer::push(int32_t id) {
   // Models pad their vocabulary: an id beyond the tokenizer's prints nothing, as in Hugging Face's.
   if (id >= tokenizer_.vocab_size()) return "";
   const TokenKind kind = tokenizer_.kind(id);
-  const bool shown =
-      std::find(options_.shown.begin(), options_.shown.end(), id) != options_.shown.end();
-  if (options_.skip_special && kind == TokenKind::kControl && !shown) return "";
+  if (options_.skip_special && kind == TokenKind::kControl && !shown(id)) return "";
   std::string out;
   if (tokenizer_.last_differs()) {
     // The token before this one is not the last; whether this one is, the next will tell.
@@ -29,6 +27,10 @@ std::string Detokenizer::push(int32_t id) {
   const bool first = at_start_ && tokenizer_.first_differs();
   at_start_ = false;
   return print(tokenizer_.token_bytes(id, first ? TokenPlace::kFirst : TokenPlace::kMiddle));
+}
+
+bool Detokenizer::shown(int32_t id) const {
+  return std::find(options_.shown.begin(), options_.shown.end(), id) != options_.shown.end();
 }
 
 std::string Detokenizer::print(std::string_view bytes) {

@@ -32,6 +32,7 @@ class Detokenizer {
  private:
   const Tokenizer& tokenizer_;
   DetokenizeOptions options_;
+  bool shown(int32_t id) const;
   std::string print(std::string_view bytes);
   int drop_spaces_;
   bool at_start_;        // no token has been printed

@@ -97,6 +97,12 @@ TEST(Schema, BodiesThatAreNoJson) {
   EXPECT_THAT(message("{\"a\": {\"b\": 1, \"b\": 2}}"), HasSubstr("twice"));
   EXPECT_THAT(message(std::string(100000, '[')), HasSubstr("deeper"));
   EXPECT_EQ(message("{\"a\": {\"b\": 1}, \"b\": {\"b\": 1}}"), "");
+  std::string keys = "{";
+  for (int i = 0; i < 2049; ++i) keys += fmt::format("{}\"{}\": 1", i == 0 ? "" : ", ", i);
+  EXPECT_THAT(message(keys + "}"), HasSubstr("2048 keys"));
+  std::string values = "{\"a\": [1";
+  for (int i = 0; i < (1 << 20); ++i) values += ",1";
+  EXPECT_THAT(message(values + "]}"), HasSubstr("1048576 values"));
 }
 
 // Every field of every endpoint, with values outside its table: a 400 that names it.

@@ -85,8 +85,8 @@ class Stream {
         wish_(job.wish),
         tools_(job.tools),
         tokenizer_(*model.assets->tokenizer),
-        writer_(call.server().new_id("chatcmpl-"), "chat.completion.chunk", std::time(nullptr),
-                model.name, wish_.include_usage && !wish_.continuous_usage),
+        writer_(answer_id("chatcmpl-", job.wish, call.server()), "chat.completion.chunk",
+                std::time(nullptr), model.name, wish_.include_usage && !wish_.continuous_usage),
         answers_(
             call, model, [this](int32_t choice, const TextPiece& piece) { on_text(choice, piece); },
             [this](int32_t choice, const Generation& result) { on_end(choice, result); }) {}
@@ -236,7 +236,7 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
     choices.push_back(choice_json(call, job, *model.assets->tokenizer,
                                   static_cast<int32_t>(choices.size()), answers.result(c)));
   }
-  Json out = {{"id", call.server().new_id("chatcmpl-")},
+  Json out = {{"id", answer_id("chatcmpl-", job.wish, call.server())},
               {"object", "chat.completion"},
               {"created", std::time(nullptr)},
               {"model", model.name},

@@ -126,8 +126,8 @@ class Stream {
       : call_(call),
         job_(job),
         tokenizer_(model.assets->tokenizer.get()),
-        writer_(call.server().new_id("cmpl-"), "text_completion", std::time(nullptr), model.name,
-                job.wish.include_usage && !job.wish.continuous_usage),
+        writer_(answer_id("cmpl-", job.wish, call.server()), "text_completion", std::time(nullptr),
+                model.name, job.wish.include_usage && !job.wish.continuous_usage),
         answers_(
             call, model, [this](int32_t choice, const TextPiece& piece) { on_text(choice, piece); },
             [this](int32_t choice, const Generation& result) { on_end(choice, result); }) {}
@@ -251,7 +251,7 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   for (const int32_t c : answered_choices(answers, job.wish)) {
     choices.push_back(choice_json(*model.assets, job, answers, c, choices.size()));
   }
-  const Json body = {{"id", call.server().new_id("cmpl-")},
+  const Json body = {{"id", answer_id("cmpl-", job.wish, call.server())},
                      {"object", "text_completion"},
                      {"created", std::time(nullptr)},
                      {"model", model.name},
