@@ -177,6 +177,19 @@ Task<bool> Answers::finish() {
   }
 }
 
+Task<bool> Answers::stream(std::string& frames) {
+  take_all();  // a full queue shows before the stream's head
+  co_await call_.start_events();
+  while (true) {
+    co_await call_.send(frames);
+    frames.clear();
+    const Step step = co_await next();
+    if (step == Step::kGone) co_return false;
+    if (step == Step::kOver) co_return true;
+    if (step == Step::kQuiet) frames = ": ping\n\n";
+  }
+}
+
 const Generation& Answers::result(int32_t choice) const {
   auto one = requests_.begin();
   while (std::next(one) != requests_.end() && (*std::next(one))->first <= choice) ++one;

@@ -27,15 +27,16 @@ class Answers {
   void submit(Request request, const std::vector<std::string>& stops,
               const std::vector<int32_t>& shown = {});
 
-  // Hands over what has come already. ApiError as next(): a full queue shows here.
-  void poll() { take_all(); }
-
   enum class Step { kNews, kQuiet, kOver, kGone };
   // Hands over all that has come, or waits for it: kNews. kQuiet: nothing came for ping_interval.
   // kOver: all choices have ended. kGone: the client has. ApiError when a request failed.
   Task<Step> next();
   // As next() until all have ended. False: the client is gone.
   Task<bool> finish();
+
+  // Answers by an event stream: sends `frames`, and what the callbacks add to it, until all choices
+  // have ended; what is then in it is left to the caller. False: the client is gone.
+  Task<bool> stream(std::string& frames);
 
   int32_t choices() const { return choices_; }
   const Generation& result(int32_t choice) const;

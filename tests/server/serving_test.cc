@@ -211,6 +211,22 @@ TEST(Serving, TheEndOfDrainingIsAnErrorFrame) {
   EXPECT_THAT(streamed, testing::Not(testing::HasSubstr("[DONE]")));
 }
 
+TEST(Serving, StoppingClosesWhatIsLeft) {
+  OracleServerOptions options;
+  options.context = 1 << 20;
+  options.pages = 1 << 15;
+  OracleServer server(options);
+  HttpClient client(server.port());
+  const std::string body = stream_body("a", 1 << 19);
+  client.send(
+      fmt::format("POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: "
+                  "application/json\r\nContent-Length: {}\r\n\r\n{}",
+                  body.size(), body));
+  wait_until([&] { return !idle(server); });
+  server.server().stop();
+  server.server().state().set_model(nullptr);  // nobody looks at it any more
+}
+
 TEST(Serving, DeadlinesEndRequests) {
   OracleServerOptions options;
   options.server.request_timeout = std::chrono::milliseconds(100);

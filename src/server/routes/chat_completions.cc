@@ -104,16 +104,8 @@ class Stream {
           c, R"("delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null)",
           more + usage_now(), pending_);
     }
-    answers_.poll();
-    co_await call_.start_events();
-    while (true) {
-      co_await call_.send(pending_);
-      pending_.clear();
-      const Answers::Step step = co_await answers_.next();
-      if (step == Answers::Step::kGone) co_return;
-      if (step == Answers::Step::kOver) break;
-      if (step == Answers::Step::kQuiet) pending_ = ": ping\n\n";
-    }
+    const bool whole = co_await answers_.stream(pending_);
+    if (!whole) co_return;
     if (wish_.include_usage) {
       writer_.append_without_choices(
           fmt::format(R"(,"usage":{},"timings":{})", answers_.usage().dump(),

@@ -184,16 +184,8 @@ class Stream {
   Task<> run(Request request) {
     answers_.submit(std::move(request), stops_);
     open();
-    answers_.poll();
-    co_await call_.start_events();
-    while (true) {
-      co_await call_.send(pending_);
-      pending_.clear();
-      const Answers::Step step = co_await answers_.next();
-      if (step == Answers::Step::kGone) co_return;
-      if (step == Answers::Step::kOver) break;
-      if (step == Answers::Step::kQuiet) pending_ = ": ping\n\n";
-    }
+    const bool whole = co_await answers_.stream(pending_);
+    if (!whole) co_return;
     close();
     co_await call_.send(pending_);
     co_await call_.end_events();
