@@ -32,7 +32,7 @@ constexpr int64_t kMaxAllowedIds = 4096;  // of its allowed_token_ids
 constexpr int64_t kMaxBadWords = 512;     // of its bad_words, and tokens of each
 constexpr int64_t kMaxBadWordTokens = 128;
 // Values that a request's prompt_logprobs make at most: prompt tokens times (prompt_logprobs + 1).
-constexpr int64_t kMaxPromptValues = int64_t{1} << 22;
+constexpr int64_t kMaxPromptValues = int64_t{1} << 20;
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 // What a client may ask of sampling. The order of the rules: penalties, logit_bias, masks

@@ -262,6 +262,8 @@ void Scheduler::preempt(Sequence& s) {
   for (auto it = plan_.begin(); it != plan_.end(); ++it) {
     if (it->sequence != &s) continue;
     budget_ += it->count;
+    const Positions asked = prompt_wanted(s, s.scheduled - it->count, it->count);
+    prompt_budget_ += asked.end - asked.begin;
     stats_.drafted -= it->draft_len;
     plan_.erase(it);
     break;
@@ -278,6 +280,10 @@ void Scheduler::admit() {
       continue;
     }
     if (s.slot >= 0) return;  // preempted with a step in flight: first in line, at the next commit
+    // One that can compute no position now would hold a slot, and the pages that it was let in for.
+    const bool asks = s.request->sampling.prompt_logprobs >= 0 &&
+                      groups_.at(s.request->id).prompt_told < s.prompt_len() - 1;
+    if (asks && prompt_budget_ <= 0) return;
     if (start(s)) {
       plan(s);
     } else {

@@ -19,8 +19,9 @@ constexpr int64_t kDefaultWindowLayers = 28;
 
 constexpr int64_t kMostLayers = 4096;
 
-// Past the trained length: a graph holds the frequencies of each (64 MiB with heads of 128).
+// Past the trained length: a graph holds the frequencies of each, 64 MiB of them at most.
 constexpr int64_t kMostDynamicLengths = int64_t{1} << 18;
+constexpr int64_t kMostDynamicFrequencies = int64_t{1} << 24;
 
 // Of the keys that read_rope_config() looks at.
 constexpr const char* kPartial = "partial_rotary_factor";
@@ -360,8 +361,9 @@ void ConfigReader::add_dynamic(RopeConfig& rope, int64_t rotated) {
   if (trained < 1)
     corrupt("original_max_position_embeddings", "1 or more", std::to_string(trained));
   if (rotated < 4) refuse("rope_scaling", "another type for heads of 2", "'dynamic'");
-  const double longest = std::min(rope.factor * static_cast<double>(trained),
-                                  static_cast<double>(trained + kMostDynamicLengths));
+  const int64_t more = std::min(kMostDynamicLengths, kMostDynamicFrequencies / (rotated / 2));
+  const double longest =
+      std::min(rope.factor * static_cast<double>(trained), static_cast<double>(trained + more));
   config_["max_position_embeddings"] = std::max(trained, static_cast<int64_t>(longest));
 }
 

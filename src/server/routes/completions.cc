@@ -100,10 +100,21 @@ Job read_job(Call& call, const ServedModel& model) {
     throw bad_request("prompt", fmt::format("'prompt': expected 1 to {} prompts, found {}",
                                             kMostPrompts, prompts.size()));
   }
+  const int64_t values_of_token =
+      (std::max(out.wish.prompt_logprobs, out.wish.echo ? out.wish.logprobs : -1) + 1) *
+      int64_t{out.wish.choices};
+  int64_t values = 0;
   for (size_t i = 0; i < prompts.size(); ++i) {
     const std::string path = one ? "prompt" : fmt::format("prompt[{}]", i);
     Prompt kept;
     kept.ids = prompt_of(prompts[i], path, add_special, model);
+    values += static_cast<int64_t>(kept.ids.size()) * values_of_token;
+    if (values > kMaxPromptValues) {
+      throw bad_request("prompt",
+                        fmt::format("'prompt': log probabilities of more than {} values of "
+                                    "prompts",
+                                    kMaxPromptValues));
+    }
     if (out.wish.echo) kept.text = text_of(prompts[i], kept.ids, model);
     out.requests.push_back(make_request(out.wish, kept.ids, model));
     out.prompts.push_back(std::move(kept));
