@@ -19,6 +19,8 @@
 namespace ingot {
 namespace command_serve {
 
+constexpr int64_t kHostSequence = 2048;  // tokens of KV cache for each sequence on a CPU
+
 // SIGINT and SIGTERM, taken by one thread; all others block them from here on.
 class Signals {
  public:
@@ -88,8 +90,9 @@ class Serve final : public Command {
     flags.flag("max-num-seqs", &sequences_, "sequences that run together");
     flags.flag("max-num-batched-tokens", &step_tokens_,
                "most tokens of a step; 0 = what the engine was built for");
-    flags.flag("kv-tokens", &kv_tokens_,
-               "tokens that the KV cache holds; 0 = sequences x longest sequence, or what fits");
+    flags.flag(
+        "kv-tokens", &kv_tokens_,
+        "tokens that the KV cache holds; 0 = on a CPU 2048 a sequence, else all that may be used");
     flags.flag("no-prefix-cache", &no_prefix_cache_, "compute every prompt anew");
     flags.flag("max-queued-requests", &max_queued_, "that wait; one more is refused (429)");
     flags.flag("request-timeout", &request_timeout_,
@@ -203,6 +206,11 @@ class Serve final : public Command {
     if (kv_tokens_ > 0) {
       out.kv_pages = kv_blocks(kv_tokens_);
       return out;
+    }
+    if (model.device->host_visible()) {
+      // A host touches all of it at start, and few answers are as long as the context.
+      const int64_t context = session_runner_options(engine, out).max_seq_len;
+      out.kv_pages = kv_blocks(std::max(context, std::min(context, kHostSequence) * sequences_));
     }
     const SessionMemory memory = session_memory(engine, out, *model.device);
     if (memory.free <= 0 || memory.kv <= memory.room_for_kv() / 2) return out;

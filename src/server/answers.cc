@@ -64,7 +64,7 @@ void Answers::submit(Request request, const std::vector<std::string>& stops,
   request.tenant_salt = salt_of(call_.tenant(), request.tenant_salt);
   const auto timeout = call_.server().options().request_timeout;
   if (timeout.count() > 0) {
-    request.deadline_ns = SteadyClock().now_ns() + std::chrono::nanoseconds(timeout).count();
+    request.deadline_ns = call_.arrival_ns() + std::chrono::nanoseconds(timeout).count();
   }
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
@@ -84,7 +84,10 @@ bool Answers::take_all() {
   for (const auto& one : requests_) {
     while (const TokenEvent* event = one->outbox->poll()) {
       live_.add_output(event->count);
+      const size_t before = one->text.result(event->choice).token_ids.size();
       one->text.take(*event);
+      output_tokens_ +=
+          static_cast<int64_t>(one->text.result(event->choice).token_ids.size() - before);
       news = true;
       if (event->count > 0) measure(*one, static_cast<size_t>(event->choice), now);
     }
@@ -191,15 +194,11 @@ Task<bool> Answers::stream(std::string& frames) {
 }
 
 const Generation& Answers::result(int32_t choice) const {
-  auto one = requests_.begin();
-  while (std::next(one) != requests_.end() && (*std::next(one))->first <= choice) ++one;
-  return (*one)->text.result(choice - (*one)->first);
-}
-
-int64_t Answers::output_tokens() const {
-  int64_t out = 0;
-  for (int32_t c = 0; c < choices_; ++c) out += static_cast<int64_t>(result(c).token_ids.size());
-  return out;
+  const auto behind = std::upper_bound(
+      requests_.begin(), requests_.end(), choice,
+      [](int32_t wanted, const std::unique_ptr<One>& one) { return wanted < one->first; });
+  const One& one = **std::prev(behind);
+  return one.text.result(choice - one.first);
 }
 
 int64_t Answers::cached_tokens() const {

@@ -41,7 +41,7 @@ class Answers {
   int32_t choices() const { return choices_; }
   const Generation& result(int32_t choice) const;
   int64_t prompt_tokens() const { return prompt_tokens_; }
-  int64_t output_tokens() const;
+  int64_t output_tokens() const { return output_tokens_; }
   int64_t cached_tokens() const;
   // OpenAI's "usage" and llama-server's "timings".
   Json usage() const;
@@ -62,6 +62,7 @@ class Answers {
   LiveRequest live_;
   int32_t choices_ = 0;
   int64_t prompt_tokens_ = 0;
+  int64_t output_tokens_ = 0;  // of all choices, those behind a stop string not counted
   std::chrono::steady_clock::time_point last_news_ = std::chrono::steady_clock::now();
 };
 

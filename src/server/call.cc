@@ -56,6 +56,7 @@ ServedModel& Call::model() { return server_.require_model(); }
 
 Json Call::read_body(const Schema& schema) {
   Json body = parse_body(request_.body);
+  std::string().swap(request_.body);  // answers may take long
   ignored_ = check_body(body, schema);
   return body;
 }

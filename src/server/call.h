@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "server/route.h"
@@ -48,8 +49,9 @@ class Call {
   ServerState& server() { return server_; }
   // The model that is served. ApiError (503) while it loads or the server drains.
   ServedModel& model();
-  const std::string& id() const { return id_; }      // unique; also a header of the answer
-  const Hash128& tenant() const { return tenant_; }  // of the caller's key
+  int64_t arrival_ns() const { return arrival_ns_; }  // when its head was there, on SteadyClock
+  const std::string& id() const { return id_; }       // unique; also a header of the answer
+  const Hash128& tenant() const { return tenant_; }   // of the caller's key
   void set_tenant(const Hash128& tenant) { tenant_ = tenant; }
 
   // Parses and checks the body by the route's schema; names of ignored fields go to a header.
@@ -98,6 +100,7 @@ class Call {
   Wire& wire_;
   HttpRequest request_;
   std::string id_;
+  const int64_t arrival_ns_ = SteadyClock().now_ns();
   Hash128 tenant_;
   std::shared_ptr<Wakeup> wakeup_;
   std::vector<std::string> ignored_;

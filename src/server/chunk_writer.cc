@@ -2,25 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include "server/prompt_logprobs.h"
 
 namespace ingot {
 namespace {
 
-// What a token looks like alone; a part of a character becomes U+FFFD.
-std::string token_string(const Tokenizer& tokenizer, int32_t id) {
-  const int32_t ids[] = {id};
-  return tokenizer.decode(ids, false);
-}
-
 Json token_entry(const Tokenizer& tokenizer, int32_t id, float logprob) {
   Json bytes = Json::array();
-  for (const char c : tokenizer.token_bytes(id)) bytes.push_back(static_cast<unsigned char>(c));
-  // -inf is no JSON; OpenAI says -9999 for what cannot be.
-  constexpr double kNever = -9999;
-  return {{"token", token_string(tokenizer, id)},
-          {"logprob", std::isfinite(logprob) ? static_cast<double>(logprob) : kNever},
-          {"bytes", bytes}};
+  if (id < tokenizer.vocab_size()) {
+    for (const char c : tokenizer.token_bytes(id)) bytes.push_back(static_cast<unsigned char>(c));
+  }
+  return {
+      {"token", token_alone(tokenizer, id)}, {"logprob", json_logprob(logprob)}, {"bytes", bytes}};
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ class Connection final : public Wire {
       const CountBack count(state_.calls);
       co_await answer(call, std::string(text_of(head)));
     }
-    state_.metrics().answered(call.status());
+    if (call.status() > 0) state_.metrics().answered(call.status());
     log_access(call, static_cast<double>(clock.now_ns() - begin) * 1e-6);
     co_return call.keep_alive && !call.gone();
   }
@@ -238,7 +238,8 @@ class Connection final : public Wire {
     std::string_view key = head.header("x-api-key");
     const std::string_view given = head.header("authorization");
     constexpr size_t kScheme = 7;  // of "Bearer "
-    if (given.size() > kScheme && is_bearer(given.substr(0, kScheme))) key = given.substr(kScheme);
+    if (given.size() > kScheme && same_letters(given.substr(0, kScheme), "bearer "))
+      key = given.substr(kScheme);
     const auto tenant = state_.keys().tenant_of(key);
     if (!tenant) {
       call.more_headers.emplace_back("WWW-Authenticate: Bearer");
@@ -247,12 +248,11 @@ class Connection final : public Wire {
     call.set_tenant(*tenant);
   }
 
-  static bool is_bearer(std::string_view text) {
-    constexpr std::string_view kBearer = "bearer ";
-    for (size_t i = 0; i < kBearer.size(); ++i) {
-      if (std::tolower(static_cast<unsigned char>(text[i])) != kBearer[i]) return false;
-    }
-    return true;
+  // But for capitals; `small` has none.
+  static bool same_letters(std::string_view text, std::string_view small) {
+    return std::equal(text.begin(), text.end(), small.begin(), small.end(), [](char a, char b) {
+      return std::tolower(static_cast<unsigned char>(a)) == b;
+    });
   }
 
   // Pages of other sites may send text without asking first; JSON they may not.
@@ -260,8 +260,7 @@ class Connection final : public Wire {
     std::string type(head.header("content-type"));
     type = type.substr(0, type.find(';'));
     while (!type.empty() && type.back() == ' ') type.pop_back();
-    for (char& c : type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    if (type == "application/json") return;
+    if (same_letters(type, "application/json")) return;
     throw plain_error(415, "expected Content-Type: application/json");
   }
 
@@ -275,7 +274,7 @@ class Connection final : public Wire {
     }
     if (head.content_length > static_cast<int64_t>(most)) throw too_large();
     const std::string_view expect = head.header("expect");
-    if (!expect.empty() && expect != "100-continue") {
+    if (!expect.empty() && !same_letters(expect, "100-continue")) {
       throw plain_error(417, "Expect: expected 100-continue, or none");
     }
     if (!expect.empty()) {
@@ -297,7 +296,7 @@ class Connection final : public Wire {
       throw plain_error(400, "the request is not well-formed HTTP");
     }
     if (error) {
-      call.set_gone();
+      call.set_gone();  // Beast has closed the connection
       throw plain_error(408, "the body did not come");
     }
     call.request().body = std::move(parser.get().body());

@@ -414,7 +414,7 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   SamplingParams& sampling = out.input.sampling;
   sampling = model.assets->sampling();
   sampling.temperature = model.assets->generation.temperature.value_or(1.0);
-  if (const Json* name = find(body, "model")) model.check_name(name->get<std::string>());
+  model.check_wanted(body);
   read_lengths(body, model, sampling);
   read_filters(body, sampling);
   read_seed(body, sampling);

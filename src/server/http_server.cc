@@ -81,8 +81,7 @@ class HttpServer::Impl {
     for (const auto& shard : shards_) shard->io.stop();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
-    state_.workers().stop();
-    state_.workers().join();
+    state_.end_workers();
   }
 
   int port() const { return acceptor_.local_endpoint().port(); }

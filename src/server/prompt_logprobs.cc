@@ -5,13 +5,6 @@
 namespace ingot {
 namespace {
 
-// A model may know more ids than its tokenizer.
-std::string decoded(const Tokenizer& tokenizer, int32_t id) {
-  if (id >= tokenizer.vocab_size()) return "";
-  const int32_t one[] = {id};
-  return tokenizer.decode(one, false);
-}
-
 // Bytes that the token adds to a text. Control tokens are not printed.
 std::string_view printed(const Tokenizer& tokenizer, int32_t id) {
   if (id >= tokenizer.vocab_size() || tokenizer.is_control(id)) return {};
@@ -32,6 +25,13 @@ size_t bytes_in(std::string_view rest, std::string_view bytes, std::string_view 
 
 }  // namespace
 
+// A model may know more ids.
+std::string token_alone(const Tokenizer& tokenizer, int32_t id) {
+  if (id >= tokenizer.vocab_size()) return "";
+  const int32_t one[] = {id};
+  return tokenizer.decode(one, false);
+}
+
 double json_logprob(float logprob) { return std::max(static_cast<double>(logprob), -9999.0); }
 
 size_t characters(std::string_view text) {
@@ -50,20 +50,20 @@ Json prompt_logprobs_json(const Tokenizer& tokenizer, std::span<const int32_t> p
       const auto& [id, logprob] = logprobs[i].top[k];
       entry[std::to_string(id)] = {{"logprob", json_logprob(logprob)},
                                    {"rank", k + 1},
-                                   {"decoded_token", decoded(tokenizer, id)}};
+                                   {"decoded_token", token_alone(tokenizer, id)}};
     }
     const std::string key = std::to_string(prompt[i + 1]);
     if (!entry.contains(key)) {
       entry[key] = {{"logprob", json_logprob(logprobs[i].chosen)},
                     {"rank", nullptr},
-                    {"decoded_token", decoded(tokenizer, prompt[i + 1])}};
+                    {"decoded_token", token_alone(tokenizer, prompt[i + 1])}};
     }
     out.push_back(std::move(entry));
   }
   return out;
 }
 
-std::string LegacyLogprobs::name(int32_t id) const { return decoded(tokenizer_, id); }
+std::string LegacyLogprobs::name(int32_t id) const { return token_alone(tokenizer_, id); }
 
 void LegacyLogprobs::add_one(int32_t id, const TokenLogprobs* logprobs) {
   tokens_.push_back(name(id));
@@ -90,8 +90,10 @@ void LegacyLogprobs::add_prompt(std::span<const int32_t> ids,
   size_t at = 0;
   for (size_t i = 0; i < ids.size(); ++i) {
     add_one(ids[i], i == 0 || i > logprobs.size() ? nullptr : &logprobs[i - 1]);
-    at += bytes_in(text.substr(at), printed(tokenizer_, ids[i]), name(ids[i]), at == 0);
-    offset_ = begin + characters(text.substr(0, at));
+    const size_t bytes =
+        bytes_in(text.substr(at), printed(tokenizer_, ids[i]), name(ids[i]), at == 0);
+    offset_ += characters(text.substr(at, bytes));
+    at += bytes;
   }
   offset_ = begin + characters(text);
 }

@@ -18,6 +18,8 @@ Json prompt_logprobs_json(const Tokenizer& tokenizer, std::span<const int32_t> p
 
 // JSON has no infinities: -9999 where a token cannot be, as OpenAI.
 double json_logprob(float logprob);
+// A token alone, parts of characters as U+FFFD; nothing for ids that the tokenizer does not know.
+std::string token_alone(const Tokenizer& tokenizer, int32_t id);
 
 // Characters of UTF-8 text, a part of one counted where it begins.
 size_t characters(std::string_view text);

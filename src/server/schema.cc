@@ -13,6 +13,8 @@ constexpr int kMaxDepth = 128;
 constexpr int64_t kMostValues = int64_t{1} << 20;
 // Of an object: each is looked for among those before it.
 constexpr size_t kMostKeys = 2048;
+constexpr size_t kMostIgnoredBytes = size_t{64} << 10;
+constexpr size_t kShownKey = 100;  // bytes, in messages
 
 struct KindName {
   FieldKind kind;
@@ -78,7 +80,8 @@ class Checker {
   void object(const Json& value, const std::vector<Field>& fields, bool open,
               const std::string& path) {
     for (const auto& [key, item] : value.items()) {
-      const std::string inner = path.empty() ? key : path + "." + key;
+      const std::string shown = key.size() <= kShownKey ? key : key.substr(0, kShownKey) + "…";
+      const std::string inner = path.empty() ? shown : path + "." + shown;
       const Field* field = find(fields, key);
       if (field != nullptr) {
         one(item, *field, inner);
@@ -107,6 +110,11 @@ class Checker {
 
   void one(const Json& value, const Field& field, const std::string& path) {
     if (field.use == FieldUse::kIgnored) {
+      // Some come back in the answer.
+      if (value.dump(-1, ' ', false, Json::error_handler_t::replace).size() > kMostIgnoredBytes) {
+        throw bad_request(path,
+                          fmt::format("'{}': expected at most {} bytes", path, kMostIgnoredBytes));
+      }
       ignored_.push_back(path);
       return;
     }

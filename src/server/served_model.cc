@@ -12,6 +12,13 @@ void ServedModel::check_name(std::string_view wanted) const {
   if (!known) throw model_not_found(std::string(wanted));
 }
 
+void ServedModel::check_wanted(const Json& body) const {
+  const auto wanted = body.find("model");
+  if (wanted != body.end() && wanted->is_string()) {
+    check_name(wanted->get_ref<const std::string&>());
+  }
+}
+
 const Tokenizer& ServedModel::require_tokenizer() const {
   if (!assets->tokenizer) throw plain_error(400, "the model has no tokenizer: send token ids");
   return *assets->tokenizer;

@@ -22,6 +22,8 @@ struct ServedModel {
 
   // ApiError (404) unless `wanted` is a name of it.
   void check_name(std::string_view wanted) const;
+  // The same of a body's "model", which may be left out.
+  void check_wanted(const Json& body) const;
   // ApiError (400) when the model brought none.
   const Tokenizer& require_tokenizer() const;
   // ApiError (400) for a prompt that does not fit and parameters out of range.

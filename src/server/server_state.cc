@@ -45,16 +45,20 @@ ServerState::ServerState(ServerOptions options)
       metrics_(options_.vllm_metrics),
       id_seed_(random_seed()) {}
 
-ServerState::~ServerState() {
-  workers_.stop();
-  workers_.join();
-}
+ServerState::~ServerState() { end_workers(); }
 
 ServedModel& ServerState::require_model() const {
   if (draining()) throw unavailable("the server is shutting down", retry_after_s());
   ServedModel* model = loaded_model();
   if (model == nullptr) throw unavailable("the model is still loading", retry_after_s());
   return *model;
+}
+
+void ServerState::end_workers() {
+  if (!workers_) return;
+  workers_->stop();
+  workers_->join();
+  workers_.reset();
 }
 
 int ServerState::retry_after_s() const {

@@ -60,7 +60,9 @@ class ServerState {
 
   const ServerOptions& options() const { return options_; }
   const ApiKeys& keys() const { return keys_; }
-  boost::asio::thread_pool& workers() { return workers_; }
+  boost::asio::thread_pool& workers() { return *workers_; }
+  // Joins them and drops what they have not begun, whose callers' I/O queues must still be there.
+  void end_workers();
   Metrics& metrics() { return metrics_; }
 
   // Any thread. The model outlives the server.
@@ -86,7 +88,7 @@ class ServerState {
  private:
   const ServerOptions options_;
   const ApiKeys keys_;
-  boost::asio::thread_pool workers_;
+  std::optional<boost::asio::thread_pool> workers_;
   Metrics metrics_;
   std::atomic<ServedModel*> model_{nullptr};
   std::atomic<bool> draining_{false};

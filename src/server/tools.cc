@@ -35,6 +35,21 @@ void check_tool(const Json& tool, const std::string& path) {
   }
 }
 
+// Within the bounds of a body of its own.
+Json parsed_arguments(const Json& arguments, const std::string& path) {
+  Json out = arguments;
+  if (arguments.is_string()) {
+    try {
+      out = parse_body(arguments.get_ref<const std::string&>());
+    } catch (const ApiError& error) {
+      throw bad_request(
+          path, fmt::format("'{}': expected a JSON object as a string; {}", path, error.message));
+    }
+  }
+  if (out.is_object()) return out;
+  throw bad_request(path, fmt::format("'{}': expected a JSON object as a string", path));
+}
+
 std::vector<int32_t> ids_of(const ToolFormatDef& format, const Tokenizer& tokenizer) {
   std::vector<int32_t> out;
   for (const std::string_view mark : format.marks) {
@@ -52,19 +67,23 @@ std::string delta_of(std::string_view key, std::string_view text) {
 
 }  // namespace
 
+Field tool_list_field() {
+  return {.name = "tools",
+          .kinds = kListField,
+          .max = 1024,
+          .fields = {{.name = "type", .kinds = kTextField, .required = true},
+                     {.name = "function",
+                      .kinds = kObjectField,
+                      .fields = {{.name = "name", .kinds = kTextField, .required = true},
+                                 {.name = "description", .kinds = kTextField},
+                                 {.name = "parameters", .kinds = kObjectField, .open = true},
+                                 {.name = "strict", .kinds = kBoolField}},
+                      .required = true}}};
+}
+
 std::vector<Field> tool_fields() {
   return {
-      {.name = "tools",
-       .kinds = kListField,
-       .max = 1024,
-       .fields = {{.name = "type", .kinds = kTextField, .required = true},
-                  {.name = "function",
-                   .kinds = kObjectField,
-                   .fields = {{.name = "name", .kinds = kTextField, .required = true},
-                              {.name = "description", .kinds = kTextField},
-                              {.name = "parameters", .kinds = kObjectField, .open = true},
-                              {.name = "strict", .kinds = kBoolField}},
-                   .required = true}}},
+      tool_list_field(),
       {.name = "tool_choice",
        .kinds = kTextField | kObjectField,
        .one_of = {"none", "auto", "required"},
@@ -94,7 +113,7 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   if (out.format == nullptr) {
     throw bad_request("tools", "'tools': the model's chat template has no form for them");
   }
-  out.shown = ids_of(*out.format, *assets.tokenizer);
+  if (assets.tokenizer) out.shown = ids_of(*out.format, *assets.tokenizer);
   return out;
 }
 
@@ -114,15 +133,7 @@ Json template_tool_calls(const Json& calls, const std::string& path) {
     Json one = call;
     Json& function = one["function"];
     const Json arguments = function.contains("arguments") ? function["arguments"] : Json("{}");
-    const Json parsed = arguments.is_string()
-                            ? Json::parse(arguments.get_ref<const std::string&>(), nullptr, false)
-                            : arguments;
-    if (!parsed.is_object()) {
-      throw bad_request(
-          inner + ".function.arguments",
-          fmt::format("'{}.function.arguments': expected a JSON object as a string", inner));
-    }
-    function["arguments"] = parsed;
+    function["arguments"] = parsed_arguments(arguments, inner + ".function.arguments");
     out.push_back(std::move(one));
   }
   return out;

@@ -13,6 +13,7 @@
 namespace ingot {
 
 // "tools", "tool_choice", "parallel_tool_calls".
+Field tool_list_field();  // "tools" alone
 std::vector<Field> tool_fields();
 
 struct ToolWish {

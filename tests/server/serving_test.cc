@@ -227,6 +227,32 @@ TEST(Serving, StoppingClosesWhatIsLeft) {
   server.server().state().set_model(nullptr);  // nobody looks at it any more
 }
 
+// A body within a body has the same bounds.
+TEST(Serving, DeepArgumentsOfCallsAreRefused) {
+  OracleServer server;
+  const std::string deep = "{\"a\": " + std::string(100000, '[') + std::string(100000, ']') + "}";
+  const Json call = {{"function", {{"name", "f"}, {"arguments", deep}}}};
+  const Json body = {
+      {"messages", Json::array({{{"role", "assistant"}, {"tool_calls", Json::array({call})}}})}};
+  HttpClient client(server.port());
+  const HttpAnswer answer = client.call("POST", "/v1/chat/completions", body.dump());
+  EXPECT_EQ(answer.result_int(), 400);
+  EXPECT_THAT(answer.body(), testing::HasSubstr("deeper than"));
+}
+
+// Usage in each chunk costs the same whatever the number of choices.
+TEST(Serving, UsageOfManyChoicesIsCheap) {
+  OracleServer server;
+  Json body = {{"prompt", Json::array()}, {"n", 16},
+               {"max_tokens", 4},         {"ignore_eos", true},
+               {"stream", true},          {"stream_options", {{"continuous_usage_stats", true}}}};
+  for (int i = 0; i < 64; ++i) body["prompt"].push_back("prompt " + std::to_string(i));
+  HttpClient client(server.port());
+  const HttpAnswer answer = client.call("POST", "/v1/completions", body.dump());
+  EXPECT_THAT(answer.body(), testing::HasSubstr("\"completion_tokens\":4096"));
+  EXPECT_THAT(answer.body(), testing::HasSubstr("[DONE]"));
+}
+
 TEST(Serving, DeadlinesEndRequests) {
   OracleServerOptions options;
   options.server.request_timeout = std::chrono::milliseconds(100);

@@ -1,6 +1,7 @@
 #include "server/call.h"
 #include "server/chat_messages.h"
 #include "server/served_model.h"
+#include "server/tools.h"
 
 namespace ingot {
 namespace route_apply_template {
@@ -19,12 +20,14 @@ const Schema& schema() {
        {.name = "chat_template_kwargs", .kinds = kObjectField, .open = true},
        {.name = "documents", .kinds = kListField, .max = 4096},
        {.name = "reasoning_effort", .kinds = kTextField, .max = 64},
-       {.name = "tools", .kinds = kListField, .max = 1024}}};
+       tool_list_field()}};
   return schema;
 }
 
 std::string render(Call& call, const ServedModel& model) {
-  return chat_text(chat_segments(call.read_body(schema()), *model.assets));
+  const Json body = call.read_body(schema());
+  model.check_wanted(body);
+  return chat_text(chat_segments(body, *model.assets));
 }
 
 Task<> handle(Call& call) {

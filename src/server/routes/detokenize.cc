@@ -9,12 +9,13 @@ const Schema& schema() {
   static const Schema schema = {
       "Detokenize",
       {{.name = "model", .kinds = kTextField, .max = 256},
-       {.name = "tokens", .kinds = kListField, .max = 1 << 22, .required = true}}};
+       {.name = "tokens", .kinds = kListField, .max = 1 << 19, .required = true}}};
   return schema;
 }
 
 std::string decode(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
+  model.check_wanted(body);
   const Tokenizer& tokenizer = model.require_tokenizer();
   std::vector<int32_t> ids;
   for (const Json& id : body["tokens"]) {

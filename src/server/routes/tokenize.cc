@@ -2,6 +2,7 @@
 #include "server/call.h"
 #include "server/chat_messages.h"
 #include "server/served_model.h"
+#include "server/tools.h"
 
 namespace ingot {
 namespace route_tokenize {
@@ -25,7 +26,7 @@ const Schema& schema() {
        {.name = "add_generation_prompt", .kinds = kBoolField},
        {.name = "chat_template_kwargs", .kinds = kObjectField, .open = true},
        {.name = "documents", .kinds = kListField, .max = 4096},
-       {.name = "tools", .kinds = kListField, .max = 1024}}};
+       tool_list_field()}};
   return schema;
 }
 
@@ -35,9 +36,10 @@ bool flag(const Json& body, const char* name, bool fallback) {
 
 std::vector<int32_t> encode(const Json& body, const ServedModel& model) {
   const Tokenizer& tokenizer = model.require_tokenizer();
-  const bool messages = body.contains("messages");
-  const char* text = body.contains("prompt") ? "prompt" : "content";
-  if (messages == body.contains(text)) {
+  const auto given = [&](const char* name) { return body.contains(name) && !body[name].is_null(); };
+  const bool messages = given("messages");
+  const char* text = given("prompt") ? "prompt" : "content";
+  if (messages == given(text)) {
     throw bad_request("prompt", "expected either 'prompt' (or 'content') or 'messages'");
   }
   if (messages) return chat_prompt(body, *model.assets);
@@ -50,9 +52,7 @@ std::vector<int32_t> encode(const Json& body, const ServedModel& model) {
 
 Json answer(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
-  if (body.contains("model") && body["model"].is_string()) {
-    model.check_name(body["model"].get_ref<const std::string&>());
-  }
+  model.check_wanted(body);
   const std::vector<int32_t> ids = encode(body, model);
   Json out = {{"count", ids.size()}, {"max_model_len", model.context}, {"tokens", ids}};
   const bool pieces = flag(body, "with_pieces", false);
