@@ -1,8 +1,8 @@
 // Load on a server of OpenAI's API, whoever wrote it.
 #include <cstdio>
-#include <fstream>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/contract/bench_modes.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/environment.h"
@@ -82,16 +82,11 @@ Json configuration(const BenchFlags& flags, const std::string& model, size_t req
           {"slo_e2e_ms", serve.slo_e2e}};
 }
 
-void write_report(const std::string& path, const std::string& page) {
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << page;
-  file.close();
-  if (!file) fail(ErrorCode::kIo, "cli/bench", "{}: cannot be written", path);
-}
-
 Json measure_serve(const BenchFlags& flags) {
   const ServeFlags& serve = flags.serve;
   serve.check();
+  const std::string why = serve.report.empty() ? "" : why_not_writable(serve.report);
+  if (!why.empty()) fail(ErrorCode::kIo, "cli/bench", "{}: {}", serve.report, why);
   const bool stream = !serve.no_stream;
   ClientOptions client;
   client.api_key = serve.api_key;
@@ -122,7 +117,9 @@ Json measure_serve(const BenchFlags& flags) {
   out["configuration"] = configuration(flags, model, bodies.size());
   print_serve_figures(out, stderr);
   if (!serve.report.empty()) {
-    write_report(serve.report, serve_report(out, samples, serve_timeline(result, kParts)));
+    AtomicFile file(serve.report);
+    file.write(serve_report(out, samples, serve_timeline(result, kParts)));
+    file.commit();
   }
   return out;
 }
