@@ -58,7 +58,7 @@ def ask(page, text, wait=True):
 
 
 def last_text(page):
-    return page.run(f"{LAST}.querySelector('.body')?.textContent")
+    return page.run(f"{LAST}?.querySelector('.body')?.textContent")
 
 
 def live(server, *headers):
@@ -74,7 +74,8 @@ def set_parameters(page, **values):
         else:
             page.type(str(value))
     page.press("Escape")
-    page.until("!document.querySelector('dialog[open]')")
+    # A dialog tells that it has closed a moment later; only then the cursor moves.
+    page.until(f"!document.querySelector('dialog[open]') && {FOCUS} === 'input'")
 
 
 def check_talk(checks, page, server):
