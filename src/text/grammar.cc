@@ -59,15 +59,17 @@ struct GrammarMatcher::State {
 };
 
 std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::create(const Tokenizer& tokenizer,
-                                                                   std::vector<int32_t> ends) {
-  const int32_t size = tokenizer.vocab_size();
+                                                                   std::vector<int32_t> ends,
+                                                                   int32_t vocab_size) {
+  const int32_t size = vocab_size < 0 ? tokenizer.vocab_size() : vocab_size;
   if (ends.empty()) fail(ErrorCode::kInvalidArgument, kWhere, "no token ends an answer");
   std::vector<std::string> tokens(static_cast<size_t>(size));
   std::vector<uint32_t> allowed((static_cast<size_t>(size) + 31) / 32);
   const auto allow = [&](int32_t id) {
     allowed[static_cast<size_t>(id) / 32] |= 1U << (static_cast<uint32_t>(id) % 32);
   };
-  for (int32_t id = 0; id < size; ++id) {
+  const int32_t known = std::min(size, tokenizer.vocab_size());
+  for (int32_t id = 0; id < known; ++id) {
     if (tokenizer.is_control(id)) continue;
     const std::string_view bytes = tokenizer.token_bytes(id);
     if (bytes.empty()) continue;
@@ -75,9 +77,9 @@ std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::create(const Tokeniz
     allow(id);
   }
   for (const int32_t id : ends) {
-    if (id < 0 || id >= size) {
+    if (id < 0 || id >= known) {
       fail(ErrorCode::kInvalidArgument, kWhere, "end token {} is not in the vocabulary of {}", id,
-           size);
+           known);
     }
     allow(id);
   }
