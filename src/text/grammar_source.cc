@@ -148,10 +148,12 @@ std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter&
   const auto most = calls.find("most");
   if (most != calls.end() && (!most->is_number_unsigned() || *most > 1))
     malformed("most", "0 or 1");
-  if (most != calls.end() && *most == 1) return call;
-  const std::string separator =
-      calls.contains("separator") ? text_of(calls, "separator", "calls") : "";
-  return fmt::format("{0} ({1} {0})*", call, ebnf_literal(separator));
+  const auto literal = [&](const char* key) {
+    return ebnf_literal(calls.contains(key) ? text_of(calls, key, "calls") : "");
+  };
+  const bool one = most != calls.end() && *most == 1;
+  const std::string more = one ? "" : fmt::format("({} {})*", literal("separator"), call);
+  return fmt::format("{} {} {} {}", literal("open"), call, more, literal("close"));
 }
 
 }  // namespace
