@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <ctime>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
@@ -97,6 +98,8 @@ class Serve final : public Command {
     flags.flag("max-queued-requests", &max_queued_, "that wait; one more is refused (429)");
     flags.flag("request-timeout", &request_timeout_,
                "seconds from arrival to the last token; 0 = none");
+    flags.flag("fairness", &fairness_,
+               "on: keys of equal priority get equal shares; off: first come, first served");
     flags.flag("drain-timeout", &drain_timeout_, "seconds that requests have to end after SIGTERM");
   }
 
@@ -161,6 +164,9 @@ class Serve final : public Command {
     check_range("max-queued-requests", max_queued_, 1, 1 << 20);
     check_range("request-timeout", request_timeout_, 0, 1 << 20);
     check_range("drain-timeout", drain_timeout_, 0, 1 << 20);
+    if (fairness_ != "on" && fairness_ != "off") {
+      throw UsageError(fmt::format("--fairness: expected on or off, found '{}'", fairness_));
+    }
     if (certificate_.empty() != certificate_key_.empty()) {
       throw UsageError("--ssl-certfile goes with --ssl-keyfile");
     }
@@ -172,6 +178,7 @@ class Serve final : public Command {
       const auto more = read_keys(key_file_);
       out.api_keys.insert(out.api_keys.end(), more.begin(), more.end());
     }
+    several_keys_ = std::set<std::string>(out.api_keys.begin(), out.api_keys.end()).size() > 1;
     if (!is_loopback(host_) && out.api_keys.empty() && !allow_no_key_) {
       throw UsageError(
           fmt::format("--host {}: others than this machine could call without a key; "
@@ -203,6 +210,8 @@ class Serve final : public Command {
     out.step_tokens = step_tokens_;
     out.prefix_cache = !no_prefix_cache_;
     out.max_queued_requests = max_queued_;
+    out.fair = fairness_ == "on";
+    out.share_queue = out.fair && several_keys_;
     if (kv_tokens_ > 0) {
       out.kv_pages = kv_blocks(kv_tokens_);
       return out;
@@ -268,7 +277,9 @@ class Serve final : public Command {
   int64_t port_ = 8000;
   std::vector<std::string> keys_, origins_, names_;
   std::string key_file_, certificate_, certificate_key_, metrics_compat_;
+  std::string fairness_ = "on";
   bool allow_no_key_ = false, no_prefix_cache_ = false;
+  bool several_keys_ = false;
   int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192;
   int64_t sequences_ = 8, step_tokens_ = 0, kv_tokens_ = 0, max_queued_ = 512;
   int64_t request_timeout_ = 0, drain_timeout_ = 30;

@@ -15,6 +15,7 @@ void Scheduler::beam_commit(Sequence& s, const RowResult& result) {
   if (result.logprobs.empty() || result.logprobs[0].top.empty()) {
     return end_group(group, FinishReason::kInternal);
   }
+  order_.charge(s, ServiceOrder::kOutputToken);
   s.beam_candidates = result.logprobs[0].top;
   for (const auto& [token, logprob] : s.beam_candidates) {
     if (token < 0 || token >= limits_.vocab_size || std::isnan(logprob)) {
@@ -105,7 +106,7 @@ void Scheduler::beam_move(Group& group, Sequence* target, Sequence& parent) {
     child.scheduled = child.computed = 0;
     child.in_flight = child.pending = 0;
     group.members.push_back(&child);
-    waiting_.emplace(key_of(child), &child);
+    order_.add_waiting(child);
     sequences_.emplace(&child, std::move(owned));
     return;
   }

@@ -50,7 +50,7 @@ Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
       scheduler_(std::make_unique<Scheduler>(limits_, options_.scheduler, clock)),
       stats_(empty_stats(limits_)),
       board_(stats_),
-      queue_(options_.max_queued_requests, options_.max_queued_tokens) {
+      queue_(options_.max_queued_requests, options_.max_queued_tokens, options_.share_queue) {
   options_.overlap = options_.overlap && runner.asynchronous();
 }
 
@@ -62,7 +62,8 @@ std::shared_ptr<Outbox> Loop::submit(Request request, std::function<void()> on_r
                                          inbox_, std::move(on_ready));
   auto arrival = std::make_unique<Arrival>();
   arrival->writer = OutboxWriter(outbox);
-  arrival->ticket = queue_.enter(static_cast<int64_t>(outbox->request().prompt.size()));
+  arrival->ticket =
+      queue_.enter(static_cast<int64_t>(outbox->request().prompt.size()), outbox->request().tenant);
   if (!arrival->ticket) {
     arrival->writer.refuse(FinishReason::kOverloaded);
     return outbox;

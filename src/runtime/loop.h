@@ -29,6 +29,8 @@ struct LoopOptions {
   // requests anyway.
   int64_t max_queued_requests = 0;
   int64_t max_queued_tokens = 0;
+  // A tenant may have no more in the queue than is left free (QueueGauge).
+  bool share_queue = false;
   // Tests: called when step() begins a phase, with its name as the log says it; may throw.
   std::function<void(std::string_view phase)> on_phase;
 };

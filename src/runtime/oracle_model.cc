@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -17,34 +18,48 @@ uint64_t mix(uint64_t state, int64_t a, int64_t b) {
 
 uint64_t fold_state(uint64_t state, TokenId token) { return mix(state, token, 77); }
 
-// Everything that the model would attend to, as read(group, position) gives it; state(group) is a
-// fixed group's hash of all tokens.
-template <typename Read, typename State>
-uint64_t fold(const ModelLimits& limits, int64_t context, Read read, State state) {
-  uint64_t h = 1;
+// Everything that the model would attend to: part(group) is the hash of a group's tokens. A cross
+// group's adds nothing while it is right.
+template <typename Part>
+uint64_t fold(const ModelLimits& limits, Part part) {
+  uint64_t h = 0;
   for (size_t g = 0; g < limits.state_groups.size(); ++g) {
-    const KvGroup& group = limits.state_groups[g];
-    if (group.kind == KvKind::kCross) continue;
-    if (group.kind == KvKind::kFixed) {
-      h ^= state(g);
-      continue;
-    }
-    const int64_t first =
-        group.kind == KvKind::kWindowed ? std::max<int64_t>(0, context - group.window) : 0;
-    for (int64_t p = first; p < context; ++p) h = mix(h, read(g, p), p);
+    const uint64_t own = part(g);
+    const KvKind kind = limits.state_groups[g].kind;
+    const bool positions = kind == KvKind::kPaged || kind == KvKind::kWindowed;
+    // Two groups of the same tokens must not cancel each other.
+    h ^= positions && g > 0 ? random_u64(own, g) : own;
   }
   return h;
 }
 
+// Of positions [first, context), as read(position) gives them.
+template <typename Read>
+uint64_t fold_positions(const KvGroup& group, int64_t context, Read read) {
+  const int64_t first =
+      group.kind == KvKind::kWindowed ? std::max<int64_t>(0, context - group.window) : 0;
+  uint64_t h = 1;
+  for (int64_t p = first; p < context; ++p) h = mix(h, read(p), p);
+  return h;
+}
+
 uint64_t fold_tokens(const ModelLimits& limits, std::span<const TokenId> tokens) {
-  return fold(
-      limits, static_cast<int64_t>(tokens.size()),
-      [&](size_t, int64_t p) { return tokens[static_cast<size_t>(p)]; },
-      [&](size_t) {
-        uint64_t state = 0;
-        for (TokenId t : tokens) state = fold_state(state, t);
-        return state;
-      });
+  return fold(limits, [&](size_t g) -> uint64_t {
+    const KvGroup& group = limits.state_groups[g];
+    if (group.kind == KvKind::kCross) return 0;
+    if (group.kind == KvKind::kFixed) {
+      return std::accumulate(tokens.begin(), tokens.end(), uint64_t{0}, fold_state);
+    }
+    return fold_positions(group, static_cast<int64_t>(tokens.size()),
+                          [&](int64_t p) { return tokens[static_cast<size_t>(p)]; });
+  });
+}
+
+// What a cross group's page of a request holds.
+uint64_t cross_state(const Request& request, size_t block) {
+  uint64_t h = mix(2, request.cross_tokens, static_cast<int64_t>(block));
+  for (const TokenId token : request.prompt) h = fold_state(h, token);
+  return h;
 }
 
 TokenId draw(uint64_t hash, int64_t vocab, uint64_t seed, int32_t choice) {
@@ -99,11 +114,15 @@ float made_up(uint64_t hash, TokenId token) {
 
 std::vector<std::pair<TokenId, float>> best(uint64_t hash, int64_t vocab, size_t count) {
   std::vector<std::pair<TokenId, float>> all;
+  if (count == 0) return all;
+  all.reserve(static_cast<size_t>(vocab));
   for (TokenId t = 0; t < vocab; ++t) all.emplace_back(t, made_up(hash, t));
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-    return a.second != b.second ? a.second > b.second : a.first < b.first;
-  });
-  all.resize(std::min(all.size(), count));
+  count = std::min(all.size(), count);
+  std::partial_sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(count), all.end(),
+                    [](const auto& a, const auto& b) {
+                      return a.second != b.second ? a.second > b.second : a.first < b.first;
+                    });
+  all.resize(count);
   return all;
 }
 
@@ -195,12 +214,39 @@ void OracleModel::write_fixed(Page& page, const BatchRow& row) {
   page.state_tokens = row.context_len();
 }
 
+// The encoder's positions, once: by the row that starts the sequence.
+void OracleModel::write_cross(std::span<const PageId> table, std::vector<Page>& pool,
+                              const BatchRow& row) const {
+  const Request& request = *slots_.at(static_cast<size_t>(row.slot)).request;
+  const auto blocks = static_cast<size_t>(kv_blocks(request.cross_tokens));
+  for (size_t b = 0; b < blocks; ++b) {
+    pool.at(static_cast<size_t>(table[b])).state = cross_state(request, b);
+  }
+}
+
+// 0: all pages hold what the request wrote.
+uint64_t OracleModel::read_cross(std::span<const PageId> table, const std::vector<Page>& pool,
+                                 const BatchRow& row) const {
+  const Request& request = *slots_.at(static_cast<size_t>(row.slot)).request;
+  const auto blocks = static_cast<size_t>(kv_blocks(request.cross_tokens));
+  if (table.size() < blocks) return 1;
+  for (size_t b = 0; b < blocks; ++b) {
+    const PageId id = table[b];
+    if (id == kNoPage) return 2;
+    if (pool.at(static_cast<size_t>(id)).state != cross_state(request, b)) return 3;
+  }
+  return 0;
+}
+
 void OracleModel::write(const Batch& batch, size_t r) {
   const BatchRow& row = batch.rows[r];
   if (row.query_len == 0) return;
   for (size_t g = 0; g < pools_.size(); ++g) {
     const auto table = batch.table(g, r);
-    if (limits_.state_groups[g].kind == KvKind::kCross) continue;
+    if (limits_.state_groups[g].kind == KvKind::kCross) {
+      if (row.first_position == 0) write_cross(table, pools_[g], row);
+      continue;
+    }
     if (limits_.state_groups[g].kind == KvKind::kFixed) {
       write_fixed(pools_[g].at(static_cast<size_t>(table[0])), row);
       continue;
@@ -218,24 +264,27 @@ void OracleModel::write(const Batch& batch, size_t r) {
 }
 
 uint64_t OracleModel::read_back(const Batch& batch, size_t r, int64_t context) const {
-  return fold(
-      limits_, context,
-      [&](size_t g, int64_t p) -> int64_t {
-        const PageId id = batch.table(g, r)[static_cast<size_t>(p / kKvBlockTokens)];
-        if (id == kNoPage) return -1;
-        const Cell& cell =
-            pools_[g].at(static_cast<size_t>(id)).cells[static_cast<size_t>(p % kKvBlockTokens)];
-        // The right token of the wrong place must not pass.
-        return cell.position == p ? cell.token : -2 - cell.position;
-      },
-      [&](size_t g) {
-        const Page& page = pools_[g].at(static_cast<size_t>(batch.table(g, r)[0]));
-        const int64_t back = page.state_tokens - context;  // tokens written behind the context
-        if (back == 0) return page.state;
-        const auto known = static_cast<int64_t>(page.trail.size());
-        return back > 0 && back < known ? page.trail[static_cast<size_t>(known - 1 - back)]
-                                        : ~page.state;
-      });
+  return fold(limits_, [&](size_t g) -> uint64_t {
+    const KvGroup& group = limits_.state_groups[g];
+    const auto table = batch.table(g, r);
+    if (group.kind == KvKind::kCross) return read_cross(table, pools_[g], batch.rows[r]);
+    if (group.kind == KvKind::kFixed) {
+      const Page& page = pools_[g].at(static_cast<size_t>(table[0]));
+      const int64_t back = page.state_tokens - context;  // tokens written behind the context
+      if (back == 0) return page.state;
+      const auto known = static_cast<int64_t>(page.trail.size());
+      return back > 0 && back < known ? page.trail[static_cast<size_t>(known - 1 - back)]
+                                      : ~page.state;
+    }
+    return fold_positions(group, context, [&](int64_t p) -> int64_t {
+      const PageId id = table[static_cast<size_t>(p / kKvBlockTokens)];
+      if (id == kNoPage) return -1;
+      const Cell& cell =
+          pools_[g].at(static_cast<size_t>(id)).cells[static_cast<size_t>(p % kKvBlockTokens)];
+      // The right token of the wrong place must not pass.
+      return cell.position == p ? cell.token : -2 - cell.position;
+    });
+  });
 }
 
 void OracleModel::score_prompt(const Batch& batch, size_t r, RowResult& result) const {

@@ -46,7 +46,7 @@ class OracleModel final : public ModelRunner {
   };
   struct Page {
     std::array<Cell, kKvBlockTokens> cells;
-    uint64_t state = 0;           // fixed groups: hash of all tokens so far
+    uint64_t state = 0;           // fixed groups: hash of all tokens so far; cross: of the request
     int64_t state_tokens = 0;     // how many
     std::vector<uint64_t> trail;  // hashes behind each token of the row written last
     int32_t writer = -1;          // slot that wrote last
@@ -61,6 +61,10 @@ class OracleModel final : public ModelRunner {
   void resolve(const Batch& batch);
   void write(const Batch& batch, size_t row);
   void write_fixed(Page& page, const BatchRow& row);
+  void write_cross(std::span<const PageId> table, std::vector<Page>& pool,
+                   const BatchRow& row) const;
+  uint64_t read_cross(std::span<const PageId> table, const std::vector<Page>& pool,
+                      const BatchRow& row) const;
   uint64_t read_back(const Batch& batch, size_t row, int64_t context) const;
   void score_prompt(const Batch& batch, size_t row, RowResult& result) const;
   void sample(const Batch& batch, size_t row, RowResult& result);

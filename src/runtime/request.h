@@ -101,7 +101,8 @@ struct Request {
   uint64_t id = 0;  // unique among live requests
   std::vector<TokenId> prompt;
   SamplingParams sampling;
-  int32_t priority = 0;               // lower runs first; equal priorities in order of arrival
+  int32_t priority = 0;               // lower runs first
+  uint64_t tenant = 0;                // equal priorities are shared between tenants
   Hash128 tenant_salt;                // prefix-cache pages are shared only between equal salts
   int64_t deadline_ns = kNoDeadline;  // on the loop's Clock
   int64_t cross_tokens = 0;           // encoder positions, for models with a cross state group

@@ -10,7 +10,8 @@ Scheduler::Scheduler(const ModelLimits& limits, SchedulerOptions options, const 
     : limits_(limits),
       options_(options),
       clock_(clock),
-      kv_(limits.state_groups, options.prefix_cache) {
+      kv_(limits.state_groups, options.prefix_cache),
+      order_(options.fair) {
   CHECK_GT(limits_.vocab_size, 0);
   CHECK_GT(limits_.max_seq_len, 0);
   CHECK_GT(limits_.max_batch_rows, 0);
@@ -48,8 +49,8 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   const SamplingParams& p = request->sampling;
   const auto prompt = static_cast<int64_t>(request->prompt.size());
   const int64_t room = std::min(limits_.max_seq_len, kv_.capacity_tokens());
-  auto refuse = [&](FinishReason reason) {
-    ++stats_.refused;
+  // Its events, one for each choice.
+  auto end_at_once = [&](FinishReason reason) {
     const int32_t choices = choice_count(p);
     for (int32_t c = 0; c < choices; ++c) {
       TokenEvent& event = events_.emplace_back();
@@ -58,6 +59,10 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
       event.finish = reason;
       event.request_done = c == choices - 1;
     }
+  };
+  auto refuse = [&](FinishReason reason) {
+    ++stats_.refused;
+    end_at_once(reason);
   };
   const bool known = std::all_of(request->prompt.begin(), request->prompt.end(),
                                  [&](TokenId t) { return t >= 0 && t < limits_.vocab_size; });
@@ -72,8 +77,7 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   if (!fits) return refuse(FinishReason::kTooLong);
   // Nothing to compute.
   if (p.max_tokens <= 0 && (p.prompt_logprobs < 0 || prompt == 1)) {
-    --stats_.refused;
-    return refuse(FinishReason::kLength);
+    return end_at_once(FinishReason::kLength);
   }
 
   Group& group = groups_[request->id];
@@ -90,7 +94,7 @@ void Scheduler::add(std::shared_ptr<const Request> request) {
   s.arrival = group.arrival;
   s.kv = kv_.make_tables(s.request->id);
   group.members.push_back(&s);
-  waiting_.emplace(key_of(s), &s);
+  order_.arrive(s);
   sequences_.emplace(&s, std::move(owned));
 }
 
@@ -150,8 +154,9 @@ const Batch* Scheduler::next() {
     prompt_budget_ =
         limits_.max_prompt_logits > 0 ? limits_.max_prompt_logits : limits_.max_batch_tokens;
     starved_ = false;
-    plan_running(true);
-    plan_running(false);
+    const std::vector<Sequence*>& running = order_.running_in_order();
+    plan_running(running, true);
+    plan_running(running, false);
     admit();
     if (!plan_.empty()) return build();
   } while (steps_.empty() && preempt_waiting_beam());
@@ -162,28 +167,26 @@ const Batch* Scheduler::next() {
 // Beams that have their candidates hold pages without using them; the last beam of their request
 // may need those very pages.
 bool Scheduler::preempt_waiting_beam() {
-  for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
-    if (!it->second->beam_ready) continue;
-    preempt(*it->second);
-    return true;
-  }
-  return false;
+  const std::vector<Sequence*>& running = order_.running_in_order();
+  const auto last = std::find_if(running.rbegin(), running.rend(),
+                                 [](const Sequence* s) { return s->beam_ready; });
+  if (last == running.rend()) return false;
+  preempt(**last);
+  return true;
 }
 
 void Scheduler::fail_first() {
-  const bool running_first =
-      !running_.empty() && (waiting_.empty() || running_.begin()->first < waiting_.begin()->first);
-  CHECK(running_first || !waiting_.empty());
-  const Sequence& s = running_first ? *running_.begin()->second : *waiting_.begin()->second;
-  finish_request(s.request->id, FinishReason::kOutOfMemory);
+  const Sequence* s = order_.first();
+  CHECK(s != nullptr);
+  finish_request(s->request->id, FinishReason::kOutOfMemory);
 }
 
-void Scheduler::plan_running(bool decodes) {
-  // preempt() takes sequences out of running_, always behind the one being planned.
-  for (auto it = running_.begin(); it != running_.end() && budget_ > 0; ++it) {
-    Sequence& s = *it->second;
-    const int64_t left = work_left(s);
-    if (left > 0 && (left == 1) == decodes) plan(s);
+void Scheduler::plan_running(const std::vector<Sequence*>& running, bool decodes) {
+  for (Sequence* s : running) {
+    if (budget_ <= 0) return;
+    if (s->phase != SequencePhase::kRunning) continue;  // preempted for one before it
+    const int64_t left = work_left(*s);
+    if (left > 0 && (left == 1) == decodes) plan(*s);
   }
 }
 
@@ -220,7 +223,7 @@ void Scheduler::add_drafts(Planned& planned) {
   if (s.request->sampling.grammar != nullptr) return;
   if (!can_truncate() || is_beam(s) || !(s.forked || width_of(*s.request) == 1)) return;
   // Guesses must not take the budget that other sequences need to get on.
-  const int64_t others = static_cast<int64_t>(running_.size());
+  const auto others = static_cast<int64_t>(running());
   const int64_t most = std::min<int64_t>(
       {kMaxStepTokens - 1, group.max_length - s.length() - 1, budget_ - planned.count - others});
   if (most <= 0) return;
@@ -234,9 +237,8 @@ void Scheduler::add_drafts(Planned& planned) {
 }
 
 Sequence* Scheduler::victim_after(const Sequence& s, bool worse_priority_only) {
-  if (running_.empty()) return nullptr;
-  Sequence* last = running_.rbegin()->second;
-  if (last == &s || !(key_of(s) < key_of(*last))) return nullptr;
+  Sequence* last = order_.last_running();
+  if (last == nullptr || last == &s || !order_.before(s, *last)) return nullptr;
   if (worse_priority_only && last->request->priority <= s.request->priority) return nullptr;
   return last;
 }
@@ -274,13 +276,10 @@ void Scheduler::preempt(Sequence& s) {
 }
 
 void Scheduler::admit() {
-  auto it = waiting_.begin();
-  while (it != waiting_.end() && budget_ > 0 && !starved_) {
-    Sequence& s = *it->second;
-    if (s.beam_ready) {  // needs nothing until the other beams are there
-      ++it;
-      continue;
-    }
+  while (budget_ > 0 && !starved_) {
+    Sequence* const next = order_.first_waiting();
+    if (next == nullptr) return;
+    Sequence& s = *next;
     if (s.slot >= 0) return;  // preempted with a step in flight: first in line, at the next commit
     // One that can compute no position now would hold a slot, and the pages that it was let in for.
     const bool asks = s.request->sampling.prompt_logprobs >= 0 &&
@@ -293,7 +292,6 @@ void Scheduler::admit() {
       if (victim == nullptr) return;
       preempt(*victim);
     }
-    it = waiting_.begin();
   }
 }
 
@@ -310,7 +308,7 @@ bool Scheduler::start(Sequence& s) {
   }
   const int64_t taken = kv_.adopt(s.kv, known, salt_of(*s.request), most);
   // One page kept back for each running sequence: each may need its next before anybody ends.
-  const auto reserve = static_cast<int64_t>(running_.size());
+  const auto reserve = static_cast<int64_t>(running());
   if (!kv_.fits(s.kv, length + 1, s.request->cross_tokens, reserve)) {
     kv_.free(s.kv);
     return false;
@@ -323,13 +321,14 @@ bool Scheduler::start(Sequence& s) {
     group.started = true;
     group.cached_tokens = static_cast<int32_t>(taken);
     stats_.prompt_tokens += s.prompt_len();
+    // Once: that it is recomputed after a preemption was not its tenant's wish.
+    order_.charge(s, (s.prompt_len() - taken) * ServiceOrder::kPromptToken);
     started_.push_back(s.request->id);
   }
   // All tokens the sequence can have: no allocation while it decodes, none while it waits.
   s.tokens.reserve(static_cast<size_t>(group.max_length));
   if (s.tokens.empty()) s.tokens = s.request->prompt;
-  waiting_.erase(key_of(s));
-  running_.emplace(key_of(s), &s);
+  order_.start(s);
   s.phase = SequencePhase::kRunning;
   s.scheduled = s.computed = taken;
   s.slot_fresh = true;
@@ -360,8 +359,8 @@ void Scheduler::check_invariants() const {
     CHECK_LE(s.computed, s.scheduled);
     if (s.slot >= 0) use(s.slot);
     retiring += s.slot >= 0 && s.phase != SequencePhase::kRunning;
-    CHECK_EQ(running_.count(key_of(s)) != 0 && running_.at(key_of(s)) == &s,
-             s.phase == SequencePhase::kRunning);
+    CHECK_EQ(order_.is_running(s), s.phase == SequencePhase::kRunning);
+    CHECK_EQ(order_.is_waiting(s), s.phase == SequencePhase::kWaiting);
     CHECK(s.phase != SequencePhase::kRunning || s.slot >= 0);
     CHECK(s.phase == SequencePhase::kRunning || s.slot < 0 || s.in_flight > 0);
     CHECK(s.phase == SequencePhase::kFinished || groups_.count(s.request->id) != 0);

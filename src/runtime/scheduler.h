@@ -1,10 +1,10 @@
 // Decides every step: what runs, with which pages, in which order. Host code without a device;
 // engine thread alone. Only next() allocates, evicts and preempts.
 //
-// Order is (priority, arrival): running decodes first, then running prompt chunks, then admissions.
-// When pages run out the last sequence in that order is preempted and later recomputed; a sequence
-// that is itself the last waits. Because any admitted sequence fits the pool alone, the first one
-// always gets on.
+// Order is that of ServiceOrder (priority, tenant, arrival): running decodes first, then running
+// prompt chunks, then admissions. When pages run out the last sequence in that order is preempted
+// and later recomputed; a sequence that is itself the last waits. Because any admitted sequence
+// fits the pool alone, the first one always gets on.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "runtime/kv_blocks.h"
 #include "runtime/model_runner.h"
 #include "runtime/request.h"
+#include "runtime/service_order.h"
 
 namespace ingot {
 
@@ -33,6 +34,7 @@ struct SchedulerOptions {
   int64_t max_step_tokens = 0;  // token budget of a step; 0: the model's max_batch_tokens
   int64_t max_chunk = 0;        // most prompt tokens of one row in a step; 0: the budget
   bool prefix_cache = true;
+  bool fair = true;               // between tenants of a priority; else by arrival alone
   DraftSource* drafts = nullptr;  // borrowed; sequences with drafts do not overlap steps
 };
 
@@ -80,8 +82,8 @@ class Scheduler {
   size_t steps_in_flight() const { return steps_.size(); }
   int64_t oldest_step() const { return steps_.front()->batch.step; }
   size_t live_requests() const { return groups_.size(); }
-  size_t running() const { return running_.size(); }  // sequences
-  size_t waiting() const { return waiting_.size(); }
+  size_t running() const { return order_.running(); }  // sequences
+  size_t waiting() const { return order_.waiting(); }
   const SchedulerStats& stats() const { return stats_; }
   const KvBlocks& kv() const { return kv_; }
   KvBlocks& kv() { return kv_; }  // tests only: holding pages from outside
@@ -109,12 +111,6 @@ class Scheduler {
     };
     std::vector<Hypothesis> hypotheses;  // beam search: finished beams, best first
   };
-  struct Key {  // the order of service
-    int32_t priority;
-    uint64_t arrival;
-    int32_t choice;
-    auto operator<=>(const Key&) const = default;
-  };
   struct Planned {  // one row of the step being built
     Sequence* sequence = nullptr;
     int64_t count = 0;  // tokens, drafts included
@@ -127,7 +123,6 @@ class Scheduler {
     std::vector<Sequence*> sequences;  // of each row
   };
 
-  static Key key_of(const Sequence& s) { return {s.request->priority, s.arrival, s.choice}; }
   static bool is_beam(const Sequence& s) { return s.request->sampling.beam_width > 1; }
   static int32_t width_of(const Request& request);
 
@@ -140,7 +135,7 @@ class Scheduler {
     int64_t begin = 0, end = 0;
   };
   Positions prompt_wanted(const Sequence& s, int64_t first, int64_t count) const;
-  void plan_running(bool decodes);
+  void plan_running(const std::vector<Sequence*>& running, bool decodes);
   void plan(Sequence& s);
   void add_drafts(Planned& planned);
   bool make_room(const Sequence& s);
@@ -193,7 +188,7 @@ class Scheduler {
   KvBlocks kv_;
   std::unordered_map<uint64_t, Group> groups_;  // by request id
   std::unordered_map<const Sequence*, std::unique_ptr<Sequence>> sequences_;
-  std::map<Key, Sequence*> waiting_, running_;
+  ServiceOrder order_;
   std::multimap<int64_t, uint64_t> deadlines_;  // of live requests: when, id
   std::vector<int32_t> free_slots_;
   std::deque<std::unique_ptr<Step>> steps_;  // in flight, oldest first

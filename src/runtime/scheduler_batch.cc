@@ -87,7 +87,7 @@ Sequence& Scheduler::fork(Sequence& parent, int32_t choice) {
   child.slot = group.reserved_slots.back();
   group.reserved_slots.pop_back();
   group.members.push_back(&child);
-  running_.emplace(key_of(child), &child);
+  order_.add_running(child);
   sequences_.emplace(&child, std::move(owned));
   ++stats_.forks;
   return child;

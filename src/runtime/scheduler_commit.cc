@@ -80,6 +80,7 @@ void Scheduler::commit_row(Sequence& s, const BatchRow& row, const RowResult& re
     reason = end_after(s, group);
   }
   stats_.dropped += result.count - kept;
+  order_.charge(s, kept * ServiceOrder::kOutputToken);
   advance(s, row, result.count);
   const size_t logprobs = std::min<size_t>(kept, result.logprobs.size());
   emit(group, s.choice, tokens.first(kept), reason, std::span(result.logprobs).first(logprobs));
@@ -164,12 +165,12 @@ void Scheduler::end_group(Group& group, FinishReason reason) {
 // when the last step that names them is committed. May delete `s` and its group.
 void Scheduler::retire(Sequence& s, SequencePhase phase) {
   const bool was_running = s.phase == SequencePhase::kRunning;
-  (was_running ? running_ : waiting_).erase(key_of(s));
   s.phase = phase;
   if (was_running) ++retiring_;
   if (phase == SequencePhase::kWaiting) {
-    waiting_.emplace(key_of(s), &s);
+    order_.preempt(s);
   } else {
+    order_.remove(s);
     auto it = groups_.find(s.request->id);
     std::erase(it->second.members, &s);
     if (it->second.members.empty()) {

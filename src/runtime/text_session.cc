@@ -23,6 +23,8 @@ LoopOptions loop_options(const SessionOptions& options) {
   LoopOptions out;
   out.scheduler.prefix_cache = options.prefix_cache && knob_bool("prefix_cache");
   out.overlap = knob_bool("overlap");
+  out.scheduler.fair = options.fair;
+  out.share_queue = options.share_queue;
   out.max_queued_requests = options.max_queued_requests;
   out.max_queued_tokens = options.max_queued_tokens;
   return out;

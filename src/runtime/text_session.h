@@ -22,6 +22,8 @@ struct SessionOptions {
   int64_t sequences = 1;    // that run together
   int64_t step_tokens = 0;  // most packed tokens of a step; 0: the engine's limit
   bool prefix_cache = true;
+  bool fair = true;          // SchedulerOptions
+  bool share_queue = false;  // LoopOptions
   // KV pages of each block table; 0: `sequences` of `context` tokens.
   int64_t kv_pages = 0;
   // As LoopOptions'; 0: no bound.

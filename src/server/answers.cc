@@ -62,6 +62,7 @@ void Answers::submit(Request request, const std::vector<std::string>& stops,
                      const std::vector<int32_t>& shown) {
   const int32_t choices = choice_count(request.sampling);
   request.tenant_salt = salt_of(call_.tenant(), request.tenant_salt);
+  request.tenant = call_.tenant().low;
   const auto timeout = call_.server().options().request_timeout;
   if (timeout.count() > 0) {
     request.deadline_ns = call_.arrival_ns() + std::chrono::nanoseconds(timeout).count();

@@ -63,7 +63,8 @@ inline std::vector<ExpectedStream> expected_beams(const ModelLimits& limits, int
   for (int64_t length = 1;; ++length) {
     std::vector<Beam> all;
     for (const Beam& beam : beams) {
-      auto top = oracle_top(limits, beam.tokens, static_cast<size_t>(limits.vocab_size));
+      const size_t ends = p.stop_token_ids.size() + p.eos_token_ids.size();
+      auto top = oracle_top(limits, beam.tokens, 2 * width + ends);
       std::erase_if(top, [&](const auto& candidate) {
         return length <= p.min_tokens && is_end_token(p, candidate.first);
       });

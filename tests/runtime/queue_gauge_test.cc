@@ -49,6 +49,46 @@ TEST(QueueGauge, WithoutBoundsNobodyIsRefused) {
   for (const QueueTicket& ticket : tickets) EXPECT_TRUE(ticket);
 }
 
+TEST(QueueGauge, ATenantLeavesAsMuchFreeAsItHas) {
+  QueueGauge gauge(12, 0, true);
+  const auto fill = [&](uint64_t tenant) {
+    std::vector<QueueTicket> out;
+    while (QueueTicket ticket = gauge.enter(1, tenant)) out.push_back(std::move(ticket));
+    return out;
+  };
+  std::vector<QueueTicket> first = fill(1);
+  EXPECT_EQ(first.size(), 6u);
+  const std::vector<QueueTicket> second = fill(2);
+  EXPECT_EQ(second.size(), 3u);
+  const std::vector<QueueTicket> third = fill(3);
+  EXPECT_EQ(third.size(), 2u);  // 6 + 3 + 2 of 12: the last place is for somebody new
+  EXPECT_FALSE(gauge.enter(1, 1));
+  EXPECT_TRUE(gauge.enter(1, 4));
+  first.resize(1);
+  EXPECT_TRUE(gauge.enter(1, 1));
+  EXPECT_EQ(gauge.requests(), 6);
+}
+
+TEST(QueueGauge, TokensAreSharedToo) {
+  QueueGauge gauge(0, 100, true);
+  const QueueTicket a = gauge.enter(30, 1), b = gauge.enter(20, 1);
+  EXPECT_TRUE(a && b);
+  EXPECT_FALSE(gauge.enter(1, 1));
+  const QueueTicket large = gauge.enter(500, 2);  // nothing of its own waits
+  EXPECT_TRUE(large);
+  EXPECT_FALSE(gauge.enter(1, 3));
+  EXPECT_EQ(gauge.tokens(), 550);
+}
+
+TEST(QueueGauge, CountsOfManyTenantsComeAndGo) {
+  QueueGauge gauge(4, 0, true);
+  const QueueTicket stays = gauge.enter(1, 77);
+  for (uint64_t tenant = 1000; tenant < 2000; ++tenant) EXPECT_TRUE(gauge.enter(1, tenant));
+  const QueueTicket second = gauge.enter(1, 77);
+  EXPECT_TRUE(second);
+  EXPECT_FALSE(gauge.enter(1, 77));
+}
+
 TEST(QueueGauge, ThreadsNeverGoOverTheBound) {
   constexpr int64_t kMost = 3;
   QueueGauge gauge(kMost, 0);

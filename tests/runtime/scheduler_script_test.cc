@@ -3,7 +3,8 @@
 // them anew; read the difference before you commit it.
 //
 //   limits rows=4 tokens=64 seq=256 pages=8 [window=64 rotation=9 score=8]    options chunk=16
-//   cache=0 add a prompt=40:7 max=5 [priority=1 n=2 beam=2 stop=9 salt=1 deadline=5 min=2 score=0]
+//   cache=0 fair=0
+//   add a prompt=40:7 max=5 [priority=1 n=2 beam=2 stop=9 salt=1 deadline=5 min=2 score=0 tenant=1]
 //                       score: prompt_logprobs; of a step at most limits' score positions
 //   drafts a=4,5,6      guesses for the sequence's next row
 //   next                plans a step, which stays in flight
@@ -68,6 +69,7 @@ class Script : public DraftSource {
     } else if (command == "options") {
       options_.max_chunk = number("chunk", 0);
       options_.prefix_cache = number("cache", 1) != 0;
+      options_.fair = number("fair", 1) != 0;
     } else if (command == "add") {
       add(words[1], args, number("priority", 0), number("deadline", -1));
     } else if (command == "drafts") {
@@ -152,6 +154,7 @@ class Script : public DraftSource {
     if (args.count("beam")) p.beam_width = std::stoi(args["beam"]);
     if (args.count("stop")) p.stop_token_ids = {std::stoi(args["stop"])};
     if (args.count("score")) p.prompt_logprobs = std::stoi(args["score"]);
+    if (args.count("tenant")) request->tenant = std::stoull(args["tenant"]);
     if (args.count("salt")) request->tenant_salt.low = std::stoull(args["salt"]);
     scheduler().add(request);
   }
