@@ -22,9 +22,11 @@ def of_script(output):
     """The lines of a script that open with FAIL, and the end of a Python traceback."""
     lines = output.splitlines()
     found = [line for line in lines if line.startswith("FAIL")]
-    trace = [at for at, line in enumerate(lines) if line.startswith("Traceback ")]
-    if trace:
-        found += [line for line in lines[trace[-1]:] if line.strip()][-OF_ONE + 1:]
+    starts = [at for at, line in enumerate(lines) if line.startswith("Traceback ")]
+    for line in lines[starts[-1] + 1:] if starts else []:
+        found.append(line)
+        if not line.startswith(" "):
+            return found[:OF_ONE - 3] + found[OF_ONE - 3:][-3:]  # it ends with what was thrown
     return found or excerpt(output)
 
 

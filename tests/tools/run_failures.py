@@ -85,6 +85,9 @@ def check_scripts(checks, folder):
     checks.check("   ok   c" in printed, "all of it is printed too")
     why, _ = script(folder, "print('FAIL b')\nraise ValueError('deep')")
     checks.equal((why[0], why[-1]), ("FAIL b", "ValueError: deep"), "an exception's last line")
+    told = "print('FAIL b\\nTraceback (x):\\n  File\\nValueError: caught\\nok   c')\nexit(1)"
+    checks.equal(script(folder, told)[0], ["FAIL b", "  File", "ValueError: caught"],
+                 "a traceback in the middle, without what follows it")
     checks.equal(script(folder, "exit(3)")[0], ["it printed nothing"], "a silent failure is told")
 
 
