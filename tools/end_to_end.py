@@ -20,13 +20,15 @@ import subprocess
 import sys
 import time
 
+import failures
 import repo
 
 TIMEOUT_SECONDS = 900
 
 
 def run_script(path, environment):
-    """Whether all of it held; prints everything at once, its own closing line last."""
+    """The lines that tell why not all of it held, none if it did; prints everything at once, its
+    own closing line last."""
     started = time.monotonic()
     try:
         done = subprocess.run([sys.executable, path], cwd=repo.ROOT, check=False,
@@ -34,15 +36,31 @@ def run_script(path, environment):
                               stderr=subprocess.STDOUT, timeout=TIMEOUT_SECONDS,
                               env={**os.environ, **environment})
         status, output = done.returncode, done.stdout
+        late = []
     except subprocess.TimeoutExpired as error:
         status, output = f"still running after {TIMEOUT_SECONDS} s", error.stdout or b""
+        late = [status]
     lines = output.decode(errors="replace").splitlines()
     closing = next((line for line in reversed(lines) if line.strip()), "it printed nothing")
     word = "ok   " if status == 0 else "FAIL "
     print("\n".join([f"-- {path}", *(f"   {line}" for line in lines),
                      f"{word} {path}: {closing} (status {status}, "
                      f"{time.monotonic() - started:.1f} s)"]), flush=True)
-    return status == 0
+    return [] if status == 0 else late + failures.of_script("\n".join(lines)) or [closing]
+
+
+def run_pytest(paths):
+    """The lines that tell what failed, none if nothing did."""
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *paths],
+                          cwd=repo.ROOT, check=False, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    output = done.stdout.decode(errors="replace")
+    print(output, end="", flush=True)
+    if done.returncode == 0:
+        return []
+    lines = output.splitlines()
+    return ([line for line in lines if line.startswith(("FAILED ", "ERROR "))] +
+            [line for line in lines if line.startswith("E  ")]) or failures.excerpt(output)
 
 
 def expected_seconds(path):
@@ -67,13 +85,17 @@ def main():
     together = sorted((p for p in plain if p not in alone), key=lambda p: -expected_seconds(p))
     one_thread = {"INGOT_THREADS": os.environ.get("INGOT_THREADS", "1")}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-        failed = sum(not good for good in pool.map(lambda p: run_script(p, one_thread), together))
-    failed += sum(not run_script(p, {}) for p in alone)
+        ends = list(zip(together, pool.map(lambda p: run_script(p, one_thread), together)))
+    ends += [(path, run_script(path, {})) for path in alone]
+    failed = [(path, why) for path, why in ends if why]
     if plain:
-        print(f"{len(plain) - failed} passed, {failed} failed, of {len(plain)} scripts", flush=True)
+        print(f"{len(plain) - len(failed)} passed, {len(failed)} failed, of {len(plain)} scripts",
+              flush=True)
     if pytests:
-        failed += subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                                  *pytests], cwd=repo.ROOT, check=False).returncode != 0
+        why = run_pytest(pytests)
+        failed += [("pytest", why)] if why else []
+    for line in failures.summary(failed):
+        print(line)
     sys.exit(1 if failed else 0)
 
 

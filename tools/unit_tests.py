@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 
+import failures
 import repo
 
 TIMEOUT_SECONDS = 900
@@ -64,6 +65,18 @@ class Program:
         cases = [case for suite in (json.loads(text)["testsuites"] if text else [])
                  for case in suite["testsuite"]]
         self.done.append((time.monotonic() - started, status, cases, output))
+
+    def causes(self):
+        """(name, why) of each test that failed, and of each process that ended without a word on
+        one."""
+        if self.problem:
+            return [(self.name, [self.problem])]
+        bad = [(f"{self.name}: {case['classname']}.{case['name']}", failures.of_case(case))
+               for _, _, cases, _ in self.done for case in cases if case.get("failures")]
+        silent = [(status, output) for _, status, cases, output in self.done
+                  if status != 0 and not any(case.get("failures") for case in cases)]
+        return bad + [(f"{self.name}: exit status {status}", failures.excerpt(output))
+                      for status, output in silent]
 
     def verdict(self):
         """(passed, failed, skipped for want of a GPU, of a golden case, lines to print), of all
@@ -114,11 +127,11 @@ def programs(build):
 
 
 def run_all(every):
-    """Verdicts, in the order in which the programs end.
+    """Programs, in the order in which they end.
 
     The first shards of all programs start first: programs of few long tests must not come last.
     """
-    yield from (program.verdict() for program in every if program.problem)
+    yield from (program for program in every if program.problem)
     every = [program for program in every if not program.problem]
     left = {program: program.shards for program in every}
     shards = sorted(((shard, program) for program in every for shard in range(program.shards)),
@@ -130,7 +143,7 @@ def run_all(every):
             program = jobs[job]
             left[program] -= 1
             if left[program] == 0:
-                yield program.verdict()
+                yield program
 
 
 def main():
@@ -150,12 +163,20 @@ def main():
         repo.finish("unit", problems, f"{len(registered)} test programs registered")
         return
     passed = failed = no_gpu = no_golden = 0
-    for good, bad, skipped, unchecked, lines in run_all([Program(build, room) for room in wanted]):
+    every = [Program(build, room) for room in wanted]
+    causes = []
+    for program in run_all(every):
+        good, bad, skipped, unchecked, lines = program.verdict()
         print(lines, flush=True)
+        if bad:
+            # Its last line says why where no test did: too few, disabled, skipped ones.
+            causes += program.causes() or [(lines.splitlines()[-1], [])]
         passed, failed = passed + good, failed + bad
         no_gpu, no_golden = no_gpu + skipped, no_golden + unchecked
     for problem in problems:
         print(problem)
+    for line in failures.summary(causes + [(problem, []) for problem in problems]):
+        print(line)
     failed += len(problems)
     gpu_note = f", {no_gpu} skipped (gpu_*: no GPU)" if no_gpu else ""
     golden_note = f", {no_golden} not checked: golden cases missing" if no_golden else ""

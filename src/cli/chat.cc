@@ -1,179 +1,138 @@
-#include <poll.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
-#include "cli/contract/cli_io.h"
+#include "cli/contract/chat_terminal.h"
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/interrupts.h"
+#include "cli/contract/openai_server.h"
+#include "cli/contract/remote_chat.h"
 
 namespace ingot {
 namespace command_chat {
 
 constexpr int64_t kDefaultContext = 4096;  // tokens; KV memory is taken for all of them
 
-enum class Input { kLine, kEnd, kInterrupted };
-
-// Lines of standard input, and Ctrl-C while waiting for one.
-class LineReader {
+class LocalChat final : public ChatPartner {
  public:
-  Input next(std::string& line) {
-    size_t end = 0;
-    while ((end = pending_.find('\n')) == std::string::npos) {
-      pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {interrupt_pipe(), POLLIN, 0}};
-      if (::poll(wait, 2, -1) < 0) continue;
-      char buffer[4096];
-      if (wait[1].revents != 0) {
-        while (::read(interrupt_pipe(), buffer, sizeof buffer) > 0) continue;
-        if (interrupted.exchange(false)) return Input::kInterrupted;  // else it ended an answer
-      }
-      if (wait[0].revents == 0) continue;
-      const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
-      if (count > 0) {
-        pending_.append(buffer, static_cast<size_t>(count));
-        continue;
-      }
-      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-      if (count < 0) {
-        fail(ErrorCode::kIo, "cli/chat", "standard input: {}", std::strerror(errno));
-      }
-      if (pending_.empty()) return Input::kEnd;
-      pending_ += '\n';  // the last line has no line break
-    }
-    line = pending_.substr(0, end);
-    pending_.erase(0, end + 1);
-    return Input::kLine;
+  LocalChat(const OpenModel& model, const SamplingFlags& sampling, const SessionOptions& options)
+      : assets_(model.assets),
+        sampling_(sampling),
+        session_(model.loaded.engine, *model.device, options) {}
+
+  ChatAnswer answer(ChatHistory& history, ShowText show) override {
+    GenerateInput input;
+    input.prompt = fitting_prompt(history);
+    input.sampling = sampling_.params(assets_);
+    input.stops = sampling_.stop;
+    input.tokenizer = assets_.tokenizer.get();
+    input.cancel = &interrupted;
+    const Generation generation = session_.generate(input, show);
+    ChatAnswer out;
+    out.text = generation.text;
+    out.finish = finish_text(generation);
+    out.tokens = static_cast<int64_t>(generation.token_ids.size());
+    out.first_ms = generation.prefill_ms;
+    out.decode_ms = generation.decode_ms;
+    out.json = generation_json(generation);
+    return out;
   }
 
  private:
-  std::string pending_;
+  // Oldest turns leave until an answer has room; the system message and the question stay.
+  std::vector<int32_t> fitting_prompt(ChatHistory& history) {
+    const int64_t context = session_.context();
+    while (true) {
+      auto ids = encode_chat(*assets_.tokenizer, render_chat(assets_, history.messages()));
+      const int64_t room = std::min<int64_t>(sampling_.max_tokens, context / 4);
+      const bool fits = static_cast<int64_t>(ids.size()) + room <= context;
+      if (fits || !history.forget_oldest()) return ids;
+    }
+  }
+
+  const TextAssets& assets_;
+  const SamplingFlags& sampling_;
+  TextSession session_;
 };
 
 class Chat final : public Command {
  public:
   void declare(Flags& flags) override {
-    model_.declare(flags);
+    flags.also("model", {"-m", "--model"});
+    flags.argument("model", &model_.model,
+                   "engine, checkpoint, Hugging Face directory, .gguf or hub name; with --url a "
+                   "name of the server's, else its first",
+                   false);
+    model_.declare_options(flags);
+    flags.flag("url", &url_, "talk with an OpenAI server: http(s)://host:port[/v1]");
+    flags.flag("api-key", &api_key_,
+               "--url: shown as a bearer; default: the variable OPENAI_API_KEY");
+    flags.flag("ca-file", &ca_file_, "--url: certificates to trust (PEM) in place of the system's");
+    flags.flag("timeout", &timeout_, "--url: seconds without a byte until an answer has failed");
     flags.text("system", &system_, "system message");
     sampling_.declare(flags);
   }
 
   int run() override {
     sampling_.check();
-    const OpenModel model = model_.open();
-    const TextAssets& assets = model.assets;
-    require_tokenizer(assets, false);
-    assets.require_template();
-    SessionOptions options;
-    options.reference = model_.reference;
-    options.context = model_.max_seq_len > 0 ? model_.max_seq_len : kDefaultContext;
-    TextSession session(model.loaded.engine, *model.device, options);
-    reset();
-    catch_interrupts(/*once=*/false);
-    const bool terminal = ::isatty(STDIN_FILENO) == 1;
-    if (terminal) {
-      std::fprintf(stderr, "/reset forgets, Ctrl-C stops an answer, /exit or Ctrl-D leaves\n");
-    }
-    LineReader lines;
-    std::string line;
-    bool all = true;      // turns were answered
-    bool warned = false;  // one Ctrl-C at the prompt may have been meant for an answer just over
-    while (true) {
-      if (terminal) std::fprintf(stderr, "> ");
-      const Input input = lines.next(line);
-      if (input == Input::kInterrupted && terminal && !warned) {
-        warned = true;
-        std::fprintf(stderr, "\n(Ctrl-C again leaves, like /exit and Ctrl-D)\n");
-        continue;
-      }
-      if (input != Input::kLine || line == "/exit") break;
-      warned = false;
-      if (line == "/reset") {
-        reset();
-        if (terminal) std::fprintf(stderr, "(forgotten)\n");
-      } else if (!line.empty()) {
-        all &= answer(line, assets, session);
-      }
-    }
-    if (terminal) std::fprintf(stderr, "\n");
-    return all || terminal ? 0 : 1;  // who types sees what failed, a script does not
+    check_range("timeout", timeout_, 0, 1e6);
+    return url_.empty() ? run_local() : run_remote();
   }
 
  private:
-  void reset() {
-    messages_ = Json::array();
-    if (!system_.empty()) messages_.push_back({{"role", "system"}, {"content", system_}});
+  int run_local() {
+    if (model_.model.empty()) throw UsageError("expected a model, or --url with a server");
+    if (!ca_file_.empty()) throw UsageError("--ca-file goes with --url");
+    const OpenModel model = model_.open();
+    require_tokenizer(model.assets, false);
+    model.assets.require_template();
+    SessionOptions options;
+    options.reference = model_.reference;
+    options.context = model_.max_seq_len > 0 ? model_.max_seq_len : kDefaultContext;
+    LocalChat chat(model, sampling_, options);
+    return run_chat(chat, system_, json);
   }
 
-  // A turn that fails leaves the history as it was before it, and gives false.
-  bool answer(const std::string& line, const TextAssets& assets, TextSession& session) {
-    const Json before = messages_;
-    messages_.push_back({{"role", "user"}, {"content", line}});
+  int run_remote() {
+    if (model_.given_options()) {
+      throw UsageError(
+          "--url: the server has the model; --device, --dtype, --kv-dtype, --reference, "
+          "--max-seq-len and --tokenizer-dir go without it");
+    }
+    if (sampling_.logprobs >= 0) throw UsageError("--logprobs goes without --url");
+    ClientOptions options;
+    options.api_key = key();
+    options.ca_file = ca_file_;
+    options.quiet_timeout = std::chrono::milliseconds(static_cast<int64_t>(timeout_ * 1e3));
+    const HttpTarget target(url(), options);
+    const std::string model =
+        model_.model.empty() ? server_models(target, "cli/chat").front() : model_.model;
+    RemoteChat chat(target, model, sampling_.openai_fields());
+    return run_chat(chat, system_, json);
+  }
+
+  HttpUrl url() const {
     try {
-      const Generation generation = generate(assets, session);
-      messages_.push_back({{"role", "assistant"}, {"content", generation.text}});
-      report(generation);
-      return true;
+      return server_url(url_);
     } catch (const Error& error) {
-      messages_ = before;
-      std::fprintf(stderr, "error: %s\n", error.what());
-      return false;
+      throw UsageError(std::string("--url: ") + error.what());
     }
   }
 
-  Generation generate(const TextAssets& assets, TextSession& session) {
-    GenerateInput input;
-    input.prompt = fitting_prompt(assets, session.context());
-    input.sampling = sampling_.params(assets);
-    input.stops = sampling_.stop;
-    input.tokenizer = assets.tokenizer.get();
-    input.cancel = &interrupted;
-    interrupted.store(false);
-    Generation out = session.generate(input, [&](std::string_view text) {
-      if (json) return;
-      std::fwrite(text.data(), 1, text.size(), stdout);
-      std::fflush(stdout);
-    });
-    interrupted.store(false);  // it was meant for the answer
+  std::string key() const {
+    const char* variable = std::getenv("OPENAI_API_KEY");
+    const std::string out = !api_key_.empty() ? api_key_ : variable ? variable : "";
+    for (const char c : out) {
+      if (c > 0x20 && c < 0x7f) continue;
+      throw UsageError("the API key: expected ASCII without blanks, found another byte");
+    }
     return out;
-  }
-
-  // Oldest turns leave until an answer has room; the system message and the question stay.
-  std::vector<int32_t> fitting_prompt(const TextAssets& assets, int64_t context) {
-    const size_t first = system_.empty() ? 0 : 1;
-    while (true) {
-      auto ids = encode_chat(*assets.tokenizer, render_chat(assets, messages_));
-      const int64_t room = std::min<int64_t>(sampling_.max_tokens, context / 4);
-      const bool fits = static_cast<int64_t>(ids.size()) + room <= context;
-      if (fits || messages_.size() < first + 3) return ids;
-      const auto oldest = messages_.begin() + static_cast<std::ptrdiff_t>(first);
-      messages_.erase(oldest, oldest + 2);
-      std::fprintf(stderr, "(the oldest turn no longer fits and is forgotten)\n");
-    }
-  }
-
-  void report(const Generation& generation) const {
-    if (json) {
-      Json out = {{"role", "assistant"}};
-      out.update(generation_json(generation));
-      print_json(out);
-      return;
-    }
-    std::printf("\n");
-    std::fflush(stdout);
-    const auto decoded = static_cast<int64_t>(generation.token_ids.size()) - 1;
-    std::fprintf(stderr, "[%ld tokens, %.1f tok/s, first after %.0f ms, %s]\n",
-                 static_cast<long>(decoded + 1),
-                 decoded > 0 ? per_second(decoded, generation.decode_ms) : 0.0,
-                 generation.prefill_ms, finish_text(generation).c_str());
   }
 
   ModelFlags model_;
   SamplingFlags sampling_;
-  std::string system_;
-  Json messages_;
+  std::string system_, url_, api_key_, ca_file_;
+  double timeout_ = 600;
 };
 
 }  // namespace command_chat
@@ -182,7 +141,7 @@ const CommandDef& chat_command() {
   using namespace command_chat;
   static const CommandDef def = {
       .name = "chat",
-      .help = "talk with a model in the terminal",
+      .help = "talk with a model, or with a server's, in the terminal",
       .example = "ingot chat smollm2-135m-instruct --system \"You answer in one sentence.\"",
       .make = [] { return std::unique_ptr<Command>(std::make_unique<Chat>()); }};
   return def;

@@ -237,6 +237,7 @@ class Serve final : public Command {
     out.assets = &assets;
     out.loop = &session.loop();
     out.context = session.room();
+    out.grammars = std::make_shared<ModelGrammars>(assets, out.loop->limits().vocab_size);
     return out;
   }
 

@@ -86,6 +86,8 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
   options.executor.limits = std::move(limits.symbols);
   executor_ = std::make_unique<Executor>(std::move(engine), device, options.executor);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
+  masks_ = std::make_unique<GrammarMasks>(slots_.size(),
+                                          (static_cast<size_t>(limits_.vocab_size) + 31) / 32);
   Sampler::Options sampling;
   sampling.max_tokens = limits_.max_seq_len + 1;
   sampling.max_rows = options.executor.limits.at("logit_rows") + limits_.max_batch_rows;
@@ -176,6 +178,8 @@ void EngineRunner::start_slots(const Batch& batch) {
     slot.tokens.reserve(static_cast<size_t>(limits_.max_seq_len + kMaxStepTokens));
     slot.unread = 0;
     ++slot.start;
+    masks_->begin(start.slot, start.request->sampling.grammar,
+                  std::span(start.tokens).subspan(start.request->prompt.size()));
   }
 }
 
@@ -315,9 +319,26 @@ void EngineRunner::sample(const Batch& batch, InFlight& step) {
     step.scored.push_back(slots_[static_cast<size_t>(row.slot)].request);
     add_prompt_rows(batch, row);
   }
+  set_masks(batch, step);
   sampler_->submit(executor_->output("logits"), sample_rows_, step.turn);
   for (const BatchRow& row : batch.rows) {
     if (row.logit_count > 0 && row.draft_len == 0) ++slots_[static_cast<size_t>(row.slot)].unread;
+  }
+}
+
+// All tokens before those to draw are known here: a plan with masks reads the history.
+void EngineRunner::set_masks(const Batch& batch, InFlight& step) {
+  size_t next = 0;
+  for (size_t r = 0; r < batch.rows.size(); ++r) {
+    const BatchRow& row = batch.rows[r];
+    if (row.logit_count == 0) continue;
+    SampleRow& out = sample_rows_[next];
+    next += static_cast<size_t>(row.draft_len) + 1;
+    if (out.params->grammar == nullptr) continue;
+    CHECK_EQ(row.draft_len, 0);
+    const GrammarMasks::Mask mask = masks_->mask(row.slot);
+    if (mask.state == GrammarMasks::State::kOpen) out.mask = mask.bits;
+    if (mask.state == GrammarMasks::State::kFault) step.unmasked.push_back(r);
   }
 }
 
@@ -336,6 +357,10 @@ void EngineRunner::settle(InFlight& step) {
     const auto drawn = std::span(drawn_).subspan(next, count);
     settle_row(row, slot, current, drawn, step.result.rows[r]);
     next += count;
+  }
+  for (const size_t r : step.unmasked) {
+    step.result.rows[r] = {};
+    step.result.rows[r].failure = FinishReason::kInternal;
   }
   size_t scored = 0;
   for (size_t r = 0; r < step.batch->rows.size(); ++r) {
@@ -379,6 +404,7 @@ void EngineRunner::settle_row(const BatchRow& row, Slot& slot, bool current,
   if (!current) return;
   slot.tokens.resize(known);
   slot.tokens.insert(slot.tokens.end(), out.tokens.begin(), out.tokens.begin() + out.count);
+  masks_->take(row.slot, std::span(out.tokens).first(out.count));
   if (row.draft_len == 0) --slot.unread;
 }
 

@@ -11,6 +11,7 @@
 
 #include "engine/executor.h"
 #include "runtime/decoder_step.h"
+#include "runtime/grammar_masks.h"
 #include "runtime/model_runner.h"
 #include "runtime/sample_plan.h"
 #include "runtime/step_clock.h"
@@ -73,6 +74,7 @@ class EngineRunner final : public ModelRunner {
     size_t turn = 0;                                     // of the sampler
     std::vector<uint64_t> starts;                        // of each row's slot
     std::vector<std::shared_ptr<const Request>> scored;  // of each row with prompt logits
+    std::vector<size_t> unmasked;                        // rows whose grammar cannot go on
     bool settled = false;                                // result and slots hold what was drawn
     StepResult result;
   };
@@ -85,6 +87,7 @@ class EngineRunner final : public ModelRunner {
   void add_sample_rows(const Batch& batch, const BatchRow& row);
   void add_prompt_rows(const Batch& batch, const BatchRow& row);
   void sample(const Batch& batch, InFlight& step);
+  void set_masks(const Batch& batch, InFlight& step);
   void settle(InFlight& step);
   void settle_row(const BatchRow& row, Slot& slot, bool current, std::span<Sampler::Drawn> drawn,
                   RowResult& out);
@@ -103,6 +106,7 @@ class EngineRunner final : public ModelRunner {
   std::unique_ptr<Sampler> sampler_;
   std::vector<std::vector<TensorView>> states_;  // of each block table
   std::vector<Slot> slots_;
+  std::unique_ptr<GrammarMasks> masks_;  // of the slots
   std::deque<InFlight> in_flight_;
   size_t next_turn_ = 0;
   std::unique_ptr<StepClock> clock_;  // kept once it was wanted

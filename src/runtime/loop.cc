@@ -1,5 +1,6 @@
 #include "runtime/loop.h"
 
+#include <algorithm>
 #include <new>
 #include <string>
 
@@ -105,6 +106,7 @@ bool Loop::run_step() {
   const size_t keep = options_.overlap && batch != nullptr ? 1 : 0;
   const bool worked = batch != nullptr || scheduler_->steps_in_flight() > 0;
   while (scheduler_->steps_in_flight() > keep) commit_oldest();
+  publish();  // before its readers know of the step
   push();
   return worked || !scheduler_->idle();
 }
@@ -118,8 +120,8 @@ bool Loop::step() {
   } catch (...) {
     recover(current_fault().what);
     more = !inbox_->closed();
+    publish();
   }
-  publish();
   return more;
 }
 
@@ -136,7 +138,9 @@ void Loop::publish() {
   }
   stats_.steps = s.steps;
   // Not the scheduler's number: a fault of ours ends requests behind its back.
-  stats_.requests_finished = taken_ - s.refused - static_cast<int64_t>(live_.size());
+  const int64_t ending = std::ranges::count(scheduler_->events(), true, &TokenEvent::request_done);
+  const int64_t live = static_cast<int64_t>(live_.size()) - ending;
+  stats_.requests_finished = taken_ - s.refused - live;
   stats_.requests_refused = s.refused;
   stats_.requests_cancelled = s.cancels;
   stats_.requests_timed_out = s.timeouts;

@@ -70,8 +70,8 @@ class Loop {
 
   const Scheduler& scheduler() const { return *scheduler_; }  // engine thread
   const ModelLimits& limits() const { return limits_; }
-  // Any thread. As published at the end of the last step; queued_… and requests_overloaded are of
-  // now.
+  // Any thread. As published by the last step, before it handed out its events: who has an event
+  // finds it counted. queued_… and requests_overloaded are of now.
   LoopStats stats() const;
 
  private:

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "text/grammar.h"
 
 namespace ingot {
 namespace {
@@ -78,14 +79,28 @@ bool is_permitted(const SamplingParams& p, std::span<const TokenId> bad_ends, To
   return std::find(bad_ends.begin(), bad_ends.end(), token) == bad_ends.end();
 }
 
+// Empty: any token may come.
+std::vector<uint32_t> grammar_mask(const SamplingParams& p, int64_t vocab_size,
+                                   std::span<const TokenId> output) {
+  if (p.grammar == nullptr) return {};
+  GrammarMatcher matcher(p.grammar);
+  for (const TokenId token : output) matcher.accept(token);
+  std::vector<uint32_t> bits((static_cast<size_t>(vocab_size) + 31) / 32);
+  return matcher.mask(bits) == GrammarMatcher::Result::kOk ? bits : std::vector<uint32_t>();
+}
+
 TokenId masked(const ModelLimits& limits, const Request& request, std::span<const TokenId> tokens,
                TokenId token) {
   const SamplingParams& p = request.sampling;
-  if (!has_masks(p)) return token;
+  if (!has_masks(p) && p.grammar == nullptr) return token;
+  const std::span<const TokenId> output = tokens.subspan(request.prompt.size());
   std::vector<TokenId> bad_ends;
-  bad_word_ends(p, tokens.subspan(request.prompt.size()), bad_ends);
+  bad_word_ends(p, output, bad_ends);
+  const std::vector<uint32_t> mask = grammar_mask(p, limits.vocab_size, output);
   for (int64_t i = 0; i < limits.vocab_size; ++i) {
     const auto next = static_cast<TokenId>((token + i) % limits.vocab_size);
+    const auto bit = static_cast<uint32_t>(next);
+    if (!mask.empty() && (mask[bit / 32] >> (bit % 32) & 1) == 0) continue;
     if (is_permitted(p, bad_ends, next)) return next;
   }
   return -1;

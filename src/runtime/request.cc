@@ -3,7 +3,9 @@
 #include <cmath>
 #include <set>
 
+#include "base/check.h"
 #include "base/error.h"
+#include "text/grammar.h"
 
 namespace ingot {
 
@@ -86,6 +88,21 @@ void check_token_left(const SamplingParams& p, int64_t vocab_size) {
        allowed.empty() ? "logit_bias" : "allowed_token_ids");
 }
 
+void check_grammar(const SamplingParams& p, int64_t vocab_size) {
+  if (p.grammar == nullptr) return;
+  CHECK_LE(p.grammar->vocabulary().size(), vocab_size);
+  const bool bans =
+      std::ranges::any_of(p.logit_bias, [](const auto& one) { return one.second == -INFINITY; });
+  const std::pair<const char*, bool> others[] = {
+      {"beam search", p.beam_width > 1},   {"ignore_eos", p.ignore_eos},
+      {"min_tokens", p.min_tokens > 0},    {"allowed_token_ids", !p.allowed_token_ids.empty()},
+      {"bad_words", !p.bad_words.empty()}, {"logit_bias of -infinity", bans}};
+  for (const auto& [name, set] : others) {
+    if (!set) continue;
+    fail(ErrorCode::kInvalidArgument, "runtime/request", "{}: does not go with a grammar", name);
+  }
+}
+
 void check_masks(const SamplingParams& p, int64_t vocab_size) {
   check_bias(p, vocab_size);
   known_ids("allowed_token_ids", p.allowed_token_ids, vocab_size, kMaxAllowedIds);
@@ -96,6 +113,7 @@ void check_masks(const SamplingParams& p, int64_t vocab_size) {
                       kMaxBadWordTokens);
     known_ids("bad_words", word, vocab_size);
   }
+  check_grammar(p, vocab_size);
   if (!has_masks(p)) return;
   check_token_left(p, vocab_size);
   if (p.beam_width > 1) {

@@ -19,6 +19,8 @@
 
 namespace ingot {
 
+class Grammar;  // text/grammar.h
+
 using TokenId = int32_t;
 using PageId = int32_t;
 
@@ -36,8 +38,8 @@ constexpr int64_t kMaxPromptValues = int64_t{1} << 20;
 constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 // What a client may ask of sampling. The order of the rules: penalties, logit_bias, masks
-// (min_tokens, allowed_token_ids, bad_words), temperature, top_k, top_p, min_p, draw. Defaults
-// change nothing.
+// (min_tokens, allowed_token_ids, bad_words, grammar), temperature, top_k, top_p, min_p, draw.
+// Defaults change nothing.
 struct SamplingParams {
   int64_t max_tokens = 512;       // output tokens, 0: none; clamped to what the context leaves
   int64_t min_tokens = 0;         // no end or stop token is drawn among the first so many
@@ -63,6 +65,10 @@ struct SamplingParams {
   // Token sequences, none empty, that the output never holds: the last token of one is not drawn
   // behind the others.
   std::vector<std::vector<TokenId>> bad_words;
+  // The answer is in it, and ends with one of eos_token_ids where it lets the answer end; its
+  // vocabulary is the model's, whose ids beyond it are never drawn. Not with beams, ignore_eos,
+  // min_tokens and other masks: a token must be left to draw.
+  std::shared_ptr<const Grammar> grammar;
 };
 
 // Answers that are streamed: n, brought into 1 … kMaxChoices where nobody validated it.

@@ -26,10 +26,12 @@ int64_t stream_seed(const SampleRow& row) {
       random_u64(row.params->seed, static_cast<uint64_t>(static_cast<uint32_t>(row.choice))));
 }
 
-// Lists of ids that rules work with.
+constexpr int64_t kVocabWords = -1;
+
+// Lists of ids, or of words of bits, that rules work with.
 struct ListKind {
   std::string_view what;
-  int64_t most;  // ids of a row
+  int64_t most;  // ids of a row; kVocabWords: a bit for each token of the vocabulary
   bool reads_history;
   bool has_values;
   void (*add)(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>& values);
@@ -58,12 +60,17 @@ void add_bad_words(const SampleRow& row, std::vector<int32_t>& ids, std::vector<
   bad_word_ends(*row.params, row.history.subspan(static_cast<size_t>(row.prompt_len)), ids);
 }
 
+void add_mask(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>&) {
+  for (const uint32_t word : row.mask) ids.push_back(static_cast<int32_t>(word));
+}
+
 const ListKind& list_kind(std::string_view what) {
   static constexpr ListKind kKinds[] = {
       {"banned", 2 * kMaxStopIds, false, false, add_banned},
       {"bias", kMaxBiasIds, false, true, add_bias},
       {"allowed", kMaxAllowedIds, false, false, add_allowed},
       {"bad_word", kMaxBadWords, true, false, add_bad_words},
+      {"mask", kVocabWords, true, false, add_mask},
   };
   for (const ListKind& kind : kKinds) {
     if (kind.what == what) return kind;
@@ -244,7 +251,7 @@ Sampler::Variant& Sampler::add_variant(const std::string& signature, SampleBuild
   if (variant->history) limits["history"] = most * options_.max_tokens;
   for (const std::string& what : variant->lists) {
     const ListKind& kind = list_kind(what);
-    limits[what] = most * kind.most + 1;
+    limits[what] = most * (kind.most == kVocabWords ? (vocab_size_ + 31) / 32 : kind.most) + 1;
     variant->matches = variant->matches || kind.reads_history;
   }
   auto engine = std::make_shared<Engine>();

@@ -29,6 +29,8 @@ struct SampleRow {
   // Not drawn but given: its logprobs are wanted (params->prompt_logprobs). Such rows stand behind
   // all others.
   TokenId given = -1;
+  // Of a row with a grammar: bit i % 32 of word i / 32 is token i's. Empty: any token may come.
+  std::span<const uint32_t> mask = {};
   int64_t length() const { return static_cast<int64_t>(history.size()) + unread; }
   int64_t output_len() const { return length() - prompt_len; }
 };
@@ -54,7 +56,8 @@ class SampleBuilder {
   int history_offsets() { return offsets("history_offsets"); }
   int prompt_lengths();
   // A list of ids for each row, and offsets [samples + 1]: "banned", which must not be drawn yet
-  // (min_tokens); "bias", with float32 values; "allowed"; "bad_word", of the output so far.
+  // (min_tokens); "bias", with float32 values; "allowed"; "bad_word", of the output so far; "mask",
+  // words of bits.
   int list_ids(std::string_view what);
   int list_offsets(std::string_view what);
   int list_values(std::string_view what);

@@ -219,6 +219,8 @@ void Scheduler::plan(Sequence& s) {
 void Scheduler::add_drafts(Planned& planned) {
   const Sequence& s = *planned.sequence;
   const Group& group = groups_.at(s.request->id);
+  // The masks behind a guess are not known.
+  if (s.request->sampling.grammar != nullptr) return;
   if (!can_truncate() || is_beam(s) || !(s.forked || width_of(*s.request) == 1)) return;
   // Guesses must not take the budget that other sequences need to get on.
   const auto others = static_cast<int64_t>(running());

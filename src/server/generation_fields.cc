@@ -10,6 +10,7 @@
 
 #include "server/api_error.h"
 #include "server/server_state.h"
+#include "server/structured_outputs.h"
 
 namespace ingot {
 namespace {
@@ -315,15 +316,14 @@ std::vector<Field> choice_fields() {
   };
 }
 
-std::vector<Field> refused_fields() {
-  return {
-      {.name = "structured_outputs", .use = FieldUse::kRefused},
+std::vector<Field> unused_fields() {
+  const std::vector<Field> refused = {
       {.name = "truncate_prompt_tokens", .use = FieldUse::kRefused},
       {.name = "skip_special_tokens", .use = FieldUse::kRefused, .neutral = true},
       {.name = "spaces_between_special_tokens", .use = FieldUse::kRefused, .neutral = true},
       {.name = "include_stop_str_in_output", .use = FieldUse::kRefused, .neutral = false},
-      {.name = "response_format", .use = FieldUse::kRefused, .neutral = {{"type", "text"}}},
   };
+  return joined_fields({refused, ignored_fields()});
 }
 
 }  // namespace
@@ -406,7 +406,7 @@ std::vector<Field> generation_fields(double least_tokens) {
        .max = 64,
        .help = "letters, digits, '-', '_' and '.'; the answer's id ends with it"},
   };
-  return joined_fields({fields, choice_fields(), refused_fields(), ignored_fields()});
+  return joined_fields({fields, choice_fields(), structure_fields(), unused_fields()});
 }
 
 GenerationWish read_generation(const Json& body, const ServedModel& model) {
@@ -427,6 +427,9 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(body, "ignore_eos", sampling.ignore_eos);
   sampling.stop_token_ids = read_ids(body, "stop_token_ids", model.loop->limits().vocab_size);
   read_masks(body, model, sampling);
+  if (const auto structure = read_structure(body)) {
+    hold_to(structure->source, structure->field, {}, body, model, out);
+  }
   out.input.stops = read_stops(body);
   out.input.tokenizer = model.assets->tokenizer.get();
   read_integer(body, "priority", out.priority);
@@ -441,6 +444,18 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(*options, "include_usage", out.include_usage);
   read(*options, "continuous_usage_stats", out.continuous_usage);
   return out;
+}
+
+void hold_to(const GrammarSource& source, const std::string& field,
+             const std::vector<int32_t>& marks, const Json& body, const ServedModel& model,
+             GenerationWish& wish) {
+  SamplingParams& sampling = wish.input.sampling;
+  if (sampling.grammar != nullptr) {
+    throw bad_request(field, fmt::format("'{}': does not go with '{}'", field, wish.held_by));
+  }
+  check_goes_with_structure(body, sampling, field);
+  sampling.grammar = model.grammars->get(source, field, marks);
+  wish.held_by = field;
 }
 
 std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server) {

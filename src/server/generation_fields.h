@@ -29,11 +29,19 @@ struct GenerationWish {
   bool include_usage = false;     // one more chunk, at the end
   bool continuous_usage = false;  // in each chunk
   bool return_token_ids = false;
+  std::string held_by;  // the field whose grammar the answer is in; empty: none
 };
 
 // Of a body that check_body() has passed. What the body leaves open is the model's; temperature is
 // 1 where the model says nothing either. ApiError (400) for fields that do not go together.
 GenerationWish read_generation(const Json& body, const ServedModel& model);
+
+// Holds the wish's answers to a grammar, which is compiled here; `marks`: control tokens that stand
+// for their spelling. ApiError (400) naming `field` for what cannot be enforced, and the fields
+// that do not go with it.
+void hold_to(const GrammarSource& source, const std::string& field,
+             const std::vector<int32_t>& marks, const Json& body, const ServedModel& model,
+             GenerationWish& wish);
 
 // The answer's id: what the request calls itself, or one that the server makes.
 std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server);

@@ -117,8 +117,8 @@ bool is_disconnect(const error_code& error) {
 }  // namespace
 
 std::string HttpUrl::authority() const {
-  return host.find(':') == host.npos ? fmt::format("{}:{}", host, port)
-                                     : fmt::format("[{}]:{}", host, port);
+  const std::string name = host.find(':') == host.npos ? host : fmt::format("[{}]", host);
+  return port == (tls ? 443 : 80) ? name : fmt::format("{}:{}", name, port);
 }
 
 HttpUrl parse_http_url(std::string_view text) {

@@ -20,7 +20,7 @@ struct HttpUrl {
   std::string host;  // IPv6 without brackets
   int port = 0;
   std::string path;  // in front of every path of a request; without a slash at its end
-  // "host:port", as the Host header has it.
+  // "host:port" as the Host header has it, without the port that the scheme has anyway.
   std::string authority() const;
 };
 // "http://host[:port][/path]", or https. Error{kInvalidArgument} naming what is wrong.

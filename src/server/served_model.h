@@ -1,6 +1,7 @@
 // The model behind the endpoints.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "runtime/loop.h"
 #include "runtime/text_assets.h"
 #include "runtime/text_session.h"
+#include "server/model_grammars.h"
 
 namespace ingot {
 
@@ -19,6 +21,7 @@ struct ServedModel {
   const TextAssets* assets = nullptr;
   Loop* loop = nullptr;  // run by a thread of its owner
   int64_t context = 0;   // most tokens of prompt and answer together
+  std::shared_ptr<ModelGrammars> grammars;
 
   // ApiError (404) unless `wanted` is a name of it.
   void check_name(std::string_view wanted) const;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,14 @@ class ToolParser {
   virtual void end() = 0;
 };
 
+// The text around calls, for answers that are held to it.
+struct CallForm {
+  std::string open, close;  // around all of an answer's calls
+  std::string separator;    // between two
+  std::string begin, end;   // around the arguments, a JSON object, of one
+  std::string trigger;      // what free text only holds where a call begins; of open and begin
+};
+
 struct ToolFormatDef {
   std::string_view name;
   // Whether models with this chat template write calls so.
@@ -33,6 +42,8 @@ struct ToolFormatDef {
   // Control tokens that the parser wants to see as text.
   std::vector<std::string_view> marks;
   std::unique_ptr<ToolParser> (*make)(ToolSink& sink);
+  // How a model with this chat template calls the tool; the name needs no escapes in JSON.
+  CallForm (*form)(std::string_view name, std::string_view chat_template);
 };
 
 // Generated from server/tool_formats/*.cc, in name order.

@@ -29,10 +29,72 @@ void check_tool(const Json& tool, const std::string& path) {
         inner + ".name",
         fmt::format("'{}.name': expected 1 to 64 letters, digits, '_', '-' and '.'", inner));
   }
-  if (function.contains("strict") && function["strict"] == true) {
-    throw bad_request(inner + ".strict",
-                      fmt::format("'{}.strict': true is not supported here", inner));
+}
+
+// The tool that "tool_choice" names; empty: it names none.
+std::string chosen_name(const Json& choice, const Json& tools) {
+  if (choice.is_string()) return {};
+  const bool whole = choice.contains("type") && choice["type"] == "function" &&
+                     choice.contains("function") && choice["function"].is_object() &&
+                     choice["function"].contains("name") && choice["function"]["name"].is_string();
+  if (!whole) {
+    throw bad_request("tool_choice",
+                      "'tool_choice': expected none, auto, required or {\"type\": \"function\", "
+                      "\"function\": {\"name\"}}");
   }
+  const std::string name = choice["function"]["name"];
+  const bool known = std::ranges::any_of(
+      tools, [&](const Json& tool) { return tool["function"]["name"] == name; });
+  if (known) return name;
+  throw bad_request("tool_choice.function.name",
+                    "'tool_choice.function.name': expected the name of one of 'tools'");
+}
+
+bool is_strict(const Json& function) {
+  return function.contains("strict") && function["strict"] == true;
+}
+
+Json structure_of(const Json& function, const CallForm& form) {
+  const bool any = !function.contains("parameters") || function["parameters"].is_null();
+  return {{"begin", form.begin},
+          {"schema", any ? Json{{"type", "object"}} : function["parameters"]},
+          {"end", form.end}};
+}
+
+// Calls and nothing else: of the tool `name`, or, where it is empty, of any.
+StructureWish forced_calls(const Json& tools, const std::string& name, bool parallel,
+                           const ToolFormatDef& format, std::string_view chat_template) {
+  Json calls = {{"structures", Json::array()}};
+  std::string field = "tools";
+  for (size_t i = 0; i < tools.size(); ++i) {
+    const Json& function = tools[i]["function"];
+    const std::string own = function["name"];
+    if (!name.empty() && own != name) continue;
+    if (!name.empty()) field = fmt::format("tools[{}].function.parameters", i);
+    const CallForm form = format.form(own, chat_template);
+    calls["structures"].push_back(structure_of(function, form));
+    calls["open"] = form.open;
+    calls["close"] = form.close;
+    calls["separator"] = form.separator;
+  }
+  calls["most"] = name.empty() && parallel ? 0 : 1;
+  return {field, {GrammarKind::kCalls, calls.dump()}};
+}
+
+// Free text, in which calls are of their tools' schemas; of those that are not strict, any object.
+StructureWish strict_calls(const Json& tools, const ToolFormatDef& format,
+                           std::string_view chat_template) {
+  Json tags = {{"structures", Json::array()}, {"triggers", Json::array()}};
+  for (const Json& tool : tools) {
+    Json function = tool["function"];
+    if (!is_strict(function)) function.erase("parameters");
+    CallForm form = format.form(function["name"].get<std::string>(), chat_template);
+    form.begin = form.open + form.begin;
+    form.end += form.close;
+    tags["structures"].push_back(structure_of(function, form));
+    tags["triggers"] = Json::array({form.trigger});
+  }
+  return {"tools", {GrammarKind::kStructuralTags, tags.dump()}};
 }
 
 // Within the bounds of a body of its own.
@@ -100,20 +162,26 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   const Json* tools = at("tools");
   const Json* choice = at("tool_choice");
   const bool some = tools != nullptr && !tools->empty();
-  if (choice != nullptr && *choice != "none" && *choice != "auto") {
-    throw bad_request("tool_choice",
-                      some ? "'tool_choice': expected none or auto; others are not supported here"
-                           : "'tool_choice': goes with tools alone");
-  }
+  const bool none = choice != nullptr && *choice == "none";
+  const bool forced = choice != nullptr && !none && *choice != "auto";
+  if (forced && !some) throw bad_request("tool_choice", "'tool_choice': goes with tools alone");
   if (!some) return out;
   for (size_t i = 0; i < tools->size(); ++i) check_tool((*tools)[i], fmt::format("tools[{}]", i));
+  const std::string name = forced ? chosen_name(*choice, *tools) : "";
   if (const Json* parallel = at("parallel_tool_calls")) out.parallel = *parallel;
-  if (choice != nullptr && *choice == "none") return out;
+  if (none) return out;
   out.format = find_tool_format(assets.template_source);
   if (out.format == nullptr) {
     throw bad_request("tools", "'tools': the model's chat template has no form for them");
   }
   if (assets.tokenizer) out.shown = ids_of(*out.format, *assets.tokenizer);
+  out.named = !name.empty();
+  const std::string_view source = assets.template_source;
+  if (forced) {
+    out.structure = forced_calls(*tools, name, out.parallel, *out.format, source);
+  } else if (std::ranges::any_of(*tools, [](const Json& t) { return is_strict(t["function"]); })) {
+    out.structure = strict_calls(*tools, *out.format, source);
+  }
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "runtime/text_assets.h"
 #include "server/schema.h"
+#include "server/structured_outputs.h"
 #include "server/tool_format.h"
 
 namespace ingot {
@@ -20,10 +21,13 @@ struct ToolWish {
   const ToolFormatDef* format = nullptr;  // null: the answer is text
   bool parallel = true;                   // false: calls behind the first are left out
   std::vector<int32_t> shown;             // control tokens that the format wants to see
+  bool named = false;                     // the caller chose the tool: finish_reason is "stop"
+  // Calls that must come, or must be of their schemas.
+  std::optional<StructureWish> structure;
 };
 
 // Of a body that check_body() has passed. ApiError (400) for tools that are malformed, of a kind
-// that is not built, or unknown to the model's chat template.
+// that is not built, or unknown to the model's chat template, and for a choice that is none.
 ToolWish read_tools(const Json& body, const TextAssets& assets);
 
 // A message's "tool_calls" as chat templates take them: arguments are an object. ApiError (400)

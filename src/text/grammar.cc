@@ -58,26 +58,29 @@ struct GrammarMatcher::State {
   int accepted = 0;
 };
 
-std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::create(const Tokenizer& tokenizer,
-                                                                   std::vector<int32_t> ends) {
-  const int32_t size = tokenizer.vocab_size();
+std::shared_ptr<const GrammarVocabulary> GrammarVocabulary::create(
+    const Tokenizer& tokenizer, std::vector<int32_t> ends, int32_t vocab_size,
+    const std::vector<int32_t>& marks) {
+  const int32_t size = vocab_size < 0 ? tokenizer.vocab_size() : vocab_size;
   if (ends.empty()) fail(ErrorCode::kInvalidArgument, kWhere, "no token ends an answer");
   std::vector<std::string> tokens(static_cast<size_t>(size));
   std::vector<uint32_t> allowed((static_cast<size_t>(size) + 31) / 32);
   const auto allow = [&](int32_t id) {
     allowed[static_cast<size_t>(id) / 32] |= 1U << (static_cast<uint32_t>(id) % 32);
   };
-  for (int32_t id = 0; id < size; ++id) {
-    if (tokenizer.is_control(id)) continue;
-    const std::string_view bytes = tokenizer.token_bytes(id);
+  const int32_t known = std::min(size, tokenizer.vocab_size());
+  for (int32_t id = 0; id < known; ++id) {
+    const bool mark = std::ranges::find(marks, id) != marks.end();
+    if (tokenizer.is_control(id) && !mark) continue;
+    const std::string_view bytes = mark ? tokenizer.token_text(id) : tokenizer.token_bytes(id);
     if (bytes.empty()) continue;
     tokens[static_cast<size_t>(id)] = bytes;
     allow(id);
   }
   for (const int32_t id : ends) {
-    if (id < 0 || id >= size) {
+    if (id < 0 || id >= known) {
       fail(ErrorCode::kInvalidArgument, kWhere, "end token {} is not in the vocabulary of {}", id,
-           size);
+           known);
     }
     allow(id);
   }

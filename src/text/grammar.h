@@ -23,6 +23,10 @@ enum class GrammarKind : uint8_t {
   kEbnf,            // rules in XGrammar's syntax; the answer is of the rule `root`
   kStructuralTags,  // JSON: {"structures": [{"begin", "schema", "end"}, ...], "triggers": [...]}:
                     // any text, in which a trigger must go on as a structure
+  kCalls,           // JSON: {"structures": [{"begin", "schema", "end"}, ...], "separator": "\n",
+                    // "most": 0, "open": "", "close": ""}: one structure (most: 1), or any number
+                    // of them (0, or absent) with the separator between; nothing around them but
+                    // open before all and close behind
 };
 
 struct GrammarSource {
@@ -41,10 +45,14 @@ struct GrammarLimits {
 // 100 ms for a large vocabulary, so one a model.
 class GrammarVocabulary {
  public:
-  // `ends`: tokens that end an answer, at least one. Error{kInvalidArgument} for ids outside the
-  // vocabulary.
+  // `ends`: tokens that end an answer, at least one. `vocab_size`: how many logits the model has,
+  // where that is not the tokenizer's number of tokens (-1: it is); ids that one of the two lacks
+  // are never allowed. `marks`: control tokens that stand for their spelling. Error
+  // {kInvalidArgument} for ends outside the vocabulary.
   static std::shared_ptr<const GrammarVocabulary> create(const Tokenizer& tokenizer,
-                                                         std::vector<int32_t> ends);
+                                                         std::vector<int32_t> ends,
+                                                         int32_t vocab_size = -1,
+                                                         const std::vector<int32_t>& marks = {});
   ~GrammarVocabulary();
   int32_t size() const;
   // Words of 32 bits that a mask has.

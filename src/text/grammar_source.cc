@@ -70,39 +70,58 @@ const std::string& text_of(const Json& object, const char* key, std::string_view
   return it->get_ref<const std::string&>();
 }
 
+const Json& list_of(const Json& object, const char* key) {
+  const auto it = object.is_object() ? object.find(key) : object.end();
+  if (!object.is_object() || it == object.end() || !it->is_array() || it->empty()) {
+    malformed(key, "a list that is not empty");
+  }
+  return *it;
+}
+
+// A call of a tool, say: what stands around a value.
+struct Structure {
+  std::string begin, end;
+  std::string schema;  // the name of the rule for values
+};
+
+Structure read_structure(const Json& structure, const std::string& what, size_t max_bytes,
+                         EbnfWriter& writer) {
+  if (!structure.is_object()) malformed(what, "an object");
+  Structure out;
+  out.begin = text_of(structure, "begin", what);
+  out.end = text_of(structure, "end", what);
+  const auto schema = structure.find("schema");
+  const std::string inner =
+      schema == structure.end()
+          ? "{}"
+          : (schema->is_string() ? schema->get<std::string>() : schema->dump());
+  out.schema = schema_element(inner, max_bytes, writer);
+  return out;
+}
+
 std::string tags_element(const std::string& text, size_t max_bytes, EbnfWriter& writer) {
   const Json tags = parse_source(text, "structural_tag");
-  const auto list_of = [&](const char* key) -> const Json& {
-    const auto it = tags.is_object() ? tags.find(key) : tags.end();
-    if (!tags.is_object() || it == tags.end() || !it->is_array() || it->empty()) {
-      malformed(key, "a list that is not empty");
-    }
-    return *it;
-  };
-  const Json& triggers = list_of("triggers");
-  const Json& structures = list_of("structures");
+  const Json& triggers = list_of(tags, "triggers");
+  const Json& structures = list_of(tags, "structures");
   std::vector<std::string> bodies(triggers.size());
+  for (size_t i = 0; i < triggers.size(); ++i) {
+    if (!triggers[i].is_string() || triggers[i].get_ref<const std::string&>().empty()) {
+      malformed(fmt::format("triggers.{}", i), "a text that is not empty");
+    }
+  }
   for (size_t i = 0; i < structures.size(); ++i) {
     const std::string what = fmt::format("structures.{}", i);
-    if (!structures[i].is_object()) malformed(what, "an object");
-    const std::string& begin = text_of(structures[i], "begin", what);
-    const std::string& end = text_of(structures[i], "end", what);
+    const Structure one = read_structure(structures[i], what, max_bytes, writer);
     size_t trigger = 0;
-    for (; trigger < triggers.size(); ++trigger) {
-      if (!triggers[trigger].is_string() || triggers[trigger].get<std::string>().empty()) {
-        malformed(fmt::format("triggers.{}", trigger), "a text that is not empty");
-      }
-      if (begin.starts_with(triggers[trigger].get_ref<const std::string&>())) break;
+    while (trigger < triggers.size() &&
+           !one.begin.starts_with(triggers[trigger].get_ref<const std::string&>())) {
+      ++trigger;
     }
     if (trigger == triggers.size()) malformed(what + ".begin", "a text that begins as a trigger");
-    const Json* schema = structures[i].contains("schema") ? &structures[i].at("schema") : nullptr;
-    const std::string inner =
-        schema == nullptr ? "{}"
-                          : (schema->is_string() ? schema->get<std::string>() : schema->dump());
     const size_t taken = triggers[trigger].get_ref<const std::string&>().size();
     std::string& body = bodies[trigger];
-    body += fmt::format("{}{} {} {}", body.empty() ? "" : " | ", ebnf_literal(begin.substr(taken)),
-                        schema_element(inner, max_bytes, writer), ebnf_literal(end));
+    body += fmt::format("{}{} {} {}", body.empty() ? "" : " | ",
+                        ebnf_literal(one.begin.substr(taken)), one.schema, ebnf_literal(one.end));
   }
   std::string dispatch;
   for (size_t i = 0; i < bodies.size(); ++i) {
@@ -112,6 +131,29 @@ std::string tags_element(const std::string& text, size_t max_bytes, EbnfWriter& 
                             writer.add("tag", bodies[i]));
   }
   return "TagDispatch(" + dispatch + ")";
+}
+
+std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter& writer) {
+  const Json calls = parse_source(text, "calls");
+  const Json& structures = list_of(calls, "structures");
+  std::string body;
+  for (size_t i = 0; i < structures.size(); ++i) {
+    const std::string what = fmt::format("structures.{}", i);
+    const Structure one = read_structure(structures[i], what, max_bytes, writer);
+    if (one.begin.empty()) malformed(what + ".begin", "a text that is not empty");
+    body += fmt::format("{}{} {} {}", body.empty() ? "" : " | ", ebnf_literal(one.begin),
+                        one.schema, ebnf_literal(one.end));
+  }
+  const std::string call = writer.add("call", body);
+  const auto most = calls.find("most");
+  if (most != calls.end() && (!most->is_number_unsigned() || *most > 1))
+    malformed("most", "0 or 1");
+  const auto literal = [&](const char* key) {
+    return ebnf_literal(calls.contains(key) ? text_of(calls, key, "calls") : "");
+  };
+  const bool one = most != calls.end() && *most == 1;
+  const std::string more = one ? "" : fmt::format("({} {})*", literal("separator"), call);
+  return fmt::format("{} {} {} {}", literal("open"), call, more, literal("close"));
 }
 
 }  // namespace
@@ -139,6 +181,9 @@ std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limi
       break;
     case GrammarKind::kStructuralTags:
       root = tags_element(source.text, limits.max_text_bytes, writer);
+      break;
+    case GrammarKind::kCalls:
+      root = calls_element(source.text, limits.max_text_bytes, writer);
       break;
     case GrammarKind::kEbnf:
       break;

@@ -118,6 +118,24 @@ TEST(Loop, StatisticsTellWhatTheLoopDoes) {
   EXPECT_EQ(stats.steps, loop.scheduler().stats().steps);
 }
 
+TEST(Loop, AReaderFindsItsEventCounted) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  Loop loop(model, {}, clock);
+  std::shared_ptr<Outbox> box;
+  std::vector<int64_t> tokens, finished;
+  box = loop.submit(small_request(40, 3, 1), [&] {
+    tokens.push_back(loop.stats().output_tokens);
+    finished.push_back(loop.stats().requests_finished);
+  });
+  while (loop.step()) {
+    while (box->poll() != nullptr) {  // so that the next event calls again
+    }
+  }
+  EXPECT_EQ(tokens, (std::vector<int64_t>{1, 2, 3}));
+  EXPECT_EQ(finished, (std::vector<int64_t>{0, 0, 1}));
+}
+
 TEST(Loop, EventsCarryTheTokensFoundInTheCache) {
   OracleModel model(small_limits());
   FakeClock clock;

@@ -47,6 +47,7 @@ TEST_F(SamplerTest, RulesAreListedInOrder) {
                                               "min_tokens",
                                               "allowed_token_ids",
                                               "bad_words",
+                                              "grammar",
                                               "temperature",
                                               "top_k",
                                               "top_p",

@@ -94,6 +94,9 @@ TEST(HttpUrl, Parts) {
   EXPECT_EQ(parts("https://a.b/x/y//"), "tls a.b 443 /x/y");
   EXPECT_EQ(parts("http://[::1]:9/v"), "plain ::1 9 /v");
   EXPECT_EQ(parse_http_url("http://[::1]:9").authority(), "[::1]:9");
+  EXPECT_EQ(parse_http_url("http://a").authority(), "a");
+  EXPECT_EQ(parse_http_url("http://a:443").authority(), "a:443");
+  EXPECT_EQ(parse_http_url("https://[::1]:443/v1").authority(), "[::1]");
   for (const char* wrong :
        {"", "localhost:8000", "ftp://a", "http://", "http://a:0", "http://a:65536", "http://a:1x",
         "http://a:", "http://u@a", "http://a/?q", "http://a b", "http://[::1", "http://[::1]9"}) {

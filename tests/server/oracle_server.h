@@ -82,7 +82,8 @@ class ModelServer {
                .created = 1,
                .assets = &assets_,
                .loop = &loop_,
-               .context = options.context};
+               .context = options.context,
+               .grammars = std::make_shared<ModelGrammars>(assets_, 258)};
     server_->state().set_model(&served_);
     engine_ = std::thread([this] { loop_.run(); });
     server_->start();

@@ -1,6 +1,7 @@
 """`ingot serve` answers the official `openai` client: texts, streams, log probabilities, errors."""
 
 import asyncio
+import re
 import time
 
 import openai
@@ -227,11 +228,11 @@ def check_errors(checks, client):
     fields = {"temperature": -1, "top_p": 2, "n": 0, "max_tokens": 0, "presence_penalty": 3,
               "stop": [""], "seed": "x", "logit_bias": {"5": 101}, "top_logprobs": 21,
               "tools": [{"type": "function", "function": {"name": "f"}}],
-              "stream_options": {"include_usage": True}, "response_format": {"type": "json_object"}}
+              "stream_options": {"include_usage": True}, "response_format": {"type": "xml"}}
     for name, value in fields.items():
         kind, error = raised(chat, client, **{name: value})
         param = getattr(error, "param", None) or ""
-        checks.equal((kind, param.split("[")[0]), ("BadRequestError", name), f"{name}={value}")
+        checks.equal((kind, re.split(r"[.\[]", param)[0]), ("BadRequestError", name), f"{name}={value}")
         checks.check(name in str(error), f"{name}={value}: the message names it: {error}")
     kind, error = raised(chat, client, extra_body={"temperatur": 1})
     checks.equal((kind, getattr(error, "param", "")), ("BadRequestError", "temperatur"),

@@ -1,11 +1,14 @@
 #include "text/grammar.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
 #include <thread>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "tests/text/test_vocabularies.h"
 
 namespace ingot {
@@ -88,6 +91,118 @@ TEST(Grammar, StructuralTagsLetTextStandAround) {
   EXPECT_FALSE(accepts(tags, "a <fn=six>"));
 }
 
+const char* const kCallsText = R"({
+    "structures": [
+      {"begin": "<fn=one>", "end": "</fn>",
+       "schema": {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"],
+                  "additionalProperties": false}},
+      {"begin": "<fn=oneself>", "end": "</fn>", "schema": {"enum": [true, "the\n"]}}],
+    "separator": "\n")";
+
+TEST(Grammar, CallsStandAloneAndEndAfterEach) {
+  const std::string text = kCallsText;
+  const auto many = grammar_of(GrammarKind::kCalls, text + "}");
+  EXPECT_EQ(grammar_rules({GrammarKind::kCalls, text + "}"}),
+            grammar_rules({GrammarKind::kCalls, text + R"(, "most": 0})"}));
+  const std::string first = "<fn=one>{\"x\": 1}</fn>", second = "<fn=oneself>\"the\\n\"</fn>";
+  for (const std::string& good :
+       {first, second, first + "\n" + second, second + "\n" + second + "\n" + first}) {
+    EXPECT_TRUE(accepts(many, good)) << good;
+  }
+  for (const std::string& bad : {std::string(), " " + first, first + "\n", first + second,
+                                 first + " ", std::string("<fn=one>true</fn>")}) {
+    EXPECT_FALSE(accepts(many, bad)) << bad;
+  }
+  const auto one = grammar_of(GrammarKind::kCalls, text + R"(, "most": 1})");
+  EXPECT_TRUE(accepts(one, second));
+  EXPECT_FALSE(accepts(one, first + "\n" + second));
+  const auto joined = grammar_of(GrammarKind::kCalls, R"({"structures": [
+      {"begin": "<", "end": ">", "schema": {"const": 1}}]})");
+  EXPECT_TRUE(accepts(joined, "<1><1>"));
+}
+
+// Whether `text` is calls of kCallsText, taken apart by hand.
+bool is_calls(std::string_view text, size_t& count) {
+  for (count = 1;; ++count) {
+    const std::string_view end = "</fn>";
+    const size_t at = text.find(end);
+    if (at == std::string_view::npos) return false;
+    std::string_view call = text.substr(0, at);
+    if (call == "<fn=oneself>true" || call == "<fn=oneself>\"the\\n\"") {
+    } else if (call.starts_with("<fn=one>")) {
+      const Json value = Json::parse(call.substr(8), nullptr, false);
+      if (!value.is_object() || value.size() != 1 || !value.contains("x")) return false;
+      if (!value["x"].is_number() || call.find_first_of(".eE", 9) != call.npos) return false;
+    } else {
+      return false;
+    }
+    text.remove_prefix(at + end.size());
+    if (text.empty()) return true;
+    if (!text.starts_with('\n')) return false;
+    text.remove_prefix(1);
+  }
+}
+
+TEST(Grammar, CallsDrawnFromMasksAreCalls) {
+  const auto tokenizer = byte_level_tokenizer();
+  for (const size_t most : {0, 1}) {
+    const auto grammar =
+        grammar_of(GrammarKind::kCalls, kCallsText + fmt::format(", \"most\": {}}}", most));
+    std::mt19937_64 random(most + 1);
+    size_t drawn = 0, longest = 0;
+    for (int i = 0; i < 60; ++i) {
+      GrammarMatcher matcher(grammar);
+      std::string text;
+      for (int used = 0; used < 400 && !matcher.terminated(); ++used) {
+        const std::vector<uint32_t> bits = mask_of(matcher);
+        std::vector<int32_t> tokens;
+        for (int32_t id = 0; id < vocabulary()->size(); ++id) {
+          if (allowed(bits, id)) tokens.push_back(id);
+        }
+        ASSERT_FALSE(tokens.empty()) << text;
+        const int32_t token = tokens[random() % tokens.size()];
+        ASSERT_EQ(matcher.accept(token), Result::kOk);
+        if (token != kEnd) text += tokenizer->token_bytes(token);
+      }
+      if (!matcher.terminated()) continue;
+      size_t count = 0;
+      EXPECT_TRUE(is_calls(text, count)) << text;
+      longest = std::max(longest, count);
+      ++drawn;
+    }
+    EXPECT_GT(drawn, 20U);
+    EXPECT_EQ(longest > 1, most == 0) << longest;
+  }
+}
+
+// Logits that the tokenizer has no tokens for are masked out, and tokens without logits as well.
+TEST(GrammarVocabulary, ModelsMayHaveMoreLogitsOrFewer) {
+  const auto tokenizer = byte_level_tokenizer();
+  const auto wide = GrammarVocabulary::create(*tokenizer, {kEnd}, 320);
+  EXPECT_EQ(wide->size(), 320);
+  EXPECT_EQ(wide->mask_words(), 10U);
+  GrammarMatcher matcher(Grammar::compile(wide, {GrammarKind::kEbnf, "root ::= [^x]*"}));
+  std::vector<uint32_t> bits(11, ~0U);
+  ASSERT_EQ(matcher.mask(bits), Result::kOk);
+  EXPECT_TRUE(allowed(bits, kTool));
+  EXPECT_TRUE(allowed(bits, kEnd));
+  for (int32_t id = kTool + 1; id < 352; ++id) EXPECT_FALSE(allowed(bits, id)) << id;
+  EXPECT_EQ(matcher.accept(263), Result::kRefused);
+  EXPECT_EQ(matcher.accept(319), Result::kRefused);
+  EXPECT_EQ(matcher.accept(320), Result::kRefused);
+  EXPECT_EQ(matcher.accept('a'), Result::kOk);
+  EXPECT_THROW(GrammarVocabulary::create(*tokenizer, {263}, 320), Error);
+
+  const auto narrow = GrammarVocabulary::create(*tokenizer, {'e'}, 200);
+  GrammarMatcher some(Grammar::compile(narrow, {GrammarKind::kEbnf, "root ::= \"the\" [^x]*"}));
+  std::vector<uint32_t> few(narrow->mask_words());
+  EXPECT_EQ(few.size(), 7U);
+  ASSERT_EQ(some.mask(few), Result::kOk);
+  EXPECT_TRUE(allowed(few, 't'));
+  EXPECT_EQ(some.accept(257), Result::kRefused);  // "the"
+  EXPECT_THROW(GrammarVocabulary::create(*tokenizer, {kEnd}, 200), Error);
+}
+
 // The mask's bit of a token says what accept() does, at each place of a text.
 TEST(GrammarMatcher, MaskIsWhatAcceptTakes) {
   GrammarMatcher matcher(grammar_of(GrammarKind::kJsonSchema, R"({
@@ -154,6 +269,20 @@ TEST(Grammar, FaultsAreTold) {
   EXPECT_THAT(error_of(GrammarKind::kStructuralTags, R"({"triggers": ["<a"], "structures": [
               {"begin": "<b>", "end": ""}]})"),
               HasSubstr("structures.0.begin: expected a text that begins as a trigger"));
+  const auto calls = [](const std::string& text) { return error_of(GrammarKind::kCalls, text); };
+  EXPECT_THAT(calls("[]"),
+              HasSubstr("invalid_argument [text/grammar] structures: expected a list"));
+  EXPECT_THAT(calls(R"({"structures": [{"begin": "", "end": ""}]})"),
+              HasSubstr("structures.0.begin: expected a text that is not empty"));
+  EXPECT_THAT(calls(R"({"structures": [{"begin": "a"}]})"),
+              HasSubstr("structures.0.end: expected"));
+  EXPECT_THAT(
+      calls(R"({"structures": [{"begin": "a", "end": "", "schema": {"if": 1, "then": 1}}]})"),
+      HasSubstr("unsupported [text/grammar] #/if: 'if' cannot"));
+  EXPECT_THAT(calls(R"({"structures": [{"begin": "a", "end": ""}], "most": 2})"),
+              HasSubstr("most: expected 0 or 1"));
+  EXPECT_THAT(calls(R"({"structures": [{"begin": "a", "end": ""}], "separator": 1})"),
+              HasSubstr("calls.separator: expected a text"));
   GrammarLimits limits;
   limits.max_text_bytes = 10;
   EXPECT_THAT(error_of(GrammarKind::kRegex, "aaaaaaaaaaaa", limits), HasSubstr("12 bytes"));

@@ -48,7 +48,8 @@ GrammarKind kind_of(const std::string& name) {
       {"regex", GrammarKind::kRegex},
       {"choice", GrammarKind::kChoice},
       {"ebnf", GrammarKind::kEbnf},
-      {"structural_tags", GrammarKind::kStructuralTags}};
+      {"structural_tags", GrammarKind::kStructuralTags},
+      {"calls", GrammarKind::kCalls}};
   return kinds.at(name);
 }
 

@@ -7,6 +7,7 @@
 #include "cli/contract/cli_io.h"
 #include "cli/contract/environment.h"
 #include "cli/contract/interrupts.h"
+#include "cli/contract/openai_server.h"
 #include "cli/contract/serve_figures.h"
 #include "cli/contract/serve_prompts.h"
 
@@ -15,13 +16,6 @@ namespace mode_serve {
 
 constexpr int64_t kDefaultRequests = 100;
 constexpr size_t kParts = 120;  // of the run, in the plots over time
-
-// A URL may be the server's or OpenAI's "base URL", which ends in /v1.
-HttpUrl server_url(const std::string& text) {
-  HttpUrl out = parse_http_url(text);
-  if (out.path.ends_with("/v1")) out.path.resize(out.path.size() - 3);
-  return out;
-}
 
 std::vector<ServePrompt> prompts_of(const BenchFlags& flags, int64_t first, int64_t count) {
   std::vector<ServePrompt> out;
@@ -92,7 +86,8 @@ Json measure_serve(const BenchFlags& flags) {
   client.api_key = serve.api_key;
   client.quiet_timeout = std::chrono::milliseconds(static_cast<int64_t>(serve.timeout * 1e3));
   const HttpTarget target(server_url(serve.url), client);
-  const std::string model = flags.model.model.empty() ? first_model(target) : flags.model.model;
+  const std::string model =
+      flags.model.model.empty() ? server_models(target, "cli/bench").front() : flags.model.model;
   const int64_t count = flags.requests > 0 ? flags.requests : kDefaultRequests;
   const auto bodies = bodies_of(flags, model, prompts_of(flags, 0, count));
   ServeLoadOptions options;

@@ -36,6 +36,11 @@ void ModelFlags::declare_options(Flags& flags) {
   flags.flag("tokenizer-dir", &tokenizer_dir, "take tokenizer and chat template from here");
 }
 
+bool ModelFlags::given_options() const {
+  return device != ModelFlags().device || !dtype.empty() || !kv_dtype.empty() || reference ||
+         max_seq_len != 0 || !tokenizer_dir.empty();
+}
+
 LoadedModel ModelFlags::load(Device& target) const {
   check_range("max-seq-len", max_seq_len, 0, kMostSequence);
   LoadOptions options;
@@ -70,7 +75,7 @@ OpenModel ModelFlags::open() const {
 }
 
 void SamplingFlags::declare(Flags& flags) {
-  flags.flag("max-tokens", &max_tokens, "most tokens of the answer");
+  flags.flag("max-tokens", &max_tokens, "most tokens of the answer", &has_max_tokens_);
   flags.flag("temperature", &temperature, "0 = greedy; default: the model's generation_config",
              &has_temperature_);
   flags.flag("top-k", &top_k, "draw from the k best tokens; 0 = off", &has_top_k_);
@@ -78,9 +83,11 @@ void SamplingFlags::declare(Flags& flags) {
   flags.flag("min-p", &min_p, "least probability relative to the best token", &has_min_p_);
   flags.flag("repetition-penalty", &repetition_penalty, "over prompt and answer; 1 = off",
              &has_repetition_penalty_);
-  flags.flag("presence-penalty", &presence_penalty, "over tokens of the answer; 0 = off");
-  flags.flag("frequency-penalty", &frequency_penalty, "over tokens of the answer; 0 = off");
-  flags.flag("seed", &seed, "of the draws");
+  flags.flag("presence-penalty", &presence_penalty, "over tokens of the answer; 0 = off",
+             &has_presence_penalty_);
+  flags.flag("frequency-penalty", &frequency_penalty, "over tokens of the answer; 0 = off",
+             &has_frequency_penalty_);
+  flags.flag("seed", &seed, "of the draws", &has_seed_);
   flags.flag("stop", &stop, "text that ends the answer; may be given several times");
   flags.flag("logprobs", &logprobs, "log probabilities of the k best tokens, 0 = of the drawn one");
 }
@@ -113,6 +120,24 @@ SamplingParams SamplingFlags::params(const TextAssets& assets) const {
   out.frequency_penalty = frequency_penalty;
   out.seed = static_cast<uint64_t>(seed);
   out.logprobs = static_cast<int32_t>(logprobs);
+  return out;
+}
+
+Json SamplingFlags::openai_fields() const {
+  Json out = Json::object();
+  const auto add = [&](bool given, const char* name, const Json& value) {
+    if (given) out[name] = value;
+  };
+  add(has_max_tokens_, "max_tokens", max_tokens);
+  add(has_temperature_, "temperature", temperature);
+  add(has_top_k_, "top_k", top_k);
+  add(has_top_p_, "top_p", top_p);
+  add(has_min_p_, "min_p", min_p);
+  add(has_repetition_penalty_, "repetition_penalty", repetition_penalty);
+  add(has_presence_penalty_, "presence_penalty", presence_penalty);
+  add(has_frequency_penalty_, "frequency_penalty", frequency_penalty);
+  add(has_seed_, "seed", seed);
+  add(!stop.empty(), "stop", stop);
   return out;
 }
 

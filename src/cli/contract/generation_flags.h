@@ -25,6 +25,8 @@ std::string model_or_preset(const std::string& model, const std::string& preset)
 struct ModelFlags {
   void declare(Flags& flags);
   void declare_options(Flags& flags);  // all but MODEL
+  // Whether one of declare_options() has another value than its default.
+  bool given_options() const;
   // Opens the device and the engine, or builds it; a line on standard error says when it was built.
   OpenModel open() const;
 
@@ -52,6 +54,8 @@ struct SamplingFlags {
   // What the user gave, then the model's generation_config, then greedy. The end tokens are the
   // model's.
   SamplingParams params(const TextAssets& assets) const;
+  // What the user gave, as fields of OpenAI's API and of servers that take more; not logprobs.
+  Json openai_fields() const;
 
   int64_t max_tokens = 512;
   double temperature = 0;
@@ -66,6 +70,10 @@ struct SamplingFlags {
   std::vector<std::string> stop;
 
  private:
+  bool has_max_tokens_ = false;
+  bool has_presence_penalty_ = false;
+  bool has_frequency_penalty_ = false;
+  bool has_seed_ = false;
   bool has_temperature_ = false;
   bool has_top_k_ = false;
   bool has_top_p_ = false;

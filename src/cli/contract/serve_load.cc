@@ -9,7 +9,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_future.hpp>
 #include <charconv>
 #include <cmath>
 #include <set>
@@ -20,6 +19,7 @@
 #include "base/random.h"
 #include "cli/contract/chunk_scan.h"
 #include "cli/contract/interrupts.h"
+#include "cli/contract/openai_server.h"
 #include "server/sse_parser.h"
 
 namespace ingot {
@@ -27,27 +27,6 @@ namespace ingot {
 namespace asio = boost::asio;
 
 namespace serve_load {
-
-constexpr size_t kMostMessage = 200;
-
-std::string shortened(std::string_view text) {
-  std::string out(text.substr(0, kMostMessage));
-  for (char& c : out) c = static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-  return out;
-}
-
-// {"error": {"message": …}}, or whatever it is.
-std::string error_message(std::string_view body) {
-  const Json json = Json::parse(body, nullptr, false);
-  if (json.is_object() && json.contains("error")) {
-    const Json& error = json["error"];
-    if (error.is_string()) return shortened(error.get_ref<const std::string&>());
-    if (error.is_object() && error.contains("message") && error["message"].is_string()) {
-      return shortened(error["message"].get_ref<const std::string&>());
-    }
-  }
-  return shortened(body);
-}
 
 void take_usage(const Json& answer, ServeRecord& record) {
   const auto usage = answer.find("usage");
@@ -252,7 +231,7 @@ class Load {
     const Json json = Json::parse(answer.body, nullptr, false);
     if (!json.is_object() || !json.contains("choices")) {
       record.fault = "no JSON with choices";
-      record.message = shortened(answer.body);
+      record.message = error_message(answer.body);
       return;
     }
     take_usage(json, record);
@@ -285,34 +264,7 @@ class Load {
   bool stopping_ = false;
 };
 
-Task<ClientAnswer> get(ClientConnection& client, const ClientRequest& request) {
-  ClientAnswer answer = co_await client.call(request);
-  co_return answer;
-}
-
 }  // namespace serve_load
-
-std::string first_model(const HttpTarget& target) {
-  asio::io_context io;
-  ClientConnection client(io, target);
-  const ClientRequest request = {"GET", "/v1/models", ""};
-  auto future = asio::co_spawn(io, serve_load::get(client, request), asio::use_future);
-  io.run();
-  const ClientAnswer answer = future.get();
-  const std::string where =
-      fmt::format("{}{}/v1/models", target.url().authority(), target.url().path);
-  if (answer.fault != ClientFault::kNone) {
-    fail(ErrorCode::kIo, "cli/bench", "{}: {} ({})", where, client_fault_name(answer.fault),
-         answer.message);
-  }
-  const Json json = Json::parse(answer.body, nullptr, false);
-  const Json name = json.is_object() ? json.value("/data/0/id"_json_pointer, Json()) : Json();
-  if (answer.status != 200 || !name.is_string()) {
-    fail(ErrorCode::kIo, "cli/bench", "{}: expected a list of models, found {}: {}", where,
-         answer.status, serve_load::error_message(answer.body));
-  }
-  return name.get<std::string>();
-}
 
 std::vector<double> arrival_times(int64_t count, double rate, bool fixed, int64_t seed) {
   std::vector<double> out;

@@ -42,8 +42,6 @@ struct ServeResult {
   bool interrupted = false;
 };
 
-// The model's name: the first of /v1/models. Error{kIo} when there is none.
-std::string first_model(const HttpTarget& target);
 // Arrivals at `rate` a second, in equal distances or exponential ones; all 0 where it is 0.
 std::vector<double> arrival_times(int64_t count, double rate, bool fixed, int64_t seed);
 // One request for each body. `what` names the progress. Ends early at Ctrl-C once

@@ -67,10 +67,19 @@ Job read_job(Call& call, const ServedModel& model) {
   if (top && !logprobs) {
     throw bad_request("top_logprobs", "'top_logprobs': goes with \"logprobs\": true alone");
   }
+  if (out.tools.structure) {
+    hold_to(out.tools.structure->source, out.tools.structure->field, out.tools.shown, body, model,
+            out.wish);
+  }
   if (logprobs)
     out.wish.logprobs = top ? static_cast<int32_t>(body["top_logprobs"].get<double>()) : 0;
   out.request = make_request(out.wish, chat_prompt(body, *model.assets), model);
   return out;
+}
+
+// OpenAI's rule: calls of a tool that the caller named end as text does.
+std::string_view finish_of_calls(const ToolWish& tools, std::string_view finish) {
+  return finish == "stop" && !tools.named ? "tool_calls" : finish;
 }
 
 std::string token_ids_json(std::span<const int32_t> ids) {
@@ -173,7 +182,7 @@ class Stream {
       Parsed& one = parsed_[static_cast<size_t>(choice)];
       one.parser->end();
       for (const std::string& delta : one.deltas->take()) append_delta(choice, delta, nullptr);
-      if (one.deltas->has_calls() && finish == "stop") finish = "tool_calls";
+      if (one.deltas->has_calls()) finish = finish_of_calls(tools_, finish);
     }
     fields_ = fmt::format(R"("delta":{{}},"logprobs":null,"finish_reason":"{}")", finish);
     std::string more = usage_now();
@@ -203,7 +212,7 @@ Json choice_json(Call& call, const Job& job, const Tokenizer& tokenizer, int32_t
     answer.content(result.text);
   }
   std::string_view finish = openai_finish_reason(result.finish);
-  if (answer.has_calls() && finish == "stop") finish = "tool_calls";
+  if (answer.has_calls()) finish = finish_of_calls(job.tools, finish);
   const auto printed = std::span(result.token_ids).first(result.text_tokens);
   Json out = {{"index", index},
               {"message", answer.message([&] { return call.server().new_id("call_"); })},

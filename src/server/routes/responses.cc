@@ -6,6 +6,7 @@
 #include "server/chunk_writer.h"
 #include "server/generation_fields.h"
 #include "server/server_state.h"
+#include "server/structured_outputs.h"
 
 namespace ingot {
 namespace route_responses {
@@ -29,8 +30,10 @@ const Schema& schema() {
             {.name = "tool_choice", .use = FieldUse::kRefused, .neutral = "auto"},
             {.name = "parallel_tool_calls", .use = FieldUse::kRefused, .neutral = true},
             {.name = "text",
-             .use = FieldUse::kRefused,
-             .neutral = {{"format", {{"type", "text"}}}}},
+             .kinds = kObjectField,
+             .fields = {{.name = "format", .kinds = kObjectField, .open = true},
+                        {.name = "verbosity", .use = FieldUse::kRefused, .neutral = "medium"}},
+             .help = "format: text, json_object, or json_schema with name and schema"},
             {.name = "truncation", .use = FieldUse::kRefused, .neutral = "disabled"},
             {.name = "background", .use = FieldUse::kRefused, .neutral = false},
             {.name = "include", .use = FieldUse::kRefused, .neutral = Json::array()},
@@ -78,6 +81,32 @@ Json messages_of(const Json& body) {
   return out;
 }
 
+// "text.format" as chat's "response_format".
+Json response_format_of(const Json& body) {
+  if (!body.contains("text") || !body["text"].is_object()) return nullptr;
+  const Json& text = body["text"];
+  if (!text.contains("format") || text["format"].is_null()) return nullptr;
+  const Json& format = text["format"];
+  Json out = {{"type", format.contains("type") ? format["type"] : Json()}};
+  if (out["type"] != "json_schema") return out;
+  out["json_schema"] = format;
+  out["json_schema"].erase("type");
+  return out;
+}
+
+// A field of `inner` as the caller wrote it.
+ApiError in_callers_words(const ApiError& error) {
+  ApiError out = error;
+  for (const auto& [ours, theirs] : {std::pair{"response_format.json_schema", "text.format"},
+                                     std::pair{"response_format", "text.format"}}) {
+    for (std::string* text : {&out.param, &out.message}) {
+      const size_t at = text->find(ours);
+      if (at != text->npos) text->replace(at, std::string_view(ours).size(), theirs);
+    }
+  }
+  return out;
+}
+
 struct Job {
   GenerationWish wish;
   Request request;
@@ -91,7 +120,19 @@ Job read_job(Call& call, const ServedModel& model) {
     if (body.contains(name)) inner[name] = body[name];
   }
   if (body.contains("max_output_tokens")) inner["max_tokens"] = body["max_output_tokens"];
-  Job out{read_generation(inner, model), {}, {}};
+  if (Json format = response_format_of(body); !format.is_null()) {
+    inner["response_format"] = std::move(format);
+  }
+  Job out;
+  try {
+    static const Schema forms = {"Format", structure_fields()};
+    Json form = Json::object();
+    if (inner.contains("response_format")) form["response_format"] = inner["response_format"];
+    check_body(form, forms);
+    out.wish = read_generation(inner, model);
+  } catch (const ApiError& error) {
+    throw in_callers_words(error);
+  }
   try {
     const Json chat = {{"messages", messages_of(body)}};
     out.request = make_request(out.wish, chat_prompt(chat, *model.assets), model);
@@ -105,6 +146,10 @@ Job read_job(Call& call, const ServedModel& model) {
                {"max_output_tokens", given("max_output_tokens")},
                {"temperature", out.wish.input.sampling.temperature},
                {"top_p", out.wish.input.sampling.top_p},
+               {"text",
+                {{"format", body.contains("text") && body["text"].contains("format")
+                                ? body["text"]["format"]
+                                : Json{{"type", "text"}}}}},
                {"metadata", body.contains("metadata") ? body["metadata"] : Json::object()}};
   return out;
 }
@@ -150,7 +195,6 @@ class Answer {
     out["parallel_tool_calls"] = true;
     out["tool_choice"] = "auto";
     out["tools"] = Json::array();
-    out["text"] = {{"format", {{"type", "text"}}}};
     out["truncation"] = "disabled";
     out["usage"] = answers == nullptr ? Json(nullptr) : usage(*answers);
     return out;

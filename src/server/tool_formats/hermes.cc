@@ -1,4 +1,6 @@
 // <tool_call>{"name": …, "arguments": …}</tool_call>: Hermes, Qwen 2.5 and 3, and many after them.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -85,6 +87,13 @@ class Parser final : public ToolParser {
   bool spoken_ = false;
 };
 
+CallForm form(std::string_view name, std::string_view) {
+  return {.separator = "\n",
+          .begin = fmt::format("{}\n{{\"name\": \"{}\", \"arguments\": ", kOpen, name),
+          .end = fmt::format("}}\n{}", kClose),
+          .trigger = std::string(kOpen)};
+}
+
 }  // namespace tool_format_hermes
 
 const ToolFormatDef& hermes_tool_format() {
@@ -96,7 +105,8 @@ const ToolFormatDef& hermes_tool_format() {
       .make =
           [](ToolSink& sink) {
             return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
-          }};
+          },
+      .form = form};
   return def;
 }
 

@@ -1,5 +1,7 @@
 // {"name": …, "parameters": …} as the whole answer, with or without <|python_tag|> before it; more
 // calls follow behind ';': Llama 3.1 to 3.3.
+#include <fmt/format.h>
+
 #include <optional>
 
 #include "server/tool_format.h"
@@ -71,6 +73,14 @@ class Parser final : public ToolParser {
   bool plain_ = false;  // no call comes any more
 };
 
+CallForm form(std::string_view name, std::string_view) {
+  constexpr std::string_view kBegin = "{\"name\": \"";
+  return {.separator = "; ",
+          .begin = fmt::format("{}{}\", \"parameters\": ", kBegin, name),
+          .end = "}",
+          .trigger = std::string(kBegin)};
+}
+
 bool claims(std::string_view text) {
   return text.find(kTag) != text.npos ||
          (text.find("ipython") != text.npos && text.find("parameters") != text.npos);
@@ -81,9 +91,14 @@ bool claims(std::string_view text) {
 const ToolFormatDef& llama3_tool_format() {
   using namespace tool_format_llama3;
   static const ToolFormatDef def = {
-      .name = "llama3", .claims = claims, .marks = {kTag}, .make = [](ToolSink& sink) {
-        return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
-      }};
+      .name = "llama3",
+      .claims = claims,
+      .marks = {kTag},
+      .make =
+          [](ToolSink& sink) {
+            return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
+          },
+      .form = form};
   return def;
 }
 

@@ -1,5 +1,7 @@
 // [TOOL_CALLS][{"name": …, "arguments": …}, …] of Mistral's tokenizers to version 7, and
 // [TOOL_CALLS]name[CALL_ID]id[ARGS]{…} of the later ones.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
@@ -132,6 +134,19 @@ class Parser final : public ToolParser {
   bool spoken_ = false;
 };
 
+CallForm form(std::string_view name, std::string_view chat_template) {
+  const std::string mark(kOpen);
+  if (chat_template.find(kArguments) != chat_template.npos) {
+    return {.begin = fmt::format("{}{}{}", kOpen, name, kArguments), .trigger = mark};
+  }
+  return {.open = mark + "[",
+          .close = "]",
+          .separator = ", ",
+          .begin = fmt::format("{{\"name\": \"{}\", \"arguments\": ", name),
+          .end = "}",
+          .trigger = mark};
+}
+
 }  // namespace tool_format_mistral
 
 const ToolFormatDef& mistral_tool_format() {
@@ -143,7 +158,8 @@ const ToolFormatDef& mistral_tool_format() {
       .make =
           [](ToolSink& sink) {
             return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
-          }};
+          },
+      .form = form};
   return def;
 }
 

@@ -1,0 +1,31 @@
+// The form that an answer is held to: "response_format" as OpenAI has it, "structured_outputs" as
+// vLLM, "json_schema" and "grammar" as llama-server.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/request.h"
+#include "server/schema.h"
+#include "text/grammar.h"
+
+namespace ingot {
+
+std::vector<Field> structure_fields();
+
+struct StructureWish {
+  std::string field;  // that asks for it, as "response_format.json_schema.schema"
+  GrammarSource source;
+};
+
+// Of a body that check_body() has passed; nothing where the answer is free. ApiError (400) for a
+// form that is none, that is not built, and for two of them.
+std::optional<StructureWish> read_structure(const Json& body);
+
+// ApiError (400) naming what does not go with an answer that `field` holds to a form: other masks,
+// beams, answers that must not end.
+void check_goes_with_structure(const Json& body, const SamplingParams& sampling,
+                               std::string_view field);
+
+}  // namespace ingot
