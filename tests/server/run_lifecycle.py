@@ -261,7 +261,8 @@ def check_starts(checks, folder):
     for host in ("0.0.0.0", "::", "192.0.2.1"):
         failed(f"{host} without a key", 2, [host, "--api-key"], "--host", host)
     for flag, value in (("--port", "65536"), ("--port", "-1"), ("--max-num-seqs", "0"),
-                        ("--drain-timeout", "-1"), ("--workers", "x"), ("--io-threads", "0")):
+                        ("--drain-timeout", "-1"), ("--workers", "x"), ("--io-threads", "0"),
+                        ("--fairness", "maybe"), ("--max-body-memory", "0")):
         failed(f"{flag} {value}", 2, [flag, value], flag, value)
     failed("a wrong value in a variable", 2, ["INGOT_PORT"], env={"INGOT_PORT": "http"})
     failed("a certificate without its key", 2, ["--ssl-keyfile"], "--ssl-certfile", "x.pem")
