@@ -147,7 +147,7 @@ class Stream {
     for (Request& request : job_.requests) {
       echoed_.resize(echoed_.size() + static_cast<size_t>(request.sampling.n), !job_.wish.echo);
       offsets_.resize(offsets_.size() + static_cast<size_t>(request.sampling.n));
-      answers_.submit(std::move(request), job_.wish.input.stops);
+      answers_.submit(std::move(request), job_.wish.text());
     }
     const bool whole = co_await answers_.stream(pending_);
     if (!whole) co_return;
@@ -246,7 +246,7 @@ Json choice_json(const TextAssets& assets, const Job& job, const Answers& answer
 Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   Answers answers(call, model, nullptr, nullptr);
   for (Request& request : job.requests) {
-    answers.submit(std::move(request), job.wish.input.stops);
+    answers.submit(std::move(request), job.wish.text());
   }
   const bool whole = co_await answers.finish();
   if (!whole) co_return;

@@ -24,6 +24,7 @@ const Schema& schema() {
        {.name = "return_token_strs", .kinds = kBoolField},
        {.name = "with_pieces", .kinds = kBoolField},
        {.name = "add_generation_prompt", .kinds = kBoolField},
+       {.name = "continue_final_message", .kinds = kBoolField},
        {.name = "chat_template_kwargs", .kinds = kObjectField, .open = true},
        {.name = "documents", .kinds = kListField, .max = 4096},
        tool_list_field()}};
