@@ -330,6 +330,21 @@ std::vector<Field> choice_fields() {
   };
 }
 
+std::vector<Field> text_fields() {
+  return {
+      {.name = "return_token_ids", .kinds = kBoolField},
+      {.name = "skip_special_tokens",
+       .kinds = kBoolField,
+       .help = "false: control tokens of the answer have their text"},
+      {.name = "include_stop_str_in_output", .kinds = kBoolField},
+      {.name = "truncate_prompt_tokens",
+       .kinds = kIntegerField,
+       .min = -1,
+       .max = kMostTokens,
+       .help = "so many tokens of the prompt's end are left; -1: what the context has room for"},
+  };
+}
+
 std::vector<Field> unused_fields() {
   const std::vector<Field> refused = {
       {.name = "spaces_between_special_tokens", .use = FieldUse::kRefused, .neutral = true},
@@ -410,23 +425,14 @@ std::vector<Field> generation_fields(double least_tokens) {
        .min = 1,
        .max = 1024,
        .help = "prefixes are shared only between equal salts"},
-      {.name = "return_token_ids", .kinds = kBoolField},
-      {.name = "skip_special_tokens",
-       .kinds = kBoolField,
-       .help = "false: control tokens of the answer have their text"},
-      {.name = "include_stop_str_in_output", .kinds = kBoolField},
-      {.name = "truncate_prompt_tokens",
-       .kinds = kIntegerField,
-       .min = -1,
-       .max = kMostTokens,
-       .help = "so many tokens of the prompt's end are left; -1: what the context has room for"},
       {.name = "request_id",
        .kinds = kTextField,
        .min = 1,
        .max = 64,
        .help = "letters, digits, '-', '_' and '.'; the answer's id ends with it"},
   };
-  return joined_fields({fields, choice_fields(), structure_fields(), unused_fields()});
+  return joined_fields(
+      {fields, choice_fields(), text_fields(), structure_fields(), unused_fields()});
 }
 
 GenerationWish read_generation(const Json& body, const ServedModel& model) {
