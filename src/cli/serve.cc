@@ -153,6 +153,8 @@ class Serve final : public Command {
     flags.flag("metrics-compat", &metrics_compat_,
                "vllm: /metrics also has the names of vLLM's metrics");
     flags.flag("max-connections", &max_connections_, "at a time; one more is closed");
+    flags.flag("max-body-memory", &body_mib_,
+               "MiB of request bodies at a time; one more is refused (503)");
   }
 
   ServerOptions server_options() {
@@ -160,6 +162,7 @@ class Serve final : public Command {
     check_range("io-threads", io_threads_, 1, 256);
     check_range("workers", workers_, 1, 256);
     check_range("max-connections", max_connections_, 1, 1 << 20);
+    check_range("max-body-memory", body_mib_, 1, 1 << 20);
     check_range("max-num-seqs", sequences_, 1, 1 << 16);
     check_range("max-queued-requests", max_queued_, 1, 1 << 20);
     check_range("request-timeout", request_timeout_, 0, 1 << 20);
@@ -195,6 +198,7 @@ class Serve final : public Command {
     }
     out.vllm_metrics = !metrics_compat_.empty();
     out.max_connections = max_connections_;
+    out.max_body_memory = body_mib_ << 20;
     out.request_timeout = std::chrono::seconds(request_timeout_);
     out.drain_timeout = std::chrono::seconds(drain_timeout_);
     return out;
@@ -280,7 +284,7 @@ class Serve final : public Command {
   std::string fairness_ = "on";
   bool allow_no_key_ = false, no_prefix_cache_ = false;
   bool several_keys_ = false;
-  int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192;
+  int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192, body_mib_ = 1024;
   int64_t sequences_ = 8, step_tokens_ = 0, kv_tokens_ = 0, max_queued_ = 512;
   int64_t request_timeout_ = 0, drain_timeout_ = 30;
 };

@@ -95,7 +95,7 @@ bool Answers::take_all() {
       if (one->told[c] || !one->text.ended(choice)) continue;
       one->told[c] = true;
       count_end(*one, choice, now);
-      check(one->text.result(choice));
+      check(*one, one->text.result(choice));
       if (on_end_) on_end_(one->first + choice, one->text.result(choice));
     }
     if (one->text.stopped()) one->outbox->cancel();
@@ -126,10 +126,20 @@ void Answers::count_end(const One& one, int32_t choice, Time now) {
        .seconds_per_token = tokens > 1 ? decode_s / static_cast<double>(tokens - 1) : 0.0});
 }
 
-void Answers::check(const Generation& result) const {
+// Which of several prompts, and its own length.
+ApiError Answers::too_long(const One& one) const {
+  const auto tokens = static_cast<int64_t>(one.outbox->request().prompt.size());
+  if (requests_.size() == 1) return context_exceeded(tokens, model_.context);
+  const auto at = std::find_if(requests_.begin(), requests_.end(),
+                               [&](const auto& other) { return other.get() == &one; });
+  return context_exceeded(tokens, model_.context,
+                          fmt::format("prompt[{}]", at - requests_.begin()));
+}
+
+void Answers::check(const One& one, const Generation& result) const {
   switch (result.finish) {
     case FinishReason::kTooLong:
-      throw context_exceeded(prompt_tokens_, model_.context);
+      throw too_long(one);
     case FinishReason::kOverloaded:
       throw too_busy(call_.server().retry_after_s());
     case FinishReason::kTimeout:
@@ -203,6 +213,20 @@ const Generation& Answers::result(int32_t choice) const {
 int64_t Answers::cached_tokens() const {
   int64_t out = 0;
   for (const auto& one : requests_) out += one->text.result(0).cached_tokens;
+  return out;
+}
+
+int64_t Answers::reply_values() const {
+  int64_t out = 0;
+  for (const auto& one : requests_) {
+    const Request& request = one->outbox->request();
+    const SamplingParams& p = request.sampling;
+    for (size_t c = 0; c < one->told.size(); ++c) {
+      const Generation& result = one->text.result(static_cast<int32_t>(c));
+      out += static_cast<int64_t>(result.token_ids.size()) * (p.logprobs + 2);
+    }
+    out += static_cast<int64_t>(request.prompt.size()) * (p.prompt_logprobs + 1);
+  }
   return out;
 }
 

@@ -13,6 +13,8 @@
 
 namespace ingot {
 
+struct ApiError;
+
 class Answers {
  public:
   // Choices are counted through all requests: the first request's, then the second's.
@@ -41,6 +43,8 @@ class Answers {
   int64_t prompt_tokens() const { return prompt_tokens_; }
   int64_t output_tokens() const { return output_tokens_; }
   int64_t cached_tokens() const;
+  // About as many as a whole answer's JSON has: tokens, and log probabilities beside each.
+  int64_t reply_values() const;
   // OpenAI's "usage" and llama-server's "timings".
   Json usage() const;
   Json timings() const;
@@ -50,7 +54,8 @@ class Answers {
   bool take_all();
   void measure(One& one, size_t choice, std::chrono::steady_clock::time_point now);
   void count_end(const One& one, int32_t choice, std::chrono::steady_clock::time_point now);
-  void check(const Generation& result) const;
+  void check(const One& one, const Generation& result) const;
+  ApiError too_long(const One& one) const;
 
   Call& call_;
   ServedModel& model_;

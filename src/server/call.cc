@@ -44,8 +44,22 @@ std::string_view status_text(int status) {
   }
 }
 
+bool BodyShare::grow_to(int64_t bytes, int64_t most) {
+  const int64_t more = bytes - own_;
+  if (more <= 0) return true;
+  if (all_.fetch_add(more) + more > most) {
+    all_.fetch_sub(more);
+    return false;
+  }
+  own_ = bytes;
+  return true;
+}
+
+void BodyShare::give_back() { all_.fetch_sub(std::exchange(own_, 0)); }
+
 Call::Call(ServerState& server, Wire& wire, WakeupQueue& wakeups, std::string id)
-    : server_(server),
+    : body_share(server.body_bytes),
+      server_(server),
       wire_(wire),
       id_(std::move(id)),
       wakeup_(std::make_shared<Wakeup>(wakeups)) {}
@@ -57,6 +71,7 @@ ServedModel& Call::model() { return server_.require_model(); }
 Json Call::read_body(const Schema& schema) {
   Json body = parse_body(request_.body);
   std::string().swap(request_.body);  // answers may take long
+  body_share.give_back();
   ignored_ = check_body(body, schema);
   return body;
 }
@@ -84,8 +99,12 @@ Task<> Call::put(const std::string& bytes) {
   if (!written) set_gone();
 }
 
+std::string Call::text_of(const Json& body) {
+  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 Task<> Call::reply(int status, const Json& body) {
-  const std::string text = body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = text_of(body);
   co_await reply_text(status, "application/json", text);
 }
 

@@ -1,6 +1,7 @@
 // One HTTP request on its way to an answer: what an endpoint sees of it, and how it answers.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -39,6 +40,22 @@ class Wire {
   virtual Task<bool> write(std::string_view bytes) = 0;
 };
 
+// A body's bytes, counted against what all bodies may have.
+class BodyShare {
+ public:
+  explicit BodyShare(std::atomic<int64_t>& all) : all_(all) {}
+  ~BodyShare() { give_back(); }
+  BodyShare(const BodyShare&) = delete;
+  BodyShare& operator=(const BodyShare&) = delete;
+  // False: more than `most` would be there; what was counted stays so.
+  bool grow_to(int64_t bytes, int64_t most);
+  void give_back();
+
+ private:
+  std::atomic<int64_t>& all_;
+  int64_t own_ = 0;
+};
+
 // Belongs to one I/O thread.
 class Call {
  public:
@@ -60,6 +77,19 @@ class Call {
 
   // Once, unless start_events() was called.
   Task<> reply(int status, const Json& body);
+  // 200 with what make() gives. An answer of many values (tokens, or log probabilities) is made and
+  // written down on a worker: I/O threads have others to serve.
+  template <typename Make>
+  Task<> reply_made(int64_t values, const Make& make) {
+    constexpr int64_t kFew = 1000;
+    std::string text;
+    if (values <= kFew) {
+      text = text_of(make());
+    } else {
+      text = co_await on_worker([&] { return text_of(make()); });
+    }
+    co_await reply_text(200, "application/json", text);
+  }
   Task<> reply_text(int status, std::string_view type, std::string_view body);
   // An event stream: the head of the answer, then events, then its end. Look at gone() after each.
   // `frames` stay as they are until the task has ended.
@@ -84,6 +114,7 @@ class Call {
         boost::asio::use_awaitable);
   }
 
+  BodyShare body_share;  // until the body has been parsed
   bool keep_alive = true;
   bool head_only = false;                 // HEAD
   bool chunks = true;                     // else, in HTTP/1.0, a stream ends with the connection
@@ -93,6 +124,7 @@ class Call {
 
  private:
   Task<> put(const std::string& bytes);
+  static std::string text_of(const Json& body);
   boost::asio::thread_pool& workers();
   std::string head(int status, std::string_view type) const;
 

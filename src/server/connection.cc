@@ -289,7 +289,14 @@ class Connection final : public Wire {
     buffer_.consume(parser.put(asio::buffer(head_text), error));
     if (!error) {
       lowest().expires_after(state_.options().body_timeout);
-      co_await http::async_read(stream_, buffer_, parser, ready(error));
+      while (!error && !parser.is_done()) {
+        co_await http::async_read_some(stream_, buffer_, parser, ready(error));
+        // By what has come: a length that is only promised takes no room.
+        const auto bytes = static_cast<int64_t>(parser.get().body().size());
+        if (!call.body_share.grow_to(bytes, state_.options().max_body_memory)) {
+          throw unavailable("too many request bodies are there", state_.retry_after_s());
+        }
+      }
     }
     if (error == http::error::body_limit) throw too_large();
     if (error.category() == http::make_error_code(http::error::bad_chunk).category()) {

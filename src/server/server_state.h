@@ -31,6 +31,7 @@ struct ServerOptions {
   int64_t max_header_bytes = 64 << 10;
   int64_t max_headers = 128;
   int64_t max_body_bytes = 32 << 20;
+  int64_t max_body_memory = int64_t{1} << 30;  // bytes of all bodies that are there at a time
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};   // between requests of a connection
@@ -77,6 +78,7 @@ class ServerState {
   // Set when drain_timeout is over: what still runs ends with an error.
   std::atomic<bool> ending{false};
 
+  std::atomic<int64_t> body_bytes{0};  // as BodyShares count them
   std::atomic<int64_t> connections{0};
   std::atomic<int64_t> calls{0};  // being answered
   LiveRequests live;              // those of them that the model answers

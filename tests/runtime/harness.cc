@@ -265,6 +265,7 @@ void Simulation::read(Client& client) {
     auto& logprobs = client.logprobs[c];
     logprobs.insert(logprobs.end(), event->logprobs.begin(), event->logprobs.end());
     client.finish[c] = event->finish;
+    client.cached = event->cached_tokens;
     if (event->request_done) ++client.done_events;
   }
 }
@@ -329,6 +330,7 @@ void Simulation::check_client(const Client& client, SimulationTotals& totals) co
   }
   totals.beams += p.beam_width > 1;
   totals.minimums += p.min_tokens > 0;
+  check_cached(client);
   const bool fits = may_fit(r);
   if (fits) check_prompt(client, totals);
   std::vector<ExpectedStream> beams;
@@ -379,6 +381,22 @@ void Simulation::check_masks(const SamplingParams& p, const std::vector<TokenId>
   for (const auto& word : p.bad_words) {
     ASSERT_EQ(std::search(got.begin(), got.end(), word.begin(), word.end()), got.end());
   }
+}
+
+// What was found in the prefix cache, some prompt of the same salt began with.
+void Simulation::check_cached(const Client& client) const {
+  if (client.cached == 0) return;
+  const Request& r = client.outbox->request();
+  ASSERT_LT(client.cached, static_cast<int64_t>(r.prompt.size()));
+  const auto end = r.prompt.begin() + client.cached;
+  const bool known = std::any_of(clients_.begin(), clients_.end(), [&](const Client& other) {
+    const Request& o = other.outbox->request();
+    return &other != &client && o.tenant_salt == r.tenant_salt &&
+           static_cast<int64_t>(o.prompt.size()) >= client.cached &&
+           std::equal(r.prompt.begin(), end, o.prompt.begin());
+  });
+  ASSERT_TRUE(known) << "request " << r.id << " found " << client.cached
+                     << " tokens that nobody of its salt computed";
 }
 
 void Simulation::check_prompt(const Client& client, SimulationTotals& totals) const {

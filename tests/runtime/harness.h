@@ -67,6 +67,7 @@ class Simulation {
     std::vector<TokenLogprobs> prompt_logprobs;
     int64_t done_events = 0;
     int64_t head_since = -1;
+    int64_t cached = 0;  // tokens of the prompt that were found
     bool cancelled = false;
     bool done() const { return done_events > 0; }
   };
@@ -87,6 +88,7 @@ class Simulation {
   void check_masks(const SamplingParams& p, const std::vector<TokenId>& got) const;
   void check_prompt(const Client& client, SimulationTotals& totals) const;
   void check_logprobs(const Client& client, size_t choice, SimulationTotals& totals) const;
+  void check_cached(const Client& client) const;
   bool may_fit(const Request& request) const;
   static bool was_cut(FinishReason reason);
   void add(SimulationTotals& totals) const;

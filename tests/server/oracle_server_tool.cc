@@ -1,6 +1,7 @@
 // oracle_server_tool serve: the oracle behind the real server until SIGTERM; then what it cost.
 // oracle_server_tool verify: streams against it, every token id compared with the oracle's.
-// Both print JSON lines. tests/server/run_load.py drives them; docs/decisions.md has figures.
+// Both print JSON lines. tests/server/run_load.py and reliability.py drive them; docs/decisions.md
+// has figures.
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <sstream>
 
 #include "oracle_server.h"
 #include "server/http_client.h"
@@ -25,6 +27,15 @@ using Options = std::map<std::string, std::string>;
 int64_t number(const Options& options, const std::string& name, int64_t otherwise) {
   const auto at = options.find(name);
   return at == options.end() ? otherwise : std::stoll(at->second);
+}
+
+// "a,b" as two.
+std::vector<std::string> words(const Options& options, const std::string& name) {
+  std::vector<std::string> out;
+  const auto at = options.find(name);
+  std::stringstream list(at == options.end() ? "" : at->second);
+  for (std::string word; std::getline(list, word, ',');) out.push_back(word);
+  return out;
 }
 
 ModelLimits oracle_limits() {
@@ -63,8 +74,16 @@ int serve(const Options& given) {
   options.context = number(given, "context", 1024);
   options.pages = number(given, "pages", (options.context / kKvBlockTokens + 1) * options.rows);
   options.loop.max_queued_requests = number(given, "queue", 0);
+  options.loop.share_queue = number(given, "share-queue", 0) != 0;
+  options.loop.scheduler.fair = number(given, "fair", 1) != 0;
   options.server.io_threads = number(given, "io-threads", 1);
-  if (given.contains("api-key")) options.server.api_keys = {given.at("api-key")};
+  options.server.api_keys = words(given, "api-key");
+  const auto ms = [&](const char* name, std::chrono::milliseconds otherwise) {
+    return std::chrono::milliseconds(number(given, name, otherwise.count()));
+  };
+  options.server.request_timeout = ms("request-timeout-ms", options.server.request_timeout);
+  options.server.write_timeout = ms("write-timeout-ms", options.server.write_timeout);
+  options.server.drain_timeout = ms("drain-timeout-ms", options.server.drain_timeout);
   OracleServer server(options);
   const auto delay = std::chrono::microseconds(number(given, "step-us", 0));
   // No request has come yet, so the engine thread is asleep.
@@ -89,6 +108,11 @@ int serve(const Options& given) {
   const auto tokens = static_cast<double>(std::max<int64_t>(1, stats.output_tokens));
   const Json out = {{"output_tokens", stats.output_tokens},
                     {"running", stats.running},
+                    {"waiting", stats.waiting},
+                    {"queued", stats.queued_requests},
+                    {"pages_used", stats.pages[0].used},
+                    {"preemptions", stats.preemptions},
+                    {"prefix_hits", stats.prefix_hits},
                     {"connections", server.server().state().connections.load()},
                     {"user_s", seconds(usage.ru_utime)},
                     {"system_s", seconds(usage.ru_stime)},
@@ -177,12 +201,14 @@ std::string difference(const OneStream& stream, int64_t tokens) {
 
 int verify(const Options& given) {
   const int64_t tokens = number(given, "tokens", 64);
+  const auto prompt = static_cast<size_t>(number(given, "prompt", 0));
   std::vector<OneStream> streams(static_cast<size_t>(number(given, "streams", 32)));
   const auto port = number(given, "port", 8000);
   const HttpTarget target(parse_http_url(fmt::format("http://127.0.0.1:{}", port)), {});
   boost::asio::io_context io(1);
   for (size_t i = 0; i < streams.size(); ++i) {
-    streams[i].prompt = fmt::format("stream {}", i);
+    streams[i].prompt = fmt::format("stream {} ", i);
+    streams[i].prompt.resize(std::max(streams[i].prompt.size(), prompt), 'p');
     boost::asio::co_spawn(io, run_stream(io, target, tokens, streams[i]), boost::asio::detached);
   }
   const Stopwatch watch;

@@ -62,25 +62,44 @@ def wait_a_moment(server):
         return wire.head()[0]
 
 
+def live(server):
+    return exchange(server.port, request("GET", "/requests")).json()
+
+
+def nobody(seen):
+    return seen["count"] == 0 and seen["sequences"] == {"running": 0, "waiting": 0}
+
+
+def reads_prompt(seen):
+    return seen["sequences"]["running"] == 1 and seen["requests"][0]["output_tokens"] == 0
+
+
+def draws(seen):
+    return seen["count"] == 1 and seen["requests"][0]["output_tokens"] > 0
+
+
 def check_phases(checks):
     """One answer at a time: whatever of these still ran would keep the next one waiting."""
     data = endless()
     head = data.index(b"\r\n\r\n") + 4
-    phases = {"nothing sent": (), "half a head": (data[:40],), "a head": (data[:head],),
-              "half a body": (data[:head + 30],), "a whole answer, computing": (endless(),),
-              "a stream, computing its prompt": (endless(LONG, stream=True),),
-              "a whole answer, computing its prompt": (endless(LONG),),
-              "two requests at once": (endless() + endless(),),
-              "a request behind one that computes": (endless(), endless())}
+    phases = {"nothing sent": ((), nobody), "half a head": ((data[:40],), nobody),
+              "a head": ((data[:head],), nobody), "half a body": ((data[:head + 30],), nobody),
+              "a whole answer, computing": ((endless(),), draws),
+              "a stream, computing its prompt": ((endless(LONG, stream=True),), reads_prompt),
+              "a whole answer, computing its prompt": ((endless(LONG),), reads_prompt),
+              "two requests at once": ((endless() + endless(),), draws),
+              "a request behind one that computes": ((endless(), endless()), draws)}
     with Server(MODEL, "--max-num-seqs", "1", "--max-queued-requests", "2") as server:
         before = descriptors(server)
         alone = exchange(server.port, short()).json()["choices"]
-        for name, sent in phases.items():
+        for name, (sent, phase) in phases.items():
             wire = Wire(server.port)
             for part in sent:
                 wire.send(part)
-                time.sleep(0.1)
+                checks.check(eventually(lambda phase=phase: phase(live(server))),
+                             f"{name}: as /requests tells it: {live(server)}")
             wire.close()
+            checks.check(eventually(lambda: nobody(live(server))), f"{name}: it is gone")
             checks.equal(exchange(server.port, MODELS).status, 200, f"{name}: the server answers")
             checks.equal(exchange(server.port, short()).json().get("choices"), alone,
                          f"{name}: the next one runs")
@@ -202,7 +221,9 @@ def check_tls(checks, folder):
                 key) as server:
         wire = Wire(server.port, tls)
         wire.send(endless())
-        time.sleep(0.1)
+        requests = request("GET", "/requests")
+        checks.check(eventually(lambda: draws(exchange(server.port, requests, tls=tls).json())),
+                     "a whole answer over TLS is being computed")
         wire.socket.settimeout(0.1)
         with contextlib.suppress(TimeoutError):
             wire.socket.unwrap()  # TLS's own end stays unread; behind it comes the connection's

@@ -15,6 +15,7 @@ from cli_harness import BINARY, CASE  # noqa: E402
 
 TINY = CASE  # 256 tokens of context, no tokenizer: requests give token ids
 LIMIT = 120  # seconds for any one thing to happen
+TOOL = os.path.join(os.path.dirname(BINARY), "tests", "oracle_server_tool")
 
 
 class Server:
@@ -73,6 +74,38 @@ class Server:
     def stop(self):
         self.terminate()
         return self.exit_code()
+
+
+class Oracle:
+    """`oracle_server_tool serve`; stop() returns what it cost."""
+
+    def __init__(self, **options):
+        flags = [word for name, value in options.items()
+                 for word in ("--" + name.replace("_", "-"), str(value))]
+        self.process = subprocess.Popen([TOOL, "serve", *flags], stdout=subprocess.PIPE)
+        self.port = json.loads(self.process.stdout.readline())["port"]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def exit_code(self):
+        return self.process.wait(timeout=LIMIT)
+
+    def stop(self):
+        self.terminate()
+        out = json.loads(self.process.stdout.readline())
+        self.process.wait(timeout=LIMIT)
+        return out
 
 
 class Answer:

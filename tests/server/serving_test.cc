@@ -313,5 +313,101 @@ TEST(Serving, AddressesThatCannotBeUsed) {
               testing::HasSubstr("/no/such"));
 }
 
+TEST(Serving, BodiesShareWhatTheyMayHave) {
+  OracleServerOptions options;
+  options.server.max_body_memory = 64 << 10;
+  OracleServer server(options);
+  const auto head = [](size_t bytes) {
+    return fmt::format(
+        "POST /v1/completions HTTP/1.1\r\nHost: test\r\nContent-Type: "
+        "application/json\r\nContent-Length: {}\r\n\r\n",
+        bytes);
+  };
+  // Spaces before the value: a body of 40,000 bytes that asks for little.
+  const std::string body = std::string(40'000, ' ') + stream_body("a", 3, false);
+  {
+    HttpClient slow(server.port());
+    slow.send(head(body.size()) + body.substr(0, 39'000));
+    wait_until([&] { return server.server().state().body_bytes.load() >= 39'000; });
+    HttpClient promises(server.port());
+    promises.send(head(60'000));  // a length takes nothing
+    HttpClient second(server.port());
+    second.send(head(body.size()) + body);
+    const HttpAnswer refused = second.read();
+    EXPECT_EQ(refused.result_int(), 503u);
+    EXPECT_GT(std::stoi(std::string(refused["Retry-After"])), 0);
+    EXPECT_EQ(Json::parse(refused.body())["error"]["type"], "unavailable_error");
+    slow.send(body.substr(39'000));
+    EXPECT_EQ(slow.read().result_int(), 200u);
+  }
+  HttpClient third(server.port());
+  third.send(head(body.size()) + body);
+  EXPECT_EQ(third.read().result_int(), 200u);
+  wait_until([&] { return server.server().state().body_bytes.load() == 0; });
+}
+
+TEST(Serving, OfSeveralPromptsTheOneThatIsTooLongIsNamed) {
+  OracleServerOptions options;
+  options.context = 100;
+  OracleServer server(options);
+  HttpClient client(server.port());
+  const std::string filler(90, 'a');
+  const Json fits = {{"prompt", {filler, filler}}, {"max_tokens", 2}};
+  EXPECT_EQ(client.call("POST", "/v1/completions", fits.dump()).result_int(), 200u);
+  const Json wrong = {{"prompt", {filler, std::string(130, 'a')}}, {"max_tokens", 2}};
+  const HttpAnswer answer = client.call("POST", "/v1/completions", wrong.dump());
+  EXPECT_EQ(answer.result_int(), 400u);
+  const Json error = Json::parse(answer.body())["error"];
+  EXPECT_EQ(error["param"], "prompt[1]");
+  EXPECT_EQ(error["code"], "context_length_exceeded");
+  EXPECT_THAT(error["message"].get<std::string>(),
+              ::testing::AllOf(::testing::HasSubstr("130"), ::testing::HasSubstr("100")));
+}
+
+TEST(Serving, ALargeAnswerIsTheSameAsItsStream) {
+  OracleServer server;
+  HttpClient client(server.port());
+  Json wish = Json::parse(stream_body("large", 500, false));
+  wish["logprobs"] = 5;  // thousands of values: written down on a worker
+  const HttpAnswer answer = client.call("POST", "/v1/completions", wish.dump());
+  ASSERT_EQ(answer.result_int(), 200u);
+  const Json choice = Json::parse(answer.body())["choices"][0];
+  EXPECT_EQ(choice["token_ids"].get<std::vector<TokenId>>(), oracle_ids(server, "large", 500));
+  EXPECT_EQ(choice["logprobs"]["token_logprobs"].size(), 500u);
+}
+
+TEST(Serving, AFloodOfOneKeyLeavesAnotherItsShare) {
+  OracleServerOptions options;
+  options.rows = 2;
+  options.server.api_keys = {"flood", "few"};
+  options.loop.max_queued_requests = 150;
+  options.loop.share_queue = true;
+  OracleServer server(options);
+  server.model().on_collect = [](int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  const auto send = [&](const std::string& key) {
+    auto client = std::make_unique<HttpClient>(server.port());
+    const std::string body = stream_body(key, 64);
+    client->send(
+        fmt::format("POST /v1/completions HTTP/1.1\r\nHost: test\r\nx-api-key: {}\r\n"
+                    "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+                    key, body.size(), body));
+    return client;
+  };
+  std::vector<std::unique_ptr<HttpClient>> flood, few;
+  const auto queued = [&] { return server.served().loop->stats().queued_requests; };
+  for (int i = 0; i < 100; ++i) flood.push_back(send("flood"));
+  // The queue's half, and two that run; the others were refused.
+  wait_until(
+      [&] { return queued() >= 70 && server.served().loop->stats().requests_overloaded > 0; });
+  const int64_t before = server.served().loop->stats().requests_finished;
+  for (int i = 0; i < 3; ++i) few.push_back(send("few"));
+  for (const auto& client : few) EXPECT_EQ(ids_of(client->read().body()).size(), 64u);
+  // By arrival all of the flood would have ended first.
+  EXPECT_LT(server.served().loop->stats().requests_finished - before, 35);
+  EXPECT_GT(queued(), 0);
+}
+
 }  // namespace
 }  // namespace ingot

@@ -236,26 +236,29 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   answers.submit(std::move(job.request), job.wish.text(job.tools.shown));
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
-  Json choices = Json::array();
-  for (const int32_t c : answered_choices(answers, job.wish)) {
-    choices.push_back(choice_json(call, job, *model.assets->tokenizer,
-                                  static_cast<int32_t>(choices.size()), answers.result(c)));
-  }
-  Json out = {{"id", answer_id("chatcmpl-", job.wish, call.server())},
-              {"object", "chat.completion"},
-              {"created", std::time(nullptr)},
-              {"model", model.name},
-              {"system_fingerprint", "ingot"},
-              {"choices", choices},
-              {"usage", answers.usage()},
-              {"timings", answers.timings()}};
-  if (job.wish.return_token_ids) out["prompt_token_ids"] = prompt;
-  if (job.wish.prompt_logprobs >= 0) {
-    out["prompt_logprobs"] =
-        prompt_logprobs_json(*model.assets->tokenizer, prompt, answers.result(0).prompt_logprobs,
-                             job.wish.prompt_logprobs);
-  }
-  co_await call.reply(200, out);
+  const auto body = [&] {
+    Json choices = Json::array();
+    for (const int32_t c : answered_choices(answers, job.wish)) {
+      choices.push_back(choice_json(call, job, *model.assets->tokenizer,
+                                    static_cast<int32_t>(choices.size()), answers.result(c)));
+    }
+    Json out = {{"id", answer_id("chatcmpl-", job.wish, call.server())},
+                {"object", "chat.completion"},
+                {"created", std::time(nullptr)},
+                {"model", model.name},
+                {"system_fingerprint", "ingot"},
+                {"choices", choices},
+                {"usage", answers.usage()},
+                {"timings", answers.timings()}};
+    if (job.wish.return_token_ids) out["prompt_token_ids"] = prompt;
+    if (job.wish.prompt_logprobs >= 0) {
+      out["prompt_logprobs"] =
+          prompt_logprobs_json(*model.assets->tokenizer, prompt, answers.result(0).prompt_logprobs,
+                               job.wish.prompt_logprobs);
+    }
+    return out;
+  };
+  co_await call.reply_made(answers.reply_values(), body);
 }
 
 Task<> handle(Call& call) {

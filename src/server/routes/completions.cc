@@ -116,6 +116,8 @@ Job read_job(Call& call, const ServedModel& model) {
                                     kMaxPromptValues));
     }
     if (out.wish.echo) kept.text = text_of(prompts[i], kept.ids, model);
+    const auto tokens = static_cast<int64_t>(kept.ids.size());
+    if (!one && tokens >= model.context) throw context_exceeded(tokens, model.context, path);
     out.requests.push_back(make_request(out.wish, kept.ids, model));
     out.prompts.push_back(std::move(kept));
   }
@@ -250,19 +252,21 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   }
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
-  Json choices = Json::array();
-  for (const int32_t c : answered_choices(answers, job.wish)) {
-    choices.push_back(choice_json(*model.assets, job, answers, c, choices.size()));
-  }
-  const Json body = {{"id", answer_id("cmpl-", job.wish, call.server())},
-                     {"object", "text_completion"},
-                     {"created", std::time(nullptr)},
-                     {"model", model.name},
-                     {"system_fingerprint", "ingot"},
-                     {"choices", choices},
-                     {"usage", answers.usage()},
-                     {"timings", answers.timings()}};
-  co_await call.reply(200, body);
+  const auto body = [&] {
+    Json choices = Json::array();
+    for (const int32_t c : answered_choices(answers, job.wish)) {
+      choices.push_back(choice_json(*model.assets, job, answers, c, choices.size()));
+    }
+    return Json{{"id", answer_id("cmpl-", job.wish, call.server())},
+                {"object", "text_completion"},
+                {"created", std::time(nullptr)},
+                {"model", model.name},
+                {"system_fingerprint", "ingot"},
+                {"choices", choices},
+                {"usage", answers.usage()},
+                {"timings", answers.timings()}};
+  };
+  co_await call.reply_made(answers.reply_values(), body);
 }
 
 Task<> handle(Call& call) {

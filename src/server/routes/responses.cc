@@ -287,8 +287,8 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
   const Answer answer(call, model, job.shown);
-  const Json out = answer.response(&answers);
-  co_await call.reply(200, out);
+  const auto body = [&] { return answer.response(&answers); };
+  co_await call.reply_made(answers.reply_values(), body);
 }
 
 Task<> handle(Call& call) {

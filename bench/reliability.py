@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Runs the figures of reliability (D4 to D10, E3) at full counts: bench/reliability.py [NAME...]
+
+One JSON object on standard output: every figure with its counts and times, the machine, the commit,
+and how many checks held; progress on standard error. Exit code 1 if any check failed.
+INGOT_BINARY names the program (default build/dev/ingot), whose build must have oracle_server_tool.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+for folder in ("server", "cli"):
+    sys.path.insert(0, os.path.join(ROOT, "tests", folder))
+from cli_harness import Checks  # noqa: E402
+from reliability import FIGURES  # noqa: E402
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    return {"cpu": names[0] if names else "unknown", "cores": os.cpu_count(),
+            "load_average": os.getloadavg()}
+
+
+def commit():
+    done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT,
+                          capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
+
+
+def main():
+    names = sys.argv[1:] or list(FIGURES)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    checks = Checks()
+    out = {"command": " ".join(["bench/reliability.py", *sys.argv[1:]]),
+           "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+           "commit": commit(), "machine": machine(), "figures": {}}
+    for name in names:
+        function, full, _ = FIGURES[name]
+        failed, began = checks.failed, time.monotonic()
+        with contextlib.redirect_stdout(sys.stderr):
+            figures = function(checks, **full)
+        out["figures"][name] = {"what": function.__doc__.split(": ", 1)[1], **figures,
+                                "held": checks.failed == failed,
+                                "wall_s": time.monotonic() - began}
+        print(f"{name}: {json.dumps(out['figures'][name])}", file=sys.stderr, flush=True)
+    out["checks"] = {"passed": checks.passed, "failed": checks.failed}
+    out["machine"]["load_average_after"] = os.getloadavg()
+    print(json.dumps(out, indent=1))
+    sys.exit(1 if checks.failed else 0)
+
+
+if __name__ == "__main__":
+    main()

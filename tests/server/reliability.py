@@ -1,0 +1,471 @@
+"""Figures of reliability (docs/serving.md): `ingot serve`'s server before the oracle model, under
+clients that leave, stall, flood and probe. Every function checks counts, whatever the machine, and
+returns them with the times that it saw. run_reliability.py runs them small, bench/reliability.py
+at full counts."""
+
+import contextlib
+import json
+import os
+import random
+import socket
+import statistics
+import struct
+import subprocess
+import threading
+import time
+
+from server_harness import LIMIT, TOOL, Oracle, Wire, exchange, request
+from cli_harness import ingot
+
+COMPLETIONS = "/v1/completions"
+PROBES = request("GET", "/requests")
+
+
+def wish(prompt="hello", key=None, **more):
+    headers = [f"x-api-key: {key}"] if key else []
+    return request("POST", COMPLETIONS, {"prompt": prompt, "temperature": 0, "seed": 0,
+                                         "ignore_eos": True, "max_tokens": 32, **more}, *headers)
+
+
+def eventually(condition):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def look(oracle, key=None):
+    data = request("GET", "/requests", None, f"x-api-key: {key}") if key else PROBES
+    return exchange(oracle.port, data).json()
+
+
+def is_idle(seen):
+    return (seen["count"] == 0 and seen["queue"] == {"requests": 0, "tokens": 0} and
+            seen["sequences"] == {"running": 0, "waiting": 0} and
+            all(group["used"] == 0 for group in seen["kv_pages"]))
+
+
+def status_kib(oracle, name):
+    with open(f"/proc/{oracle.process.pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
+
+
+def descriptors(oracle):
+    return len(os.listdir(f"/proc/{oracle.process.pid}/fd"))
+
+
+def verify(oracle, **options):
+    """Streams compared with the oracle token by token: (exit code, figures)."""
+    flags = [word for name, value in options.items() for word in ("--" + name, str(value))]
+    done = subprocess.run([TOOL, "verify", "--port", str(oracle.port), *flags],
+                          capture_output=True, check=False, timeout=10 * LIMIT)
+    return done.returncode, json.loads(done.stdout)
+
+
+def bench(oracle, *flags):
+    done = ingot("bench", "serve", "--url", oracle.url, "--json", *map(str, flags),
+                 timeout=10 * LIMIT)
+    return json.loads(done.stdout)
+
+
+def quantile(values, part):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else None
+
+
+def side_by_side(count, threads, work):
+    """work(index) for each index, in threads; the first exception comes back."""
+    faults = []
+
+    def some(first):
+        try:
+            for index in range(first, count, threads):
+                work(index)
+        except Exception as error:  # pylint: disable=broad-except
+            faults.append(error)
+
+    running = [threading.Thread(target=some, args=(first,)) for first in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if faults:
+        raise faults[0]
+
+
+# What a client sends before it leaves, and what it waits for first.
+STREAM = wish(stream=True, max_tokens=48)
+LONG_STREAM = wish("p" * 3000, stream=True)
+HEAD = STREAM.index(b"\r\n\r\n") + 4
+PHASES = {
+    "before the head": (b"", b""),
+    "in the head": (STREAM[:HEAD // 2], b""),
+    "before the body": (STREAM[:HEAD], b""),
+    "in the body": (STREAM[:HEAD + 10], b""),
+    "a whole answer": (wish(), b""),
+    "a prompt being read": (LONG_STREAM, b"\r\n\r\n"),
+    "mid-stream": (STREAM, b"data: "),
+    "two requests at once": (STREAM + STREAM, b"data: "),
+    "after the end": (STREAM, b"[DONE]"),
+}
+
+
+def leave(port, sent, wanted, abort):
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as client:
+        client.sendall(sent)
+        seen = b""
+        while wanted not in seen:
+            data = client.recv(65536)
+            if not data:
+                raise ConnectionError(f"the server closed before {wanted}: {seen[-200:]}")
+            seen += data
+        if abort:  # a reset instead of an end
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def disconnects(checks, count):
+    """D4: clients leave in every phase, half of them by a reset; nothing of them is left."""
+    rows = 16
+    with Oracle(rows=rows, context=8192, pages=6000, step_us=200) as oracle:
+        before = descriptors(oracle)
+        each = count // (len(PHASES) + 1)
+        began = time.monotonic()
+        for sent, wanted in PHASES.values():
+            side_by_side(each, 8, lambda i, s=sent, w=wanted: leave(oracle.port, s, w, i % 2))
+        # Answers that take all places, so that who comes waits.
+        busy = [Wire(oracle.port) for _ in range(rows)]
+        for wire in busy:
+            wire.send(wish(max_tokens=8000))
+        full = eventually(lambda: look(oracle)["sequences"]["running"] == rows)
+        checks.check(full, "D4: all places are taken")
+        still = [0]
+
+        def leave_the_queue(index):
+            if index % 64 == 0 and look(oracle)["sequences"]["running"] < rows:
+                wire = Wire(oracle.port)  # one of those that hold the places has ended
+                wire.send(wish(max_tokens=8000))
+                busy.append(wire)
+            leave(oracle.port, STREAM, b"\r\n\r\n", index % 2)
+            still[0] += 1
+
+        side_by_side(each, 8, leave_the_queue)
+        for wire in busy:
+            wire.close()
+        seconds = time.monotonic() - began
+        checks.check(eventually(lambda: is_idle(look(oracle))),
+                     f"D4: no request, no place and no page is left of {each} clients that left in "
+                     f"each of {len(PHASES) + 1} phases: {look(oracle)}")
+        checks.check(eventually(lambda: descriptors(oracle) == before),
+                     f"D4: descriptors: {before} before, {descriptors(oracle)} after")
+        code, after = verify(oracle, streams=rows, tokens=64)
+        checks.equal((code, after["wrong_streams"]), (0, 0), "D4: every place still works")
+        cost = oracle.stop()
+        checks.equal((oracle.process.returncode, cost["running"], cost["pages_used"]), (0, 0, 0),
+                     "D4: exit code, sequences, pages")
+    return {"disconnects": each * (len(PHASES) + 1), "phases": [*PHASES, "while it waits"],
+            "seconds": seconds,
+            "peak_rss_mib": cost["peak_rss_bytes"] >> 20}
+
+
+class SlowReader:
+    """Asks for a long answer with much text a token, and reads a byte a second, or nothing."""
+
+    def __init__(self, port, trickle):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(wish(stream=True, max_tokens=7000, logprobs=20))
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.read, daemon=True) if trickle else None
+        if self.thread:
+            self.thread.start()
+
+    def read(self):
+        with contextlib.suppress(OSError):
+            while not self.ended.wait(1):
+                self.socket.recv(1)
+
+    def close(self):
+        self.ended.set()
+        if self.thread:
+            self.thread.join()
+        self.socket.close()
+
+
+def slow_readers(checks, streams, tokens):
+    """D5: readers that stop do not slow others, take bounded memory, and are given up."""
+    slow = 16
+    with Oracle(rows=streams + slow, context=8192, step_us=1000, write_timeout_ms=1500) as oracle:
+        code, alone = verify(oracle, streams=streams, tokens=tokens)
+        checks.equal((code, alone["wrong_streams"]), (0, 0), "D5: streams alone")
+        resident = status_kib(oracle, "VmRSS")
+        readers = [SlowReader(oracle.port, i % 2) for i in range(slow)]
+        checks.check(eventually(lambda: look(oracle)["count"] == slow), "D5: slow readers are here")
+        runs = []
+        while look(oracle)["count"] > 0 and len(runs) < 200:
+            code, beside = verify(oracle, streams=streams, tokens=tokens)
+            runs.append(beside["tokens_s"])
+            if code != 0 or beside["wrong_streams"]:
+                checks.check(False, f"D5: streams beside them are right: {beside}")
+                break
+        checks.check(bool(runs), f"D5: {len(runs)} times {streams} streams beside them are right")
+        gone = eventually(lambda: is_idle(look(oracle)))
+        checks.check(gone, f"D5: readers that stopped are given up: {look(oracle)}")
+        growth = status_kib(oracle, "VmHWM") - resident
+        # An answer of 7,000 tokens with 20 log probabilities each takes some 12 MiB as text; what
+        # the engine made and nobody read is tokens, not text.
+        checks.check(growth <= slow * 8192, f"D5: memory of {slow} slow readers: {growth} KiB")
+        for reader in readers:
+            reader.close()
+        checks.equal(oracle.stop()["running"], 0, "D5: idle at the end")
+    return {"slow_readers": slow, "streams": streams, "tokens": tokens,
+            "tokens_s_alone": alone["tokens_s"], "tokens_s_beside": statistics.median(runs),
+            "memory_kib_per_slow_reader": growth // slow}
+
+
+def refused_at_once(oracle):
+    """Milliseconds and headers of refusals while others flood."""
+    times, waits = [], []
+    while len(times) < 20 and oracle.process.poll() is None:
+        began = time.monotonic()
+        answer = exchange(oracle.port, wish())
+        if answer.status == 429:
+            times.append(1e3 * (time.monotonic() - began))
+            waits.append(int(answer.headers["retry-after"]))
+        elif answer.status != 200:
+            waits.append(0)
+        if look(oracle)["queue"]["requests"] == 0 and times:
+            break
+    return times, waits
+
+
+def overload(checks, seconds):
+    """D6: ten times what it can do. Who gets in is served as before, others are told at once."""
+    rows, osl = 16, 32
+    with Oracle(rows=rows, queue=rows, step_us=5000) as oracle:
+        shape = ("--isl", 16, "--osl", osl, "--ignore-eos")
+        peak = bench(oracle, *shape, "--num-requests", 8 * rows, "--concurrency", 2 * rows)
+        rate = 10 * peak["request_throughput"]
+        count = int(rate * seconds)
+        found = {}
+        flood = threading.Thread(target=lambda: found.update(
+            bench(oracle, *shape, "--num-requests", count, "--rate", rate)))
+        flood.start()
+        eventually(lambda: look(oracle)["queue"]["requests"] >= rows or not flood.is_alive())
+        times, waits = refused_at_once(oracle)
+        flood.join()
+        reasons = {fault["reason"] for fault in found["failures"]}
+        checks.check(found["completed"] > 0 and found["refused"] > 0 and reasons == {"HTTP 429"},
+                     f"D6: {count} requests: {found['completed']} served, {found['refused']} "
+                     f"refused, {reasons}")
+        checks.equal(found["completed"] + found["failed"], count, "D6: none is lost")
+        checks.check(waits and min(waits) > 0, f"D6: refusals have Retry-After: {waits}")
+        checks.check(eventually(lambda: is_idle(look(oracle))), "D6: idle at the end")
+        cost = oracle.stop()
+    return {"requests": count, "rate_s": rate, "served": found["completed"],
+            "refused": found["refused"], "peak_s": peak["request_throughput"],
+            "served_s": found["request_throughput"],
+            "goodput_of_peak": found["request_throughput"] / peak["request_throughput"],
+            "p99_ttft_ms": found["p99_ttft_ms"], "peak_p99_ttft_ms": peak["p99_ttft_ms"],
+            "p99_refusal_ms": quantile(times, 0.99), "peak_rss_mib": cost["peak_rss_bytes"] >> 20}
+
+
+def small_pool(checks, rounds):
+    """D7: contexts that sum to four times the pool: all end as if alone, by preemption."""
+    rows, prompt, tokens = 32, 200, 280
+    pages = rows * (prompt + tokens) // 32 // 4
+    with Oracle(rows=rows, context=512, pages=pages) as oracle:
+        for _ in range(rounds):
+            code, out = verify(oracle, streams=rows, tokens=tokens, prompt=prompt)
+            checks.equal((code, out["wrong_streams"], out["tokens"]), (0, 0, rows * tokens),
+                         f"D7: {rows} streams of {prompt + tokens} tokens over {pages} pages")
+        cost = oracle.stop()
+        checks.check(cost["preemptions"] > 0, f"D7: {cost['preemptions']} preemptions")
+        checks.equal((cost["running"], cost["pages_used"]), (0, 0), "D7: nothing is left")
+    with Oracle(rows=2, context=512, pages=8) as oracle:
+        answer = exchange(oracle.port, wish("p" * 300))
+        checks.equal((answer.status, answer.error("code")), (400, "context_length_exceeded"),
+                     "D7: larger than the pool")
+        checks.equal(exchange(oracle.port, wish()).status, 200, "D7: and the next one runs")
+    return {"rounds": rounds, "streams": rows, "pool_tokens": 32 * pages, "wrong": 0,
+            "context_tokens": rows * (prompt + tokens), "preemptions": cost["preemptions"]}
+
+
+def deadlines(checks, count):
+    """D8: a request ends with an error at its deadline, wherever it is, and leaves nothing."""
+    limit = 0.4
+    late = []
+    with Oracle(rows=2, context=8192, step_us=2000, request_timeout_ms=int(1000 * limit)) as oracle:
+
+        def one(index):
+            began = time.monotonic()
+            with Wire(oracle.port) as wire:
+                if index % 2:
+                    wire.send(wish(max_tokens=8000, stream=True))
+                    wire.head()
+                    text = b""
+                    while chunk := wire.chunk():
+                        text = chunk
+                    told = b'data: {"error"' in text and b"longer than" in text
+                else:
+                    wire.send(wish(max_tokens=8000))
+                    told = wire.answer().status == 504
+            passed = time.monotonic() - began
+            late.append((told, passed - limit))
+
+        side_by_side(count, 8, one)  # two run, six wait
+        checks.equal([told for told, _ in late], [True] * count, "D8: each is told")
+        checks.check(min(passed for _, passed in late) > -0.05, "D8: none before its time")
+        checks.check(eventually(lambda: is_idle(look(oracle))), "D8: nothing is left")
+    return {"requests": count, "limit_ms": 1000 * limit,
+            "p50_late_ms": 1000 * quantile([passed for _, passed in late], 0.5),
+            "p99_late_ms": 1000 * quantile([passed for _, passed in late], 0.99)}
+
+
+def fairness(checks, flood_count, few_count):
+    """D9: one key floods, another comes with a few requests, one after the other."""
+    out = {}
+    shape = ("--isl", 16, "--osl", 32, "--ignore-eos")
+    few = ("--api-key", "few", "--num-requests", few_count, "--concurrency", 1)
+    for fair in (1, 0):
+        with Oracle(rows=16, queue=256, step_us=2000, api_key="flood,few", share_queue=fair,
+                    fair=fair) as oracle:
+            alone = bench(oracle, *shape, *few)
+            flooding = {}
+            flood = threading.Thread(target=lambda o=oracle, f=flooding: f.update(bench(
+                o, *shape, "--api-key", "flood", "--num-requests", flood_count, "--concurrency",
+                100 if not fair else 400, "--retry", 100000)))
+            flood.start()
+            eventually(lambda o=oracle: look(o, "few")["queue"]["requests"] >= 80)
+            beside = bench(oracle, *shape, *few)
+            queued = look(oracle, "few")["queue"]["requests"]
+            flood.join()
+            if fair:
+                checks.equal((beside["completed"], beside["refused"]), (few_count, 0),
+                             f"D9: all of the few are served: {beside['failures']}")
+                checks.check(queued > 0, f"D9: while the flood still waits: {queued} requests")
+            checks.equal(flooding["completed"], flood_count, "D9: and so is the flood")
+            name = "fair" if fair else "by_arrival"
+            out[name] = {"flood": flood_count, "few": few_count,
+                         "p99_ttft_ms_alone": alone["p99_ttft_ms"],
+                         "p99_ttft_ms": beside["p99_ttft_ms"],
+                         "median_ttft_ms_alone": alone["median_ttft_ms"],
+                         "median_ttft_ms": beside["median_ttft_ms"],
+                         "flood_median_ttft_ms": flooding["median_ttft_ms"]}
+    return out
+
+
+def area_under_curve(first, second):
+    """How often one of `first` is smaller than one of `second`: 0.5 says nothing."""
+    wins = sum((a < b) + 0.5 * (a == b) for a in first for b in second)
+    return wins / (len(first) * len(second))
+
+
+def cache_isolation(checks, secrets):
+    """D10: what one key's prompts left in the prefix cache, another key's probes do not find."""
+    draw = random.Random(5)
+    times, hits = {}, {}
+
+    def text():
+        return "".join(draw.choices("abcdefgh ", k=640))
+
+    # Pages enough that nothing is evicted.
+    with Oracle(rows=4, api_key="owner,other", pages=4 * 21 * secrets + 100) as oracle:
+
+        def ask(kind, key, prompt, salt=""):
+            with Wire(oracle.port) as wire:
+                began = time.monotonic()
+                wire.send(wish(prompt, key, max_tokens=1, cache_salt=salt))
+                usage = wire.answer().json()["usage"]
+            times.setdefault(kind, []).append(time.monotonic() - began)
+            found = usage["prompt_tokens_details"]["cached_tokens"] > 0
+            hits[kind] = hits.get(kind, 0) + found
+
+        for _ in range(secrets):
+            prompt = text()
+            ask("first", "owner", prompt)
+            kinds = [("own", "owner", prompt), ("another key", "other", prompt),
+                     ("another salt", "owner", prompt, "s"), ("unknown", "other", text())]
+            draw.shuffle(kinds)
+            for kind in kinds:
+                ask(*kind)
+        checks.equal(hits, {"first": 0, "own": secrets, "another key": 0, "another salt": 0,
+                            "unknown": 0}, f"D10: who finds {secrets} prompts in the cache")
+        cost = oracle.stop()
+        checks.equal(cost["prefix_hits"], secrets, "D10: the engine counts as many")
+    return {"secrets": secrets, "hits": hits,
+            "auc_another_key": area_under_curve(times["another key"], times["unknown"]),
+            "auc_own": area_under_curve(times["own"], times["unknown"]),
+            "median_ms": {kind: 1e3 * statistics.median(some) for kind, some in times.items()}}
+
+
+def not_ready(oracle):
+    try:
+        answer = exchange(oracle.port, request("GET", "/readyz"))
+    except ConnectionError:
+        return True  # it has ended
+    return answer is None or answer.status == 503
+
+
+def late_request(wire):
+    """The status of a request on a connection that is left, and whether it says when to retry."""
+    try:
+        wire.send(wish())
+        answer = wire.answer()
+    except ConnectionError:
+        answer = None
+    if answer is None:
+        return "closed"
+    return answer.status if int(answer.headers.get("retry-after", 0)) > 0 else "no Retry-After"
+
+
+def end_of_stream(wire):
+    while (data := wire.until(b"\n\n")) is not None:
+        if b"[DONE]" in data:
+            return "done"
+        if b'"error"' in data:
+            return "error" if b"unavailable_error" in data else data
+    return "closed"
+
+
+def drain(checks, streams):
+    """E3: SIGTERM under load: no new work, what runs ends; at the limit an error, no bare close."""
+    out = {}
+    for name, limit, tokens, wanted in (("in time", 60_000, 800, "done"),
+                                        ("at the limit", 1000, 8000, "error")):
+        with Oracle(rows=streams, context=8192, step_us=2000, drain_timeout_ms=limit) as oracle:
+            idle = Wire(oracle.port)
+            idle.send(PROBES)
+            idle.answer()
+            wires = [Wire(oracle.port) for _ in range(streams)]
+            for wire in wires:
+                wire.send(wish(stream=True, max_tokens=tokens))
+            for wire in wires:
+                wire.until(b"data: ")
+            oracle.terminate()
+            began = time.monotonic()
+            checks.check(eventually(lambda o=oracle: not_ready(o)), f"E3 {name}: not ready")
+            ready_ms = 1000 * (time.monotonic() - began)
+            checks.check(late_request(idle) in (503, "closed"), f"E3 {name}: nothing new")
+            ends = [end_of_stream(wire) for wire in wires]
+            checks.equal(ends, [wanted] * streams, f"E3 {name}: every stream ends: {wanted}")
+            checks.equal(oracle.exit_code(), 0, f"E3 {name}: exit code")
+            out[name] = {"streams": streams, "limit_ms": limit, "not_ready_after_ms": ready_ms,
+                         "ended_after_s": time.monotonic() - began}
+    return out
+
+
+# Each figure with its counts: full, and for CI.
+FIGURES = {
+    "D4": (disconnects, {"count": 100_000}, {"count": 3000}),
+    "D5": (slow_readers, {"streams": 500, "tokens": 256}, {"streams": 32, "tokens": 64}),
+    "D6": (overload, {"seconds": 60}, {"seconds": 1}),
+    "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
+    "D8": (deadlines, {"count": 200}, {"count": 12}),
+    "D9": (fairness, {"flood_count": 10_000, "few_count": 100},
+           {"flood_count": 400, "few_count": 5}),
+    "D10": (cache_isolation, {"secrets": 1000}, {"secrets": 20}),
+    "E3": (drain, {"streams": 200}, {"streams": 20}),
+}
