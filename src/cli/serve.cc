@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "base/json_log.h"
 #include "cli/contract/cli_io.h"
+#include "cli/contract/embedding_flags.h"
 #include "cli/contract/generation_flags.h"
+#include "runtime/embedding_session.h"
 #include "runtime/session_memory.h"
 #include "server/http_server.h"
 
@@ -84,6 +86,8 @@ class Serve final : public Command {
   void declare(Flags& flags) override {
     declare_other_names(flags);
     model_.declare(flags);
+    task_.declare(flags);
+    pooling_.declare(flags);
     flags.config_file();
     declare_network(flags);
     flags.flag("served-model-name", &names_,
@@ -105,26 +109,67 @@ class Serve final : public Command {
 
   int run() override {
     Signals signals;
+    model_.task = task_.task();
+    pooling_.check();
     HttpServer server(server_options());
     say_port(server.port());
     server.start();
     const OpenModel model = model_.open();
+    if (model_.task != ModelTask::kGenerate && is_embedding_engine(*model.loaded.engine)) {
+      serve_embeddings(signals, server, model);
+    } else {
+      serve_text(signals, server, model);
+    }
+    return 0;
+  }
+
+ private:
+  void serve_text(Signals& signals, HttpServer& server, const OpenModel& model) {
+    if (model_.task == ModelTask::kEmbed) {
+      engine_embedding_rules(*model.loaded.engine, model_.model);  // says what is missing
+    }
     TextSession session(model.loaded.engine, *model.device, session_options(model));
-    ServedModel served = served_model(model.assets, session);
+    ServedModel served = served_model(model.assets, session.room());
+    served.loop = &session.loop();
     std::thread engine([&] { session.loop().run(); });
+    serve(signals, server, served);
+    session.loop().stop();
+    engine.join();
+    server.stop();  // before the session, which its threads look at
+  }
+
+  void serve_embeddings(Signals& signals, HttpServer& server, const OpenModel& model) {
+    ServedEmbeddings embeddings;
+    embeddings.rules = engine_embedding_rules(*model.loaded.engine, model_.model);
+    pooling_.apply(embeddings.rules);
+    EmbeddingOptions options;
+    options.reference = model_.reference;
+    options.context = model_.max_seq_len;
+    options.sequences = sequences_;
+    options.step_tokens = step_tokens_;
+    EmbeddingSession session(model.loaded.engine, embeddings.rules, *model.device, options);
+    const SteadyClock clock;
+    EmbeddingQueue queue(session, {.max_queued_requests = max_queued_}, clock);
+    embeddings.queue = &queue;
+    ServedModel served = served_model(model.assets, session.limits().max_tokens);
+    served.embeddings = &embeddings;
+    std::thread engine([&] { queue.run(); });
+    serve(signals, server, served);
+    queue.stop();
+    engine.join();
+    server.stop();
+  }
+
+  // Until a signal, and until requests have ended.
+  void serve(Signals& signals, HttpServer& server, ServedModel& served) const {
     server.state().set_model(&served);
     signals.start_serving();
     say_ready(served);
     signals.wait();
     say({{"event", "draining"}}, "draining");
     server.drain();
-    session.loop().stop();
-    engine.join();
-    server.stop();  // before the session, which its threads look at
-    return 0;
   }
 
- private:
   // What vLLM, llama-server and trtllm-serve call the same things.
   static void declare_other_names(Flags& flags) {
     flags.also("model", {"-m", "--model", "-hf"});
@@ -232,7 +277,7 @@ class Serve final : public Command {
     return out;
   }
 
-  ServedModel served_model(const TextAssets& assets, TextSession& session) const {
+  ServedModel served_model(const TextAssets& assets, int64_t context) const {
     ServedModel out;
     out.name = names_.empty() ? default_name(model_.model) : names_[0];
     if (names_.size() > 1) out.aliases.assign(names_.begin() + 1, names_.end());
@@ -242,6 +287,7 @@ class Serve final : public Command {
     out.loop = &session.loop();
     out.context = session.room();
     out.grammars = std::make_shared<ModelGrammars>(assets, out.loop->limits().vocab_size);
+    out.context = context;
     return out;
   }
 
@@ -255,11 +301,12 @@ class Serve final : public Command {
   }
 
   void say_ready(const ServedModel& model) const {
-    const Json event = {
-        {"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}};
+    Json event = {{"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}};
+    const bool embeds = model.embeddings != nullptr;
+    if (embeds) event["task"] = "embed";
     if (json) print_now(event);
-    say(event,
-        fmt::format("ready: {}, up to {} tokens of prompt and answer", model.name, model.context));
+    say(event, fmt::format("ready: {}, up to {} tokens of {}", model.name, model.context,
+                           embeds ? "a text to embed" : "prompt and answer"));
   }
 
   static void print_now(const Json& event) {
@@ -277,6 +324,8 @@ class Serve final : public Command {
   }
 
   ModelFlags model_;
+  TaskFlag task_;
+  PoolingFlag pooling_;
   std::string host_ = "127.0.0.1";
   int64_t port_ = 8000;
   std::vector<std::string> keys_, origins_, names_;

@@ -441,6 +441,7 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   sampling = model.assets->sampling();
   sampling.temperature = model.assets->generation.temperature.value_or(1.0);
   model.check_wanted(body);
+  model.require_loop();
   read_lengths(body, model, sampling);
   read_filters(body, sampling);
   read_seed(body, sampling);

@@ -13,13 +13,15 @@
 //   > done                        [DONE] is the last
 //
 // Each request has a connection of its own to one server: with the keys "one" and "two" where the
-// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot".
+// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot", of a model
+// that gives embeddings (embedding_server.h) where it is "embedder".
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/server/embedding_server.h"
 #include "tests/server/oracle_server.h"
 #include "tests/server/parrot_model.h"
 
@@ -141,16 +143,19 @@ TEST_P(HttpScripts, Agree) {
   ASSERT_TRUE(std::getline(in, line)) << file;
   OracleServerOptions options;
   if (line == "keys") options.server.api_keys = {"one", "two"};
-  const bool parrot = line == "parrot";
   std::optional<OracleServer> oracle;
-  std::optional<ModelServer<ParrotModel>> other;
-  if (parrot) {
-    other.emplace(options);
+  std::optional<ModelServer<ParrotModel>> parrot;
+  std::optional<EmbeddingServer> embedder;
+  int port = 0;
+  if (line == "parrot") {
+    port = parrot.emplace(options).port();
+  } else if (line == "embedder") {
+    port = embedder.emplace().port();
   } else {
-    oracle.emplace(options);
+    port = oracle.emplace(options).port();
   }
-  HttpScript script(parrot ? other->port() : oracle->port(), GetParam());
-  script.line(line == "keys" || parrot ? "" : line);
+  HttpScript script(port, GetParam());
+  script.line(line == "keys" || parrot || embedder ? "" : line);
   while (std::getline(in, line)) script.line(line);
 }
 

@@ -48,6 +48,7 @@ LoadedModel ModelFlags::load(Device& target) const {
   options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype);
   options.tokenizer_dir = tokenizer_dir;
   options.limits = limits;
+  options.task = task;
   options.tune = options.use_cache = tune;
   if (is_onnx_path(model)) {
     fail(ErrorCode::kUnsupported, "cli/model",

@@ -37,10 +37,11 @@ struct ModelFlags {
   std::string tokenizer_dir;
   int64_t max_seq_len = 0;
   bool reference = false;
-  // Not flags: the limits of an engine that is built, and whether its kernels are timed. One that
-  // is not tuned is not kept.
+  // Not flags: the limits of an engine that is built, whether its kernels are timed (one that is
+  // not tuned is not kept), and what it is for.
   SymbolValues limits;
   bool tune = true;
+  ModelTask task = ModelTask::kAuto;
 
  private:
   LoadedModel load(Device& target) const;
