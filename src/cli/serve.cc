@@ -131,6 +131,8 @@ class Serve final : public Command {
     TextSession session(model.loaded.engine, *model.device, session_options(model));
     ServedModel served = served_model(model.assets, session.room());
     served.loop = &session.loop();
+    served.grammars =
+        std::make_shared<ModelGrammars>(model.assets, session.loop().limits().vocab_size);
     std::thread engine([&] { session.loop().run(); });
     serve(signals, server, served);
     session.loop().stop();
@@ -284,9 +286,6 @@ class Serve final : public Command {
     if (names_.empty() && out.name != model_.model) out.aliases.push_back(model_.model);
     out.created = std::time(nullptr);
     out.assets = &assets;
-    out.loop = &session.loop();
-    out.context = session.room();
-    out.grammars = std::make_shared<ModelGrammars>(assets, out.loop->limits().vocab_size);
     out.context = context;
     return out;
   }

@@ -28,11 +28,9 @@ struct ServedModel {
   std::vector<std::string> aliases;  // also taken as "model"
   int64_t created = 0;               // Unix time, seconds
   const TextAssets* assets = nullptr;
-  Loop* loop = nullptr;  // run by a thread of its owner
-  int64_t context = 0;   // most tokens of prompt and answer together
-  std::shared_ptr<ModelGrammars> grammars;
   Loop* loop = nullptr;  // run by a thread of its owner; null: the model answers no text
   int64_t context = 0;   // most tokens of prompt and answer together, or of a text
+  std::shared_ptr<ModelGrammars> grammars;       // of a model with a loop
   const ServedEmbeddings* embeddings = nullptr;  // null: it gives none
 
   // ApiError (404) unless `wanted` is a name of it.
