@@ -51,7 +51,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr uint64_t kMaskShare = 64;                    // of its steps that a mask gives back
+constexpr uint64_t kMaskShare = 64;                     // of its steps that a mask gives back
 constexpr int64_t kRuleCacheBytes = int64_t{64} << 20;  // a third of what XGrammar is told
 
 }  // namespace
