@@ -19,6 +19,8 @@ function(ingot_tell before call)
   endif()
   set(xgrammar_text "${told}" PARENT_SCOPE)
 endfunction()
+set(row "scanable_state_history_[scanable_state_history_.size() - 1]")
+ingot_tell("const auto& latest_states = ${row};" "IngotParserWork(1 + ${row}.size());")
 ingot_tell("tmp_process_state_queue_.pop();" "IngotParserWork(1);")
 ingot_tell("const auto& parent_states_map = rule_id_to_completable_states_[state.rule_start_pos];"
            "IngotParserWork(rule_id_to_completable_states_[state.rule_start_pos].size());")

@@ -51,6 +51,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
+constexpr uint64_t kMaskShare = 64;                     // of its steps that a mask gives back
 constexpr int64_t kRuleCacheBytes = int64_t{64} << 20;  // a third of what XGrammar is told
 
 }  // namespace
@@ -79,13 +80,16 @@ struct Grammar::State {
 
 struct GrammarMatcher::State {
   State(std::shared_ptr<const Grammar> owner, const xgrammar::CompiledGrammar& compiled)
-      : grammar(std::move(owner)), matcher(compiled) {}
+      : grammar(std::move(owner)),
+        matcher(compiled),
+        mask_steps(grammar->state().limits.max_mask_steps) {}
   const GrammarVocabulary::State& vocabulary() const { return grammar->vocabulary().state(); }
   const GrammarLimits& limits() const { return grammar->state().limits; }
   std::shared_ptr<const Grammar> grammar;
   xgrammar::GrammarMatcher matcher;
   std::vector<uint64_t> kept;  // states of each accepted token
   uint64_t all_kept = 0;
+  uint64_t mask_steps;  // left
   bool broken = false;  // the parser was stopped, or threw: what it holds means nothing
 };
 
@@ -101,6 +105,7 @@ class ParserLimit {
   ParserLimit(const ParserLimit&) = delete;
   ParserLimit& operator=(const ParserLimit&) = delete;
   uint64_t kept() const { return rows_.kept; }
+  uint64_t spent() const { return budget_.spent(); }
 
  private:
   WorkBudget budget_;
@@ -227,8 +232,10 @@ GrammarMatcher::Result GrammarMatcher::mask(std::span<uint32_t> bits) noexcept t
   tensor.shape = &shape;
   tensor.strides = &stride;
   const GrammarLimits& limits = state_->limits();
-  const ParserLimit limit(limits.max_mask_steps, limits.max_states);
+  const ParserLimit limit(state_->mask_steps, limits.max_states);
   state_->matcher.FillNextTokenBitmask(&tensor);
+  const uint64_t left = state_->mask_steps - limit.spent() + limits.max_mask_steps / kMaskShare;
+  state_->mask_steps = std::min(left, limits.max_mask_steps);
   for (size_t i = 0; i < words; ++i) bits[i] &= vocabulary.allowed[i];
   std::fill(bits.begin() + static_cast<ptrdiff_t>(words), bits.end(), 0U);
   return Result::kOk;

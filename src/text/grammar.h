@@ -43,9 +43,11 @@ struct GrammarLimits {
   uint64_t max_steps = 50'000'000;
   std::chrono::milliseconds max_time{5000};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
-  // Of a matcher: the parser's steps (some 50 ns each) in one accept() and one mask(), its states
-  // at one place of an answer, and those that it keeps of all places.
-  uint64_t max_accept_steps = 1'000'000, max_mask_steps = 100'000'000;
+  // Of a matcher, in the parser's steps (10 to 60 ns each): for one accept(); for masks, of which
+  // the first ones at a place of a grammar take most: so many at the start, and each mask gives
+  // back a 64th. Then the parser's states at one place of an answer, and those that it keeps.
+  uint64_t max_accept_steps = 500'000;
+  uint64_t max_mask_steps = 100'000'000;
   size_t max_states = 4096;
   uint64_t max_kept_states = 2'000'000;
 };

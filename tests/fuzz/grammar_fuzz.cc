@@ -17,9 +17,9 @@ GrammarLimits small_limits() {
   GrammarLimits limits;
   limits.max_text_bytes = 4096;
   limits.max_rule_bytes = size_t{64} << 10;
-  limits.max_steps = 2'000'000;
-  limits.max_accept_steps = 50'000;
-  limits.max_mask_steps = 2'000'000;
+  limits.max_steps = 500'000;
+  limits.max_accept_steps = 20'000;
+  limits.max_mask_steps = 500'000;
   limits.max_states = 500;
   limits.max_kept_states = 20'000;
   return limits;
@@ -65,7 +65,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ingot;
   if (size < 2) return 0;
   static const auto vocabulary = GrammarVocabulary::create(*byte_level_tokenizer(), {261});
-  const auto kind = static_cast<GrammarKind>((data[0] + 256 - '0') % 7);
+  const auto kind = static_cast<GrammarKind>((data[0] + 7 * 256 - '0') % 7);
   const std::string text(reinterpret_cast<const char*>(data) + 1, size - 1);
   try {
     const auto grammar = Grammar::compile(vocabulary, {kind, text}, small_limits());

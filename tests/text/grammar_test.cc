@@ -369,6 +369,37 @@ TEST(GrammarMatcher, LongAnswersOfPlainRulesStayWithinTheLimits) {
   }
 }
 
+// Masks of a place where a matcher has been are cheap; what they may cost grows by little.
+TEST(GrammarMatcher, MasksHaveAnAccountOfSteps) {
+  GrammarLimits limits;
+  limits.max_mask_steps = 5;
+  const std::string rules = "root ::= \"a\" [b-y]{2} [0-7]{3} \"zq\"";  // of no other test
+  GrammarMatcher poor(grammar_of(GrammarKind::kEbnf, rules, limits));
+  std::vector<uint32_t> bits(vocabulary()->mask_words());
+  EXPECT_EQ(poor.accept('a'), Result::kOk);
+  EXPECT_EQ(poor.mask(bits), Result::kFault);
+  limits.max_mask_steps = 20'000;
+  GrammarMatcher rich(grammar_of(GrammarKind::kJsonObject, "", limits));
+  for (int i = 0; i < 2000; ++i) {
+    ASSERT_EQ(rich.mask(bits), Result::kOk) << i;
+    ASSERT_EQ(rich.accept(i == 0 ? '{' : i == 1 ? '"' : 'x'), Result::kOk);
+  }
+}
+
+TEST(GrammarMatcher, LongJsonKeepsFewStates) {
+  GrammarLimits limits;
+  limits.max_kept_states = 400'000;  // 20 a byte
+  GrammarMatcher matcher(grammar_of(GrammarKind::kJsonObject, "", limits));
+  Json value = Json::object();
+  for (int i = 0; value.dump().size() < 20000; ++i) {
+    value[fmt::format("k{}", i)] = {{"a", Json::array({1, -2.5, "text \n", nullptr})}, {"b", true}};
+  }
+  for (const char c : value.dump()) {
+    ASSERT_EQ(matcher.accept(static_cast<unsigned char>(c)), Result::kOk);
+  }
+  EXPECT_TRUE(matcher.can_end());
+}
+
 TEST(Grammar, CompilingHasAnEnd) {
   using testing::HasSubstr;
   GrammarLimits limits;
