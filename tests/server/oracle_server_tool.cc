@@ -1,4 +1,5 @@
-// oracle_server_tool serve: the oracle behind the real server until SIGTERM; then what it cost.
+// oracle_server_tool serve: the oracle, or the parrot (--parrot 1), behind the real server until
+// SIGTERM; then what it cost.
 // oracle_server_tool verify: streams against it, every token id compared with the oracle's.
 // Both print JSON lines. tests/server/run_load.py drives them; docs/decisions.md has figures.
 #include <pthread.h>
@@ -14,6 +15,7 @@
 #include <map>
 
 #include "oracle_server.h"
+#include "parrot_model.h"
 #include "server/http_client.h"
 #include "server/sse_parser.h"
 
@@ -51,6 +53,9 @@ Json thread_seconds() {
   return sums;
 }
 
+template <typename Server>
+int serve_until_signal(Server& server, const sigset_t& signals);
+
 int serve(const Options& given) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -65,6 +70,10 @@ int serve(const Options& given) {
   options.loop.max_queued_requests = number(given, "queue", 0);
   options.server.io_threads = number(given, "io-threads", 1);
   if (given.contains("api-key")) options.server.api_keys = {given.at("api-key")};
+  if (given.contains("parrot")) {
+    ModelServer<ParrotModel> server(options);
+    return serve_until_signal(server, signals);
+  }
   OracleServer server(options);
   const auto delay = std::chrono::microseconds(number(given, "step-us", 0));
   // No request has come yet, so the engine thread is asleep.
@@ -72,6 +81,11 @@ int serve(const Options& given) {
     pthread_setname_np(pthread_self(), "engine");
     if (delay.count() > 0) std::this_thread::sleep_for(delay);
   };
+  return serve_until_signal(server, signals);
+}
+
+template <typename Server>
+int serve_until_signal(Server& server, const sigset_t& signals) {
   std::printf("%s\n", Json{{"port", server.port()}}.dump().c_str());
   std::fflush(stdout);
   int signal = 0;
