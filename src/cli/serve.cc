@@ -17,6 +17,7 @@
 #include "cli/contract/generation_flags.h"
 #include "runtime/embedding_session.h"
 #include "runtime/session_memory.h"
+#include "server/host_check.h"
 #include "server/http_server.h"
 
 namespace ingot {
@@ -51,10 +52,6 @@ class Signals {
   std::thread thread_;
   std::atomic<bool> serving_{false}, stopped_{false};
 };
-
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
 
 std::vector<std::string> read_keys(const std::string& path) {
   std::ifstream file(path);
@@ -111,10 +108,12 @@ class Serve final : public Command {
     Signals signals;
     model_.task = task_.task();
     pooling_.check();
-    HttpServer server(server_options());
+    ServerOptions options = server_options();
+    std::unique_ptr<Device> device = model_.check();
+    HttpServer server(std::move(options));
     say_port(server.port());
     server.start();
-    const OpenModel model = model_.open();
+    const OpenModel model = model_.open(std::move(device));
     if (model_.task != ModelTask::kGenerate && is_embedding_engine(*model.loaded.engine)) {
       serve_embeddings(signals, server, model);
     } else {
@@ -193,6 +192,9 @@ class Serve final : public Command {
     flags.flag("allow-no-key", &allow_no_key_,
                "listen beyond this machine although whoever reaches the port may call");
     flags.flag("allowed-origins", &origins_, "origins of web pages that may call (CORS)");
+    flags.flag("allowed-hosts", &hosts_,
+               "names beside this machine's own that Host headers may have, '*': any; default "
+               "beyond this machine or with keys: any");
     flags.flag("ssl-certfile", &certificate_, "certificate chain (PEM)");
     flags.flag("ssl-keyfile", &certificate_key_, "its private key (PEM)");
     flags.flag("io-threads", &io_threads_, "threads that read and write connections");
@@ -229,12 +231,17 @@ class Serve final : public Command {
       out.api_keys.insert(out.api_keys.end(), more.begin(), more.end());
     }
     several_keys_ = std::set<std::string>(out.api_keys.begin(), out.api_keys.end()).size() > 1;
-    if (!is_loopback(host_) && out.api_keys.empty() && !allow_no_key_) {
+    if (!is_loopback_host(host_) && out.api_keys.empty() && !allow_no_key_) {
       throw UsageError(
           fmt::format("--host {}: others than this machine could call without a key; "
                       "expected --api-key, --api-key-file or --allow-no-key",
                       host_));
     }
+    // Others than this machine's own names need a word where nobody shows a key: by rebinding, a
+    // web page in a browser here has a name of its own for this address.
+    out.known_hosts_only = !hosts_.empty() || (is_loopback_host(host_) && out.api_keys.empty());
+    out.allowed_hosts = hosts_;
+    out.allowed_hosts.push_back(host_);
     out.allowed_origins = origins_;
     out.tls_certificate = certificate_;
     out.tls_key = certificate_key_;
@@ -327,7 +334,7 @@ class Serve final : public Command {
   PoolingFlag pooling_;
   std::string host_ = "127.0.0.1";
   int64_t port_ = 8000;
-  std::vector<std::string> keys_, origins_, names_;
+  std::vector<std::string> keys_, origins_, hosts_, names_;
   std::string key_file_, certificate_, certificate_key_, metrics_compat_;
   std::string fairness_ = "on";
   bool allow_no_key_ = false, no_prefix_cache_ = false;

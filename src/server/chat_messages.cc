@@ -33,8 +33,8 @@ Json plain_messages(const Json& messages) {
   Json out = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     Json message = messages[i];
-    const bool calls = message.contains("tool_calls") && !message["tool_calls"].is_null();
-    if (message.contains("content") && !message["content"].is_null()) {
+    const bool calls = given(message, "tool_calls") != nullptr;
+    if (given(message, "content") != nullptr) {
       message["content"] =
           plain_content(message["content"], fmt::format("messages[{}].content", i));
     } else if (!calls) {
@@ -98,9 +98,7 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
     throw plain_error(400, "the model has no chat template: use /v1/completions");
   }
   ChatOptions options;
-  const auto at = [&](const char* name) {
-    return body.contains(name) && !body[name].is_null() ? &body[name] : nullptr;
-  };
+  const auto at = [&](const char* name) { return given(body, name); };
   if (const Json* more = at("chat_template_kwargs")) options.extra = *more;
   for (const char* name : {"documents", "reasoning_effort"}) {
     if (const Json* value = at(name)) options.extra[name] = *value;

@@ -52,7 +52,7 @@ class HttpScript {
       expect(text.substr(2));
     } else if (text.starts_with("GET ") || text.starts_with("POST ") || text.starts_with("HEAD ") ||
                text.starts_with("OPTIONS ") || text.starts_with("DELETE ")) {
-      if (!method_.empty() && !answered_) ask();
+      finish();
       method_ = text.substr(0, text.find(' '));
       path_ = text.substr(method_.size() + 1);
       headers_.clear();
@@ -63,6 +63,12 @@ class HttpScript {
     } else {
       headers_ += text + "\r\n";
     }
+  }
+
+  // Once there are no more lines, too: a request without '>' would be checked by nothing.
+  void finish() const {
+    EXPECT_TRUE(method_.empty() || answered_) << file_ << ": " << method_ << " " << path_
+                                              << ": expected lines '> …' below it, found none";
   }
 
  private:
@@ -157,6 +163,7 @@ TEST_P(HttpScripts, Agree) {
   HttpScript script(port, GetParam());
   script.line(line == "keys" || parrot || embedder ? "" : line);
   while (std::getline(in, line)) script.line(line);
+  script.finish();
 }
 
 INSTANTIATE_TEST_SUITE_P(, HttpScripts, testing::ValuesIn(scripts()),

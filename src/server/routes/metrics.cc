@@ -26,7 +26,8 @@ const RouteDef& metrics_route() {
                                .access = Access::with_key(),
                                .help = "counts and times for Prometheus",
                                .handle = handle,
-                               .while_loading = true};
+                               .while_loading = true,
+                               .content = "text/plain"};
   return def;
 }
 
