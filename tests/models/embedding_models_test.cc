@@ -32,6 +32,7 @@ struct Golden {
     for (int i = 0; answers->contains(fmt::format("input_ids.{}", i)); ++i) {
       texts.push_back(ids(*answers, fmt::format("input_ids.{}", i)));
     }
+    EXPECT_GT(texts.size(), 1u) << name;
   }
   std::shared_ptr<const WeightSource> answers;
   std::vector<std::vector<int32_t>> texts;

@@ -33,6 +33,7 @@ class Bert:
         self.tokenizer = tokenizers.Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
+        self.known = {}  # hidden states by ids
 
     def ids(self, text):
         return self.tokenizer.encode(text).ids
@@ -59,6 +60,12 @@ class Bert:
                          f"{name}.output.LayerNorm")
 
     def hidden(self, ids):
+        key = tuple(ids)
+        if key not in self.known:
+            self.known[key] = self.compute(ids)
+        return self.known[key]
+
+    def compute(self, ids):
         table = self.weights
         x = table["embeddings.word_embeddings.weight"][ids]
         x = x + table["embeddings.position_embeddings.weight"][:len(ids)]
