@@ -171,10 +171,30 @@ download_packages() {
 }
 
 # What tests read: the vocabularies and chat templates of published models in build/published, the
-# JSON Schema test suite in build/json_schema_suite.
+# JSON Schema test suite in build/json_schema_suite, lm-eval in build/lm_eval.
 unpack_test_data() {
   unpack_archive llama-cpp-python build/published 4 'llama_cpp_python-*/vendor/llama.cpp/models'
   unpack_archive jsonschema build/json_schema_suite 3 'jsonschema-*/json/tests'
+  unpack_lm_eval
+}
+
+# lm-eval without its 16,000 files of tasks: build/lm_eval. In pip's way it would take a quarter of
+# build/venv's files for nothing.
+unpack_lm_eval() {
+  local wheel target=build/lm_eval
+  wheel=$(pypi_file lm-eval)
+  if [ "$(cat "$target/wheel" 2>/dev/null)" = "$(basename "$wheel")" ]; then return; fi
+  rm -rf "$target" "$target.part"
+  "$python" - "$wheel" "$target.part" <<'PY'
+import re, sys, zipfile
+archive = zipfile.ZipFile(sys.argv[1])
+keep = re.compile(r"lm_eval/(?!tasks/).*\.py$|lm_eval/tasks/[^/]*\.py$|lm_eval-[^/]*/METADATA$")
+names = [name for name in archive.namelist() if keep.match(name)]
+archive.extractall(sys.argv[2], names)
+print(f"build/lm_eval: {len(names)} files")
+PY
+  basename "$wheel" >"$target.part/wheel"
+  mv "$target.part" "$target"
 }
 
 # What the build takes from PyPI, laid out below build/third_party.

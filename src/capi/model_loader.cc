@@ -26,6 +26,12 @@ namespace {
 
 constexpr std::string_view kWhere = "capi/model_loader";
 
+// Whether a decoder is built for embeddings; what gives hidden states anyway is as it is.
+bool builds_embeddings(const ModelSource& source, const LoadOptions& options) {
+  if (options.task != ModelTask::kAuto) return options.task == ModelTask::kEmbed;
+  return source.sentences.rules.has_value();
+}
+
 // What decides an engine's bytes beside the source: options, knobs that change graphs, version.
 std::string engine_key(const ModelSource& source, const LoadOptions& options, Device& device) {
   // An engine that was made without tuning must not serve those who want it tuned.
@@ -34,6 +40,7 @@ std::string engine_key(const ModelSource& source, const LoadOptions& options, De
                                  options.build.dtype ? dtype_name(*options.build.dtype) : "",
                                  options.build.kv_dtype ? dtype_name(*options.build.kv_dtype) : "",
                                  knob_text("disable_passes"), device.identity(), tuned);
+  if (builds_embeddings(source, options)) text += "|embeds";
   for (const auto& [name, value] : options.limits) text += fmt::format("|{}={}", name, value);
   if (!options.tokenizer_dir.empty()) {
     text += "|" + open_buildable(options.tokenizer_dir).identity;
@@ -57,6 +64,19 @@ std::string file_beside(const ModelSource& source, const char* name) {
   return (std::filesystem::path(source.config_file).parent_path() / name).string();
 }
 
+// How hidden states become a vector: as the model says. One that says nothing gives their mean, or,
+// where tokens see only those before them, the last of them; both of length 1.
+void add_embedding(const ModelSource& source, const ModelDef& model, Engine& engine) {
+  const SentenceFiles& stated = source.sentences;
+  if (!stated.refused.empty()) {
+    engine.extras["no_embedding"] = stated.refused;
+    return;
+  }
+  EmbeddingRules rules;
+  if (model.answers) rules.pooling = Pooling::kLast;
+  engine.extras["embedding"] = embedding_rules_to_json(stated.rules.value_or(rules)).dump();
+}
+
 std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadOptions& options,
                                           Device* device, TimingCache* timings) {
   const ModelSource* texts = &source;
@@ -72,6 +92,7 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
          options.tokenizer_dir, why.empty() ? "" : ": " + why);
   }
   BuildOptions build = options.build;
+  build.embeds = builds_embeddings(source, options);
   if (const auto blocks = options.limits.find("max_blocks"); blocks != options.limits.end()) {
     build.max_seq_len = blocks->second * kKvBlockTokens;
   }
@@ -83,6 +104,7 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
     engine->extras["no_tokenizer"] = why;
   }
   if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
+  if (graph->find("hidden") != kNoValue) add_embedding(source, find_model(source), *engine);
   engine->extras["generation"] = generation_defaults_to_json(texts->generation).dump();
   engine->extras["source"] = source.identity;
   return engine;
@@ -95,10 +117,11 @@ void check_options(const std::string& path, const LoadOptions& options) {
     fail(ErrorCode::kInvalidArgument, kWhere, "{}: shape profiles are for .onnx files", path);
   }
   const bool text = options.build.dtype || options.build.kv_dtype || !options.limits.empty() ||
-                    !options.tokenizer_dir.empty();
+                    !options.tokenizer_dir.empty() || options.task == ModelTask::kEmbed;
   if (network && text) {
     fail(ErrorCode::kInvalidArgument, kWhere,
-         "{}: dtypes, token limits and tokenizers are for language models, this is an ONNX network",
+         "{}: dtypes, tasks, token limits and tokenizers are for language models, this is an ONNX "
+         "network",
          path);
   }
 }

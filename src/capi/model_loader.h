@@ -13,7 +13,12 @@
 
 namespace ingot {
 
+// What a decoder is built for: answers, or embeddings (its hidden states). kAuto: embeddings where
+// the model says how they are made (loaders/sentence_files.h, GGUF's pooling_type).
+enum class ModelTask { kAuto, kGenerate, kEmbed };
+
 struct LoadOptions {
+  ModelTask task = ModelTask::kAuto;
   BuildOptions build;
   SymbolValues limits;        // stored in the engine as defaults
   bool use_cache = true;      // look for, and keep, built engines below the knob cache_dir

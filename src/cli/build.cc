@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
+#include "cli/contract/embedding_flags.h"
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/profile_flags.h"
 #include "cli/contract/step_limits.h"
@@ -28,6 +29,7 @@ class Build final : public Command {
     flags.flag("max-batch-size", &batch_, "most sequences in a step", &has_batch_);
     flags.flag("max-num-tokens", &tokens_, "most packed tokens in a step", &has_tokens_);
     flags.flag("max-seq-len", &seq_, "longest sequence", &has_seq_);
+    task_.declare(flags);
     shapes_.declare(flags);
     flags.flag("tokenizer-dir", &tokenizer_dir_, "take tokenizer and chat template from here");
     flags.flag("device", &device_, "device to tune for");
@@ -39,6 +41,7 @@ class Build final : public Command {
     const Stopwatch watch;
     model_ = model_or_preset(model_, random_);
     LoadOptions options;
+    options.task = task_.task();
     options.build.dtype = parse_float_dtype("dtype", dtype_);
     options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype_);
     options.tune = !no_tune_;
@@ -136,6 +139,7 @@ class Build final : public Command {
   std::string dtype_;
   std::string kv_dtype_;
   std::string tokenizer_dir_;
+  TaskFlag task_;
   ProfileFlags shapes_;
   std::string device_ = "cpu";
   int64_t batch_ = kDefaultRows;

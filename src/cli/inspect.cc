@@ -151,7 +151,7 @@ Json engine_json(const Engine& engine, const std::string& path) {
   out["has_chat_template"] = engine.extra("chat_template") != nullptr;
   if (const std::string* source = engine.extra("source")) out["source"] = *source;
   if (is_network(engine)) out["network"] = network_json(network_signature(engine, path));
-  for (const char* name : {"generation", "report"}) {
+  for (const char* name : {"generation", "embedding", "report"}) {
     const std::string* text = engine.extra(name);
     if (text) out[name] = parse_json(*text, "cli/inspect", path + ": " + name);
   }
@@ -186,6 +186,9 @@ Json source_json(const ModelSource& source, const RefusalList& refused, const Gr
   out["config"] = graph ? model_config(source, find_model(source)) : source.config;
   out["has_tokenizer"] = !source.tokenizer.empty();
   out["has_chat_template"] = !source.chat_template.empty();
+  const SentenceFiles& sentences = source.sentences;
+  if (sentences.rules) out["embedding"] = embedding_rules_to_json(*sentences.rules);
+  if (!sentences.refused.empty()) out["no_embedding"] = sentences.refused;
   out["tensors"] = std::move(tensors);
   return out;
 }

@@ -1,6 +1,7 @@
 #include <cstdio>
 
 #include "base/clock.h"
+#include "cli/contract/form_flags.h"
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/interrupts.h"
 
@@ -18,6 +19,7 @@ class Run final : public Command {
     flags.flag("prompt-ids", &prompt_ids_, "prompt as token ids: 1,2,3");
     flags.text("system", &system_, "system message, where the model has a chat template");
     sampling_.declare(flags);
+    form_.declare(flags);
   }
 
   int run() override {
@@ -26,6 +28,7 @@ class Run final : public Command {
     }
     if (raw_ && !system_.empty()) throw UsageError("--raw goes without --system");
     sampling_.check();
+    form_.check();
     const std::vector<int32_t> given =
         prompt_ids_.empty() ? std::vector<int32_t>() : parse_ids(prompt_ids_);
     if (prompt_ids_.empty()) {
@@ -42,6 +45,7 @@ class Run final : public Command {
     input.tokenizer = assets.tokenizer.get();
     const auto& engine = model.loaded.engine;
     TextSession session(engine, *model.device, session_options(*engine, input));
+    input.sampling.grammar = form_.grammar(assets, session.loop().limits().vocab_size);
     const double load_ms = watch.ms();
     catch_interrupts(/*once=*/true);
     input.cancel = &interrupted;
@@ -114,6 +118,7 @@ class Run final : public Command {
 
   ModelFlags model_;
   SamplingFlags sampling_;
+  FormFlags form_;
   std::string prompt_;
   std::string prompt_ids_;
   std::string system_;

@@ -13,8 +13,11 @@
 #include "base/error.h"
 #include "base/json_log.h"
 #include "cli/contract/cli_io.h"
+#include "cli/contract/embedding_flags.h"
 #include "cli/contract/generation_flags.h"
+#include "runtime/embedding_session.h"
 #include "runtime/session_memory.h"
+#include "server/host_check.h"
 #include "server/http_server.h"
 
 namespace ingot {
@@ -50,10 +53,6 @@ class Signals {
   std::atomic<bool> serving_{false}, stopped_{false};
 };
 
-bool is_loopback(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 std::vector<std::string> read_keys(const std::string& path) {
   std::ifstream file(path);
   if (!file) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
@@ -84,6 +83,8 @@ class Serve final : public Command {
   void declare(Flags& flags) override {
     declare_other_names(flags);
     model_.declare(flags);
+    task_.declare(flags);
+    pooling_.declare(flags);
     flags.config_file();
     declare_network(flags);
     flags.flag("served-model-name", &names_,
@@ -105,26 +106,71 @@ class Serve final : public Command {
 
   int run() override {
     Signals signals;
-    HttpServer server(server_options());
+    model_.task = task_.task();
+    pooling_.check();
+    ServerOptions options = server_options();
+    std::unique_ptr<Device> device = model_.check();
+    HttpServer server(std::move(options));
     say_port(server.port());
     server.start();
-    const OpenModel model = model_.open();
+    const OpenModel model = model_.open(std::move(device));
+    if (model_.task != ModelTask::kGenerate && is_embedding_engine(*model.loaded.engine)) {
+      serve_embeddings(signals, server, model);
+    } else {
+      serve_text(signals, server, model);
+    }
+    return 0;
+  }
+
+ private:
+  void serve_text(Signals& signals, HttpServer& server, const OpenModel& model) {
+    if (model_.task == ModelTask::kEmbed) {
+      engine_embedding_rules(*model.loaded.engine, model_.model);  // says what is missing
+    }
     TextSession session(model.loaded.engine, *model.device, session_options(model));
-    ServedModel served = served_model(model.assets, session);
+    ServedModel served = served_model(model.assets, session.room());
+    served.loop = &session.loop();
+    served.grammars =
+        std::make_shared<ModelGrammars>(model.assets, session.loop().limits().vocab_size);
     std::thread engine([&] { session.loop().run(); });
+    serve(signals, server, served);
+    session.loop().stop();
+    engine.join();
+    server.stop();  // before the session, which its threads look at
+  }
+
+  void serve_embeddings(Signals& signals, HttpServer& server, const OpenModel& model) {
+    ServedEmbeddings embeddings;
+    embeddings.rules = engine_embedding_rules(*model.loaded.engine, model_.model);
+    pooling_.apply(embeddings.rules);
+    EmbeddingOptions options;
+    options.reference = model_.reference;
+    options.context = model_.max_seq_len;
+    options.sequences = sequences_;
+    options.step_tokens = step_tokens_;
+    EmbeddingSession session(model.loaded.engine, embeddings.rules, *model.device, options);
+    const SteadyClock clock;
+    EmbeddingQueue queue(session, {.max_queued_requests = max_queued_}, clock);
+    embeddings.queue = &queue;
+    ServedModel served = served_model(model.assets, session.limits().max_tokens);
+    served.embeddings = &embeddings;
+    std::thread engine([&] { queue.run(); });
+    serve(signals, server, served);
+    queue.stop();
+    engine.join();
+    server.stop();
+  }
+
+  // Until a signal, and until requests have ended.
+  void serve(Signals& signals, HttpServer& server, ServedModel& served) const {
     server.state().set_model(&served);
     signals.start_serving();
     say_ready(served);
     signals.wait();
     say({{"event", "draining"}}, "draining");
     server.drain();
-    session.loop().stop();
-    engine.join();
-    server.stop();  // before the session, which its threads look at
-    return 0;
   }
 
- private:
   // What vLLM, llama-server and trtllm-serve call the same things.
   static void declare_other_names(Flags& flags) {
     flags.also("model", {"-m", "--model", "-hf"});
@@ -146,6 +192,9 @@ class Serve final : public Command {
     flags.flag("allow-no-key", &allow_no_key_,
                "listen beyond this machine although whoever reaches the port may call");
     flags.flag("allowed-origins", &origins_, "origins of web pages that may call (CORS)");
+    flags.flag("allowed-hosts", &hosts_,
+               "names beside this machine's own that Host headers may have, '*': any; default "
+               "beyond this machine or with keys: any");
     flags.flag("ssl-certfile", &certificate_, "certificate chain (PEM)");
     flags.flag("ssl-keyfile", &certificate_key_, "its private key (PEM)");
     flags.flag("io-threads", &io_threads_, "threads that read and write connections");
@@ -182,12 +231,17 @@ class Serve final : public Command {
       out.api_keys.insert(out.api_keys.end(), more.begin(), more.end());
     }
     several_keys_ = std::set<std::string>(out.api_keys.begin(), out.api_keys.end()).size() > 1;
-    if (!is_loopback(host_) && out.api_keys.empty() && !allow_no_key_) {
+    if (!is_loopback_host(host_) && out.api_keys.empty() && !allow_no_key_) {
       throw UsageError(
           fmt::format("--host {}: others than this machine could call without a key; "
                       "expected --api-key, --api-key-file or --allow-no-key",
                       host_));
     }
+    // Others than this machine's own names need a word where nobody shows a key: by rebinding, a
+    // web page in a browser here has a name of its own for this address.
+    out.known_hosts_only = !hosts_.empty() || (is_loopback_host(host_) && out.api_keys.empty());
+    out.allowed_hosts = hosts_;
+    out.allowed_hosts.push_back(host_);
     out.allowed_origins = origins_;
     out.tls_certificate = certificate_;
     out.tls_key = certificate_key_;
@@ -232,16 +286,14 @@ class Serve final : public Command {
     return out;
   }
 
-  ServedModel served_model(const TextAssets& assets, TextSession& session) const {
+  ServedModel served_model(const TextAssets& assets, int64_t context) const {
     ServedModel out;
     out.name = names_.empty() ? default_name(model_.model) : names_[0];
     if (names_.size() > 1) out.aliases.assign(names_.begin() + 1, names_.end());
     if (names_.empty() && out.name != model_.model) out.aliases.push_back(model_.model);
     out.created = std::time(nullptr);
     out.assets = &assets;
-    out.loop = &session.loop();
-    out.context = session.room();
-    out.grammars = std::make_shared<ModelGrammars>(assets, out.loop->limits().vocab_size);
+    out.context = context;
     return out;
   }
 
@@ -255,11 +307,12 @@ class Serve final : public Command {
   }
 
   void say_ready(const ServedModel& model) const {
-    const Json event = {
-        {"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}};
+    Json event = {{"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}};
+    const bool embeds = model.embeddings != nullptr;
+    if (embeds) event["task"] = "embed";
     if (json) print_now(event);
-    say(event,
-        fmt::format("ready: {}, up to {} tokens of prompt and answer", model.name, model.context));
+    say(event, fmt::format("ready: {}, up to {} tokens of {}", model.name, model.context,
+                           embeds ? "a text to embed" : "prompt and answer"));
   }
 
   static void print_now(const Json& event) {
@@ -277,9 +330,11 @@ class Serve final : public Command {
   }
 
   ModelFlags model_;
+  TaskFlag task_;
+  PoolingFlag pooling_;
   std::string host_ = "127.0.0.1";
   int64_t port_ = 8000;
-  std::vector<std::string> keys_, origins_, names_;
+  std::vector<std::string> keys_, origins_, hosts_, names_;
   std::string key_file_, certificate_, certificate_key_, metrics_compat_;
   std::string fairness_ = "on";
   bool allow_no_key_ = false, no_prefix_cache_ = false;

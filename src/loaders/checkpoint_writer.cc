@@ -119,6 +119,12 @@ void write_companions(const fs::path& directory, const ModelSource& model) {
   for (const auto& [name, text] : files) {
     if (!text->empty()) write_text(directory / name, *text);
   }
+  for (const auto& [name, text] : model.sentences.files) {
+    std::error_code error;
+    fs::create_directories((directory / name).parent_path(), error);
+    if (error) fail(ErrorCode::kIo, kWhere, "{}: {}", name, error.message());
+    write_text(directory / name, text);
+  }
   if (tokenizer.gguf_file) write_vocab(directory / "tokenizer.gguf-vocab", *tokenizer.gguf_file);
   write_text(directory / "generation_config.json",
              generation_defaults_to_json(model.generation).dump(2) + "\n");

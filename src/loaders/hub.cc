@@ -370,20 +370,25 @@ std::string pull(std::string_view name, const PullOptions& options) {
   return pull_parsed(parse_hub_name(name, options.revision), options, /*cache_first=*/false);
 }
 
-std::string resolve_model(const std::string& name) {
+void check_model_name(const std::string& name) {
   std::error_code error;
-  if (fs::exists(name, error)) return name;
-  if (name == kDefaultModel) return pull_default_model();
+  if (name == kDefaultModel || fs::exists(name, error)) return;
   bool file_name = false;
   for (std::string_view ending : {".gguf", ".onnx", ".engine", ".safetensors", ".json"}) {
     file_name = file_name || name.ends_with(ending);
   }
-  if (file_name || !looks_like_hub_name(name)) {
-    fail(ErrorCode::kNotFound, kWhere,
-         "'{}': no such file or folder, and not a hub name (org/name, org/name@revision, "
-         "org/name:TAG or {})",
-         name, kDefaultModel);
-  }
+  if (!file_name && looks_like_hub_name(name)) return;
+  fail(ErrorCode::kNotFound, kWhere,
+       "'{}': no such file or folder, and not a hub name (org/name, org/name@revision, "
+       "org/name:TAG or {})",
+       name, kDefaultModel);
+}
+
+std::string resolve_model(const std::string& name) {
+  check_model_name(name);
+  std::error_code error;
+  if (fs::exists(name, error)) return name;
+  if (name == kDefaultModel) return pull_default_model();
   return pull_parsed(parse_hub_name(name, "main"), {}, /*cache_first=*/true);
 }
 

@@ -40,6 +40,8 @@ std::string pull(std::string_view name, const PullOptions& options = {});
 // The model that a user named, as a local path: an existing path stays what it is; a hub name that
 // is whole in the cache needs no network; any other name is pulled. Errors as above.
 std::string resolve_model(const std::string& name);
+// Error{kNotFound} for a name that is neither a path that exists nor one of the hub's. No network.
+void check_model_name(const std::string& name);
 
 // Folder for engines, timing caches and models of our own: the knob cache_dir, else
 // $XDG_CACHE_HOME/ingot, else ~/.cache/ingot. Empty where none of the three is set.

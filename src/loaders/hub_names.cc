@@ -18,6 +18,8 @@ namespace {
 
 constexpr std::string_view kWhere = "loaders/hub";
 
+constexpr std::string_view kSentenceModules = "modules.json";
+
 // Files beside the weights that loading or running a model may read.
 constexpr std::string_view kSmallFiles[] = {"config.json",
                                             "generation_config.json",
@@ -27,7 +29,19 @@ constexpr std::string_view kSmallFiles[] = {"config.json",
                                             "merges.txt",
                                             "added_tokens.json",
                                             "chat_template.jinja",
-                                            "special_tokens_map.json"};
+                                            "special_tokens_map.json",
+                                            kSentenceModules,
+                                            "config_sentence_transformers.json",
+                                            "sentence_bert_config.json",
+                                            "sentence_roberta_config.json",
+                                            "sentence_xlm-roberta_config.json"};
+
+// Of a module of a sentence-transformers folder: "1_Pooling/config.json".
+bool is_module_config(const std::string& file) {
+  const size_t slash = file.find('/');
+  return slash != std::string::npos && file.substr(slash) == "/config.json" &&
+         std::isdigit(static_cast<unsigned char>(file[0])) != 0;
+}
 
 bool is_word(std::string_view text) {
   return !text.empty() && text.size() <= 96 && text != "." && text != ".." &&
@@ -171,6 +185,9 @@ std::vector<std::string> select_files(const std::vector<std::string>& files, con
   std::vector<std::string> wanted;
   for (std::string_view small : kSmallFiles) {
     if (contains(files, small)) wanted.emplace_back(small);
+  }
+  if (contains(files, kSentenceModules)) {
+    std::copy_if(files.begin(), files.end(), std::back_inserter(wanted), is_module_config);
   }
   if (!contains(files, "tokenizer.json")) {
     if (std::string other = choose_tokenizer_file(files); !other.empty()) wanted.push_back(other);

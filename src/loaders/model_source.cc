@@ -70,6 +70,22 @@ std::string identity_of(const ModelSource& source, const std::vector<std::string
   return hasher.digest().hex();
 }
 
+// As llama.cpp numbers them: 0 none, 1 mean, 2 cls, 3 last, 4 rank.
+SentenceFiles gguf_embedding(const GgufFile& file, const std::string& path) {
+  const std::string key = fmt::format("{}.pooling_type", file.architecture());
+  SentenceFiles out;
+  if (!file.has(key)) return out;
+  const int64_t type = file.get_int(key, 0);
+  constexpr Pooling kByNumber[] = {Pooling::kMean, Pooling::kFirst, Pooling::kLast};
+  if (type >= 1 && type <= 3) {
+    out.rules.emplace().pooling = kByNumber[type - 1];
+  } else if (type != 0) {
+    out.refused =
+        fmt::format("{}: '{}': expected 1 (mean), 2 (cls) or 3 (last), found {}", path, key, type);
+  }
+  return out;
+}
+
 ModelSource open_gguf(const std::string& path) {
   ModelSource source;
   source.kind = ModelSourceKind::kGguf;
@@ -100,6 +116,7 @@ ModelSource open_gguf(const std::string& path) {
     if (vocab.pad_id >= 0) source.generation.pad_id = vocab.pad_id;
   }
   source.chat_template = file.get_string("tokenizer.chat_template", "");
+  source.sentences = gguf_embedding(file, path);
   source.identity = identity_of(source, {});
   return source;
 }
@@ -155,6 +172,10 @@ ModelSource open_config_directory(const std::string& directory, const std::strin
   source.generation = read_generation_defaults(
       files.generation_config, source.config,
       (fs::path(directory) / "generation_config.json").string(), source.config_file);
+  source.sentences = read_sentence_files(directory, source.config);
+  for (const auto& [name, text] : source.sentences.files) {
+    small_files.push_back((fs::path(directory) / name).string());
+  }
   source.identity = identity_of(source, small_files);
   return source;
 }

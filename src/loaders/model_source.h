@@ -13,6 +13,7 @@
 #include "base/vocab_source.h"
 #include "loaders/gguf.h"
 #include "loaders/hf_config.h"
+#include "loaders/sentence_files.h"
 #include "loaders/weight_source.h"
 
 namespace ingot {
@@ -52,6 +53,7 @@ struct ModelSource {
   TokenizerMaterial tokenizer;
   std::string chat_template;  // empty: none
   GenerationDefaults generation;
+  SentenceFiles sentences;  // what it says about embeddings
   // 32 hex digits over path, size and modification time of the files read (the index of the shards
   // excepted, which the shards' own headers make up for), the weights' headers
   // and a sample of their data: a model replaced at the same path gets another identity.

@@ -24,7 +24,8 @@ const ModelDef& bert_model() {
                        "num_attention_heads": 12, "intermediate_size": 3072, "vocab_size": 30522,
                        "max_position_embeddings": 512})",
                    0.11}},
-      .answers = false};
+      .answers = false,
+      .encodes = true};
   return model;
 }
 

@@ -27,7 +27,8 @@ const ModelDef& roberta_model() {
                        "intermediate_size": 3072, "vocab_size": 50265, "type_vocab_size": 1,
                        "max_position_embeddings": 514, "layer_norm_eps": 1e-5, "pad_token_id": 1})",
                    0.12}},
-      .answers = false};
+      .answers = false,
+      .encodes = true};
   return model;
 }
 

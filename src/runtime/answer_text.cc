@@ -5,21 +5,20 @@
 
 namespace ingot {
 
-AnswerText::Choice::Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stop_strings,
-                           const std::vector<int32_t>& shown)
-    : stops(stop_strings) {
+AnswerText::Choice::Choice(const Tokenizer* tokenizer, const AnswerTextOptions& options)
+    : stops(options.stops, options.include_stop) {
   if (!tokenizer) return;
-  DetokenizeOptions options;
-  options.shown = shown;
-  detokenizer.emplace(*tokenizer, options);
+  DetokenizeOptions text;
+  text.shown = options.shown;
+  text.skip_special = !options.all_shown;
+  detokenizer.emplace(*tokenizer, text);
 }
 
-AnswerText::AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
-                       std::function<void(const TextPiece&)> on_text, int32_t choices,
-                       const std::vector<int32_t>& shown)
-    : on_text_(std::move(on_text)) {
+AnswerText::AnswerText(const Tokenizer* tokenizer, const AnswerTextOptions& options,
+                       std::function<void(const TextPiece&)> on_text, int32_t choices)
+    : on_text_(std::move(on_text)), include_stop_(options.include_stop) {
   choices_.reserve(static_cast<size_t>(choices));
-  for (int32_t c = 0; c < choices; ++c) choices_.emplace_back(tokenizer, stops, shown);
+  for (int32_t c = 0; c < choices; ++c) choices_.emplace_back(tokenizer, options);
 }
 
 void AnswerText::take(const TokenEvent& event) {
@@ -34,7 +33,7 @@ void AnswerText::take(const TokenEvent& event) {
     out.token_ids.push_back(event.tokens[i]);
     if (i < event.logprobs.size()) out.logprobs.push_back(event.logprobs[i]);
     const bool ending = event.finish == FinishReason::kStop && i + 1 == event.count;
-    if (!choice.detokenizer || ending) continue;
+    if (!choice.detokenizer || (ending && !include_stop_)) continue;
     make(choice, event.choice, choice.detokenizer->push(event.tokens[i]), false);
   }
   if (event.finish != FinishReason::kNone) out.finish = event.finish;
@@ -70,7 +69,7 @@ void AnswerText::make(Choice& choice, int32_t index, const std::string& text, bo
   choice.made += text.size();
   size_t tokens = choice.out.token_ids.size();
   // The ending token has no text. A beam that was never found ends without one.
-  if (last && choice.out.finish == FinishReason::kStop && tokens > 0) --tokens;
+  if (last && !include_stop_ && choice.out.finish == FinishReason::kStop && tokens > 0) --tokens;
   if (!text.empty() || last) choice.ends.resize(tokens, choice.made);
   say(choice, index, choice.stops.push(text), false);
 }

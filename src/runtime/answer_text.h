@@ -38,17 +38,22 @@ struct TextPiece {
   std::span<const TokenLogprobs> logprobs;  // one per token if asked for
 };
 
+struct AnswerTextOptions {
+  std::vector<std::string> stops = {};  // end a choice and are not part of it
+  std::vector<int32_t> shown = {};      // control tokens whose text counts
+  bool all_shown = false;               // the text of all control tokens counts
+  bool include_stop = false;            // the stop string, or ending token, is part of the text
+};
+
 // Collects the events of a request's choices, on whichever one thread reads the outbox: a caller
 // that steps the loop itself, or a server's worker. Once stopped() the request should be cancelled;
 // tokens that still come are dropped.
 class AnswerText {
  public:
-  // `tokenizer` outlives this; null: ids only, and no stop strings. `stops` end a choice and are
-  // not part of it. `on_text` gets text as it becomes certain (may be empty). Times count from
-  // here. `shown`: control tokens whose text counts.
-  AnswerText(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
-             std::function<void(const TextPiece&)> on_text, int32_t choices = 1,
-             const std::vector<int32_t>& shown = {});
+  // `tokenizer` outlives this; null: ids only, and no stop strings. `on_text` gets text as it
+  // becomes certain (may be empty). Times count from here.
+  AnswerText(const Tokenizer* tokenizer, const AnswerTextOptions& options,
+             std::function<void(const TextPiece&)> on_text, int32_t choices = 1);
 
   // A choice's last event also gives out what was held back of it.
   void take(const TokenEvent& event);
@@ -62,8 +67,7 @@ class AnswerText {
 
  private:
   struct Choice {
-    Choice(const Tokenizer* tokenizer, const std::vector<std::string>& stops,
-           const std::vector<int32_t>& shown);
+    Choice(const Tokenizer* tokenizer, const AnswerTextOptions& options);
     Generation out;
     StopMatcher stops;
     std::optional<Detokenizer> detokenizer;
@@ -77,6 +81,7 @@ class AnswerText {
   void say(Choice& choice, int32_t index, const std::string& text, bool last);
 
   std::function<void(const TextPiece&)> on_text_;
+  const bool include_stop_;
   std::vector<Choice> choices_;
   Stopwatch watch_;
 };

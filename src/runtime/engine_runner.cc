@@ -75,7 +75,8 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
     : device_(device), decoder_(read_decoder_plan(engine->plan)), step_(decoder_) {
   if (decoder_.encodes) {
     fail(ErrorCode::kUnsupported, kWhere,
-         "plan '{}' is an encoder: it gives hidden states, and no tokens to go on with",
+         "plan '{}' is an encoder, or was built for embeddings: it gives hidden states ('ingot "
+         "embed' takes it), and no tokens to go on with",
          decoder_.name);
   }
   asynchronous_ = !device.host_visible();

@@ -61,7 +61,7 @@ void add_bad_words(const SampleRow& row, std::vector<int32_t>& ids, std::vector<
 }
 
 void add_mask(const SampleRow& row, std::vector<int32_t>& ids, std::vector<float>&) {
-  for (const uint32_t word : row.mask) ids.push_back(static_cast<int32_t>(word));
+  ids.insert(ids.end(), row.mask.begin(), row.mask.end());
 }
 
 const ListKind& list_kind(std::string_view what) {

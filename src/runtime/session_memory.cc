@@ -36,28 +36,18 @@ int64_t SessionMemory::room_for_kv() const {
   return std::max<int64_t>(0, free - weights_new - activations - graphs);
 }
 
-SessionMemory session_memory(const Engine& engine, const SessionOptions& options,
-                             const Device& device) {
+SessionMemory memory_at(const Engine& engine, const SymbolValues& values, const Device& device) {
   const Plan& plan = engine.plan;
   const bool apart = !device.host_visible();
-  const DecoderPlan decoder = read_decoder_plan(plan);
-  const RunnerLimits limits =
-      runner_limits(decoder, plan, session_runner_options(engine, options), apart);
   SymbolValues symbols = plan.limits;
-  for (const auto& [name, value] : limits.symbols) symbols[name] = value;
+  for (const auto& [name, value] : values) symbols[name] = value;
   SessionMemory out;
   out.device = device.kind();
-  out.rows = limits.model.max_batch_rows;
-  out.step_tokens = limits.model.max_batch_tokens;
-  out.context = limits.model.max_seq_len;
   for (const PlanTensor& tensor : plan.tensors) {
     out.weights += tensor.bytes();
     if (apart || tensor.random) out.weights_new += tensor.bytes();
   }
   for (const PlanStateGroup& group : plan.groups) out.kv_token += group.bytes_per_token;
-  for (const KvGroup& group : limits.model.state_groups) {
-    out.kv_tokens = std::max(out.kv_tokens, group.num_pages * kKvBlockTokens);
-  }
   for (int id : plan.states) {
     out.kv += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
   }
@@ -66,10 +56,26 @@ SessionMemory session_memory(const Engine& engine, const SessionOptions& options
   for (int id : plan.inputs) {
     out.activations += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
   }
+  out.free = static_cast<int64_t>(device.free_bytes());
+  return out;
+}
+
+SessionMemory session_memory(const Engine& engine, const SessionOptions& options,
+                             const Device& device) {
+  const Plan& plan = engine.plan;
+  const bool apart = !device.host_visible();
+  const RunnerLimits limits =
+      runner_limits(read_decoder_plan(plan), plan, session_runner_options(engine, options), apart);
+  SessionMemory out = memory_at(engine, limits.symbols, device);
+  out.rows = limits.model.max_batch_rows;
+  out.step_tokens = limits.model.max_batch_tokens;
+  out.context = limits.model.max_seq_len;
+  for (const KvGroup& group : limits.model.state_groups) {
+    out.kv_tokens = std::max(out.kv_tokens, group.num_pages * kKvBlockTokens);
+  }
   if (apart && knob_bool("graphs")) {
     out.graphs = graph_count(out.rows) * static_cast<int64_t>(plan.steps.size()) * kGraphNodeBytes;
   }
-  out.free = static_cast<int64_t>(device.free_bytes());
   return out;
 }
 

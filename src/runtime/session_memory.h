@@ -33,6 +33,10 @@ struct SessionMemory {
 SessionMemory session_memory(const Engine& engine, const SessionOptions& options,
                              const Device& device);
 
+// What an executor of the engine takes at these values of the plan's symbols: weights, KV cache and
+// activations, with no captured steps; the figures of sequences and steps are left to the caller.
+SessionMemory memory_at(const Engine& engine, const SymbolValues& symbols, const Device& device);
+
 // kOutOfMemory that no other limit of the session helps.
 class WeightsTooLarge : public Error {
  public:

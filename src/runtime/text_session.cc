@@ -116,7 +116,7 @@ Generation TextSession::generate(const GenerateInput& input,
          "n: expected 1 (generate() gives one answer), found {}", input.sampling.n);
   }
   Request request = prepare(input);
-  AnswerText answer(input.tokenizer, input.stops, [&](const TextPiece& piece) {
+  AnswerText answer(input.tokenizer, {.stops = input.stops}, [&](const TextPiece& piece) {
     if (on_text && !piece.text.empty()) on_text(piece.text);
   });
   const auto outbox = loop_.submit(std::move(request));

@@ -25,14 +25,14 @@ Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
 
 struct Answers::One {
   One(Answers& all, int32_t first_choice, int32_t choices, const Tokenizer* tokenizer,
-      const std::vector<std::string>& stops, const std::vector<int32_t>& shown)
+      const AnswerTextOptions& options)
       : first(first_choice),
         text(
-            tokenizer, stops,
+            tokenizer, options,
             [&all, first_choice](const TextPiece& piece) {
               if (all.on_text_) all.on_text_(first_choice + piece.choice, piece);
             },
-            choices, shown),
+            choices),
         told(static_cast<size_t>(choices), false),
         last(static_cast<size_t>(choices), begin) {}
   const int32_t first;
@@ -58,8 +58,7 @@ Answers::~Answers() {
   call_.output_tokens += live_.output_tokens();
 }
 
-void Answers::submit(Request request, const std::vector<std::string>& stops,
-                     const std::vector<int32_t>& shown) {
+void Answers::submit(Request request, const AnswerTextOptions& text) {
   const int32_t choices = choice_count(request.sampling);
   request.tenant_salt = salt_of(call_.tenant(), request.tenant_salt);
   request.tenant = call_.tenant().low;
@@ -69,8 +68,7 @@ void Answers::submit(Request request, const std::vector<std::string>& stops,
   }
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
-  auto one =
-      std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), stops, shown);
+  auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), text);
   one->outbox =
       model_.loop->submit(std::move(request), [wakeup = call_.wakeup()] { wakeup->ring(); });
   choices_ += choices;

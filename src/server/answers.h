@@ -25,9 +25,7 @@ class Answers {
   Answers(const Answers&) = delete;
   Answers& operator=(const Answers&) = delete;
 
-  // `shown`: control tokens whose text counts.
-  void submit(Request request, const std::vector<std::string>& stops,
-              const std::vector<int32_t>& shown = {});
+  void submit(Request request, const AnswerTextOptions& text);
 
   enum class Step { kNews, kQuiet, kOver, kGone };
   // Hands over all that has come, or waits for it: kNews. kQuiet: nothing came for ping_interval.

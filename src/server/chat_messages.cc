@@ -33,8 +33,8 @@ Json plain_messages(const Json& messages) {
   Json out = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
     Json message = messages[i];
-    const bool calls = message.contains("tool_calls") && !message["tool_calls"].is_null();
-    if (message.contains("content") && !message["content"].is_null()) {
+    const bool calls = given(message, "tool_calls") != nullptr;
+    if (given(message, "content") != nullptr) {
       message["content"] =
           plain_content(message["content"], fmt::format("messages[{}].content", i));
     } else if (!calls) {
@@ -72,14 +72,33 @@ std::vector<Field> message_fields() {
   };
 }
 
+// Cuts what the template wrote behind the last message.
+void cut_behind_content(const Json& messages, ChatSegments& segments) {
+  const Json& content = messages.back()["content"];
+  const std::string text = content.is_string() ? content.get<std::string>() : "";
+  const auto said = [](const std::string& part) {
+    return part.find_first_not_of(" \n\t\r") != part.npos;
+  };
+  while (!segments.empty() && !(segments.back().from_user && said(segments.back().text))) {
+    segments.pop_back();
+  }
+  // The template may have trimmed it.
+  const size_t end = text.find_last_not_of(" \n\t\r") + 1;
+  std::string_view last = segments.empty() ? std::string_view() : segments.back().text;
+  last = last.substr(0, last.find_last_not_of(" \n\t\r") + 1);
+  if (last.empty() || !std::string_view(text).substr(0, end).ends_with(last)) {
+    throw bad_request("continue_final_message",
+                      "'continue_final_message': the model's chat template does not end with the "
+                      "last message's text");
+  }
+}
+
 ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   if (!assets.tokenizer || !assets.chat_template) {
     throw plain_error(400, "the model has no chat template: use /v1/completions");
   }
   ChatOptions options;
-  const auto at = [&](const char* name) {
-    return body.contains(name) && !body[name].is_null() ? &body[name] : nullptr;
-  };
+  const auto at = [&](const char* name) { return given(body, name); };
   if (const Json* more = at("chat_template_kwargs")) options.extra = *more;
   for (const char* name : {"documents", "reasoning_effort"}) {
     if (const Json* value = at(name)) options.extra[name] = *value;
@@ -89,8 +108,17 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   const bool none = choice != nullptr && *choice == "none";
   if (tools != nullptr && !tools->empty() && !none) options.extra["tools"] = *tools;
   if (const Json* open = at("add_generation_prompt")) options.add_generation_prompt = *open;
+  const Json* going_on = at("continue_final_message");
+  const bool goes_on = going_on != nullptr && *going_on == true;
+  if (goes_on && options.add_generation_prompt) {
+    throw bad_request("continue_final_message",
+                      "'continue_final_message': goes with \"add_generation_prompt\": false alone");
+  }
+  const Json messages = plain_messages(body["messages"]);
   try {
-    return render_chat(assets, plain_messages(body["messages"]), options);
+    ChatSegments out = render_chat(assets, messages, options);
+    if (goes_on) cut_behind_content(messages, out);
+    return out;
   } catch (const Error& error) {
     ApiError out = api_error_of(error);
     if (out.status == 400) out.param = "messages";

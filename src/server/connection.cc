@@ -19,6 +19,7 @@
 #include "server/access_log.h"
 #include "server/api_error.h"
 #include "server/call.h"
+#include "server/host_check.h"
 #include "server/request_head.h"
 
 namespace ingot {
@@ -157,6 +158,7 @@ class Connection final : public Wire {
     call.head_only = head.method == "HEAD";
     call.chunks = head.minor_version > 0;
     allow_origin(call, head);
+    check_host(head);
     const RouteMatch match = find_route(head.method, head.path);
     const bool preflight = head.method == "OPTIONS" && !state_.options().allowed_origins.empty();
     if (!preflight) authorize(call, head, match);
@@ -229,6 +231,18 @@ class Connection final : public Wire {
       call.more_headers.push_back("Access-Control-Expose-Headers: x-request-id, x-ignored-fields");
       return;
     }
+  }
+
+  // Browsers always send a Host; a request of HTTP/1.0 without one is not theirs.
+  void check_host(const RequestHead& head) const {
+    const ServerOptions& options = state_.options();
+    if (!options.known_hosts_only) return;
+    const bool none = std::none_of(head.headers.begin(), head.headers.end(),
+                                   [](const auto& header) { return header.first == "host"; });
+    if (none || is_known_host(head.header("host"), options.allowed_hosts)) return;
+    throw plain_error(403, fmt::format("the Host {} is no name of this machine that is known here: "
+                                       "--allowed-hosts names more",
+                                       printable(std::string(head.header("host")))));
   }
 
   // By the matched endpoint, never by the path.

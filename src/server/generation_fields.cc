@@ -292,6 +292,20 @@ void read_choices(const Json& body, const ServedModel& model, GenerationWish& ou
   sampling.n = drawn;
 }
 
+void read_truncation(const Json& body, const ServedModel& model, GenerationWish& out) {
+  const Json* wish = find(body, "truncate_prompt_tokens");
+  if (wish == nullptr) return;
+  const auto tokens = static_cast<int64_t>(wish->get<double>());
+  if (tokens == 0) {
+    throw bad_request("truncate_prompt_tokens",
+                      "'truncate_prompt_tokens': expected -1 or at least 1, found 0");
+  }
+  const int64_t answer = find(body, "max_tokens") || find(body, "max_completion_tokens")
+                             ? out.input.sampling.max_tokens
+                             : 1;
+  out.truncate_prompt = tokens > 0 ? tokens : std::max<int64_t>(model.context - answer, 1);
+}
+
 std::vector<Field> choice_fields() {
   return {
       {.name = "best_of",
@@ -316,12 +330,24 @@ std::vector<Field> choice_fields() {
   };
 }
 
+std::vector<Field> text_fields() {
+  return {
+      {.name = "return_token_ids", .kinds = kBoolField},
+      {.name = "skip_special_tokens",
+       .kinds = kBoolField,
+       .help = "false: control tokens of the answer have their text"},
+      {.name = "include_stop_str_in_output", .kinds = kBoolField},
+      {.name = "truncate_prompt_tokens",
+       .kinds = kIntegerField,
+       .min = -1,
+       .max = kMostTokens,
+       .help = "so many tokens of the prompt's end are left; -1: what the context has room for"},
+  };
+}
+
 std::vector<Field> unused_fields() {
   const std::vector<Field> refused = {
-      {.name = "truncate_prompt_tokens", .use = FieldUse::kRefused},
-      {.name = "skip_special_tokens", .use = FieldUse::kRefused, .neutral = true},
       {.name = "spaces_between_special_tokens", .use = FieldUse::kRefused, .neutral = true},
-      {.name = "include_stop_str_in_output", .use = FieldUse::kRefused, .neutral = false},
   };
   return joined_fields({refused, ignored_fields()});
 }
@@ -399,14 +425,14 @@ std::vector<Field> generation_fields(double least_tokens) {
        .min = 1,
        .max = 1024,
        .help = "prefixes are shared only between equal salts"},
-      {.name = "return_token_ids", .kinds = kBoolField},
       {.name = "request_id",
        .kinds = kTextField,
        .min = 1,
        .max = 64,
        .help = "letters, digits, '-', '_' and '.'; the answer's id ends with it"},
   };
-  return joined_fields({fields, choice_fields(), structure_fields(), unused_fields()});
+  return joined_fields(
+      {fields, choice_fields(), text_fields(), structure_fields(), unused_fields()});
 }
 
 GenerationWish read_generation(const Json& body, const ServedModel& model) {
@@ -415,6 +441,7 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   sampling = model.assets->sampling();
   sampling.temperature = model.assets->generation.temperature.value_or(1.0);
   model.check_wanted(body);
+  model.require_loop();
   read_lengths(body, model, sampling);
   read_filters(body, sampling);
   read_seed(body, sampling);
@@ -436,6 +463,9 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(body, "cache_salt", out.cache_salt);
   out.request_id = read_request_id(body);
   read(body, "return_token_ids", out.return_token_ids);
+  read(body, "skip_special_tokens", out.skip_special_tokens);
+  read(body, "include_stop_str_in_output", out.include_stop);
+  read_truncation(body, model, out);
   const Json* options = find(body, "stream_options");
   if (options == nullptr) return out;
   if (!out.stream) {
@@ -444,6 +474,13 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(*options, "include_usage", out.include_usage);
   read(*options, "continuous_usage_stats", out.continuous_usage);
   return out;
+}
+
+AnswerTextOptions GenerationWish::text(const std::vector<int32_t>& shown) const {
+  return {.stops = input.stops,
+          .shown = shown,
+          .all_shown = !skip_special_tokens,
+          .include_stop = include_stop};
 }
 
 void hold_to(const GrammarSource& source, const std::string& field,
@@ -465,6 +502,10 @@ std::string answer_id(std::string_view prefix, const GenerationWish& wish, Serve
 
 Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
                      const ServedModel& model) {
+  if (const auto most = static_cast<size_t>(wish.truncate_prompt);
+      most > 0 && prompt.size() > most) {
+    prompt.erase(prompt.begin(), prompt.end() - static_cast<ptrdiff_t>(most));
+  }
   GenerateInput input = wish.input;
   input.prompt = std::move(prompt);
   SamplingParams& sampling = input.sampling;

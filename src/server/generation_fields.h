@@ -29,6 +29,11 @@ struct GenerationWish {
   bool include_usage = false;     // one more chunk, at the end
   bool continuous_usage = false;  // in each chunk
   bool return_token_ids = false;
+  bool skip_special_tokens = true;  // control tokens have no text
+  bool include_stop = false;        // the stop string is part of the text
+  int64_t truncate_prompt = 0;      // so many tokens of the prompt's end are left; 0: all
+  // How the answers become text; `shown`: control tokens whose text counts.
+  AnswerTextOptions text(const std::vector<int32_t>& shown = {}) const;
   std::string held_by;  // the field whose grammar the answer is in; empty: none
 };
 

@@ -44,6 +44,9 @@ struct RouteDef {
   Task<> (*handle)(Call& call);
   const Schema& (*body)() = nullptr;  // of a JSON body; null: none is read
   bool while_loading = false;         // answers before the model is there, and while draining
+  // Of an answer of status 200, for /openapi.json; event streams of bodies with "stream" come
+  // beside it.
+  std::string_view content = "application/json";
 };
 
 // Generated from server/routes/*.cc.

@@ -322,6 +322,11 @@ std::vector<std::string> check_body(const Json& body, const Schema& schema) {
   return ignored;
 }
 
+const Json* given(const Json& body, std::string_view name) {
+  const auto at = body.find(name);
+  return at == body.end() || at->is_null() ? nullptr : &*at;
+}
+
 Json json_schema_of(const Schema& schema) { return object_schema(schema.fields, false); }
 
 Json parse_body(std::string_view text) {

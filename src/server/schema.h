@@ -59,6 +59,9 @@ std::vector<Field> joined_fields(std::initializer_list<std::vector<Field>> table
 // of ignored fields that it holds.
 std::vector<std::string> check_body(const Json& body, const Schema& schema);
 
+// A field of a checked body; null where it is left out, or is null, which means the same.
+const Json* given(const Json& body, std::string_view name);
+
 // JSON Schema of it, for OpenAPI.
 Json json_schema_of(const Schema& schema);
 

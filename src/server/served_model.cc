@@ -19,6 +19,28 @@ void ServedModel::check_wanted(const Json& body) const {
   }
 }
 
+Loop& ServedModel::require_loop() const {
+  if (loop == nullptr) {
+    throw bad_request("model", fmt::format("the model '{}' gives embeddings (/v1/embeddings) and "
+                                           "answers no text",
+                                           name));
+  }
+  return *loop;
+}
+
+const ServedEmbeddings& ServedModel::require_embeddings() const {
+  if (embeddings == nullptr) {
+    throw bad_request("model", fmt::format("the model '{}' answers text and gives no embeddings; "
+                                           "'ingot serve MODEL --task embed' serves them",
+                                           name));
+  }
+  return *embeddings;
+}
+
+LoopStats ServedModel::stats() const {
+  return loop != nullptr ? loop->stats() : embeddings->queue->stats();
+}
+
 const Tokenizer& ServedModel::require_tokenizer() const {
   if (!assets->tokenizer) throw plain_error(400, "the model has no tokenizer: send token ids");
   return *assets->tokenizer;

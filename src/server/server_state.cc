@@ -65,7 +65,7 @@ int ServerState::retry_after_s() const {
   const ServedModel* model = loaded_model();
   if (model == nullptr || draining()) return 5;
   // A queue as long as what runs has waited about as long as a request takes.
-  const LoopStats stats = model->loop->stats();
+  const LoopStats stats = model->stats();
   const int64_t rounds = stats.queued_requests / std::max<int64_t>(stats.running, 1);
   return static_cast<int>(std::clamp<int64_t>(rounds, 1, 60));
 }

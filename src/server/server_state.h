@@ -24,7 +24,10 @@ struct ServerOptions {
   int port = 8000;                           // 0: one that is free
   std::vector<std::string> api_keys;         // none: whoever reaches the port may call
   std::vector<std::string> allowed_origins;  // of browsers (CORS); "*": any; none: no headers
-  std::string tls_certificate, tls_key;      // PEM files; both or none
+  // Whether a request whose Host names neither this machine nor one of allowed_hosts is refused.
+  bool known_hosts_only = false;
+  std::vector<std::string> allowed_hosts;  // "*": any
+  std::string tls_certificate, tls_key;    // PEM files; both or none
   int64_t io_threads = 1;
   int64_t workers = 2;  // threads that parse, render and tokenize
   int64_t max_connections = 8192;

@@ -1,5 +1,6 @@
 #include "text/base64.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace ingot {
@@ -12,7 +13,26 @@ int sextet_of(char c) {
   return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
+constexpr std::string_view kSextets =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 }  // namespace
+
+std::string encode_base64(std::string_view bytes) {
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
+    uint32_t bits = 0;
+    for (size_t k = 0; k < 3; ++k) {
+      bits = bits << 8 | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    }
+    for (size_t k = 0; k < 4; ++k) {
+      out += k <= count ? kSextets[bits >> (18 - 6 * k) & 63] : '=';
+    }
+  }
+  return out;
+}
 
 bool decode_base64(std::string_view text, std::string& bytes) {
   bytes.clear();

@@ -1,6 +1,7 @@
 #include "text/code_set.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace ingot {
 namespace {
@@ -30,8 +31,8 @@ CodeSet::CodeSet(std::vector<Range> ranges) {
 }
 
 bool CodeSet::contains(char32_t code) const {
-  return std::any_of(ranges_.begin(), ranges_.end(),
-                     [&](const Range& r) { return r.first <= code && code <= r.second; });
+  const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), Range{code, ~char32_t{0}});
+  return after != ranges_.begin() && code <= std::prev(after)->second;
 }
 
 CodeSet CodeSet::complement() const {
@@ -53,11 +54,12 @@ CodeSet CodeSet::unite(const CodeSet& other) const {
 
 CodeSet CodeSet::intersect(const CodeSet& other) const {
   std::vector<Range> common;
-  for (const auto& [low, high] : ranges_) {
-    for (const auto& [other_low, other_high] : other.ranges_) {
-      const char32_t begin = std::max(low, other_low), end = std::min(high, other_high);
-      if (begin <= end) common.push_back({begin, end});
-    }
+  for (size_t i = 0, j = 0; i < ranges_.size() && j < other.ranges_.size();) {
+    const auto& [low, high] = ranges_[i];
+    const auto& [other_low, other_high] = other.ranges_[j];
+    const char32_t begin = std::max(low, other_low), end = std::min(high, other_high);
+    if (begin <= end) common.push_back({begin, end});
+    high < other_high ? ++i : ++j;
   }
   return CodeSet(std::move(common));
 }

@@ -65,24 +65,10 @@ std::string ebnf_class(const CodeSet& set) {
 std::string ebnf_times(int64_t least, int64_t most) {
   if (least == 1 && most == 1) return "";
   if (least == 0 && most < 0) return "*";
+  if (least == 1 && most < 0) return "+";
+  if (least == 0 && most == 1) return "?";
   if (most < 0) return fmt::format("{{{},}}", least);
   return fmt::format("{{{},{}}}", least, most);
-}
-
-std::string json_spelling(std::string_view utf8) {
-  std::string out;
-  for (const char c : utf8) {
-    const size_t known = kShortEscapes.find(c);
-    if (known != std::string_view::npos) {
-      out += '\\';
-      out += kShortNames[known];
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 const CodeSet& json_plain_codes() {

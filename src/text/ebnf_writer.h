@@ -30,13 +30,11 @@ class EbnfWriter {
 std::string ebnf_literal(std::string_view utf8);
 // A character class; the set must not be empty.
 std::string ebnf_class(const CodeSet& set);
-// "{2,5}", "{2,}", "*", "?" or "": least to most times; most < 0: without end.
+// "{2,5}", "{2,}", "*", "+", "?" or "": least to most times; most < 0: without end.
 std::string ebnf_times(int64_t least, int64_t most);
 
-// The spelling of a text, or a character, inside a JSON string: characters as they are, but for
-// quote, backslash and control characters.
-std::string json_spelling(std::string_view utf8);
-// One character of `set` in that spelling: an element.
+// One character of `set` as Json::dump() spells it inside a string: an element. Quote, backslash
+// and control characters are escaped, all others stand for themselves.
 std::string json_char_element(const CodeSet& set);
 // The characters that stand for themselves in a JSON string.
 const CodeSet& json_plain_codes();

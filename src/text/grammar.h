@@ -20,7 +20,7 @@ enum class GrammarKind : uint8_t {
   kJsonObject,      // any JSON object; no text
   kRegex,           // ECMAScript; the whole answer matches
   kChoice,          // a JSON list of strings, of which the answer is one
-  kEbnf,            // rules in XGrammar's syntax; the answer is of the rule `root`
+  kEbnf,            // rules (ebnf_parser.h says how they are spelled); the answer is of `root`
   kStructuralTags,  // JSON: {"structures": [{"begin", "schema", "end"}, ...], "triggers": [...]}:
                     // any text, in which a trigger must go on as a structure
   kCalls,           // JSON: {"structures": [{"begin", "schema", "end"}, ...], "separator": "\n",
@@ -36,9 +36,20 @@ struct GrammarSource {
 
 struct GrammarLimits {
   size_t max_text_bytes = size_t{256} << 10;
-  size_t max_rule_bytes = size_t{1} << 20;   // of the rules that the text becomes
-  size_t max_bytes = size_t{64} << 20;       // of the grammar when it has been compiled
-  std::chrono::milliseconds max_time{5000};  // of compiling; looked at when it is done
+  size_t max_rule_bytes = size_t{1} << 20;  // of the rules that the text becomes
+  size_t max_bytes = size_t{64} << 20;      // of the grammar when it has been compiled
+  // Until the rules are written, in steps of some 20 ns and in time. What XGrammar makes of them
+  // then has no end but that of `max_rule_bytes`: about 2 s at most.
+  uint64_t max_steps = 50'000'000;
+  std::chrono::milliseconds max_time{5000};
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+  // Of a matcher, in the parser's steps (10 to 60 ns each): for one accept(); for masks, of which
+  // the first ones at a place of a grammar take most: so many at the start, and each mask gives
+  // back a 64th. Then the parser's states at one place of an answer, and those that it keeps.
+  uint64_t max_accept_steps = 500'000;
+  uint64_t max_mask_steps = 100'000'000;
+  size_t max_states = 4096;
+  uint64_t max_kept_states = 2'000'000;
 };
 
 // A tokenizer's tokens in the order that compiling needs. Immutable, thread safe; some MB and some
@@ -70,7 +81,7 @@ class GrammarVocabulary {
 class Grammar {
  public:
   // Error{kInvalidArgument}: the text is none of its kind; Error{kUnsupported}: it cannot be
-  // enforced, or is over a limit.
+  // enforced, or is over a limit; Error{kOutOfMemory}.
   static std::shared_ptr<const Grammar> compile(
       const std::shared_ptr<const GrammarVocabulary>& vocabulary, const GrammarSource& source,
       const GrammarLimits& limits = {});
@@ -93,13 +104,14 @@ class Grammar {
 // Grammar::compile().
 std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limits = {});
 
-// Where one answer stands in a grammar. Not thread safe. Nothing here throws.
+// Where one answer stands in a grammar. Not thread safe. Once made, nothing of it throws.
 class GrammarMatcher {
  public:
   enum class Result : uint8_t {
     kOk,
     kRefused,  // the token may not stand here, or there is nothing to go back to; nothing changed
-    kFault,    // no memory, or a fault of the library: the answer cannot go on
+    kFault,    // no memory, a fault of the library, or more to do than the grammar's limits allow:
+               // the answer cannot go on, and all that is asked later is a fault too
   };
   // Error{kInternal} when it cannot begin.
   explicit GrammarMatcher(std::shared_ptr<const Grammar> grammar);

@@ -4,17 +4,24 @@
 
 #include <utility>
 
-#include "base/hash.h"
+#include "base/error.h"
 
 namespace ingot {
 
 GrammarCache::GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, size_t max_bytes,
                            GrammarLimits limits)
-    : vocabulary_(std::move(vocabulary)), max_bytes_(max_bytes), limits_(limits) {}
+    : GrammarCache(
+          [vocabulary = std::move(vocabulary), limits](const GrammarSource& source) {
+            return Grammar::compile(vocabulary, source, limits);
+          },
+          max_bytes, 2 * limits.max_time) {}
+
+GrammarCache::GrammarCache(Compile compile, size_t max_bytes, std::chrono::milliseconds max_wait)
+    : compile_(std::move(compile)), max_bytes_(max_bytes), max_wait_(max_wait) {}
 
 std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
-  const std::string key =
-      fmt::format("{}:{}", static_cast<int>(source.kind), hash128(source.text).hex());
+  // The text itself: a stranger may choose texts with equal hashes.
+  const std::string key = fmt::format("{}:{}", static_cast<int>(source.kind), source.text);
   std::promise<Compiled> promise;
   std::shared_future<Compiled> other;
   {
@@ -35,9 +42,14 @@ std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
       compiling_.emplace(key, promise.get_future().share());
     }
   }
-  if (other.valid()) return other.get();
+  if (other.valid()) {
+    if (other.wait_for(max_wait_) == std::future_status::ready) return other.get();
+    fail(ErrorCode::kUnsupported, "text/grammar",
+         "the same grammar is being compiled for another request, and was not done in {} ms",
+         max_wait_.count());
+  }
   try {
-    Compiled grammar = Grammar::compile(vocabulary_, source, limits_);
+    Compiled grammar = compile_(source);
     keep(key, grammar);
     promise.set_value(grammar);
     return grammar;
@@ -62,7 +74,7 @@ void GrammarCache::keep(const std::string& key, const Compiled& grammar) {
 
 void GrammarCache::weigh(Entry& entry) {
   stats_.bytes -= entry.bytes;
-  entry.bytes = entry.grammar->bytes();
+  entry.bytes = entry.grammar->bytes() + 2 * entry.key.size();
   stats_.bytes += entry.bytes;
 }
 

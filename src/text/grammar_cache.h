@@ -1,7 +1,9 @@
 // Compiled grammars of one vocabulary, kept while there is room.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <future>
 #include <list>
 #include <map>
@@ -17,10 +19,16 @@ namespace ingot {
 // is not kept.
 class GrammarCache {
  public:
-  // `max_bytes`: of the grammars kept, each as large as it was when last asked for.
+  using Compile = std::function<std::shared_ptr<const Grammar>(const GrammarSource&)>;
+  // `max_bytes`: of the grammars kept with their texts, each as large as it was when last asked
+  // for.
   GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, size_t max_bytes,
                GrammarLimits limits = {});
-  // Errors as Grammar::compile(), which runs on the caller's thread.
+  // With another way to compile, and how long one waits for another thread's compiling.
+  GrammarCache(Compile compile, size_t max_bytes, std::chrono::milliseconds max_wait);
+  // Errors as Grammar::compile(), which runs on the caller's thread; those of another thread that
+  // compiles the same text too; Error{kUnsupported} when that takes longer than twice the limits'
+  // time.
   std::shared_ptr<const Grammar> get(const GrammarSource& source);
 
   struct Stats {
@@ -40,9 +48,9 @@ class GrammarCache {
   void weigh(Entry& entry);  // as it is now
   void make_room();
 
-  const std::shared_ptr<const GrammarVocabulary> vocabulary_;
+  const Compile compile_;
   const size_t max_bytes_;
-  const GrammarLimits limits_;
+  const std::chrono::milliseconds max_wait_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the last used first
   std::map<std::string, std::list<Entry>::iterator> by_key_;

@@ -1,14 +1,18 @@
 // What a request may ask of an answer, as rules in XGrammar's syntax.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
+#include "text/ebnf_check.h"
 #include "text/ebnf_writer.h"
 #include "text/grammar.h"
 #include "text/schema_check.h"
 #include "text/schema_grammar.h"
 #include "text/text_automaton.h"
 #include "text/utf8.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
@@ -112,6 +116,7 @@ std::string tags_element(const std::string& text, size_t max_bytes, EbnfWriter& 
   for (size_t i = 0; i < structures.size(); ++i) {
     const std::string what = fmt::format("structures.{}", i);
     const Structure one = read_structure(structures[i], what, max_bytes, writer);
+    spend_work(triggers.size());
     size_t trigger = 0;
     while (trigger < triggers.size() &&
            !one.begin.starts_with(triggers[trigger].get_ref<const std::string&>())) {
@@ -159,11 +164,10 @@ std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter&
 }  // namespace
 
 std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limits) {
+  const auto now = std::chrono::steady_clock::now();
+  const WorkBudget budget(limits.max_steps, std::min(limits.deadline, now + limits.max_time));
+  spend_work(source.text.size());
   check_text(source.text, limits.max_text_bytes);
-  if (source.kind == GrammarKind::kEbnf) {
-    if (source.text.find('\0') != std::string::npos) malformed("grammar", "a text without NUL");
-    return source.text;
-  }
   EbnfWriter writer(limits.max_rule_bytes);
   std::string root;
   switch (source.kind) {
@@ -186,9 +190,11 @@ std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limi
       root = calls_element(source.text, limits.max_text_bytes, writer);
       break;
     case GrammarKind::kEbnf:
+      root = ebnf_rules_element(source.text, writer);
       break;
   }
   writer.define("root", root);
+  spend_work(writer.text().size());
   return writer.text();
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
@@ -105,6 +106,7 @@ class DigitRules {
   // What may follow the first `at` digits: equal to those of low, of high, neither or both. "":
   // nothing may.
   std::string state(int at, bool at_low, bool at_high, int64_t rest) {
+    spend_work(20);
     const std::array<int64_t, 4> key{at, at_low, at_high, rest};
     if (const auto known = rules_.find(key); known != rules_.end()) return known->second;
     if (multiple_ == 1 && !at_low && (!at_high || open_ended_)) {

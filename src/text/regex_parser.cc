@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/utf8.h"
 
@@ -291,25 +293,26 @@ class RegexParser {
 
   RegexNode bracket() {
     const bool negative = take("^");
-    CodeSet set;
+    std::vector<CodeSet::Range> ranges;
     while (more() && peek() != ']') {
       CodeSet item;
       if (!bracket_item(item)) {
-        set = set.unite(item);
+        ranges.insert(ranges.end(), item.ranges().begin(), item.ranges().end());
         continue;
       }
       const char32_t low = item.ranges()[0].first;
+      char32_t last = low;
       if (peek() == '-' && peek(1) != ']' && at_ + 1 < text_.size()) {
         ++at_;
         CodeSet end;
         if (!bracket_item(end)) syntax("a range that ends with a class");
-        const char32_t high = end.ranges()[0].first;
-        if (high < low) syntax("a range out of order");
-        item = CodeSet{{low, high}};
+        last = end.ranges()[0].first;
+        if (last < low) syntax("a range out of order");
       }
-      set = set.unite(item);
+      ranges.emplace_back(low, last);
     }
     if (!take("]")) syntax("a '[' without its ']'");
+    const CodeSet set(std::move(ranges));
     return class_of(negative ? set.complement() : set);
   }
 
@@ -359,10 +362,10 @@ RegexNode without_anchors(RegexNode node, RegexUse use) {
   }
   std::vector<RegexNode>& parts = node.children;
   bool start = use == RegexUse::kWhole, end = start;
-  while (!parts.empty() && parts.front().kind == Kind::kStart) {
-    start = true;
-    parts.erase(parts.begin());
-  }
+  const auto first = std::find_if(parts.begin(), parts.end(),
+                                  [](const RegexNode& part) { return part.kind != Kind::kStart; });
+  start = start || first != parts.begin();
+  parts.erase(parts.begin(), first);
   while (!parts.empty() && parts.back().kind == Kind::kEnd) {
     end = true;
     parts.pop_back();

@@ -6,11 +6,13 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
 #include "text/schema_possible.h"
 #include "text/schema_reader.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
@@ -18,6 +20,7 @@ namespace {
 constexpr std::string_view kWhere = "text/grammar";
 constexpr size_t kMaxItems = 1000;  // places of an array that have schemas of their own
 constexpr int64_t kMaxOptional = 256;
+constexpr size_t kMaxParts = 400000;  // of all nodes, 32 bytes each
 constexpr int kAny = 0, kNever = 1;
 using Parts = std::vector<SchemaPart>;
 
@@ -67,14 +70,17 @@ class SchemaChecker {
     Parts all;
     if (!document_.expand(parts, all)) return kNever;
     if (all.empty()) return kAny;
+    spend_work(20 * all.size());
     Parts key = all;
     std::sort(key.begin(), key.end());
     const auto [known, added] =
         ids_.try_emplace(std::move(key), static_cast<int>(out_.nodes.size()));
     if (!added) return known->second;
-    if (out_.nodes.size() >= limits_.max_nodes) {
-      fail(ErrorCode::kUnsupported, kWhere, "{}: the schema is too large: more than {} schemas",
-           document_.pointer(place), limits_.max_nodes);
+    parts_ += all.size();
+    if (out_.nodes.size() >= limits_.max_nodes || parts_ > kMaxParts) {
+      fail(ErrorCode::kUnsupported, kWhere,
+           "{}: the schema is too large: more than {} schemas, or {} of which all hold together",
+           document_.pointer(place), limits_.max_nodes, kMaxParts);
     }
     SchemaNode node;
     node.pointer = document_.pointer(place);
@@ -142,10 +148,10 @@ class SchemaChecker {
         node.values = std::move(values);
         return;
       }
-      std::erase_if(*node.values, [&](const Json& value) {
-        return std::none_of(values.begin(), values.end(),
-                            [&](const Json& other) { return same_json(value, other); });
-      });
+      std::set<std::string> kept;
+      for (const Json& value : values) kept.insert(json_key(value));
+      std::erase_if(*node.values,
+                    [&](const Json& value) { return !kept.contains(json_key(value)); });
     };
     if (const Json* one = keyword_of(schema, "const")) keep({*one});
     if (const Json* list = document_.list(schema, "enum")) {
@@ -156,8 +162,9 @@ class SchemaChecker {
 
   // Of `enum` and `const` what the other keywords allow.
   void filter_values(SchemaNode& node, const Parts& parts) {
-    for (const Json& value : *node.values) {
-      if (!value.is_structured()) continue;
+    const bool structured = std::any_of(node.values->begin(), node.values->end(),
+                                        [](const Json& value) { return value.is_structured(); });
+    if (structured) {
       for (const SchemaPart& part : parts) {
         for (const char* keyword :
              {"properties", "patternProperties", "additionalProperties", "propertyNames",
@@ -359,6 +366,8 @@ class SchemaChecker {
   SchemaDocument document_;
   CheckedSchema out_;
   std::map<Parts, int> ids_;
+  size_t parts_ = 0;                                // of all nodes
+  std::unordered_map<std::string, size_t> member_;  // places in the members of the node at hand
   std::vector<std::pair<int, Parts>> pending_;
 };
 
@@ -371,6 +380,7 @@ int SchemaChecker::member_node(const Parts& parts, const std::vector<bool>& matc
     const Json& schema = *parts[i].schema;
     const size_t before = here.size();
     const Json* properties = name != nullptr ? document_.object(schema, "properties") : nullptr;
+    spend_work(5 + patterns_.size() + (properties == nullptr ? 0 : properties->size()));
     if (const Json* own = properties != nullptr ? keyword_of(*properties, *name) : nullptr) {
       here.push_back({own, 0});
     }
@@ -387,8 +397,9 @@ int SchemaChecker::member_node(const Parts& parts, const std::vector<bool>& matc
 
 void SchemaChecker::add_member(SchemaNode& node, const std::string& name, const Parts& parts,
                                bool required) {
-  for (SchemaNode::Member& member : node.members) {
-    if (member.name != name) continue;
+  const auto [known, added] = member_.try_emplace(name, node.members.size());
+  if (!added) {
+    SchemaNode::Member& member = node.members[known->second];
     member.required = member.required || required;
     return;
   }
@@ -417,6 +428,7 @@ void SchemaChecker::read_patterns(const Parts& parts) {
 
 void SchemaChecker::add_objects(SchemaNode& node, const Parts& parts) {
   read_patterns(parts);
+  member_.clear();
   for (const SchemaPart& part : parts) {
     const Json& schema = *part.schema;
     if (const Json* properties = document_.object(schema, "properties")) {

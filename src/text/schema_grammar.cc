@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
@@ -81,9 +82,7 @@ class SchemaWriter {
     return "\"\\\"\" " + text.rule({true, rest_, any_char_}, writer_);
   }
 
-  static std::string quoted(std::string_view text) {
-    return ebnf_literal("\"" + json_spelling(text) + "\"");
-  }
+  static std::string quoted(std::string_view text) { return ebnf_literal(Json(text).dump()); }
 
   std::string literal(const Json& value) {
     if (value.is_string()) return quoted(value.get_ref<const std::string&>());
@@ -161,6 +160,7 @@ class SchemaWriter {
       const bool can_be = at(member.node).possible;
       std::vector<std::string> here(after.size());
       for (int64_t count = 0; count <= std::min(most_count, i); ++count) {
+        spend_work(10);
         std::string out;
         const int64_t next = std::min(count + 1, counted);
         const bool fits = node.max_members < 0 || count < node.max_members;

@@ -3,15 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/error.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr int kNever = 1;      // the node that allows nothing
-constexpr int kMaxDepth = 12;  // of looking for what tells alternatives apart
+constexpr int kNever = 1;                       // the node that allows nothing
+constexpr int kMaxDepth = 12;                   // of looking for what tells alternatives apart
+constexpr uint64_t kMaxExclusive = 10'000'000;  // steps for the alternatives of one `oneOf`
 
 [[noreturn]] void refuse(const SchemaNode& node, std::string_view why) {
   fail(ErrorCode::kUnsupported, kWhere, "{}: {}", node.pointer, why);
@@ -83,6 +87,7 @@ class Settler {
   }
 
   bool can_be(const SchemaNode& node) const {
+    spend_work(4 + node.choices.size() + node.items.size() + node.members.size());
     if (!node.choices.empty()) {
       return std::any_of(node.choices.begin(), node.choices.end(),
                          [&](int id) { return at(id).possible; });
@@ -141,25 +146,44 @@ class Settler {
                   [&](const SchemaNode::Others& others) { return !at(others.node).possible; });
   }
 
-  void check_exclusive(const SchemaNode& node) const {
-    for (size_t i = 0; i < node.choices.size(); ++i) {
-      for (size_t j = 0; j < i; ++j) {
-        if (disjoint(at(node.choices[i]), at(node.choices[j]), 0)) continue;
-        fail(ErrorCode::kUnsupported, kWhere,
-             "{}: 'oneOf' whose schemas {} and {} may allow the same value cannot be enforced",
-             node.pointer, at(node.choices[j]).pointer, at(node.choices[i]).pointer);
+  void check_exclusive(const SchemaNode& node) {
+    WorkBudget budget(kMaxExclusive);
+    try {
+      for (size_t i = 0; i < node.choices.size(); ++i) {
+        for (size_t j = 0; j < i; ++j) {
+          if (disjoint(at(node.choices[i]), at(node.choices[j]), 0)) continue;
+          fail(ErrorCode::kUnsupported, kWhere,
+               "{}: 'oneOf' whose schemas {} and {} may allow the same value cannot be enforced",
+               node.pointer, at(node.choices[j]).pointer, at(node.choices[i]).pointer);
+        }
       }
+    } catch (const Error&) {
+      if (budget.spent() < kMaxExclusive) throw;
+      fail(ErrorCode::kUnsupported, kWhere,
+           "{}: 'oneOf' whose schemas are not told apart in {} steps cannot be enforced",
+           node.pointer, kMaxExclusive);
     }
   }
 
-  bool disjoint(const SchemaNode& a, const SchemaNode& b, int depth) const {
+  bool disjoint(const SchemaNode& a, const SchemaNode& b, int depth) {
     if (!a.possible || !b.possible) return true;
     if (depth > kMaxDepth) return false;
+    const ptrdiff_t one = &a - nodes_.data(), two = &b - nodes_.data();
+    spend_work(40);
+    const auto [known, added] =
+        told_apart_.try_emplace({std::min(one, two), std::max(one, two)}, Apart());
+    // What failed with as many levels to go fails again.
+    if (!added && (known->second.yes || depth >= known->second.depth)) return known->second.yes;
+    known->second.depth = depth;  // an answer that needs itself is none
+    return known->second.yes = work_out_disjoint(a, b, depth);
+  }
+
+  bool work_out_disjoint(const SchemaNode& a, const SchemaNode& b, int depth) {
     if (!a.choices.empty()) {
       return std::all_of(a.choices.begin(), a.choices.end(),
                          [&](int id) { return disjoint(at(id), b, depth + 1); });
     }
-    if (!b.choices.empty()) return disjoint(b, a, depth);
+    if (!b.choices.empty()) return work_out_disjoint(b, a, depth);
     if (a.values) return values_disjoint(a, b);
     if (b.values) return values_disjoint(b, a);
     const uint8_t both = a.types & b.types;
@@ -171,16 +195,13 @@ class Settler {
   }
 
   static bool values_disjoint(const SchemaNode& a, const SchemaNode& b) {
-    for (const Json& value : *a.values) {
-      if (b.values) {
-        for (const Json& other : *b.values) {
-          if (same_json(value, other)) return false;
-        }
-      } else if (value_allowed(b, value)) {
-        return false;
-      }
+    std::set<std::string> others;
+    if (b.values) {
+      for (const Json& other : *b.values) others.insert(json_key(other));
     }
-    return true;
+    return std::none_of(a.values->begin(), a.values->end(), [&](const Json& value) {
+      return b.values ? others.contains(json_key(value)) : value_allowed(b, value);
+    });
   }
 
   static bool numbers_disjoint(const NumberLimits& a, const NumberLimits& b) {
@@ -196,7 +217,7 @@ class Settler {
     return a.text != nullptr && b.text != nullptr && a.text->intersect(*b.text).empty();
   }
 
-  bool arrays_disjoint(const SchemaNode& a, const SchemaNode& b, int depth) const {
+  bool arrays_disjoint(const SchemaNode& a, const SchemaNode& b, int depth) {
     if ((a.max_items >= 0 && a.max_items < b.min_items) ||
         (b.max_items >= 0 && b.max_items < a.min_items)) {
       return true;
@@ -213,10 +234,11 @@ class Settler {
   }
 
   // A required member that the other forbids, or gives other values.
-  bool objects_disjoint(const SchemaNode& a, const SchemaNode& b, int depth) const {
+  bool objects_disjoint(const SchemaNode& a, const SchemaNode& b, int depth) {
     for (const auto& [node, other] : {std::pair(&a, &b), std::pair(&b, &a)}) {
       for (const SchemaNode::Member& member : node->members) {
         if (!member.required) continue;
+        spend_work(other->members.size());
         const auto known =
             std::find_if(other->members.begin(), other->members.end(),
                          [&](const SchemaNode::Member& m) { return m.name == member.name; });
@@ -237,27 +259,36 @@ class Settler {
   std::vector<SchemaNode>& nodes_;
   int root_;
   std::vector<uint8_t> state_;
+  struct Apart {
+    bool yes = false;
+    int depth = kMaxDepth + 1;  // the least at which the answer was no
+  };
+  std::map<std::pair<ptrdiff_t, ptrdiff_t>, Apart> told_apart_;  // pairs of nodes, the lower first
 };
 
 }  // namespace
 
-bool same_json(const Json& a, const Json& b) {
-  if (a.is_number() && b.is_number()) return Decimal::of(a).compare(Decimal::of(b)) == 0;
-  if (a.type() != b.type() || a.size() != b.size()) return false;
-  if (a.is_array()) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), same_json);
+std::string json_key(const Json& value) {
+  spend_work(50);
+  if (value.is_number()) return Decimal::of(value).text();
+  if (!value.is_structured()) {
+    std::string out = value.dump();
+    spend_work(out.size());
+    return out;
   }
-  if (!a.is_object()) return a == b;
-  for (const auto& [key, value] : a.items()) {
-    const auto it = b.find(key);
-    if (it == b.end() || !same_json(value, *it)) return false;
+  std::vector<std::string> parts;
+  for (const auto& [key, item] : value.items()) {
+    parts.push_back((value.is_object() ? Json(key).dump() + ":" : "") + json_key(item));
   }
-  return true;
+  if (value.is_object()) std::sort(parts.begin(), parts.end());
+  return fmt::format("{}{}{}", value.is_array() ? "[" : "{", fmt::join(parts, ","),
+                     value.is_array() ? "]" : "}");
 }
 
 bool value_allowed(const SchemaNode& node, const Json& value) {
   const uint8_t type = type_of(value);
   if ((node.types & type) == 0) return false;
+  spend_work(20);
   if (value.is_number()) return number_within(node.number, value);
   if (!value.is_string() || node.text == nullptr) return true;
   return node.text->has(value.get_ref<const std::string&>());

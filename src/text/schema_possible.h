@@ -1,12 +1,14 @@
 // What a checked schema's nodes allow, and which of them allow anything. Internal to text/.
 #pragma once
 
+#include <string>
+
 #include "text/schema_check.h"
 
 namespace ingot {
 
-// Numbers by their value, all else as it is.
-bool same_json(const Json& a, const Json& b);
+// A text that equal values alone have: numbers count by their value, members in any order.
+std::string json_key(const Json& value);
 
 // Whether the node, which has no choices, allows the value by type, number and text. Lists and
 // objects are looked at by their type alone.

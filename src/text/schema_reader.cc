@@ -7,11 +7,15 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/percent.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
+constexpr size_t kMaxToken = 200, kMaxTokens = 16;  // bytes; at each end of a pointer
+constexpr int kMaxFollowed = 200;                   // schemas that lead to each other
 
 constexpr auto kDrafts =
     std::to_array<std::string_view>({"draft-04/schema", "draft-06/schema", "draft-07/schema",
@@ -38,6 +42,10 @@ std::string pointer_token(std::string_view key) {
   return out;
 }
 
+const std::string& member(const Json& object, size_t number) {
+  return (object.get_ref<const Json::object_t&>().begin() + static_cast<ptrdiff_t>(number))->first;
+}
+
 // One token of a pointer in a URI's fragment: "%25", "~1" and "~0" undone.
 std::string plain_token(std::string_view token) {
   std::string out;
@@ -46,23 +54,6 @@ std::string plain_token(std::string_view token) {
       out += token[++i] == '0' ? '~' : '/';
     } else {
       out += token[i];
-    }
-  }
-  return out;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto digit = [&](size_t at) {
-      return std::string_view("0123456789abcdef").find(static_cast<char>(text[at] | 0x20));
-    };
-    if (text[i] == '%' && i + 2 < text.size() && digit(i + 1) != std::string_view::npos &&
-        digit(i + 2) != std::string_view::npos) {
-      out += static_cast<char>(digit(i + 1) * 16 + digit(i + 2));
-      i += 2;
-    } else {
-      out += text[i];
     }
   }
   return out;
@@ -81,6 +72,7 @@ bool names_itself(const Json& schema) {
 }  // namespace
 
 const Json* keyword_of(const Json& schema, std::string_view keyword) {
+  spend_work(1 + schema.size() / 8);
   const auto it = schema.find(std::string(keyword));
   return it == schema.end() ? nullptr : &*it;
 }
@@ -95,7 +87,7 @@ SchemaDocument::SchemaDocument(std::string_view text, size_t max_bytes) {
   } catch (const Error& error) {
     throw Error(ErrorCode::kInvalidArgument, error.what());
   }
-  index(root_, "#");
+  index(root_);
   const Json* draft = root_.is_object() ? keyword_of(root_, "$schema") : nullptr;
   if (draft == nullptr) return;
   if (!draft->is_string()) malformed(root_, "$schema", "a string");
@@ -111,16 +103,35 @@ SchemaDocument::SchemaDocument(std::string_view text, size_t max_bytes) {
   }
 }
 
-void SchemaDocument::index(const Json& place, std::string pointer) {
-  if (place.is_object()) {
-    for (const auto& [key, value] : place.items()) index(value, pointer + "/" + pointer_token(key));
-  } else if (place.is_array()) {
-    for (size_t i = 0; i < place.size(); ++i) index(place[i], fmt::format("{}/{}", pointer, i));
+void SchemaDocument::index(const Json& place) {
+  spend_work(5);
+  if (!place.is_structured()) return;
+  uint32_t number = 0;
+  for (const Json& child : place) {
+    places_.emplace(&child, Place{&place, number++});
+    index(child);
   }
-  pointers_.emplace(&place, std::move(pointer));
 }
 
-const std::string& SchemaDocument::pointer(const Json& place) const { return pointers_.at(&place); }
+std::string SchemaDocument::pointer(const Json& place) const {
+  std::vector<std::string> tokens;
+  for (const Json* at = &place; at != &root_;) {
+    const auto [parent, number] = places_.at(at);
+    tokens.push_back(parent->is_array() ? std::to_string(number)
+                                        : pointer_token(member(*parent, number)));
+    at = parent;
+  }
+  std::string out = "#";
+  for (size_t i = tokens.size(); i > 0; --i) {
+    if (i > kMaxTokens && tokens.size() - i >= kMaxTokens) continue;
+    const std::string& token = tokens[i - 1];
+    size_t cut = std::min(token.size(), kMaxToken);
+    while (cut < token.size() && cut > 0 && (token[cut] & 0xC0) == 0x80) --cut;
+    out += "/" + token.substr(0, cut) + (cut < token.size() ? "..." : "");
+    if (i > kMaxTokens + 1 && tokens.size() - i + 1 == kMaxTokens) out += "/...";
+  }
+  return out;
+}
 
 void SchemaDocument::refuse(const Json& schema, std::string_view keyword,
                             std::string_view message) const {
@@ -160,7 +171,10 @@ const Json& SchemaDocument::target(const Json& schema, const std::string& uri) c
   if (!uri.starts_with('#') || (uri.size() > 1 && uri[1] != '/')) {
     refuse(schema, "$ref", "only references to pointers inside the schema ('#/...') are followed");
   }
-  const std::string path = percent_decoded(std::string_view(uri).substr(1));
+  const std::optional<std::string> decoded = percent_decoded(std::string_view(uri).substr(1));
+  if (!decoded) malformed(schema, "$ref", "two hexadecimal digits behind each '%'");
+  const std::string& path = *decoded;
+  spend_work(uri.size());
   const Json* at = &root_;
   for (size_t begin = 1; begin <= path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
@@ -169,6 +183,7 @@ const Json& SchemaDocument::target(const Json& schema, const std::string& uri) c
       refuse(schema, "$ref", "references into schemas with an '$id' of their own are not followed");
     }
     const Json* next = nullptr;
+    spend_work(at->size());
     if (at->is_object()) {
       next = keyword_of(*at, token);
     } else if (at->is_array() && !token.empty() && token.size() < 9 &&
@@ -193,6 +208,7 @@ bool SchemaDocument::expand(const std::vector<SchemaPart>& parts,
   while (!queue.empty()) {
     SchemaPart part = queue.back();
     queue.pop_back();
+    spend_work(30);
     const bool followed = (part.done & SchemaPart::kFollowed) != 0;
     part.done = static_cast<uint8_t>(part.done | SchemaPart::kFollowed);
     const Json& schema = *part.schema;
@@ -240,19 +256,24 @@ void SchemaDocument::check_keywords(const Json& schema) const {
   check_unevaluated(schema);
 }
 
-void SchemaDocument::check_loops(const Json& schema) const {
+void SchemaDocument::check_loops(const Json& schema, int depth) const {
   if (!schema.is_object()) return;
+  if (depth > kMaxFollowed) {
+    refuse(schema, "", fmt::format("more than {} references in a row", kMaxFollowed));
+  }
   const auto [known, added] = looked_at_.try_emplace(&schema, false);
   if (!added) {
     if (!known->second) refuse(schema, "", "the schema means itself, without a value between");
     return;
   }
   const Json* ref = keyword_of(schema, "$ref");
-  if (ref != nullptr && ref->is_string()) check_loops(target(schema, ref->get<std::string>()));
+  if (ref != nullptr && ref->is_string()) {
+    check_loops(target(schema, ref->get<std::string>()), depth + 1);
+  }
   for (const char* keyword : {"allOf", "anyOf", "oneOf"}) {
     const Json* parts = list(schema, keyword);
     if (parts == nullptr) continue;
-    for (const Json& part : *parts) check_loops(part);
+    for (const Json& part : *parts) check_loops(part, depth + 1);
   }
   looked_at_[&schema] = true;
 }

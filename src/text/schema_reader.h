@@ -27,8 +27,8 @@ class SchemaDocument {
   // Error{kInvalidArgument}: no JSON, too long; Error{kUnsupported}: an unknown draft.
   SchemaDocument(std::string_view text, size_t max_bytes);
   const Json& root() const { return root_; }
-  // "#/properties/a" of a value of the document.
-  const std::string& pointer(const Json& place) const;
+  // "#/properties/a" of a value of the document, its middle left out where it is long.
+  std::string pointer(const Json& place) const;
   // All that holds where the parts hold: the parts, what they refer to and their `allOf`, each
   // once. False: one of them is the schema `false`. Refuses keywords that cannot be enforced.
   bool expand(const std::vector<SchemaPart>& parts, std::vector<SchemaPart>& all) const;
@@ -45,15 +45,19 @@ class SchemaDocument {
   int64_t count(const Json& schema, std::string_view keyword) const;
 
  private:
-  void index(const Json& place, std::string pointer);
+  void index(const Json& place);
   const Json& target(const Json& schema, const std::string& uri) const;
   void check_keywords(const Json& schema) const;
   void check_unevaluated(const Json& schema) const;
   // Refuses a schema that leads back to itself by references and alternatives alone.
-  void check_loops(const Json& schema) const;
+  void check_loops(const Json& schema, int depth = 0) const;
 
   Json root_;
-  std::unordered_map<const Json*, std::string> pointers_;
+  struct Place {
+    const Json* parent;
+    uint32_t number;  // among its children
+  };
+  std::unordered_map<const Json*, Place> places_;            // all but the root
   mutable std::unordered_map<const Json*, bool> looked_at_;  // true: all that it leads to, too
 };
 

@@ -5,7 +5,7 @@
 
 namespace ingot {
 
-StopMatcher::StopMatcher(std::vector<std::string> stops) {
+StopMatcher::StopMatcher(std::vector<std::string> stops, bool include) : include_(include) {
   for (size_t i = 0; i < stops.size(); ++i) {
     if (stops[i].empty()) continue;
     Stop stop;
@@ -38,7 +38,7 @@ std::string StopMatcher::push(std::string_view text) {
     }
     if (hit != nullptr) {
       stopped_ = hit->index;
-      held_.resize(held_.size() - hit->text.size());
+      if (!include_) held_.resize(held_.size() - hit->text.size());
       return std::exchange(held_, {});
     }
   }

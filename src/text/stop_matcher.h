@@ -9,13 +9,13 @@
 namespace ingot {
 
 // Passes text through until a stop string is complete, holding back what may be the start of one.
-// The stop string itself is not passed on. The first stop string to be completed wins; of several
-// completed by the same byte the longest. Time is linear in the text, times the number of stops.
-// Not thread safe.
+// The stop string itself is not passed on unless it is to be included. The first stop string to be
+// completed wins; of several completed by the same byte the longest. Time is linear in the text,
+// times the number of stops. Not thread safe.
 class StopMatcher {
  public:
-  // Empty stop strings are ignored.
-  explicit StopMatcher(std::vector<std::string> stops);
+  // Empty stop strings are ignored. `include`: the stop string that matched is passed on too.
+  explicit StopMatcher(std::vector<std::string> stops, bool include = false);
   // Text that can be passed on. After stopped() nothing more comes out. Text is cut only at the
   // bounds of UTF-8 characters when input and stop strings are whole UTF-8.
   std::string push(std::string_view text);
@@ -33,6 +33,7 @@ class StopMatcher {
     int index = 0;                   // in the caller's list
   };
   std::vector<Stop> stops_;
+  const bool include_;
   std::string held_;
   int stopped_ = -1;
 };

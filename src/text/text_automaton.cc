@@ -7,12 +7,14 @@
 
 #include "base/error.h"
 #include "text/utf8.h"
+#include "text/work_budget.h"
 
 namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr size_t kMaxParts = 40000;  // of an expression, repetitions written out
+constexpr size_t kMaxParts = 40000;              // of an expression, repetitions written out
+constexpr size_t kMaxMembers = size_t{1} << 21;  // parts of all states, 4 bytes each
 
 [[noreturn]] void too_large() {
   fail(ErrorCode::kUnsupported, kWhere,
@@ -25,10 +27,12 @@ struct Nondeterministic {
   struct Part {
     CodeSet set;  // leads to next[0]; empty: all of next, without a character
     std::vector<size_t> next;
+    bool end = false;
   };
   std::vector<Part> parts;
 
   size_t add() {
+    spend_work(4);
     if (parts.size() >= kMaxParts) too_large();
     parts.emplace_back();
     return parts.size() - 1;
@@ -38,6 +42,7 @@ struct Nondeterministic {
     using Kind = RegexNode::Kind;
     switch (node.kind) {
       case Kind::kClass: {
+        spend_work(16 * node.set.ranges().size());
         const size_t step = add(), end = add();
         parts[from].next.push_back(step);
         parts[step].set = node.set;
@@ -78,22 +83,26 @@ struct Nondeterministic {
     return end;
   }
 
-  void close(std::vector<size_t>& set) const {
-    std::vector<size_t> queue = set;
+  // The parts that take a character, and the end, which these lead to without one.
+  std::vector<uint32_t> closed(std::vector<size_t> queue) const {
+    spend_work(parts.size() / 64 + queue.size());
+    std::vector<uint32_t> out;
     std::vector<bool> seen(parts.size());
-    for (const size_t at : set) seen[at] = true;
+    for (const size_t at : queue) seen[at] = true;
     while (!queue.empty()) {
-      const size_t at = queue.back();
+      const Part& part = parts[queue.back()];
+      if (part.end || !part.set.empty()) out.push_back(static_cast<uint32_t>(queue.back()));
       queue.pop_back();
-      if (!parts[at].set.empty()) continue;
-      for (const size_t next : parts[at].next) {
+      if (!part.set.empty()) continue;
+      spend_work(1 + part.next.size());
+      for (const size_t next : part.next) {
         if (seen[next]) continue;
         seen[next] = true;
-        set.push_back(next);
         queue.push_back(next);
       }
     }
-    std::sort(set.begin(), set.end());
+    std::sort(out.begin(), out.end());
+    return out;
   }
 };
 
@@ -101,25 +110,34 @@ struct Nondeterministic {
 template <typename Target>
 std::map<std::vector<Target>, CodeSet> partition(
     const std::vector<std::pair<const CodeSet*, Target>>& edges) {
-  std::vector<char32_t> cuts;
+  struct Cut {
+    char32_t at;
+    int change;  // of how many sets that lead to the target hold the characters from here on
+    Target target;
+  };
+  std::vector<Cut> cuts;
   for (const auto& [set, target] : edges) {
+    spend_work(8 * set->ranges().size());
     for (const auto& [low, high] : set->ranges()) {
-      cuts.push_back(low);
-      cuts.push_back(high + 1);
+      cuts.push_back({low, 1, target});
+      cuts.push_back({high + 1, -1, target});
     }
   }
-  std::sort(cuts.begin(), cuts.end());
-  cuts.erase(std::unique(cuts.begin(), cuts.end()), cuts.end());
+  std::sort(cuts.begin(), cuts.end(), [](const Cut& a, const Cut& b) { return a.at < b.at; });
   std::map<std::vector<Target>, std::vector<CodeSet::Range>> groups;
-  for (size_t i = 0; i + 1 < cuts.size(); ++i) {
-    std::vector<Target> targets;
-    for (const auto& [set, target] : edges) {
-      if (set->contains(cuts[i])) targets.push_back(target);
+  std::map<Target, int> held;
+  for (size_t i = 0; i < cuts.size();) {
+    const char32_t begin = cuts[i].at;
+    for (; i < cuts.size() && cuts[i].at == begin; ++i) {
+      const auto it = held.try_emplace(cuts[i].target, 0).first;
+      it->second += cuts[i].change;
+      if (it->second == 0) held.erase(it);
     }
-    if (targets.empty()) continue;
-    std::sort(targets.begin(), targets.end());
-    targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
-    groups[targets].push_back({cuts[i], cuts[i + 1] - 1});
+    if (held.empty()) continue;
+    spend_work(2 * held.size());
+    std::vector<Target> targets;
+    for (const auto& [target, count] : held) targets.push_back(target);
+    groups[std::move(targets)].push_back({begin, cuts[i].at - 1});
   }
   std::map<std::vector<Target>, CodeSet> out;
   for (auto& [targets, ranges] : groups) out.emplace(targets, CodeSet(std::move(ranges)));
@@ -131,15 +149,18 @@ std::map<std::vector<Target>, CodeSet> partition(
 TextAutomaton::TextAutomaton(const RegexNode& expression) {
   Nondeterministic machine;
   const size_t start = machine.add();
-  const size_t end = machine.build(expression, start);
-  std::map<std::vector<size_t>, int> ids;
-  std::vector<std::vector<size_t>> sets;
-  const auto id_of = [&](std::vector<size_t> set) {
-    machine.close(set);
-    const auto [it, added] = ids.try_emplace(set, static_cast<int>(sets.size()));
+  machine.parts[machine.build(expression, start)].end = true;
+  std::map<std::vector<uint32_t>, int> ids;
+  std::vector<const std::vector<uint32_t>*> sets;
+  size_t members = 0;
+  const auto id_of = [&](const std::vector<size_t>& from) {
+    std::vector<uint32_t> set = machine.closed(from);
+    const size_t size = set.size();
+    const auto [it, added] = ids.try_emplace(std::move(set), static_cast<int>(sets.size()));
     if (added) {
-      if (sets.size() >= kMaxStates) too_large();
-      sets.push_back(std::move(set));
+      members += size;
+      if (sets.size() >= kMaxStates || members > kMaxMembers) too_large();
+      sets.push_back(&it->first);
     }
     return it->second;
   };
@@ -147,8 +168,8 @@ TextAutomaton::TextAutomaton(const RegexNode& expression) {
   for (size_t i = 0; i < sets.size(); ++i) {
     State state;
     std::vector<std::pair<const CodeSet*, size_t>> edges;
-    for (const size_t at : sets[i]) {
-      state.accepts = state.accepts || at == end;
+    for (const uint32_t at : *sets[i]) {
+      state.accepts = state.accepts || machine.parts[at].end;
       if (!machine.parts[at].set.empty()) {
         edges.emplace_back(&machine.parts[at].set, machine.parts[at].next[0]);
       }
@@ -188,6 +209,7 @@ TextAutomaton TextAutomaton::of_texts(const std::vector<std::string>& texts) {
   std::vector<std::map<char32_t, int>> next(1);
   for (const std::string& text : texts) {
     size_t at = 0;
+    spend_work(4 * text.size());
     for (size_t i = 0; i < text.size();) {
       const Utf8Char c = decode_utf8(text, i);
       i += c.length;
@@ -236,8 +258,10 @@ TextAutomaton TextAutomaton::combine(const TextAutomaton& other, bool negate) co
     for (const auto& [set, target] : left.next) {
       CodeSet rest = set;
       for (const auto& [other_set, other_target] : right.next) {
+        spend_work(2 + set.ranges().size() + other_set.ranges().size() + rest.ranges().size());
         const CodeSet both = set.intersect(other_set);
         if (both.empty()) continue;
+        spend_work(8 * both.ranges().size());
         state.next.emplace_back(both, id_of(target, other_target));
         if (negate) rest = rest.minus(other_set);
       }
@@ -282,14 +306,16 @@ void TextAutomaton::prune() {
   for (size_t i = 0; i < states_.size(); ++i) {
     if (!live[i]) continue;
     // One edge a target.
-    std::map<int, CodeSet> next;
+    std::map<int, std::vector<CodeSet::Range>> next;
     for (const auto& [set, target] : states_[i].next) {
       const int id = ids[static_cast<size_t>(target)];
-      if (id >= 0) next[id] = next[id].unite(set);
+      if (id < 0) continue;
+      spend_work(1 + set.ranges().size());
+      next[id].insert(next[id].end(), set.ranges().begin(), set.ranges().end());
     }
     State state;
     state.accepts = states_[i].accepts;
-    for (auto& [id, set] : next) state.next.emplace_back(std::move(set), id);
+    for (auto& [id, ranges] : next) state.next.emplace_back(CodeSet(std::move(ranges)), id);
     out.push_back(std::move(state));
   }
   states_ = std::move(out);
@@ -297,11 +323,13 @@ void TextAutomaton::prune() {
 
 bool TextAutomaton::has(std::string_view utf8) const {
   if (states_.empty()) return false;
+  spend_work(utf8.size());
   size_t at = 0;
   for (size_t i = 0; i < utf8.size();) {
     const Utf8Char c = decode_utf8(utf8, i);
     i += c.length;
     const auto& next = states_[at].next;
+    spend_work(next.size());
     const auto it = std::find_if(next.begin(), next.end(),
                                  [&](const auto& edge) { return edge.first.contains(c.code); });
     if (it == next.end()) return false;
@@ -327,6 +355,7 @@ std::string TextAutomaton::rule(const Spelling& spelling, EbnfWriter& writer) co
     std::string body;
     if (states_[i].accepts) body = spelling.in_json ? "\"\\\"\"" : "\"\"";
     for (const auto& [set, target] : states_[i].next) {
+      spend_work(10 + 10 * set.ranges().size());
       if (!body.empty()) body += " | ";
       const bool any = !spelling.any_char.empty() && set == CodeSet::all();
       const std::string one =

@@ -17,7 +17,8 @@ namespace ingot {
 
 class TextAutomaton {
  public:
-  // The texts of an expression. Error{kUnsupported} when there are more than kMaxStates states.
+  // The texts of an expression. Error{kUnsupported} when there are more than kMaxStates states, or
+  // when they take too long to find (work_budget.h).
   explicit TextAutomaton(const RegexNode& expression);
   static TextAutomaton of_regex(std::string_view expression, RegexUse use);
   // The texts of least to most characters; most < 0: without end.
@@ -31,8 +32,8 @@ class TextAutomaton {
   bool empty() const { return states_.empty(); }
   bool has(std::string_view utf8) const;
 
-  // Names a rule for the texts. In a JSON string: in json_spelling() with the closing quote, but
-  // where any text may follow, that is the rule `rest`; one character of any is `any_char` ("":
+  // Names a rule for the texts. In a JSON string: as Json::dump() spells it with the closing quote,
+  // but where any text may follow, that is the rule `rest`; one character of any is `any_char` ("":
   // both as spelled).
   struct Spelling {
     bool in_json = false;

@@ -16,7 +16,8 @@ sys.path.insert(0, os.path.join(ROOT, "tests", "server"))
 from server_harness import Server  # noqa: E402
 
 CASE = os.path.join(DATA, "goldens", "llama-mha")
-ELSEWHERE = {"exec", "serve"}  # tests/onnx, tests/cli/run_serve.py
+# tests/server/run_embeddings.py, tests/onnx, tests/cli/run_serve.py
+ELSEWHERE = {"embed", "exec", "serve"}
 RUN_KEYS = ["prompt_token_ids", "token_ids", "text", "finish_reason", "timings"]
 TIMING_KEYS = ["load_ms", "prefill_ms", "ttft_ms", "decode_ms", "prefill_tok_s", "decode_tok_s"]
 

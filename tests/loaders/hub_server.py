@@ -45,6 +45,9 @@ REPOS = {
                     "vocab.txt": b"x", "lid.176.model": b"no", "tokenizer.py": b"no"},
     "test/jsonfirst": {**SMALL, "model.safetensors": WEIGHTS, "tokenizer.model": b"x",
                        "old.model": b"no"},
+    "test/sentences": {**SMALL, "model.safetensors": WEIGHTS, "modules.json": b"[]",
+                       "1_Pooling/config.json": b"{}", "sentence_bert_config.json": b"{}",
+                       "config_sentence_transformers.json": b"{}", "onnx/config.json": b"no"},
     "test/torchparts": {**SMALL, "pytorch_model.bin.index.json": json.dumps(
         {"weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}).encode(),
         "pytorch_model-00001-of-00001.bin": WEIGHTS, "optimizer.bin": b"no"},

@@ -356,6 +356,16 @@ TEST_F(HubTest, ATokenizerInAnotherFormatOnlyWithoutAJson) {
             (Names{"config.json", "model.safetensors", "tokenizer.json"}));
 }
 
+// What says how vectors are made of hidden states.
+TEST_F(HubTest, FilesOfSentenceTransformers) {
+  const std::string folder = pull("test/sentences");
+  for (const char* file : {"modules.json", "1_Pooling/config.json", "sentence_bert_config.json",
+                           "config_sentence_transformers.json"}) {
+    EXPECT_TRUE(fs::exists(folder + "/" + file)) << file;
+  }
+  EXPECT_FALSE(fs::exists(folder + "/onnx"));
+}
+
 TEST_F(HubTest, ATagPicksOneGguf) {
   EXPECT_TRUE(pull("test/quants:q8_0").ends_with("/m-Q8_0.gguf"));
   EXPECT_TRUE(pull("test/quants:Q4_0").ends_with("/m-Q4_0.gguf"));

@@ -38,7 +38,7 @@ TEST(AnswerTextTest, TextComesInWholeCharactersAndWithoutTheEndingToken) {
 
 TEST(AnswerTextTest, AStopStringEndsItAndLaterTokensAreDropped) {
   const auto tokenizer = byte_level_tokenizer();
-  AnswerText answer(tokenizer.get(), {"bc"}, nullptr);
+  AnswerText answer(tokenizer.get(), {.stops = {"bc"}}, nullptr);
   answer.take(event_of({'a', 'b'}));
   EXPECT_EQ(answer.result().text, "a");  // "b" may be the start of the stop
   EXPECT_FALSE(answer.stopped());
@@ -51,9 +51,28 @@ TEST(AnswerTextTest, AStopStringEndsItAndLaterTokensAreDropped) {
   EXPECT_EQ(answer.result().finish, FinishReason::kStop);
 }
 
+TEST(AnswerTextTest, StopsAndControlTokensAreShownWhereAsked) {
+  const auto tokenizer = byte_level_tokenizer();
+  AnswerText stop(tokenizer.get(), {.stops = {"bc"}, .include_stop = true}, nullptr);
+  stop.take(event_of({'a', 'b', 'c', 'd'}, FinishReason::kLength));
+  EXPECT_EQ(stop.result().text, "abc");
+  EXPECT_EQ(stop.result().text_tokens, 3u);
+  EXPECT_EQ(stop.result().finish, FinishReason::kStop);
+  constexpr TokenId kStart = 260, kEnd = 261;
+  for (const bool all : {false, true}) {
+    for (const bool include : {false, true}) {
+      AnswerText answer(tokenizer.get(), {.all_shown = all, .include_stop = include}, nullptr);
+      answer.take(event_of({'a', kStart, 'b', kEnd}, FinishReason::kStop));
+      const std::string end = all && include ? "<|end|>" : "";
+      EXPECT_EQ(answer.result().text, (all ? "a<|start|>b" : "ab") + end);
+      EXPECT_EQ(answer.result().text_tokens, include ? 4u : 3u);
+    }
+  }
+}
+
 TEST(AnswerTextTest, HeldBackTextComesAtTheEnd) {
   const auto tokenizer = byte_level_tokenizer();
-  AnswerText answer(tokenizer.get(), {"bc"}, nullptr);
+  AnswerText answer(tokenizer.get(), {.stops = {"bc"}}, nullptr);
   answer.take(event_of({'a', 'b'}, FinishReason::kLength));
   answer.end();
   EXPECT_EQ(answer.result().text, "ab");
@@ -66,7 +85,7 @@ struct Heard {
   std::vector<float> logprobs;
   AnswerText answer;
   Heard(const Tokenizer* tokenizer, std::vector<std::string> stops)
-      : answer(tokenizer, stops, [this](const TextPiece& piece) {
+      : answer(tokenizer, {.stops = stops}, [this](const TextPiece& piece) {
           texts.emplace_back(piece.text);
           tokens.emplace_back();
           for (const int32_t id : piece.token_ids) tokens.back() += static_cast<char>(id);
@@ -120,7 +139,7 @@ TEST(AnswerTextTest, TokensOfAStopStringAreNotAmongThoseOfTheText) {
 
 TEST(AnswerTextTest, ATokenThatAStopStringCutsIsAmongThem) {
   const auto tokenizer = byte_level_tokenizer();
-  AnswerText answer(tokenizer.get(), {"e!"}, nullptr);
+  AnswerText answer(tokenizer.get(), {.stops = {"e!"}}, nullptr);
   answer.take(event_of({257}));  // "the"
   EXPECT_EQ(answer.result().text, "th");
   EXPECT_EQ(answer.result().text_tokens, 0u);
@@ -134,7 +153,7 @@ TEST(AnswerTextTest, EachChoiceHasItsOwnTextAndEnd) {
   const auto tokenizer = byte_level_tokenizer();
   std::vector<std::string> said(3);
   AnswerText answer(
-      tokenizer.get(), {"!"},
+      tokenizer.get(), {.stops = {"!"}},
       [&](const TextPiece& piece) { said.at(static_cast<size_t>(piece.choice)) += piece.text; }, 3);
   const auto give = [&](int32_t choice, const std::vector<TokenId>& ids,
                         FinishReason finish = FinishReason::kNone) {
@@ -155,7 +174,7 @@ TEST(AnswerTextTest, EachChoiceHasItsOwnTextAndEnd) {
   EXPECT_EQ(answer.result(0).finish, FinishReason::kLength);
   EXPECT_EQ(answer.result(1).finish, FinishReason::kStop);
   EXPECT_EQ(answer.result(2).text, "q");
-  AnswerText whole(tokenizer.get(), {"!"}, nullptr, 1);
+  AnswerText whole(tokenizer.get(), {.stops = {"!"}}, nullptr, 1);
   whole.take(event_of({'a'}, FinishReason::kLength));
   EXPECT_FALSE(whole.stopped());  // nothing is left to cancel
 }
@@ -163,7 +182,7 @@ TEST(AnswerTextTest, EachChoiceHasItsOwnTextAndEnd) {
 // A choice of beam search for which there was no beam.
 TEST(AnswerTextTest, AChoiceThatStopsWithoutATokenIsEmpty) {
   const auto tokenizer = byte_level_tokenizer();
-  AnswerText answer(tokenizer.get(), {"x"}, nullptr, 2);
+  AnswerText answer(tokenizer.get(), {.stops = {"x"}}, nullptr, 2);
   answer.take(event_of({'a', 0}, FinishReason::kStop));
   TokenEvent none = event_of({}, FinishReason::kStop);
   none.choice = 1;

@@ -13,13 +13,15 @@
 //   > done                        [DONE] is the last
 //
 // Each request has a connection of its own to one server: with the keys "one" and "two" where the
-// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot".
+// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot", of a model
+// that gives embeddings (embedding_server.h) where it is "embedder".
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "tests/server/embedding_server.h"
 #include "tests/server/oracle_server.h"
 #include "tests/server/parrot_model.h"
 
@@ -50,7 +52,7 @@ class HttpScript {
       expect(text.substr(2));
     } else if (text.starts_with("GET ") || text.starts_with("POST ") || text.starts_with("HEAD ") ||
                text.starts_with("OPTIONS ") || text.starts_with("DELETE ")) {
-      if (!method_.empty() && !answered_) ask();
+      finish();
       method_ = text.substr(0, text.find(' '));
       path_ = text.substr(method_.size() + 1);
       headers_.clear();
@@ -61,6 +63,12 @@ class HttpScript {
     } else {
       headers_ += text + "\r\n";
     }
+  }
+
+  // Once there are no more lines, too: a request without '>' would be checked by nothing.
+  void finish() const {
+    EXPECT_TRUE(method_.empty() || answered_) << file_ << ": " << method_ << " " << path_
+                                              << ": expected lines '> …' below it, found none";
   }
 
  private:
@@ -141,17 +149,21 @@ TEST_P(HttpScripts, Agree) {
   ASSERT_TRUE(std::getline(in, line)) << file;
   OracleServerOptions options;
   if (line == "keys") options.server.api_keys = {"one", "two"};
-  const bool parrot = line == "parrot";
   std::optional<OracleServer> oracle;
-  std::optional<ModelServer<ParrotModel>> other;
-  if (parrot) {
-    other.emplace(options);
+  std::optional<ModelServer<ParrotModel>> parrot;
+  std::optional<EmbeddingServer> embedder;
+  int port = 0;
+  if (line == "parrot") {
+    port = parrot.emplace(options).port();
+  } else if (line == "embedder") {
+    port = embedder.emplace().port();
   } else {
-    oracle.emplace(options);
+    port = oracle.emplace(options).port();
   }
-  HttpScript script(parrot ? other->port() : oracle->port(), GetParam());
-  script.line(line == "keys" || parrot ? "" : line);
+  HttpScript script(port, GetParam());
+  script.line(line == "keys" || parrot || embedder ? "" : line);
   while (std::getline(in, line)) script.line(line);
+  script.finish();
 }
 
 INSTANTIATE_TEST_SUITE_P(, HttpScripts, testing::ValuesIn(scripts()),

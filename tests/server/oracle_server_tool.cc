@@ -1,4 +1,5 @@
-// oracle_server_tool serve: the oracle behind the real server until SIGTERM; then what it cost.
+// oracle_server_tool serve: the oracle, or the parrot (--parrot 1), behind the real server until
+// SIGTERM; then what it cost.
 // oracle_server_tool verify: streams against it, every token id compared with the oracle's.
 // Both print JSON lines. tests/server/run_load.py and reliability.py drive them; docs/decisions.md
 // has figures.
@@ -16,6 +17,7 @@
 #include <sstream>
 
 #include "oracle_server.h"
+#include "parrot_model.h"
 #include "server/http_client.h"
 #include "server/sse_parser.h"
 
@@ -62,6 +64,9 @@ Json thread_seconds() {
   return sums;
 }
 
+template <typename Server>
+int serve_until_signal(Server& server, const sigset_t& signals);
+
 int serve(const Options& given) {
   sigset_t signals;
   sigemptyset(&signals);
@@ -84,6 +89,10 @@ int serve(const Options& given) {
   options.server.request_timeout = ms("request-timeout-ms", options.server.request_timeout);
   options.server.write_timeout = ms("write-timeout-ms", options.server.write_timeout);
   options.server.drain_timeout = ms("drain-timeout-ms", options.server.drain_timeout);
+  if (given.contains("parrot")) {
+    ModelServer<ParrotModel> server(options);
+    return serve_until_signal(server, signals);
+  }
   OracleServer server(options);
   const auto delay = std::chrono::microseconds(number(given, "step-us", 0));
   // No request has come yet, so the engine thread is asleep.
@@ -91,6 +100,11 @@ int serve(const Options& given) {
     pthread_setname_np(pthread_self(), "engine");
     if (delay.count() > 0) std::this_thread::sleep_for(delay);
   };
+  return serve_until_signal(server, signals);
+}
+
+template <typename Server>
+int serve_until_signal(Server& server, const sigset_t& signals) {
   std::printf("%s\n", Json{{"port", server.port()}}.dump().c_str());
   std::fflush(stdout);
   int signal = 0;

@@ -203,6 +203,60 @@ def check_cors(checks):
         checks.equal(cors(answer).get("access-control-allow-origin"), "*", "any page")
 
 
+HOSTS = (("localhost", True), ("127.0.0.1:8000", True), ("[::1]:8000", True),
+         ("chat.localhost", True), ("evil.example", False), ("evil.example:8000", False),
+         ("127.0.0.1.evil.example", False), ("localhost.evil.example", False), ("", False),
+         ("0.0.0.0", False), ("my-box:8000", False))
+
+
+def hosts_taken(server, names, *headers, paths=("/v1/models", "/", "/livez", "/nowhere")):
+    """The names with which nothing is refused for its Host; all answers to one must agree."""
+    taken = []
+    for name in names:
+        found = set()
+        for path in paths:
+            data = request("GET", path, None, *headers).replace(b"Host: localhost",
+                                                                b"Host: " + name.encode())
+            answer = exchange(server.port, data)
+            found.add(answer.status == 403)
+            if answer.status == 403 and "--allowed-hosts" not in answer.error("message"):
+                return f"{name}: a 403 without advice"
+        if len(found) != 1:
+            return f"{name}: refused for some paths alone"
+        taken += [name] if found == {False} else []
+    return taken
+
+
+def check_hosts(checks):
+    """A page whose name was made to point here (DNS rebinding) is told by its Host."""
+    names = [name for name, _ in HOSTS]
+    own = [name for name, fine in HOSTS if fine]
+    with Server(TINY) as server:
+        checks.equal(hosts_taken(server, names), own, "no key: this machine's own names")
+        rebound = request("POST", "/v1/completions", BODY, "Origin: http://evil.example").replace(
+            b"Host: localhost", b"Host: evil.example")
+        checks.equal(exchange(server.port, rebound).status, 403, "a rebound page cannot ask")
+        checks.equal(exchange(server.port, b"GET /livez HTTP/1.0\r\n\r\n").status, 200,
+                     "HTTP/1.0 without a Host: no browser")
+        text = request("GET", "/livez").replace(b"Host: localhost", b"Host: evil.example")
+        checks.equal(exchange(server.port, text.replace(b"1.1", b"1.0")).status, 403,
+                     "HTTP/1.0 with one")
+    more = ["--allowed-hosts", "my-box", "--allowed-hosts", "evil.example:8000"]
+    with Server(TINY, *more) as server:
+        checks.equal(hosts_taken(server, names), [*own[:4], "evil.example:8000", "my-box:8000"],
+                     "--allowed-hosts: more names")
+    with Server(TINY, "--api-key", KEY) as server:
+        checks.equal(hosts_taken(server, names, f"x-api-key: {KEY}"), names,
+                     "with keys: any name, since a page has none")
+    with Server(TINY, "--api-key", KEY, "--allowed-hosts", "my-box") as server:
+        checks.equal(hosts_taken(server, names, f"x-api-key: {KEY}"), [*own, "my-box:8000"],
+                     "with keys and names: those")
+    with Server(TINY, "--allowed-hosts", "*") as server:
+        checks.equal(hosts_taken(server, names), names, "'*': any name")
+    with Server(TINY, "--host", "0.0.0.0", "--allow-no-key") as server:
+        checks.equal(hosts_taken(server, names), names, "beyond this machine: any name")
+
+
 def handshake(port, context):
     try:
         exchange(port, request("GET", "/v1/models"), tls=context)
@@ -258,6 +312,7 @@ def main():
         check_odd_forms(checks, server)
         check_log(checks, server)
     check_json_log(checks)
+    check_hosts(checks)
     check_cors(checks)
     with tempfile.TemporaryDirectory() as folder:
         check_key_sources(checks, folder)

@@ -96,7 +96,7 @@ def check_wrong_config(bad):
         path = write(bad.folder, text, "wrong.yaml")
         bad.refused(what, "serve", TINY, "--config", path, code=2, names=[says])
     gone = bad.path("gone.yaml")
-    bad.refused("no file", "serve", TINY, "--config", gone, code=2, names=[gone, "cannot be read"])
+    bad.refused("no file", "serve", TINY, "--config", gone, code=1, names=[gone, "cannot be read"])
 
 
 def main():

@@ -232,7 +232,8 @@ def check_errors(checks, client):
     for name, value in fields.items():
         kind, error = raised(chat, client, **{name: value})
         param = getattr(error, "param", None) or ""
-        checks.equal((kind, re.split(r"[.\[]", param)[0]), ("BadRequestError", name), f"{name}={value}")
+        checks.equal((kind, re.split(r"[.\[]", param)[0]), ("BadRequestError", name),
+                     f"{name}={value}")
         checks.check(name in str(error), f"{name}={value}: the message names it: {error}")
     kind, error = raised(chat, client, extra_body={"temperatur": 1})
     checks.equal((kind, getattr(error, "param", "")), ("BadRequestError", "temperatur"),

@@ -11,8 +11,7 @@ from typing import Literal
 import jsonschema
 import openai
 import pydantic
-from run_load import Oracle
-from server_harness import LIMIT, Server
+from server_harness import LIMIT, Oracle, Server
 
 from cli_harness import ROOT, Checks, real_model
 

@@ -157,5 +157,24 @@ TEST(ToolFormat, AnyText) {
   }
 }
 
+// What an answer is held to is what the format reads: one call, and two where more may come.
+TEST(ToolFormats, ReadTheCallsThatTheirFormMakes) {
+  size_t forms = 0;
+  for (const ToolFormatDef* def : server_tool_format_list()) {
+    for (const char* chat_template : {"", "[TOOL_CALLS] [ARGS]"}) {
+      const CallForm f = def->form("get-it_1.a", chat_template);
+      EXPECT_TRUE((f.open + f.begin).starts_with(f.trigger)) << def->name;
+      EXPECT_FALSE(f.begin.empty() || f.trigger.empty()) << def->name;
+      const std::string one = f.begin + R"({"a": "]}<\"", "b": [1, {}]})" + f.end;
+      const std::string call = R"(get-it_1.a({"a": "]}<\"", "b": [1, {}]}))";
+      EXPECT_EQ(parsed(def->name, f.open + one + f.close), call) << def->name;
+      EXPECT_EQ(parsed(def->name, f.open + one + f.separator + one + f.close), call + "|" + call)
+          << def->name;
+      ++forms;
+    }
+  }
+  EXPECT_GE(forms, 6u);
+}
+
 }  // namespace
 }  // namespace ingot

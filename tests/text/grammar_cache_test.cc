@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <stdexcept>
 #include <thread>
 
 #include "base/error.h"
@@ -50,6 +54,65 @@ TEST(GrammarCache, FaultsAreNotKept) {
   EXPECT_THROW(cache.get(regex("(")), Error);
   EXPECT_EQ(cache.stats().misses, 2U);
   EXPECT_EQ(cache.stats().grammars, 0U);
+}
+
+// Those who wait for another's compiling get its grammar or its error, and never wait forever.
+TEST(GrammarCache, WaitersShareWhatComesOfIt) {
+  const auto vocabulary = small_vocabulary();
+  for (const bool fails : {false, true}) {
+    std::atomic<int> compiling = 0;
+    std::promise<void> go;
+    const std::shared_future<void> gate = go.get_future().share();
+    GrammarCache cache(
+        [&](const GrammarSource& source) {
+          ++compiling;
+          gate.wait();
+          if (fails) throw std::runtime_error("a fault of some kind");
+          return Grammar::compile(vocabulary, source);
+        },
+        size_t{1} << 20, std::chrono::hours(1));
+    std::atomic<int> good = 0, bad = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        try {
+          if (cache.get(regex("a")) != nullptr) ++good;
+        } catch (const std::runtime_error&) {
+          ++bad;
+        }
+      });
+    }
+    while (cache.stats().hits + cache.stats().misses < 4) std::this_thread::yield();
+    go.set_value();
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(compiling, 1);
+    EXPECT_EQ(good, fails ? 0 : 4);
+    EXPECT_EQ(bad, fails ? 4 : 0);
+    EXPECT_EQ(cache.stats().grammars, fails ? 0U : 1U);
+    if (fails) {
+      EXPECT_THROW(cache.get(regex("a")), std::runtime_error);  // tries again
+    }
+    EXPECT_EQ(compiling, fails ? 2 : 1);
+  }
+}
+
+TEST(GrammarCache, WaitersGiveUpInTheEnd) {
+  const auto vocabulary = small_vocabulary();
+  std::promise<void> go;
+  GrammarCache cache(
+      [&](const GrammarSource& source) {
+        go.get_future().wait();
+        return Grammar::compile(vocabulary, source);
+      },
+      size_t{1} << 20, std::chrono::milliseconds(1));
+  std::shared_ptr<const Grammar> slow;
+  std::thread first([&] { slow = cache.get(regex("a")); });
+  while (cache.stats().misses < 1) std::this_thread::yield();
+  EXPECT_THROW(cache.get(regex("a")), Error);
+  go.set_value();
+  first.join();
+  EXPECT_NE(slow, nullptr);
+  EXPECT_EQ(cache.get(regex("a")), slow);
 }
 
 TEST(GrammarCache, ThreadsCompileOnce) {

@@ -138,7 +138,9 @@ class Driver {
       const Stopwatch watch;
       for (const int32_t id : tokenizer_->encode(text, {.add_special = false})) {
         const double begin = watch.ms();
-        if (matcher.mask(bits) != Result::kOk) fail(ErrorCode::kInternal, "tool", "no mask");
+        if (matcher.mask(bits) != Result::kOk) {
+          fail(ErrorCode::kUnsupported, "tool", "no mask after {} tokens", out[name].size());
+        }
         out[name].push_back((watch.ms() - begin) * 1e3);
         if (matcher.accept(id) != Result::kOk) {
           fail(ErrorCode::kInvalidArgument, "tool", "token {} '{}' is refused", id,

@@ -13,7 +13,7 @@ import random
 import sys
 
 import jsonschema
-from json_schema_suite import Report, Tool, judge_drawn
+from json_schema_suite import FORMATS, Report, Tool, check_judge, judge_drawn
 
 NAMES = ["a", "ab", "b", "x-1", "é", 'q"']
 PATTERNS = ["^a", "b$", "a", "^[a-c]{1,3}$", "^(ab|c)*$", "[0-9]{2}", "^.{0,2}$", "^x-", "^$",
@@ -54,7 +54,7 @@ class Maker:
             "propertyNames": lambda: r.choice([{"pattern": r.choice(PATTERNS)}, {"maxLength": 2},
                                                {"enum": ["a", "b"]}]),
             "not": lambda: {"type": r.choice(["string", "integer", "object", ["null", "array"]])},
-            "format": lambda: r.choice(["date", "ipv4", "email", "uuid", "ipv6"]),
+            "format": lambda: r.choice(FORMATS),
         }[keyword]()
 
     def nested(self, keyword, depth):
@@ -91,6 +91,7 @@ def main():
     args = parser.parse_args()
     maker, tool, report = Maker(args.seed), Tool(args.tool), Report(verbose=False)
     validator = jsonschema.Draft202012Validator
+    check_judge()
     for number in range(args.schemas):
         schema = maker.schema(2)
         if isinstance(schema, bool):

@@ -1,5 +1,6 @@
 #include "text/schema_check.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -85,9 +86,57 @@ TEST(SchemaCheck, SizesAreBounded) {
   wide["required"] = Json::array();
   for (int i = 0; i < 300; ++i) wide["required"].push_back("p" + std::to_string(i));
   EXPECT_EQ(refusal_of(wide.dump()), "");
+  // Pointers into long keys are short.
+  Json keyed = {{"$defs", {{std::string(100000, 'k'), Json::array()}}}};
+  for (int i = 0; i < 20000; ++i) keyed["$defs"].front().push_back(1);
+  EXPECT_EQ(refusal_of(keyed.dump()), "");
+  keyed["$ref"] = "#/$defs/" + std::string(100000, 'k') + "/7";
+  const std::string message = refusal_of(keyed.dump());
+  EXPECT_THAT(message, testing::HasSubstr("kkk.../7: expected a schema"));
+  EXPECT_LT(message.size(), 400U);
+  // References that lead to each other.
+  Json chain = {{"$ref", "#/$defs/a0"}};
+  for (int i = 0; i < 5000; ++i) {
+    chain["$defs"]["a" + std::to_string(i)] = {{"$ref", "#/$defs/a" + std::to_string(i + 1)}};
+  }
+  EXPECT_THAT(refusal_of(chain.dump()), testing::HasSubstr("more than 200 references in a row"));
   std::string deep = "{}";
   for (int i = 0; i < 200; ++i) deep = "{\"not\":" + deep + "}";
   EXPECT_NE(refusal_of(deep), "");
+}
+
+// Alternatives that only a look through all their members tells apart, or nothing does.
+TEST(SchemaCheck, ExclusiveAlternativesAreToldApartInBounds) {
+  // Definitions x0.. and y0..: each names the one before it three times.
+  const auto schema = [&](const std::string& x, const std::string& y) {
+    Json out = {{"oneOf", {{{"$ref", "#/$defs/x9"}}, {{"$ref", "#/$defs/y9"}}}}};
+    for (const auto& [name, leaf] : {std::pair("x", x), std::pair("y", y)}) {
+      out["$defs"][name + std::string("0")] = Json::parse(leaf);
+      for (int i = 1; i < 10; ++i) {
+        Json one = {{"type", "object"}, {"required", {"a", "b", "c"}}};
+        for (const char* member : {"a", "b", "c"}) {
+          one["properties"][member]["$ref"] = fmt::format("#/$defs/{}{}", name, i - 1);
+        }
+        out["$defs"][fmt::format("{}{}", name, i)] = one;
+      }
+    }
+    return out.dump();
+  };
+  EXPECT_EQ(refusal_of(schema(R"({"const": 1})", R"({"const": 2})")), "");
+  EXPECT_THAT(refusal_of(schema(R"({"minimum": 1})", R"({"minimum": 2})")),
+              testing::HasSubstr("'oneOf' whose schemas"));
+  // Each of many against each.
+  Json many = {{"oneOf", Json::array()}};
+  for (int i = 0; i < 60; ++i) {
+    many["oneOf"].push_back({{"pattern", fmt::format("^a{{{}}}b", i % 59 + 1)}});
+  }
+  EXPECT_THAT(refusal_of(many.dump()), testing::HasSubstr("#: 'oneOf' whose schemas"));
+  Json wide = {{"oneOf", Json::array()}};
+  for (int i = 0; i < 200; ++i) wide["oneOf"].push_back({{"const", i}});
+  EXPECT_EQ(refusal_of(wide.dump()), "");
+  for (int i = 200; i < 500; ++i) wide["oneOf"].push_back({{"const", i}});
+  EXPECT_THAT(refusal_of(wide.dump()),
+              testing::HasSubstr("#: 'oneOf' whose schemas are not told apart in 10000000 steps"));
 }
 
 TEST(SchemaCheck, WhatHoldsTogetherIsOneNode) {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "cli/contract/command.h"
 
 namespace ingot {
@@ -54,7 +55,7 @@ std::vector<ConfigEntry> read_config_file(const std::string& path) {
   try {
     return entries_of(path, YAML::LoadFile(path));
   } catch (const YAML::BadFile&) {
-    throw UsageError(fmt::format("--config {}: cannot be read", path));
+    fail(ErrorCode::kIo, "cli", "--config {}: cannot be read", path);
   } catch (const YAML::Exception& error) {
     throw wrong_config(path, error.mark, "not YAML: " + error.msg);
   }

@@ -12,7 +12,7 @@ struct ConfigEntry {
   int line = 0;                     // from 1
 };
 
-// In the file's order; UsageError names path and line.
+// In the file's order; UsageError names path and line, Error{kIo} a file that cannot be read.
 std::vector<ConfigEntry> read_config_file(const std::string& path);
 
 }  // namespace ingot

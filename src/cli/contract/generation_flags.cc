@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "loaders/hub.h"
 #include "models/contract/presets.h"
 
 namespace ingot {
@@ -41,18 +42,30 @@ bool ModelFlags::given_options() const {
          max_seq_len != 0 || !tokenizer_dir.empty();
 }
 
-LoadedModel ModelFlags::load(Device& target) const {
+LoadOptions ModelFlags::load_options() const {
   check_range("max-seq-len", max_seq_len, 0, kMostSequence);
   LoadOptions options;
   options.build.dtype = parse_float_dtype("dtype", dtype);
   options.build.kv_dtype = parse_float_dtype("kv-dtype", kv_dtype);
   options.tokenizer_dir = tokenizer_dir;
   options.limits = limits;
+  options.task = task;
   options.tune = options.use_cache = tune;
+  return options;
+}
+
+std::unique_ptr<Device> ModelFlags::check() const {
+  load_options();
   if (is_onnx_path(model)) {
     fail(ErrorCode::kUnsupported, "cli/model",
          "{}: expected a language model, found an ONNX network ('ingot exec' runs it)", model);
   }
+  if (!is_random_model(model)) check_model_name(model);
+  return open_device_flag(device);
+}
+
+LoadedModel ModelFlags::load(Device& target) const {
+  const LoadOptions options = load_options();
   LoadedModel loaded = load_model(model, options, target);
   if (loaded.built) {
     spdlog::info("built {} in {:.1f} s",
@@ -66,9 +79,9 @@ LoadedModel ModelFlags::load(Device& target) const {
   return loaded;
 }
 
-OpenModel ModelFlags::open() const {
+OpenModel ModelFlags::open(std::unique_ptr<Device> opened) const {
   OpenModel out;
-  out.device = open_device_flag(device);
+  out.device = std::move(opened);
   out.loaded = load(*out.device);
   out.assets = engine_text_assets(*out.loaded.engine, model);
   return out;

@@ -28,7 +28,11 @@ struct ModelFlags {
   // Whether one of declare_options() has another value than its default.
   bool given_options() const;
   // Opens the device and the engine, or builds it; a line on standard error says when it was built.
-  OpenModel open() const;
+  OpenModel open() const { return open(check()); }
+  // The same in two parts: what can be known of the flags before the model is read or fetched, and
+  // the device; UsageError, and Error{kNotFound} for a model that is not there. Then the rest.
+  std::unique_ptr<Device> check() const;
+  OpenModel open(std::unique_ptr<Device> opened) const;
 
   std::string model;
   std::string device = "cpu";
@@ -37,12 +41,14 @@ struct ModelFlags {
   std::string tokenizer_dir;
   int64_t max_seq_len = 0;
   bool reference = false;
-  // Not flags: the limits of an engine that is built, and whether its kernels are timed. One that
-  // is not tuned is not kept.
+  // Not flags: the limits of an engine that is built, whether its kernels are timed (one that is
+  // not tuned is not kept), and what it is for.
   SymbolValues limits;
   bool tune = true;
+  ModelTask task = ModelTask::kAuto;
 
  private:
+  LoadOptions load_options() const;
   LoadedModel load(Device& target) const;
 };
 

@@ -110,6 +110,7 @@ DecoderBuilder::DecoderBuilder(const WeightSource& weights, const BuildOptions& 
       graph_(graph),
       activation_(choose_activation(weights, options)),
       kv_(options.kv_dtype.value_or(activation_)),
+      embeds_(options.embeds),
       max_positions_(max_positions),
       longest_(options.max_seq_len.value_or(max_positions)),
       groups_(std::move(groups)) {
@@ -415,8 +416,9 @@ void DecoderBuilder::finish(int x, Stage norm, const std::string& head) {
 }
 
 void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage logits) {
-  std::vector<int> inputs = {norm(graph_.emit("gather", {}, {x, inputs_.logit_rows})),
-                             weight(head, 0)};
+  const int last = norm(graph_.emit("gather", {}, {x, inputs_.logit_rows}));
+  if (embeds_) return add_hidden(last);
+  std::vector<int> inputs = {last, weight(head, 0)};
   std::string bias = head.substr(0, head.rfind('.')) + ".bias";
   if (!has(bias)) bias = "lm_head.bias";  // beside a head that is the embedding
   if (has(bias)) inputs.push_back(weight(bias, 0));
@@ -427,10 +429,13 @@ void DecoderBuilder::finish(int x, Stage norm, const std::string& head, Stage lo
 }
 
 void DecoderBuilder::finish_encoder(int x) {
-  x = graph_.emit("gather", {}, {x, inputs_.logit_rows});
-  x = graph_.emit("cast", {{"to", std::string("float32")}}, {x});
-  graph_.rename(x, "hidden");
-  graph_.add_output(x);
+  add_hidden(graph_.emit("gather", {}, {x, inputs_.logit_rows}));
+}
+
+void DecoderBuilder::add_hidden(int rows) {
+  const int hidden = graph_.emit("cast", {{"to", std::string("float32")}}, {rows});
+  graph_.rename(hidden, "hidden");
+  graph_.add_output(hidden);
   add_state_outputs();
 }
 

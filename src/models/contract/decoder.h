@@ -199,7 +199,8 @@ class DecoderBuilder {
   // The elements of a weight, for numbers that the graph is made with; none without it.
   std::vector<float> numbers(const std::string& name) const;
 
-  // Final norm on the wanted rows, LM head in float32 (with "<name>.bias" beside "<name>.weight",
+  // Final norm on the wanted rows, then (for embeddings, BuildOptions::embeds) "hidden" as in
+  // finish_encoder(), else the LM head in float32 (with "<name>.bias" beside "<name>.weight",
   // where the source has it), graph outputs.
   void finish(int x, const std::string& norm, double epsilon, const std::string& head);
   // The same with a layer norm: its name is without ".weight".
@@ -215,6 +216,7 @@ class DecoderBuilder {
 
  private:
   int dynamic_frequencies(const RopeConfig& rope, int64_t rotary);
+  void add_hidden(int rows);
   void add_state_outputs();
   std::shared_ptr<TensorData> tensor(const std::string& name);
 
@@ -222,6 +224,7 @@ class DecoderBuilder {
   Graph& graph_;
   DType activation_;
   DType kv_;
+  bool embeds_;
   int64_t max_positions_;
   int64_t longest_;           // sequence
   int rotations_ = kNoValue;  // the input of frequencies_by_length()

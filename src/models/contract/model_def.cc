@@ -56,6 +56,12 @@ std::string prefixed(const ModelDef& model, const WeightSource& source, const st
     std::string full = std::string(prefix) + name;
     if (source.contains(full)) return full;
   }
+  // A decoder that was saved without its head ("Qwen3Model"): the names within "model".
+  constexpr std::string_view kWithHead = "model.";
+  if (model.hf_prefixes.empty() && name.starts_with(kWithHead) && !source.contains(name)) {
+    std::string bare = name.substr(kWithHead.size());
+    if (source.contains(bare)) return bare;
+  }
   return model.hf_prefixes.empty() ? name : std::string(model.hf_prefixes[0]) + name;
 }
 
@@ -333,6 +339,27 @@ std::unique_ptr<Graph> build_graph(const ModelDef& model, const Json& config,
   return graph;
 }
 
+// For embeddings no head is read: where the source has none, the table is that of a tied one.
+void drop_missing_head(const ModelSource& source, const ModelDef& model, Json& config) {
+  const auto tied = config.find("tie_word_embeddings");
+  if (source.kind != ModelSourceKind::kHuggingFace || tied == config.end() || *tied != false) {
+    return;
+  }
+  const auto names = model.weights(config);
+  if (!hf_tensor(source, model, names, "output.weight")) *tied = true;
+}
+
+// Of a decoder whose graph ends in hidden states. One that was trained on to see both ways says so.
+void prepare_embeds(const ModelSource& source, const ModelDef& model, Json& config) {
+  const std::string& file = config_name(source);
+  if (source.config.is_object() && !json_get(source.config, "is_causal", true, kWhere, file)) {
+    refuse(
+        ErrorCode::kUnsupported, kWhere,
+        {"config", file, "is_causal", "true (a decoder's tokens see those before them)", "false"});
+  }
+  drop_missing_head(source, model, config);
+}
+
 // ", did you mean 'X'?": the name with the nearest family, what stands before "For" and the task.
 std::string meant_architecture(std::string_view given, const std::vector<std::string>& known) {
   const auto family = [](std::string_view name) {
@@ -360,7 +387,11 @@ struct Models {
         if (known) known->emplace_back(alias);
       }
     }
-    return nullptr;
+    // A decoder's class without the head, in which embedding models are saved.
+    constexpr std::string_view kBare = "Model";
+    if (!architecture.ends_with(kBare)) return nullptr;
+    architecture.remove_suffix(kBare.size());
+    return find(std::string(architecture) + "ForCausalLM", nullptr);
   }
 };
 
@@ -454,7 +485,8 @@ std::shared_ptr<const WeightSource> canonical_weights(const ModelSource& source,
 
 std::unique_ptr<Graph> build_model(const ModelSource& source, const BuildOptions& options) {
   const ModelDef& model = find_model(source);
-  const Json config = model_config(source, model);
+  Json config = model_config(source, model);
+  if (options.embeds && model.answers) prepare_embeds(source, model, config);
   return build_graph(model, config, canonical_weights(source, model, config), options);
 }
 
@@ -466,11 +498,16 @@ std::unique_ptr<Graph> examine_model(const ModelSource& source, RefusalList& ref
   std::unique_ptr<Graph> graph;
   if (!refused.gather("architecture", file, [&] { model = &find_model(source); })) return graph;
   if (!read_config(source, *model, refused, config)) return graph;
+  BuildOptions options;
+  options.embeds = model->answers && source.sentences.rules.has_value();
+  if (options.embeds) {
+    refused.gather("config", file, [&] { prepare_embeds(source, *model, config); });
+  }
   const bool whole = refused.gather("weight", source.weights->origin(),
                                     [&] { weights = canonical_weights(source, *model, config); });
   if (!whole || !refused.empty()) return graph;
-  refused.gather("op", file, [&] { graph = build_graph(*model, config, weights, {}); });
-  if (graph && !model->answers) {
+  refused.gather("op", file, [&] { graph = build_graph(*model, config, weights, options); });
+  if (graph && !model->answers && !model->encodes) {
     refused.add(ErrorCode::kUnsupported,
                 {"architecture", file, std::string(model->name), "a model that answers text",
                  "another ('ingot build' and 'ingot conformance' take it)"});

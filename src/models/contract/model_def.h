@@ -40,6 +40,8 @@ struct BuildOptions {
   // Longest sequence, where it is not the model's own: rotations that depend on it (longrope) are
   // chosen by it.
   std::optional<int64_t> max_seq_len;
+  // A decoder's graph ends in hidden states behind its last norm, for embeddings, not in logits.
+  bool embeds = false;
 };
 
 // A published model known by its shapes alone: what `--random-weights` measures without a download.
@@ -74,7 +76,8 @@ struct ModelDef {
   void (*build)(const Json& config, const WeightSource& weights, const BuildOptions& options,
                 Graph& graph);
   std::vector<Preset> presets = {};
-  bool answers = true;  // with tokens, to text: what 'ingot run' is for
+  bool answers = true;   // with tokens, to text: what 'ingot run' is for
+  bool encodes = false;  // to hidden states of all tokens: what 'ingot embed' is for
 };
 
 // Generated from models/*.cc.

@@ -17,6 +17,7 @@ const Schema& schema() {
         .fields = message_fields(),
         .required = true},
        {.name = "add_generation_prompt", .kinds = kBoolField},
+       {.name = "continue_final_message", .kinds = kBoolField},
        {.name = "chat_template_kwargs", .kinds = kObjectField, .open = true},
        {.name = "documents", .kinds = kListField, .max = 4096},
        {.name = "reasoning_effort", .kinds = kTextField, .max = 64},

@@ -40,7 +40,11 @@ const Schema& schema() {
              .help = "given to the chat template"},
             {.name = "functions", .use = FieldUse::kRefused, .neutral = Json::array()},
             {.name = "function_call", .use = FieldUse::kRefused, .neutral = "none"},
-            {.name = "continue_final_message", .use = FieldUse::kRefused, .neutral = false},
+            {.name = "continue_final_message",
+             .kinds = kBoolField,
+             .help =
+                 "the answer goes on where the last message ends; with \"add_generation_prompt\": "
+                 "false"},
             {.name = "echo", .use = FieldUse::kRefused, .neutral = false},
             {.name = "chat_template", .use = FieldUse::kRefused},
             {.name = "modalities", .use = FieldUse::kRefused, .neutral = Json::array({"text"})},
@@ -104,7 +108,7 @@ class Stream {
     const int32_t choices = request.sampling.n;
     const std::vector<int32_t> prompt =
         wish_.return_token_ids ? request.prompt : std::vector<int32_t>();
-    answers_.submit(std::move(request), wish_.input.stops, tools_.shown);
+    answers_.submit(std::move(request), wish_.text(tools_.shown));
     if (tools_.format != nullptr) add_parsers(choices);
     for (int32_t c = 0; c < choices; ++c) {
       const std::string more =
@@ -229,7 +233,7 @@ Json choice_json(Call& call, const Job& job, const Tokenizer& tokenizer, int32_t
 Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   Answers answers(call, model, nullptr, nullptr);
   const std::vector<int32_t> prompt = job.request.prompt;
-  answers.submit(std::move(job.request), job.wish.input.stops, job.tools.shown);
+  answers.submit(std::move(job.request), job.wish.text(job.tools.shown));
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
   const auto body = [&] {

@@ -20,7 +20,8 @@ const RouteDef& chat_page_route() {
                                .access = Access::anybody(),
                                .help = "a web page to talk with the model",
                                .handle = handle,
-                               .while_loading = true};
+                               .while_loading = true,
+                               .content = "text/html"};
   return def;
 }
 

@@ -7,6 +7,7 @@
 #include "server/generation_fields.h"
 #include "server/prompt_logprobs.h"
 #include "server/server_state.h"
+#include "server/token_ids.h"
 
 namespace ingot {
 namespace route_completions {
@@ -41,24 +42,14 @@ struct Job {
   std::vector<Prompt> prompts;  // of each request
 };
 
-std::vector<int32_t> ids_of(const Json& list, const std::string& path, int64_t vocab_size) {
-  std::vector<int32_t> out;
-  for (const Json& id : list) {
-    const std::string inner = fmt::format("{}[{}]", path, out.size());
-    if (!id.is_number_integer() || id.get<double>() < 0 ||
-        id.get<double>() >= static_cast<double>(vocab_size)) {
-      throw bad_request(inner,
-                        fmt::format("'{}': expected a token id, 0 to {}", inner, vocab_size - 1));
-    }
-    out.push_back(id.get<int32_t>());
-  }
-  if (out.empty()) throw bad_request(path, fmt::format("'{}': expected tokens, found none", path));
-  return out;
-}
-
 std::vector<int32_t> prompt_of(const Json& prompt, const std::string& path, bool add_special,
                                const ServedModel& model) {
-  if (prompt.is_array()) return ids_of(prompt, path, model.loop->limits().vocab_size);
+  if (prompt.is_array()) {
+    auto ids = read_token_ids(prompt, path, model.loop->limits().vocab_size);
+    if (ids.empty())
+      throw bad_request(path, fmt::format("'{}': expected tokens, found none", path));
+    return ids;
+  }
   if (!prompt.is_string()) {
     throw bad_request(path, fmt::format("'{}': expected a string or a list of token ids", path));
   }
@@ -84,15 +75,15 @@ Job read_job(Call& call, const ServedModel& model) {
   Job out{read_generation(body, model), {}, {}};
   SamplingParams& sampling = out.wish.input.sampling;
   constexpr int64_t kDefaultTokens = 16;  // as OpenAI's API
-  const bool limited = body.contains("max_tokens") && !body["max_tokens"].is_null();
-  if (!limited) sampling.max_tokens = std::max(kDefaultTokens, sampling.min_tokens);
-  if (body.contains("logprobs") && !body["logprobs"].is_null()) {
-    out.wish.logprobs = static_cast<int32_t>(body["logprobs"].get<double>());
+  if (given(body, "max_tokens") == nullptr)
+    sampling.max_tokens = std::max(kDefaultTokens, sampling.min_tokens);
+  if (const Json* count = given(body, "logprobs")) {
+    out.wish.logprobs = static_cast<int32_t>(count->get<double>());
   }
   out.wish.echo = body.contains("echo") && body["echo"] == true;
   if (out.wish.echo) model.require_tokenizer();
-  const Json* add = body.contains("add_special_tokens") ? &body["add_special_tokens"] : nullptr;
-  const bool add_special = add == nullptr || add->is_null() || add->get<bool>();
+  const Json* add = given(body, "add_special_tokens");
+  const bool add_special = add == nullptr || add->get<bool>();
   const Json& prompt = body["prompt"];
   const bool one = prompt.is_string() || (!prompt.empty() && prompt[0].is_number());
   const Json prompts = one ? Json::array({prompt}) : prompt;
@@ -149,7 +140,7 @@ class Stream {
     for (Request& request : job_.requests) {
       echoed_.resize(echoed_.size() + static_cast<size_t>(request.sampling.n), !job_.wish.echo);
       offsets_.resize(offsets_.size() + static_cast<size_t>(request.sampling.n));
-      answers_.submit(std::move(request), job_.wish.input.stops);
+      answers_.submit(std::move(request), job_.wish.text());
     }
     const bool whole = co_await answers_.stream(pending_);
     if (!whole) co_return;
@@ -248,7 +239,7 @@ Json choice_json(const TextAssets& assets, const Job& job, const Answers& answer
 Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   Answers answers(call, model, nullptr, nullptr);
   for (Request& request : job.requests) {
-    answers.submit(std::move(request), job.wish.input.stops);
+    answers.submit(std::move(request), job.wish.text());
   }
   const bool whole = co_await answers.finish();
   if (!whole) co_return;

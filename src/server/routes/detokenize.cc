@@ -1,6 +1,6 @@
-#include "server/api_error.h"
 #include "server/call.h"
 #include "server/served_model.h"
+#include "server/token_ids.h"
 
 namespace ingot {
 namespace route_detokenize {
@@ -17,16 +17,7 @@ std::string decode(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
   model.check_wanted(body);
   const Tokenizer& tokenizer = model.require_tokenizer();
-  std::vector<int32_t> ids;
-  for (const Json& id : body["tokens"]) {
-    const std::string path = fmt::format("tokens[{}]", ids.size());
-    if (!id.is_number_integer() || id.get<double>() < 0 ||
-        id.get<double>() >= static_cast<double>(tokenizer.vocab_size())) {
-      throw bad_request(path, fmt::format("'{}': expected a token id, 0 to {}", path,
-                                          tokenizer.vocab_size() - 1));
-    }
-    ids.push_back(id.get<int32_t>());
-  }
+  const auto ids = read_token_ids(body["tokens"], "tokens", tokenizer.vocab_size());
   return tokenizer.decode(ids, false);
 }
 

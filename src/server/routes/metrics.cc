@@ -9,7 +9,7 @@ namespace route_metrics {
 Task<> handle(Call& call) {
   ServerState& server = call.server();
   const ServedModel* model = server.loaded_model();
-  const LoopStats stats = model != nullptr ? model->loop->stats() : LoopStats();
+  const LoopStats stats = model != nullptr ? model->stats() : LoopStats();
   const std::string text = server.metrics().text(model != nullptr ? &stats : nullptr,
                                                  model != nullptr ? model->name : "",
                                                  server.connections.load(), server.calls.load());
@@ -26,7 +26,8 @@ const RouteDef& metrics_route() {
                                .access = Access::with_key(),
                                .help = "counts and times for Prometheus",
                                .handle = handle,
-                               .while_loading = true};
+                               .while_loading = true,
+                               .content = "text/plain"};
   return def;
 }
 

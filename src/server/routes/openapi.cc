@@ -1,14 +1,74 @@
+#include <algorithm>
+
 #include "server/call.h"
 
 namespace ingot {
 namespace route_openapi {
 
+// Of any endpoint; what a head is refused for before an endpoint is known is among them.
+constexpr std::pair<const char*, const char*> kErrors[] = {
+    {"400", "the request is not well formed, or a field is wrong, which is named"},
+    {"401", "no key, or a wrong one"},
+    {"403", "a Host that is not known here"},
+    {"404", "no such endpoint, model or file"},
+    {"405", "another method"},
+    {"408", "the body did not come"},
+    {"413", "the body is too large"},
+    {"415", "the body is not plain JSON"},
+    {"417", "an Expect that is not known"},
+    {"429", "the queue is full; Retry-After"},
+    {"431", "the head is too large"},
+    {"500", "a fault of the server"},
+    {"501", "a transfer coding that is not known"},
+    {"503", "loading, draining, or without memory; Retry-After"},
+    {"504", "the request's time was over"},
+    {"505", "another version of HTTP"},
+};
+
+Json error_schema() {
+  const Json text_or_null = {{"type", {"string", "null"}}};
+  return {{"type", "object"},
+          {"required", {"error"}},
+          {"properties",
+           {{"error",
+             {{"type", "object"},
+              {"required", {"message", "type", "param", "code"}},
+              {"properties",
+               {{"message", {{"type", "string"}}},
+                {"type", {{"type", "string"}}},
+                {"param", text_or_null},
+                {"code", text_or_null}}}}}}}};
+}
+
+// The content of a 200.
+Json content_of(const RouteDef& route) {
+  Json out = Json::object();
+  const bool json = route.content == "application/json";
+  out[std::string(route.content)] = json ? Json{{"schema", {{"type", "object"}}}} : Json::object();
+  const auto is_stream = [](const Field& field) {
+    return field.name == "stream" && field.use == FieldUse::kHonoured;
+  };
+  if (route.body != nullptr &&
+      std::any_of(route.body().fields.begin(), route.body().fields.end(), is_stream)) {
+    out["text/event-stream"] = Json::object();
+  }
+  return out;
+}
+
+Json responses_of(const RouteDef& route) {
+  Json out = {{"200", {{"description", "the answer"}, {"content", content_of(route)}}}};
+  for (const auto& [status, why] : kErrors) {
+    out[status] = {
+        {"description", why},
+        {"content",
+         {{"application/json", {{"schema", {{"$ref", "#/components/schemas/Error"}}}}}}}};
+  }
+  return out;
+}
+
 Json operation_of(const RouteDef& route) {
-  Json out = {{"operationId", route.name},
-              {"summary", route.help},
-              {"responses",
-               {{"200", {{"description", "the answer"}}},
-                {"default", {{"description", "an error, as OpenAI's API words it"}}}}}};
+  Json out = {
+      {"operationId", route.name}, {"summary", route.help}, {"responses", responses_of(route)}};
   if (route.access.is_public()) out["security"] = Json::array();
   if (route.body != nullptr) {
     out["requestBody"] = {
@@ -29,7 +89,7 @@ Json operation_of(const RouteDef& route) {
 }
 
 Json description() {
-  Json paths = Json::object(), schemas = Json::object();
+  Json paths = Json::object(), schemas = {{"Error", error_schema()}};
   for (const RouteDef* route : server_route_list()) {
     const char* method = route->method == Method::kGet ? "get" : "post";
     paths[std::string(route->path)][method] = operation_of(*route);

@@ -28,7 +28,8 @@ const RouteDef& page_file_route() {
                                .access = Access::anybody(),
                                .help = "scripts, styles and pictures of the web page",
                                .handle = handle,
-                               .while_loading = true};
+                               .while_loading = true,
+                               .content = "*/*"};
   return def;
 }
 

@@ -23,7 +23,7 @@ Json requests_json(const LiveRequests& live, Json& count) {
 }
 
 void append_loop(const ServedModel& model, Json& out) {
-  const LoopStats stats = model.loop->stats();
+  const LoopStats stats = model.stats();
   out["model"] = model.name;
   out["queue"] = {{"requests", stats.queued_requests}, {"tokens", stats.queued_tokens}};
   out["sequences"] = {{"running", stats.running}, {"waiting", stats.waiting}};

@@ -220,13 +220,13 @@ class Stream {
  public:
   Stream(Call& call, ServedModel& model, const Job& job)
       : call_(call),
-        stops_(job.wish.input.stops),
+        text_(job.wish.text()),
         answer_(call, model, job.shown),
         answers_(
             call, model, [this](int32_t, const TextPiece& piece) { on_text(piece); }, nullptr) {}
 
   Task<> run(Request request) {
-    answers_.submit(std::move(request), stops_);
+    answers_.submit(std::move(request), text_);
     open();
     const bool whole = co_await answers_.stream(pending_);
     if (!whole) co_return;
@@ -274,7 +274,7 @@ class Stream {
   }
 
   Call& call_;
-  const std::vector<std::string> stops_;
+  const AnswerTextOptions text_;
   const Answer answer_;
   Answers answers_;
   std::string pending_;
@@ -283,7 +283,7 @@ class Stream {
 
 Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
   Answers answers(call, model, nullptr, nullptr);
-  answers.submit(std::move(job.request), job.wish.input.stops);
+  answers.submit(std::move(job.request), job.wish.text());
   const bool whole = co_await answers.finish();
   if (!whole) co_return;
   const Answer answer(call, model, job.shown);

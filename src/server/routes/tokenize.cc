@@ -24,6 +24,7 @@ const Schema& schema() {
        {.name = "return_token_strs", .kinds = kBoolField},
        {.name = "with_pieces", .kinds = kBoolField},
        {.name = "add_generation_prompt", .kinds = kBoolField},
+       {.name = "continue_final_message", .kinds = kBoolField},
        {.name = "chat_template_kwargs", .kinds = kObjectField, .open = true},
        {.name = "documents", .kinds = kListField, .max = 4096},
        tool_list_field()}};
@@ -31,15 +32,15 @@ const Schema& schema() {
 }
 
 bool flag(const Json& body, const char* name, bool fallback) {
-  return body.contains(name) && !body[name].is_null() ? body[name].get<bool>() : fallback;
+  const Json* value = given(body, name);
+  return value ? value->get<bool>() : fallback;
 }
 
 std::vector<int32_t> encode(const Json& body, const ServedModel& model) {
   const Tokenizer& tokenizer = model.require_tokenizer();
-  const auto given = [&](const char* name) { return body.contains(name) && !body[name].is_null(); };
-  const bool messages = given("messages");
-  const char* text = given("prompt") ? "prompt" : "content";
-  if (messages == given(text)) {
+  const bool messages = given(body, "messages") != nullptr;
+  const char* text = given(body, "prompt") ? "prompt" : "content";
+  if (messages == (given(body, text) != nullptr)) {
     throw bad_request("prompt", "expected either 'prompt' (or 'content') or 'messages'");
   }
   if (messages) return chat_prompt(body, *model.assets);
