@@ -54,7 +54,7 @@ class Simulator : public ::testing::TestWithParam<int64_t> {};
 
 TEST_P(Simulator, EveryStreamIsTheOraclesUnderRandomLoad) {
   const ChecksThrow scope;  // so that a broken invariant is reported with its seed
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#ifdef INGOT_SANITIZED
   constexpr int64_t kSeeds = 100;  // sanitizers cost a factor of ten
 #else
   constexpr int64_t kSeeds = 10'000;
