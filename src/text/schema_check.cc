@@ -61,7 +61,7 @@ class SchemaChecker {
       node.pointer = out_.nodes[static_cast<size_t>(id)].pointer;
       out_.nodes[static_cast<size_t>(id)] = std::move(node);
     }
-    settle_schema(out_);
+    settle_schema(out_, limits_.max_exclusive_steps);
     return std::move(out_);
   }
 

@@ -22,6 +22,7 @@ namespace ingot {
 struct SchemaLimits {
   size_t max_bytes = size_t{256} << 10;
   size_t max_nodes = 4000;  // schemas after references and alternatives are worked out
+  uint64_t max_exclusive_steps = 10'000'000;  // to tell the alternatives of one `oneOf` apart
 };
 
 enum JsonTypes : uint8_t {

@@ -13,9 +13,8 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr int kNever = 1;                       // the node that allows nothing
-constexpr int kMaxDepth = 12;                   // of looking for what tells alternatives apart
-constexpr uint64_t kMaxExclusive = 10'000'000;  // steps for the alternatives of one `oneOf`
+constexpr int kNever = 1;      // the node that allows nothing
+constexpr int kMaxDepth = 12;  // of looking for what tells alternatives apart
 
 [[noreturn]] void refuse(const SchemaNode& node, std::string_view why) {
   fail(ErrorCode::kUnsupported, kWhere, "{}: {}", node.pointer, why);
@@ -40,7 +39,8 @@ uint8_t type_of(const Json& value) {
 
 class Settler {
  public:
-  explicit Settler(CheckedSchema& schema) : nodes_(schema.nodes), root_(schema.root) {}
+  Settler(CheckedSchema& schema, uint64_t exclusive_steps)
+      : nodes_(schema.nodes), root_(schema.root), exclusive_steps_(exclusive_steps) {}
 
   void run() {
     for (size_t i = 0; i < nodes_.size(); ++i) find_loop(static_cast<int>(i));
@@ -147,7 +147,7 @@ class Settler {
   }
 
   void check_exclusive(const SchemaNode& node) {
-    WorkBudget budget(kMaxExclusive);
+    WorkBudget budget(exclusive_steps_);
     try {
       for (size_t i = 0; i < node.choices.size(); ++i) {
         for (size_t j = 0; j < i; ++j) {
@@ -158,10 +158,10 @@ class Settler {
         }
       }
     } catch (const Error&) {
-      if (budget.spent() < kMaxExclusive) throw;
+      if (budget.spent() < exclusive_steps_) throw;
       fail(ErrorCode::kUnsupported, kWhere,
            "{}: 'oneOf' whose schemas are not told apart in {} steps cannot be enforced",
-           node.pointer, kMaxExclusive);
+           node.pointer, exclusive_steps_);
     }
   }
 
@@ -258,6 +258,7 @@ class Settler {
 
   std::vector<SchemaNode>& nodes_;
   int root_;
+  uint64_t exclusive_steps_;
   std::vector<uint8_t> state_;
   struct Apart {
     bool yes = false;
@@ -294,6 +295,8 @@ bool value_allowed(const SchemaNode& node, const Json& value) {
   return node.text->has(value.get_ref<const std::string&>());
 }
 
-void settle_schema(CheckedSchema& schema) { Settler(schema).run(); }
+void settle_schema(CheckedSchema& schema, uint64_t exclusive_steps) {
+  Settler(schema, exclusive_steps).run();
+}
 
 }  // namespace ingot

@@ -16,7 +16,7 @@ bool value_allowed(const SchemaNode& node, const Json& value);
 
 // Works out SchemaNode::possible, takes impossible types, members and places away, and refuses
 // schemas that mean themselves, alternatives of `oneOf` that are not exclusive, and a root without
-// values. Node 0 allows anything, node 1 nothing.
-void settle_schema(CheckedSchema& schema);
+// values. Node 0 allows anything, node 1 nothing. `exclusive_steps`: of SchemaLimits.
+void settle_schema(CheckedSchema& schema, uint64_t exclusive_steps);
 
 }  // namespace ingot
