@@ -11,7 +11,7 @@
 namespace ingot {
 
 struct Refusal {
-  std::string kind;      // "architecture", "config", "weight", "op", "tokenizer" or "template"
+  std::string kind;      // architecture, config, weight, op, tokenizer, template or embedding
   std::string file;      // where it was found
   std::string where;     // key, tensor or nodes; empty: nothing less than the file
   std::string expected;  // empty: `found` says all

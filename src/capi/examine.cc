@@ -25,6 +25,10 @@ std::unique_ptr<Graph> examine_source(const ModelSource& source, RefusalList& re
   if (graph) {
     refused.gather("config", source.config_file, [&] { check_length(source, {}, *graph); });
   }
+  if (graph && graph->find("hidden") != kNoValue && !source.sentences.refused.empty()) {
+    refused.gather("embedding", source.path,
+                   [&] { throw Error(ErrorCode::kUnsupported, source.sentences.refused); });
+  }
   examine_tokenizer(source, refused);
   if (!source.chat_template.empty()) {
     refused.gather("template", source.path,

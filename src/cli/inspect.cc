@@ -10,6 +10,7 @@
 #include "engine/container.h"
 #include "loaders/hub.h"
 #include "loaders/onnx.h"
+#include "runtime/embedding_session.h"
 
 namespace ingot {
 namespace command_inspect {
@@ -147,6 +148,7 @@ Json engine_json(const Engine& engine, const std::string& path) {
     }
     out["devices"].push_back({{"device", section.device}, {"choices", choices}});
   }
+  if (!is_network(engine)) out["task"] = is_embedding_engine(engine) ? "embed" : "generate";
   out["has_tokenizer"] = engine.extra("tokenizer") != nullptr;
   out["has_chat_template"] = engine.extra("chat_template") != nullptr;
   if (const std::string* source = engine.extra("source")) out["source"] = *source;
@@ -182,6 +184,7 @@ Json source_json(const ModelSource& source, const RefusalList& refused, const Gr
   out["weight_bytes_by_type"] = by_type;
   add_verdict(refused, out);
   if (graph) out["graph_nodes"] = graph->nodes().size();
+  if (graph) out["task"] = graph->find("hidden") == kNoValue ? "generate" : "embed";
   // As the model reads it; where the model is refused, as its file has it.
   out["config"] = graph ? model_config(source, find_model(source)) : source.config;
   out["has_tokenizer"] = !source.tokenizer.empty();
@@ -249,6 +252,7 @@ void print_source(const Json& info) {
               info["architecture"].get_ref<const std::string&>().c_str(),
               info["parameters"].get<double>() * 1e-6, megabytes(info["weight_bytes"]),
               info["weight_bytes_by_type"].dump().c_str());
+  if (info.contains("task")) std::printf("task %s\n", info.value("task", "").c_str());
   std::printf("config %s\n", info["config"].dump().c_str());
   for (const Json& tensor : info["tensors"]) {
     std::printf("  %-48s %-9s %s\n", tensor["name"].get_ref<const std::string&>().c_str(),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import struct
 import tempfile
 
@@ -154,9 +155,20 @@ def check_onnx(bad):
 
 
 def check_encoders(bad):
-    """They give embeddings."""
-    reasons = verdict(bad, os.path.join(DATA, "goldens", "roberta"), "an encoder", runs=True)
-    bad.checks.equal(reasons, [], "an encoder: no reason")
+    """They give embeddings, in a way that a folder may state."""
+    golden = os.path.join(DATA, "goldens", "roberta")
+    bad.checks.equal(verdict(bad, golden, "an encoder", runs=True), [], "an encoder: no reason")
+    info = json.loads(ingot("inspect", golden, "--json", env=bad.env).stdout)
+    bad.checks.equal(info["task"], "embed", "an encoder: its task")
+    info = json.loads(ingot("inspect", CASE, "--json", env=bad.env).stdout)
+    bad.checks.equal(info["task"], "generate", "a decoder: its task")
+    folder = bad.path("dense")
+    shutil.copytree(golden, folder)
+    with open(os.path.join(folder, "modules.json"), "w", encoding="utf-8") as file:
+        json.dump([{"path": "", "type": "a.Transformer"}, {"path": "1", "type": "a.Dense"}], file)
+    reasons = verdict(bad, folder, "an encoder with a module that is not computed")
+    bad.checks.equal([kind for kind, _ in places(reasons)], ["embedding"], "its reason")
+    bad.checks.check("a.Dense" in reasons[0]["text"], f"and its text: {reasons[0]['text']}")
 
 
 def check_unanswered(bad):

@@ -29,6 +29,15 @@ std::shared_ptr<const Engine> whisper() {
   return build_engine(golden_path("whisper"), options, nullptr, nullptr);
 }
 
+TEST(WhisperTest, ItAnswersNoTextYet) {
+  if (!has_golden("whisper")) return;
+  RefusalList refused;
+  examine_model(open_model_source(golden_path("whisper")), refused);
+  ASSERT_EQ(refused.items().size(), 1u);
+  EXPECT_EQ(refused.items()[0].where, "whisper");
+  EXPECT_THAT(refused.items()[0].expected, HasSubstr("answers text"));
+}
+
 constexpr size_t kOfFrame = 2 * 80;  // features
 
 // The first frames of an example, row by row.
