@@ -169,6 +169,35 @@ def check_server(checks, folder, bert):
         checks.equal(server.stop(), 0, "it ends as others do")
 
 
+def check_tasks(checks, folder, scratch):
+    """A decoder embeds where it is told to; an encoder cannot answer."""
+    with Server(TINY, "--task", "embed", "--max-seq-len", "64") as server:
+        def ask(**body):
+            return exchange(server.port, request("POST", "/v1/embeddings", body))
+
+        checks.equal(server.ready["max_model_len"], 64, "--task embed: --max-seq-len")
+        found = ask(input=[[1, 2, 3], [7, 3], [1, 2, 3]]).json()
+        made = [one["embedding"] for one in found["data"]]
+        checks.check(abs(np.linalg.norm(made[0]) - 1) < 1e-3, "--task embed: of length 1")
+        near(checks, made[2], made[0], "--task embed: the same again")
+        checks.check(np.dot(made[0], made[1]) < 0.999, "--task embed: tokens see those before")
+        text = ask(input="a")
+        checks.check(text.status == 400 and "send token ids" in text.error("message"),
+                     f"no tokenizer: {text.error('message')}")
+    engine = os.path.join(scratch, "tiny.engine")
+    ingot_json("build", TINY, "--output", engine, "--no-tune")
+    for what, arguments, part in [
+            ("an engine that gives logits", [engine, "--task", "embed"], "one that gives logits"),
+            ("an encoder", [folder, "--task", "generate"], "is an encoder")]:
+        done = ingot("serve", *arguments, "--port", "0")
+        checks.check(done.returncode == 1 and part in done.stderr.decode(),
+                     f"serve, {what}: {done.stderr.decode().strip().splitlines()[-1]}")
+    done = ingot("serve", TINY, "--task", "classify", "--port", "0")
+    checks.equal(done.returncode, 2, "serve --task classify: wrong usage")
+    done = ingot("embed", folder, "a", "--pooling", "max")
+    checks.equal(done.returncode, 2, "embed --pooling max: wrong usage")
+
+
 def lines_of(done):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -250,6 +279,7 @@ def main():
         os.environ["INGOT_CACHE_DIR"] = os.path.join(scratch, "cache")
         os.environ["INGOT_TUNE_SECONDS"] = "0"
         check_server(checks, folder, bert)
+        check_tasks(checks, folder, scratch)
         check_command(checks, folder, bert, scratch)
     checks.finish()
 
