@@ -106,6 +106,7 @@ class Embed final : public Command {
 
   void flush(EmbeddingSession& session) {
     std::vector<std::span<const int32_t>> sequences;
+    sequences.reserve(waiting_.size());
     for (const Text& text : waiting_) sequences.emplace_back(text.ids);
     const auto vectors = session.embed(sequences);
     for (size_t i = 0; i < vectors.size(); ++i) print(waiting_[i], vectors[i]);

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/error.h"
 #include "base/log.h"
 
 namespace ingot {

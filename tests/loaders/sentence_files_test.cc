@@ -98,16 +98,16 @@ TEST(SentenceFiles, WhatIsNotComputedIsRefusedByName) {
 
 TEST(SentenceFiles, PromptsAndShorterVectors) {
   const Folder folder;
-  const char* kFile = "config_sentence_transformers.json";
-  folder.write(kFile, R"({"prompts": {"query": "query: "}, "default_prompt_name": null})");
+  const char* prompts = "config_sentence_transformers.json";
+  folder.write(prompts, R"({"prompts": {"query": "query: "}, "default_prompt_name": null})");
   EXPECT_EQ(folder.read().rules->prompt, "");
-  folder.write(kFile, R"({"prompts": {"query": "query: "}, "default_prompt_name": "query"})");
+  folder.write(prompts, R"({"prompts": {"query": "query: "}, "default_prompt_name": "query"})");
   EXPECT_EQ(folder.read().rules->prompt, "query: ");
   folder.pooling(R"({"pooling_mode_mean_tokens": true, "include_prompt": false})");
   EXPECT_THAT(folder.refused(), HasSubstr("a default prompt that is pooled too"));
-  folder.write(kFile, R"({"default_prompt_name": "query"})");
-  expect_error([&] { folder.read(); }, ErrorCode::kCorrupt, {kFile, "'prompts'", "'query'"});
-  folder.write(kFile, "{}");
+  folder.write(prompts, R"({"default_prompt_name": "query"})");
+  expect_error([&] { folder.read(); }, ErrorCode::kCorrupt, {prompts, "'prompts'", "'query'"});
+  folder.write(prompts, "{}");
   EXPECT_EQ(folder.read({{"matryoshka_dimensions", {2, 3}}}).rules->dimensions,
             (std::vector<int64_t>{2, 3}));
 }

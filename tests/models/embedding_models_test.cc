@@ -81,6 +81,7 @@ std::vector<float> pooled(const std::vector<float>& hidden, size_t columns, Pool
     for (size_t c = 0; c < columns && counts; ++c) sums[c] += hidden[r * columns + c];
   }
   std::vector<float> out;
+  out.reserve(columns);
   for (const double sum : sums) {
     out.push_back(
         static_cast<float>(pooling == Pooling::kMean ? sum / static_cast<double>(rows) : sum));

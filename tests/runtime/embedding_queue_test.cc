@@ -52,6 +52,13 @@ std::vector<int32_t> sequence(int32_t first, size_t length) {
   return out;
 }
 
+// Sequences whose first ids count from `first`.
+std::vector<std::vector<int32_t>> row_of(int32_t count, size_t length, int32_t first = 0) {
+  std::vector<std::vector<int32_t>> out(static_cast<size_t>(count));
+  for (int32_t i = 0; i < count; ++i) out[static_cast<size_t>(i)] = sequence(first + i, length);
+  return out;
+}
+
 struct Harness {
   explicit Harness(EmbeddingQueueOptions options = {}) : queue(model, options, clock) {
     spdlog::set_level(spdlog::level::critical);
@@ -68,9 +75,8 @@ struct Harness {
 
 TEST(EmbeddingQueue, VectorsComeInTheOrderOfTheSequences) {
   Harness h;
-  std::vector<std::vector<int32_t>> sequences;
-  for (int32_t i = 0; i < 20; ++i)
-    sequences.push_back(sequence(i, static_cast<size_t>(i) % 10 + 1));
+  std::vector<std::vector<int32_t>> sequences = row_of(20, 1);
+  for (size_t i = 0; i < 20; ++i) sequences[i].resize(i % 10 + 1, 7);
   int rung = 0;
   const auto job = h.queue.submit(sequences, [&] { ++rung; });
   EXPECT_FALSE(job->ended());
@@ -96,17 +102,14 @@ TEST(EmbeddingQueue, VectorsComeInTheOrderOfTheSequences) {
 // A list of many does not hold up who comes after it, and a long text is not passed over for ever.
 TEST(EmbeddingQueue, JobsTakeTurns) {
   Harness h;
-  std::vector<std::vector<int32_t>> many;
-  for (int32_t i = 0; i < 12; ++i) many.push_back(sequence(i, 5));
-  const auto list = h.queue.submit(many);
+  const auto list = h.queue.submit(row_of(12, 5));
   const auto one = h.queue.submit({sequence(100, 5)});
   h.queue.step();
   EXPECT_TRUE(one->ended());
   EXPECT_FALSE(list->ended());
   EXPECT_EQ(h.model.steps[0], (std::vector<int32_t>{0, 100, 1}));
   const auto longest = h.queue.submit({sequence(200, 10)});
-  std::vector<std::shared_ptr<EmbeddingJob>> short_ones;
-  for (int32_t i = 0; i < 3; ++i) short_ones.push_back(h.queue.submit({sequence(300 + i, 7)}));
+  for (const auto& one : row_of(3, 7, 300)) h.queue.submit({one});
   h.queue.step();
   EXPECT_EQ(h.model.steps[1], (std::vector<int32_t>{2, 200})) << "what fits, in order";
   h.queue.step();
@@ -118,9 +121,7 @@ TEST(EmbeddingQueue, JobsTakeTurns) {
 
 TEST(EmbeddingQueue, WhoIsGoneIsNotComputed) {
   Harness h;
-  std::vector<std::vector<int32_t>> many;
-  for (int32_t i = 0; i < 8; ++i) many.push_back(sequence(i, 4));
-  const auto job = h.queue.submit(many);
+  const auto job = h.queue.submit(row_of(8, 4));
   h.queue.step();
   job->cancel();
   EXPECT_FALSE(h.queue.step());
@@ -203,6 +204,7 @@ TEST(EmbeddingQueue, ManyCallers) {
   Harness h;
   std::thread engine([&] { h.queue.run(); });
   std::vector<std::thread> callers;
+  callers.reserve(4);
   std::atomic<int> right{0}, cancelled{0};
   for (int32_t t = 0; t < 4; ++t) {
     callers.emplace_back([&, t] {

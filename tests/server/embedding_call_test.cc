@@ -96,6 +96,7 @@ TEST(EmbeddingCall, TheServersEnd) {
 TEST(EmbeddingCall, ManyCallersShareSteps) {
   EmbeddingServer server;
   std::vector<std::thread> callers;
+  callers.reserve(6);
   std::atomic<int> right{0};
   for (int t = 0; t < 6; ++t) {
     callers.emplace_back([&, t] {
