@@ -176,18 +176,11 @@ def check_tasks(checks, folder, scratch):
             return exchange(server.port, request("POST", "/v1/embeddings", body))
 
         checks.equal(server.ready["max_model_len"], 64, "--task embed: --max-seq-len")
-<<<<<<< HEAD
-        made = [one["embedding"] for one in ask(input=[[1, 2, 3], [7, 3], [1, 2, 3]]).json()["data"]]
-        checks.check(abs(np.linalg.norm(made[0]) - 1) < 1e-3, "--task embed: of length 1")
-        near(checks, made[2], made[0], "--task embed: the same again")
-        checks.check(np.dot(made[0], made[1]) < 0.999, "--task embed: the last token sees the others")
-=======
         found = ask(input=[[1, 2, 3], [7, 3], [1, 2, 3]]).json()
         made = [one["embedding"] for one in found["data"]]
         checks.check(abs(np.linalg.norm(made[0]) - 1) < 1e-3, "--task embed: of length 1")
         near(checks, made[2], made[0], "--task embed: the same again")
         checks.check(np.dot(made[0], made[1]) < 0.999, "--task embed: tokens see those before")
->>>>>>> nc
         text = ask(input="a")
         checks.check(text.status == 400 and "send token ids" in text.error("message"),
                      f"no tokenizer: {text.error('message')}")
