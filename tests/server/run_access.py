@@ -163,8 +163,30 @@ def check_key_sources(checks, folder):
     with Server(TINY, "--api-key-file", path, env={"INGOT_API_KEY": "variable-key"}) as server:
         for key, status in (("file-key-1", 200), ("file-key-2", 200), ("variable-key", 200),
                             ("# of the team", 401), ("", 401)):
-            data = request("GET", "/v1/models", None, f"Authorization: Bearer {key}")
-            checks.equal(exchange(server.port, data).status, status, f"key {key!r}")
+            checks.equal(status_of(server, key), status, f"key {key!r}")
+
+
+def status_of(server, key):
+    data = request("GET", "/v1/models", None, f"Authorization: Bearer {key}")
+    return exchange(server.port, data).status
+
+
+def check_keys_of_others(checks):
+    """A key that another server would have taken from its variable is never ignored."""
+    env = {"VLLM_API_KEY": "key-1", "LLAMA_API_KEY": "key-2"}
+    for name, key in env.items():
+        with Server(TINY, env={name: key}) as server:
+            checks.equal([status_of(server, k) for k in (key, "", "key-3")], [200, 401, 401], name)
+            checks.check(name in server.stderr(), f"{name}: a line says so")
+            checks.check(key not in server.stderr(), f"{name}: without the key")
+    with Server(TINY, "--host", "0.0.0.0", env=env) as server:
+        checks.equal([status_of(server, k) for k in ("key-1", "key-2", "")], [200, 200, 401],
+                     "both; they are keys to listen beyond this machine with")
+    with Server(TINY, "--api-key", "own", env=env) as server:
+        checks.equal([status_of(server, k) for k in ("own", "key-1", "")], [200, 401, 401],
+                     "a key of this server's counts alone")
+    with Server(TINY, env={"VLLM_API_KEY": "", "LLAMA_API_KEY": ""}) as server:
+        checks.equal(status_of(server, ""), 200, "empty variables hold no key")
 
 
 def cors(answer):
@@ -318,6 +340,7 @@ def main():
     check_cors(checks)
     with tempfile.TemporaryDirectory() as folder:
         check_key_sources(checks, folder)
+        check_keys_of_others(checks)
         check_tls(checks, folder)
     checks.finish()
 
