@@ -5,16 +5,21 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <set>
 #include <thread>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json_log.h"
+#include "base/log.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/embedding_flags.h"
 #include "cli/contract/generation_flags.h"
+#include "cli/contract/kv_cache_flags.h"
+#include "cli/contract/other_servers.h"
 #include "runtime/embedding_session.h"
 #include "runtime/session_memory.h"
 #include "server/host_check.h"
@@ -68,6 +73,18 @@ std::vector<std::string> read_keys(const std::string& path) {
   return out;
 }
 
+// Whoever set one of them expects that others cannot call without it.
+std::vector<std::string> keys_of_others() {
+  std::vector<std::string> out;
+  for (const char* name : {"VLLM_API_KEY", "LLAMA_API_KEY"}) {
+    const char* key = std::getenv(name);
+    if (key == nullptr || *key == 0) continue;
+    spdlog::warn("callers must show the key that the variable {} has", name);
+    out.emplace_back(key);
+  }
+  return out;
+}
+
 // "org/SmolLM2-135M.gguf" as "SmolLM2-135M".
 std::string default_name(std::string model) {
   while (model.size() > 1 && model.back() == '/') model.pop_back();
@@ -81,7 +98,7 @@ std::string default_name(std::string model) {
 class Serve final : public Command {
  public:
   void declare(Flags& flags) override {
-    declare_other_names(flags);
+    declare_other_servers(flags);
     model_.declare(flags);
     task_.declare(flags);
     pooling_.declare(flags);
@@ -92,9 +109,11 @@ class Serve final : public Command {
     flags.flag("max-num-seqs", &sequences_, "sequences that run together");
     flags.flag("max-num-batched-tokens", &step_tokens_,
                "most tokens of a step; 0 = what the engine was built for");
-    flags.flag(
-        "kv-tokens", &kv_tokens_,
-        "tokens that the KV cache holds; 0 = on a CPU 2048 a sequence, else all that may be used");
+    kv_cache_.declare(flags);
+    flags.flag("cache-type-k", &cache_type_k_, "llama-server's way of --kv-dtype");
+    flags.flag("cache-type-v", &cache_type_v_, "the same; keys and values have one type here");
+    flags.flag("chat-template", &template_file_,
+               "file of a chat template, in place of the model's");
     flags.flag("no-prefix-cache", &no_prefix_cache_, "compute every prompt anew");
     flags.flag("max-queued-requests", &max_queued_, "that wait; one more is refused (429)");
     flags.flag("request-timeout", &request_timeout_,
@@ -108,12 +127,16 @@ class Serve final : public Command {
     Signals signals;
     model_.task = task_.task();
     pooling_.check();
+    kv_cache_.check();
+    read_cache_types();
+    const std::string template_text = template_file_.empty() ? "" : read_template();
     ServerOptions options = server_options();
     std::unique_ptr<Device> device = model_.check();
     HttpServer server(std::move(options));
     say_port(server.port());
     server.start();
-    const OpenModel model = model_.open(std::move(device));
+    OpenModel model = model_.open(std::move(device));
+    if (!template_file_.empty()) set_template(model.assets, template_text);
     if (model_.task != ModelTask::kGenerate && is_embedding_engine(*model.loaded.engine)) {
       serve_embeddings(signals, server, model);
     } else {
@@ -123,6 +146,32 @@ class Serve final : public Command {
   }
 
  private:
+  void read_cache_types() {
+    for (const std::string* type : {&cache_type_k_, &cache_type_v_}) {
+      if (type->empty()) continue;
+      if (!model_.kv_dtype.empty() && model_.kv_dtype != *type) {
+        throw UsageError(
+            fmt::format("--cache-type-k, --cache-type-v, --kv-dtype: keys and values have one "
+                        "type here, found '{}' and '{}'",
+                        model_.kv_dtype, *type));
+      }
+      model_.kv_dtype = *type;
+    }
+  }
+
+  // Before the port is open, where it is no template; parsed again for the model.
+  std::string read_template() const {
+    std::string out = read_file(template_file_, TemplateLimits().source_bytes + 1);
+    ChatTemplate::parse(out, template_file_);
+    return out;
+  }
+
+  void set_template(TextAssets& assets, const std::string& text) const {
+    assets.require_tokenizer();
+    assets.chat_template = ChatTemplate::parse(text, template_file_);
+    assets.template_source = text;
+  }
+
   void serve_text(Signals& signals, HttpServer& server, const OpenModel& model) {
     if (model_.task == ModelTask::kEmbed) {
       engine_embedding_rules(*model.loaded.engine, model_.model);  // says what is missing
@@ -171,19 +220,6 @@ class Serve final : public Command {
     server.drain();
   }
 
-  // What vLLM, llama-server and trtllm-serve call the same things.
-  static void declare_other_names(Flags& flags) {
-    flags.also("model", {"-m", "--model", "-hf"});
-    flags.also("max-seq-len", {"-c", "--max-model-len", "--ctx-size", "--max_seq_len"});
-    flags.also("served-model-name", {"-a", "--alias", "--served_model_name"});
-    flags.also("max-num-seqs", {"-np", "--parallel", "--max_batch_size"});
-    flags.also("max-num-batched-tokens", {"-ub", "--ubatch-size", "--max_num_tokens"});
-    flags.also("no-prefix-cache", {"--no-enable-prefix-caching", "--no-cache-prompt"});
-    flags.also("allowed-origins", {"--cors-origins"});
-    flags.also("ssl-certfile", {"--ssl-cert-file"});
-    flags.also("ssl-keyfile", {"--ssl-key-file"});
-  }
-
   void declare_network(Flags& flags) {
     flags.flag("host", &host_, "address to listen on");
     flags.flag("port", &port_, "port to listen on; 0 = one that is free");
@@ -230,6 +266,7 @@ class Serve final : public Command {
       const auto more = read_keys(key_file_);
       out.api_keys.insert(out.api_keys.end(), more.begin(), more.end());
     }
+    if (out.api_keys.empty()) out.api_keys = keys_of_others();
     several_keys_ = std::set<std::string>(out.api_keys.begin(), out.api_keys.end()).size() > 1;
     if (!is_loopback_host(host_) && out.api_keys.empty() && !allow_no_key_) {
       throw UsageError(
@@ -270,8 +307,8 @@ class Serve final : public Command {
     out.max_queued_requests = max_queued_;
     out.fair = fairness_ == "on";
     out.share_queue = out.fair && several_keys_;
-    if (kv_tokens_ > 0) {
-      out.kv_pages = kv_blocks(kv_tokens_);
+    if (const auto pages = kv_cache_.pages(session_memory(engine, out, *model.device))) {
+      out.kv_pages = *pages;
       return out;
     }
     if (model.device->host_visible()) {
@@ -332,15 +369,17 @@ class Serve final : public Command {
   ModelFlags model_;
   TaskFlag task_;
   PoolingFlag pooling_;
+  KvCacheFlags kv_cache_;
   std::string host_ = "127.0.0.1";
   int64_t port_ = 8000;
   std::vector<std::string> keys_, origins_, hosts_, names_;
   std::string key_file_, certificate_, certificate_key_, metrics_compat_;
+  std::string cache_type_k_, cache_type_v_, template_file_;
   std::string fairness_ = "on";
   bool allow_no_key_ = false, no_prefix_cache_ = false;
   bool several_keys_ = false;
   int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192, body_mib_ = 1024;
-  int64_t sequences_ = 8, step_tokens_ = 0, kv_tokens_ = 0, max_queued_ = 512;
+  int64_t sequences_ = 8, step_tokens_ = 0, max_queued_ = 512;
   int64_t request_timeout_ = 0, drain_timeout_ = 30;
 };
 

@@ -74,6 +74,10 @@ class Call {
   // Parses and checks the body by the route's schema; names of ignored fields go to a header.
   // A worker may call this.
   Json read_body(const Schema& schema);
+  // More fields that have no effect, for the same header; before the answer.
+  void add_ignored(const std::vector<std::string>& fields) {
+    ignored_.insert(ignored_.end(), fields.begin(), fields.end());
+  }
 
   // Once, unless start_events() was called.
   Task<> reply(int status, const Json& body);

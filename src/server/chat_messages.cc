@@ -1,5 +1,7 @@
 #include "server/chat_messages.h"
 
+#include <algorithm>
+
 #include "server/api_error.h"
 #include "server/tools.h"
 
@@ -51,6 +53,25 @@ Json plain_messages(const Json& messages) {
   return out;
 }
 
+// Fields that a template gets as variables of the same names.
+constexpr std::string_view kVariableFields[] = {"documents", "reasoning_effort"};
+
+// What a template has from elsewhere is not taken twice.
+Json more_variables(const Json& body) {
+  const Json* more = given(body, "chat_template_kwargs");
+  if (more == nullptr) return Json::object();
+  for (const auto& [name, value] : more->items()) {
+    const bool field =
+        name == "tools" || (std::ranges::find(kVariableFields, name) != std::end(kVariableFields) &&
+                            given(body, name) != nullptr);
+    if (!field && !ChatTemplate::reserved(name)) continue;
+    const std::string path = "chat_template_kwargs." + name;
+    throw bad_request(path, fmt::format("'{}': the chat template has this from {}", path,
+                                        field ? "the field '" + name + "'" : "the server"));
+  }
+  return *more;
+}
+
 }  // namespace
 
 std::vector<Field> message_fields() {
@@ -99,9 +120,9 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   }
   ChatOptions options;
   const auto at = [&](const char* name) { return given(body, name); };
-  if (const Json* more = at("chat_template_kwargs")) options.extra = *more;
-  for (const char* name : {"documents", "reasoning_effort"}) {
-    if (const Json* value = at(name)) options.extra[name] = *value;
+  options.extra = more_variables(body);
+  for (const std::string_view name : kVariableFields) {
+    if (const Json* value = given(body, name)) options.extra[std::string(name)] = *value;
   }
   const Json* choice = at("tool_choice");
   const Json* tools = at("tools");
@@ -124,6 +145,15 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
     if (out.status == 400) out.param = "messages";
     throw out;
   }
+}
+
+std::vector<std::string> unread_fields(const Json& body, const TextAssets& assets) {
+  std::vector<std::string> out;
+  for (const std::string_view name : kVariableFields) {
+    const bool read = !assets.chat_template || assets.chat_template->reads(name);
+    if (!read && given(body, name) != nullptr) out.emplace_back(name);
+  }
+  return out;
 }
 
 std::vector<int32_t> chat_prompt(const Json& body, const TextAssets& assets) {

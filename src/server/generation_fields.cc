@@ -11,6 +11,7 @@
 #include "server/api_error.h"
 #include "server/server_state.h"
 #include "server/structured_outputs.h"
+#include "server/token_ids.h"
 
 namespace ingot {
 namespace {
@@ -22,20 +23,15 @@ constexpr double kMostBiases = 1024;
 constexpr double kMostBadWords = 256;  // each has two spellings
 constexpr size_t kMostWordBytes = 64;
 
-const Json* find(const Json& body, std::string_view name) {
-  const auto at = body.find(std::string(name));
-  return at == body.end() || at->is_null() ? nullptr : &*at;
-}
-
 template <typename T>
 void read(const Json& body, std::string_view name, T& out) {
-  if (const Json* value = find(body, name)) out = value->get<T>();
+  if (const Json* value = given(body, name)) out = value->get<T>();
 }
 
 // Integers may come as 1.0.
 template <typename T>
 void read_integer(const Json& body, std::string_view name, T& out) {
-  if (const Json* value = find(body, name)) out = static_cast<T>(value->get<double>());
+  if (const Json* value = given(body, name)) out = static_cast<T>(value->get<double>());
 }
 
 std::string shown(const std::string& text) {
@@ -48,15 +44,15 @@ uint64_t random_word() {
 }
 
 void read_seed(const Json& body, SamplingParams& sampling) {
-  const Json* seed = find(body, "seed");
+  const Json* seed = given(body, "seed");
   // Negative seeds are what some clients call "any".
-  const bool given = seed != nullptr && (seed->is_number_unsigned() || seed->get<double>() >= 0);
-  sampling.seed = given ? seed->get<uint64_t>() : random_word();
+  const bool counts = seed != nullptr && (seed->is_number_unsigned() || seed->get<double>() >= 0);
+  sampling.seed = counts ? seed->get<uint64_t>() : random_word();
 }
 
 std::vector<std::string> read_stops(const Json& body) {
   std::vector<std::string> out;
-  const Json* stop = find(body, "stop");
+  const Json* stop = given(body, "stop");
   if (stop == nullptr) return out;
   const Json list = stop->is_string() ? Json::array({*stop}) : *stop;
   if (list.size() > kMaxStops) {
@@ -89,27 +85,15 @@ std::string read_request_id(const Json& body) {
   return out;
 }
 
-std::vector<int32_t> read_ids(const Json& body, std::string_view name, int64_t vocab_size) {
-  std::vector<int32_t> out;
-  const Json* list = find(body, name);
-  if (list == nullptr) return out;
-  for (size_t i = 0; i < list->size(); ++i) {
-    const Json& id = (*list)[i];
-    if (!id.is_number_integer() || id.get<double>() < 0 ||
-        id.get<double>() >= static_cast<double>(vocab_size)) {
-      const std::string path = fmt::format("{}[{}]", name, i);
-      throw bad_request(path,
-                        fmt::format("'{}': expected a token id, 0 to {}", path, vocab_size - 1));
-    }
-    out.push_back(id.get<int32_t>());
-  }
-  return out;
+std::vector<int32_t> read_ids(const Json& body, const char* name, int64_t vocab_size) {
+  const Json* list = given(body, name);
+  return list == nullptr ? std::vector<int32_t>() : read_token_ids(*list, name, vocab_size);
 }
 
 // OpenAI's scale: -100 bans an id, 100 lets only such ids through.
 void read_bias(const Json& body, int64_t vocab_size, SamplingParams& sampling,
                std::set<int32_t>& forced) {
-  const Json* bias = find(body, "logit_bias");
+  const Json* bias = given(body, "logit_bias");
   if (bias == nullptr) return;
   if (static_cast<double>(bias->size()) > kMostBiases) {
     throw bad_request("logit_bias", fmt::format("'logit_bias': expected at most {} ids, found {}",
@@ -161,7 +145,7 @@ void read_allowed(const Json& body, int64_t vocab_size, const std::set<int32_t>&
 // A word is banned as it stands at the beginning of a text and behind a space, where that is spelt
 // with other tokens.
 void read_bad_words(const Json& body, const ServedModel& model, SamplingParams& sampling) {
-  const Json* words = find(body, "bad_words");
+  const Json* words = given(body, "bad_words");
   if (words == nullptr || words->empty()) return;
   const Tokenizer& tokenizer = model.require_tokenizer();
   std::set<int32_t> banned;
@@ -246,7 +230,7 @@ void check_beam_fields(const Json& body) {
                                          {"bad_words", {Json::array()}},
                                          {"logprobs", {false}}};
   for (const auto& [name, values] : neutrals) {
-    const Json* value = find(body, name);
+    const Json* value = given(body, name);
     if (value == nullptr || std::find(values.begin(), values.end(), *value) != values.end()) {
       continue;
     }
@@ -271,7 +255,7 @@ void read_choices(const Json& body, const ServedModel& model, GenerationWish& ou
   out.choices = sampling.n;
   int32_t drawn = sampling.n;
   read_integer(body, "best_of", drawn);
-  const std::string field = find(body, "best_of") ? "best_of" : "n";
+  const std::string field = given(body, "best_of") ? "best_of" : "n";
   const int64_t rows = model.loop->limits().max_batch_rows;
   if (drawn < out.choices || drawn > rows) {
     throw bad_request(field, fmt::format("'{}': expected {} to {} (sequences that run together), "
@@ -281,7 +265,7 @@ void read_choices(const Json& body, const ServedModel& model, GenerationWish& ou
   bool beams = false;
   read(body, "use_beam_search", beams);
   if (beams) return read_beams(body, drawn, sampling);
-  const Json* penalty = find(body, "length_penalty");
+  const Json* penalty = given(body, "length_penalty");
   if (penalty && *penalty != 1.0) {
     throw bad_request("length_penalty",
                       "'length_penalty': goes with \"use_beam_search\": true alone");
@@ -293,14 +277,14 @@ void read_choices(const Json& body, const ServedModel& model, GenerationWish& ou
 }
 
 void read_truncation(const Json& body, const ServedModel& model, GenerationWish& out) {
-  const Json* wish = find(body, "truncate_prompt_tokens");
+  const Json* wish = given(body, "truncate_prompt_tokens");
   if (wish == nullptr) return;
   const auto tokens = static_cast<int64_t>(wish->get<double>());
   if (tokens == 0) {
     throw bad_request("truncate_prompt_tokens",
                       "'truncate_prompt_tokens': expected -1 or at least 1, found 0");
   }
-  const int64_t answer = find(body, "max_tokens") || find(body, "max_completion_tokens")
+  const int64_t answer = given(body, "max_tokens") || given(body, "max_completion_tokens")
                              ? out.input.sampling.max_tokens
                              : 1;
   out.truncate_prompt = tokens > 0 ? tokens : std::max<int64_t>(model.context - answer, 1);
@@ -466,7 +450,7 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(body, "skip_special_tokens", out.skip_special_tokens);
   read(body, "include_stop_str_in_output", out.include_stop);
   read_truncation(body, model, out);
-  const Json* options = find(body, "stream_options");
+  const Json* options = given(body, "stream_options");
   if (options == nullptr) return out;
   if (!out.stream) {
     throw bad_request("stream_options", "'stream_options': goes with \"stream\": true alone");

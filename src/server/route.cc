@@ -18,16 +18,24 @@ std::optional<std::string> matched(std::string_view pattern, std::string_view pa
   return percent_decoded(path.substr(head.size()));
 }
 
+// "/v1/models" and "/models" are the same endpoint.
+std::string_view without_version(std::string_view path) {
+  constexpr std::string_view kVersion = "/v1";
+  if (path.starts_with(kVersion) && path.substr(kVersion.size()).starts_with('/')) {
+    path.remove_prefix(kVersion.size());
+  }
+  return path;
+}
+
 }  // namespace
 
 RouteMatch find_route(std::string_view method, std::string_view path) {
-  constexpr std::string_view kVersion = "/v1";
+  // The page alone is where it is: "/v1/" is an API's root, not a place for people.
+  if (path == "/v1/") return {};
+  const std::string_view plain = without_version(path);
   RouteMatch out;
   for (const RouteDef* route : server_route_list()) {
-    std::optional<std::string> parameter = matched(route->path, path);
-    if (!parameter && route->path.starts_with(kVersion)) {
-      parameter = matched(route->path.substr(kVersion.size()), path);
-    }
+    const std::optional<std::string> parameter = matched(without_version(route->path), plain);
     if (!parameter) continue;
     const std::string_view wanted = route->method == Method::kGet ? "GET" : "POST";
     out = {route, method == wanted || (wanted == "GET" && method == "HEAD"), *parameter};

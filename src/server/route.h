@@ -34,8 +34,8 @@ enum class Method : uint8_t { kGet, kPost };
 struct RouteDef {
   std::string_view name;  // equal to the file's stem
   Method method;
-  // "/v1/models/{id}": {id} takes the rest of the path. All that start with /v1 are also found
-  // without it.
+  // "/v1/models/{id}": {id} takes the rest of the path. All but the page at "/" are found with and
+  // without /v1; /openapi.json lists them as they stand here.
   std::string_view path;
   Access access;
   std::string_view help;  // one line, for /openapi.json

@@ -7,12 +7,6 @@
 namespace ingot {
 namespace {
 
-// Null counts as not there.
-const Json* find(const Json& object, std::string_view name) {
-  const auto at = object.find(std::string(name));
-  return at == object.end() || at->is_null() ? nullptr : &*at;
-}
-
 ApiError expected(const std::string& path, std::string_view what) {
   return bad_request(path, fmt::format("'{}': expected {}", path, what));
 }
@@ -25,15 +19,15 @@ std::string schema_text(const Json& schema, const std::string& path) {
 
 StructureWish json_schema_format(const Json& format) {
   const std::string path = "response_format.json_schema";
-  const Json* inner = find(format, "json_schema");
+  const Json* inner = given(format, "json_schema");
   if (inner == nullptr) throw expected(path, "an object with name and schema");
-  const std::string name = find(*inner, "name") ? inner->at("name").get<std::string>() : "";
+  const std::string name = given(*inner, "name") ? inner->at("name").get<std::string>() : "";
   const bool plain =
       !name.empty() && name.size() <= 64 && std::ranges::all_of(name, [](unsigned char c) {
         return std::isalnum(c) != 0 || c == '_' || c == '-';
       });
   if (!plain) throw expected(path + ".name", "1 to 64 letters, digits, '_' and '-'");
-  const Json* schema = find(*inner, "schema");
+  const Json* schema = given(*inner, "schema");
   if (schema == nullptr) return {path, {GrammarKind::kJsonObject, ""}};
   const std::string field = path + ".schema";
   return {field, {GrammarKind::kJsonSchema, schema_text(*schema, field)}};
@@ -69,7 +63,7 @@ StructureWish structured_outputs(const Json& wish) {
   const std::string path = "structured_outputs";
   std::optional<StructureWish> out;
   for (const char* name : {"json", "json_object", "regex", "choice", "grammar", "structural_tag"}) {
-    const Json* value = find(wish, name);
+    const Json* value = given(wish, name);
     if (value == nullptr || *value == false) continue;
     const std::string field = path + "." + name;
     if (out)
@@ -161,12 +155,12 @@ std::optional<StructureWish> read_structure(const Json& body) {
     }
     out = std::move(wish);
   };
-  if (const Json* format = find(body, "response_format")) set(response_format(*format));
-  if (const Json* wish = find(body, "structured_outputs")) set(structured_outputs(*wish));
-  if (const Json* schema = find(body, "json_schema")) {
+  if (const Json* format = given(body, "response_format")) set(response_format(*format));
+  if (const Json* wish = given(body, "structured_outputs")) set(structured_outputs(*wish));
+  if (const Json* schema = given(body, "json_schema")) {
     set(StructureWish{"json_schema", {GrammarKind::kJsonSchema, schema->dump()}});
   }
-  if (const Json* grammar = find(body, "grammar")) {
+  if (const Json* grammar = given(body, "grammar")) {
     set(StructureWish{"grammar", {GrammarKind::kEbnf, *grammar}});
   }
   return out;
@@ -180,8 +174,8 @@ void check_goes_with_structure(const Json& body, const SamplingParams& sampling,
       {"use_beam_search", sampling.beam_width > 1},
       {"ignore_eos", sampling.ignore_eos},
       {"min_tokens", sampling.min_tokens > 0},
-      {"bad_words", find(body, "bad_words") != nullptr && !body.at("bad_words").empty()},
-      {"allowed_token_ids", find(body, "allowed_token_ids") != nullptr},
+      {"bad_words", given(body, "bad_words") != nullptr && !body.at("bad_words").empty()},
+      {"allowed_token_ids", given(body, "allowed_token_ids") != nullptr},
       {"logit_bias", biases_decide || !sampling.allowed_token_ids.empty()}};
   for (const auto& [name, set] : others) {
     if (!set) continue;

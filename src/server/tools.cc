@@ -55,9 +55,9 @@ bool is_strict(const Json& function) {
 }
 
 Json structure_of(const Json& function, const CallForm& form) {
-  const bool any = !function.contains("parameters") || function["parameters"].is_null();
+  const Json* parameters = given(function, "parameters");
   return {{"begin", form.begin},
-          {"schema", any ? Json{{"type", "object"}} : function["parameters"]},
+          {"schema", parameters == nullptr ? Json{{"type", "object"}} : *parameters},
           {"end", form.end}};
 }
 
@@ -156,11 +156,8 @@ std::vector<Field> tool_fields() {
 
 ToolWish read_tools(const Json& body, const TextAssets& assets) {
   ToolWish out;
-  const auto at = [&](const char* name) {
-    return body.contains(name) && !body[name].is_null() ? &body[name] : nullptr;
-  };
-  const Json* tools = at("tools");
-  const Json* choice = at("tool_choice");
+  const Json* tools = given(body, "tools");
+  const Json* choice = given(body, "tool_choice");
   const bool some = tools != nullptr && !tools->empty();
   const bool none = choice != nullptr && *choice == "none";
   const bool forced = choice != nullptr && !none && *choice != "auto";
@@ -168,7 +165,7 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   if (!some) return out;
   for (size_t i = 0; i < tools->size(); ++i) check_tool((*tools)[i], fmt::format("tools[{}]", i));
   const std::string name = forced ? chosen_name(*choice, *tools) : "";
-  if (const Json* parallel = at("parallel_tool_calls")) out.parallel = *parallel;
+  if (const Json* parallel = given(body, "parallel_tool_calls")) out.parallel = *parallel;
   if (none) return out;
   out.format = find_tool_format(assets.template_source);
   if (out.format == nullptr) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "text/jinja/interpreter.h"
+#include "text/jinja/library.h"
 #include "text/jinja/parser.h"
 #include "text/utf8.h"
 
@@ -54,12 +56,36 @@ ChatSegments segments_of(const jinja::Str& text) {
   return out;
 }
 
+using Names = std::set<std::string, std::less<>>;
+
+void add_names(const jinja::Expr* expr, Names& names) {
+  if (expr == nullptr) return;
+  if (expr->kind == jinja::ExprKind::kName) names.insert(expr->name);
+  for (const jinja::ExprPtr& arg : expr->args) add_names(arg.get(), names);
+  for (const auto& [keyword, value] : expr->keywords) add_names(value.get(), names);
+}
+
+void add_names(const jinja::Body& body, Names& names) {
+  for (const auto& statement : body) {
+    add_names(statement->expr.get(), names);
+    add_names(statement->condition.get(), names);
+    for (const jinja::ExprPtr& value : statement->defaults) add_names(value.get(), names);
+    for (const jinja::Branch& branch : statement->branches) {
+      add_names(branch.condition.get(), names);
+      add_names(branch.body, names);
+    }
+    add_names(statement->body, names);
+    add_names(statement->otherwise, names);
+  }
+}
+
 }  // namespace
 
 struct ChatTemplate::State {
   std::string name;
   TemplateLimits limits;
   jinja::Body body;
+  Names names;  // that expressions look at
 };
 
 ChatTemplate::ChatTemplate(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -79,6 +105,7 @@ std::unique_ptr<const ChatTemplate> ChatTemplate::parse(std::string_view source,
   state->name = name;
   state->limits = limits;
   state->body = jinja::parse_template(source, name, limits.depth);
+  add_names(state->body, state->names);
   return std::unique_ptr<const ChatTemplate>(new ChatTemplate(std::move(state)));
 }
 
@@ -117,6 +144,15 @@ ChatSegments ChatTemplate::render(const ChatInput& input) const {
   interpreter.define("bos_token", jinja::make_text(input.bos_token));
   interpreter.define("eos_token", jinja::make_text(input.eos_token));
   return segments_of(interpreter.run(state_->body));
+}
+
+bool ChatTemplate::reads(std::string_view name) const { return state_->names.contains(name); }
+
+bool ChatTemplate::reserved(std::string_view name) {
+  constexpr std::array<std::string_view, 4> kInputs = {"messages", "add_generation_prompt",
+                                                       "bos_token", "eos_token"};
+  return std::find(kInputs.begin(), kInputs.end(), name) != kInputs.end() ||
+         jinja::has_function(name);
 }
 
 std::string chat_text(const ChatSegments& segments) {

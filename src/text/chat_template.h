@@ -54,6 +54,11 @@ class ChatTemplate {
   ~ChatTemplate();
   // Errors as parse(); raise_exception gives Error{kInvalidArgument} with the template's message.
   ChatSegments render(const ChatInput& input) const;
+  // Whether the template has an expression that looks at a variable of this name: where it has
+  // none, what is given under the name has no effect.
+  bool reads(std::string_view name) const;
+  // Whether every template gets `name` from the program: messages, the marks, functions.
+  static bool reserved(std::string_view name);
 
  private:
   struct State;

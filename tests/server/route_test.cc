@@ -21,6 +21,21 @@ TEST(Route, PathsAndMethods) {
   }
 }
 
+TEST(Route, WithAndWithoutVersion) {
+  for (const RouteDef* route : server_route_list()) {
+    if (route->path == "/") continue;
+    std::string path(route->path.substr(0, route->path.find('{')));
+    if (path.size() < route->path.size()) path += "x";
+    const bool versioned = path.starts_with("/v1/");
+    const std::string other = versioned ? path.substr(3) : "/v1" + path;
+    const std::string_view method = route->method == Method::kGet ? "GET" : "POST";
+    EXPECT_EQ(find_route(method, path).route, route) << path;
+    EXPECT_EQ(find_route(method, other).route, route) << other;
+    EXPECT_EQ(find_route(method, "/v1" + (versioned ? path : other)).route, nullptr) << path;
+  }
+  EXPECT_EQ(find_route("GET", "/").route->name, "chat_page");
+}
+
 TEST(Route, Parameters) {
   EXPECT_EQ(find_route("GET", "/v1/models/a").parameter, "a");
   EXPECT_EQ(find_route("GET", "/v1/models/a/b%20c").parameter, "a/b c");

@@ -13,7 +13,7 @@ from cli_harness import Checks
 KEY = "Sesame-key-of-the-test"
 BODY = {"prompt": [1, 2, 3], "max_tokens": 2}
 # The page's own path is that of a file; /page/ alone, and any other below it, are refused by 404.
-OPEN = {"/livez", "/readyz", "/"}
+OPEN = {"/livez", "/readyz", "/", "/v1/livez", "/v1/readyz"}
 PAGE = "/page/{file}"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "FOO")
 WRONG = ((), ("Authorization: Bearer wrong",), ("x-api-key: wrong",), ("Authorization: Bearer ",),
@@ -27,11 +27,11 @@ RIGHT = ((f"Authorization: Bearer {KEY}",), (f"authorization: bearer {KEY}",),
 ODD_TARGETS = ("//v1/models", "/v1//models", "/V1/MODELS", "/v1/models/", "/v1/%6dodels",
                "/v1/./models", "/livez/../v1/models", "/livez/..%2fv1/models",
                "/livez%2f..%2fv1/models", "/livez;/v1/models", "/livez/", "/livez/v1/models",
-               "/LIVEZ", "/%6civez", "/livez%00", "//livez", "/./livez", "/v1/livez", "/livez%3f",
+               "/LIVEZ", "/%6civez", "/livez%00", "//livez", "/./livez", "/v1//livez", "/livez%3f",
                "/v1/models?/livez", "/v1/models;/livez", "http://localhost/v1/models",
                "http://livez/v1/models", "http://a@b/v1/models", "http://localhost//livez",
                "/v1/models%23/livez", "/readyz/..", "/page", "/page/", "//page/x", "/./", "/%2f",
-               "/index.html")
+               "/index.html", "/v1/v1/livez", "/v1/", "/v1", "/v1/livez/", "/V1/livez")
 # Below the page's open path: never another endpoint.
 PAGE_TARGETS = ("/page/x", "/page/../v1/models", "/page/..%2fv1/models", "/page//v1/models",
                 "/page/%2e%2e/requests", "/page/chat.js", "/page/0123456789abcdef/chat.js")
@@ -72,7 +72,8 @@ def matrix(routes, keys, methods=METHODS):
 def check_keys(checks, server, routes):
     guarded = [path for path in routes if path not in OPEN | {PAGE}]
     checks.check(len(guarded) >= 10, f"{len(guarded)} guarded endpoints are known")
-    paths = [*guarded, *(path[3:] for path in guarded if path.startswith("/v1/")), "/nowhere"]
+    twins = [path[3:] if path.startswith("/v1/") else "/v1" + path for path in guarded]
+    paths = [*guarded, *twins, "/nowhere"]
     found = statuses(server.port, matrix(paths, WRONG))
     checks.equal({name: status for name, status in found.items() if status != 401}, {},
                  f"{len(found)} requests without a right key: all refused")
@@ -162,8 +163,30 @@ def check_key_sources(checks, folder):
     with Server(TINY, "--api-key-file", path, env={"INGOT_API_KEY": "variable-key"}) as server:
         for key, status in (("file-key-1", 200), ("file-key-2", 200), ("variable-key", 200),
                             ("# of the team", 401), ("", 401)):
-            data = request("GET", "/v1/models", None, f"Authorization: Bearer {key}")
-            checks.equal(exchange(server.port, data).status, status, f"key {key!r}")
+            checks.equal(status_of(server, key), status, f"key {key!r}")
+
+
+def status_of(server, key):
+    data = request("GET", "/v1/models", None, f"Authorization: Bearer {key}")
+    return exchange(server.port, data).status
+
+
+def check_keys_of_others(checks):
+    """A key that another server would have taken from its variable is never ignored."""
+    env = {"VLLM_API_KEY": "key-1", "LLAMA_API_KEY": "key-2"}
+    for name, key in env.items():
+        with Server(TINY, env={name: key}) as server:
+            checks.equal([status_of(server, k) for k in (key, "", "key-3")], [200, 401, 401], name)
+            checks.check(name in server.stderr(), f"{name}: a line says so")
+            checks.check(key not in server.stderr(), f"{name}: without the key")
+    with Server(TINY, "--host", "0.0.0.0", env=env) as server:
+        checks.equal([status_of(server, k) for k in ("key-1", "key-2", "")], [200, 200, 401],
+                     "both; they are keys to listen beyond this machine with")
+    with Server(TINY, "--api-key", "own", env=env) as server:
+        checks.equal([status_of(server, k) for k in ("own", "key-1", "")], [200, 401, 401],
+                     "a key of this server's counts alone")
+    with Server(TINY, env={"VLLM_API_KEY": "", "LLAMA_API_KEY": ""}) as server:
+        checks.equal(status_of(server, ""), 200, "empty variables hold no key")
 
 
 def cors(answer):
@@ -317,6 +340,7 @@ def main():
     check_cors(checks)
     with tempfile.TemporaryDirectory() as folder:
         check_key_sources(checks, folder)
+        check_keys_of_others(checks)
         check_tls(checks, folder)
     checks.finish()
 

@@ -5,7 +5,7 @@ import tempfile
 
 from server_harness import BINARY, TINY, Server, exchange, request
 
-from cli_harness import BadInput, Checks, ingot
+from cli_harness import BadInput, Checks, ingot, real_model
 
 
 def check_other_names(checks):
@@ -31,9 +31,96 @@ def check_other_names(checks):
         checks.equal(answer.headers.get("access-control-allow-origin"), "https://a.example",
                      "llama-server's names")
     others = ["--parallel=3", "--max_batch_size", "4", "--max_num_tokens", "64", "--ubatch-size",
-              "32", "--no-enable-prefix-caching"]
+              "32", "--no-enable-prefix-caching", "-b", "32", "-t", "1", "--dtype", "auto",
+              "--kv-cache-dtype", "float32", "-ctk", "float32", "-ctv", "float32"]
     with Server(TINY, *others) as server:
         checks.equal(server.stop(), 0, "names of all three")
+
+
+# What asks for what always holds here: taken, with a line.
+WITHOUT_EFFECT = [
+    ["-tp", "1"], ["--tp_size=1"], ["-pp", "1"], ["--data-parallel-size", "1"], ["-sm", "none"],
+    ["--enable-prefix-caching"], ["--enable-chunked-prefill"], ["-cb"], ["--fit", "on"],
+    ["--enable-auto-tool-choice"], ["--tool-call-parser", "hermes"], ["--jinja"],
+    ["--reasoning-format", "none"], ["--seed", "-1"], ["--load-format", "auto"],
+    ["--trust-remote-code"], ["--disable-log-stats"]]
+# What is known and not here: refused, with a word on what to use.
+NOT_HERE = [
+    (["-tp", "2"], "--tensor-parallel-size: expected 1, found '2': a server runs on one device"),
+    (["-ngl", "99"], "--n-gpu-layers is not a flag of this server: --device cuda"),
+    (["--enable-expert-parallel"], "--enable-expert-parallel is not a flag of this server"),
+    (["--no-enable-chunked-prefill"], "--no-enable-chunked-prefill is not a flag of this server"),
+    (["--tool-call-parser", "pythonic"], "expected hermes or llama3_json or mistral"),
+    (["--seed", "7"], "--seed: expected -1, found '7': requests have 'seed'"),
+    (["--uds", "/x.sock"], "--uds is not a flag of this server: the server listens on TCP"),
+    (["-q", "awq"], "--quantization is not a flag of this server: weights run as"),
+    (["-md", "draft.gguf"], "--model-draft is not a flag of this server"),
+    (["-ts", "1,1"], "--tensor-split is not a flag of this server"),
+    (["-tb", "2"], "--threads-batch is not a flag of this server: --threads counts"),
+    (["--lora", "a.gguf"], "merge them into the model's weights"),
+    (["--ssl-keyfile-password", "x"], "--ssl-keyfile is a key without a password"),
+    (["--log-jsonl"], "INGOT_LOG_FORMAT=json"),
+    (["--uds"], "--uds: expected a value, found none"),
+    (["-ctk", "float32", "-ctv", "float16"], "keys and values have one type here"),
+    (["-ctk", "q8_0"], "--kv-dtype: expected float32, bfloat16 or float16, found 'q8_0'"),
+    (["--gpu-memory-utilization", "1.5"], "--gpu-memory-utilization: expected 0 to 1, found 1.5"),
+    (["--kv-cache-memory-bytes", "1", "--kv-tokens", "64"],
+     "--kv-cache-memory-bytes does not go with --kv-tokens"),
+    (["--kv_cache_free_gpu_memory_fraction", "all"], "--kv-memory: expected GiB, or a part of 1")]
+
+
+def check_without_effect(checks, folder):
+    path = write(folder, "enable-prefix-caching: true\nenable-lora: false\n", "taken.yaml")
+    flags = [word for words in WITHOUT_EFFECT for word in words]
+    with Server(TINY, *flags, "--config", path) as server:
+        lines = [line for line in server.stderr().splitlines() if "has no effect" in line]
+        checks.equal(len(lines), len(WITHOUT_EFFECT) - 1, "a line for each flag without effect")
+        for name in ("tensor-parallel-size", "enable-prefix-caching", "jinja"):
+            checks.equal(sum(f"--{name} has no effect: " in line for line in lines), 1, name)
+
+
+def check_not_here(bad):
+    for flags, says in NOT_HERE:
+        bad.refused(" ".join(flags), "serve", TINY, *flags, code=2, names=[says])
+    path = write(bad.folder, "enable-prefix-caching: false\n", "off.yaml")
+    bad.refused("a switch that is off", "serve", TINY, "--config", path, code=2,
+                names=["--enable-prefix-caching is not a flag", "--no-prefix-cache"])
+    gone = bad.path("gone.jinja")
+    bad.refused("no template", "serve", TINY, "--chat-template", gone, code=1, names=[gone])
+    wrong = write(bad.folder, "{% if %}", "wrong.jinja")
+    bad.refused("no Jinja", "serve", TINY, "--chat-template", wrong, code=1, names=[wrong])
+    right = write(bad.folder, "{{ messages }}", "right.jinja")
+    done = ingot("serve", TINY, "--port", "0", "--chat-template-file", right)
+    bad.checks.check(done.returncode == 1 and b"expected a tokenizer" in done.stderr,
+                     "a template for a model without tokenizer is refused")
+
+
+def check_template(checks, folder):
+    text = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
+    path = write(folder, text, "t.jinja")
+    body = {"messages": [{"role": "user", "content": "a"}], "reasoning_effort": "low"}
+    with Server(real_model(), "--chat-template", path, "--max-seq-len", "256") as server:
+        answer = exchange(server.port, request("POST", "/v1/apply-template", body))
+        checks.equal(answer.json(), {"prompt": "<user>a"}, "--chat-template: the file's")
+        checks.equal(answer.headers.get("x-ignored-fields"), "reasoning_effort",
+                     "--chat-template: what it does not read")
+
+
+def pages_with(*flags):
+    with Server(TINY, *flags) as server:
+        answer = exchange(server.port, request("GET", "/requests")).json()
+    return sum(group["total"] for group in answer["kv_pages"])
+
+
+def check_kv_cache(checks):
+    """Its size under all names; of parts of the free memory, which changes, that more is more."""
+    tokens = pages_with("--kv-tokens", "512")
+    one, two = (pages_with("--kv-cache-memory-bytes", str(n << 20)) for n in (1, 2))
+    checks.check(tokens > 0 and one > 1 and two - 2 * one in (0, 1), f"bytes: {one}, {two} pages")
+    for flag in ("--kv_cache_free_gpu_memory_fraction", "--kv-memory"):
+        few, many = (pages_with(flag, part) for part in ("0.000001", "0.0001"))
+        checks.check(0 < few < many, f"{flag}: {few}, {many} pages")
+    checks.check(pages_with("--gpu-memory-utilization", "0.001") > 0, "a part of what is free")
 
 
 def check_wrong(bad):
@@ -105,11 +192,16 @@ def main():
         bad = BadInput(checks, folder)
         check_other_names(checks)
         check_wrong(bad)
+        check_without_effect(checks, folder)
+        check_not_here(bad)
+        check_kv_cache(checks)
+        check_template(checks, folder)
         check_config(checks, folder)
         check_wrong_config(bad)
     shown = ingot("serve", "--help").stdout.decode()
     checks.check(all(name in shown for name in ("--max-model-len", "--parallel", "--config")),
                  f"{BINARY} serve --help shows the names")
+    checks.check("--uds" not in shown and "--jinja" not in shown, "and none that have no meaning")
     checks.finish()
 
 

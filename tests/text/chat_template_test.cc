@@ -58,6 +58,27 @@ TEST(ChatTemplate, Expressions) {
   EXPECT_EQ(render("{{ strftime_now('%d %b %Y') }}"), "02 Jan 1970");
 }
 
+TEST(ChatTemplate, TellsWhatItReads) {
+  const auto chat = ChatTemplate::parse(
+      "{% if a is defined %}{% elif b %}{{ c[d] | default(e) }}{% else %}{{ f.g }}{% endif %}"
+      "{% for h in i if j %}{{ 1 }}{% else %}{{ k }}{% endfor %}{% set l = m(n=o) %}"
+      "{% macro p(q=r) %}{{ s }}{% endmacro %}{% filter replace(t, 'x') %}u{% endfilter %}"
+      "{% with v = w %}{% endwith %}",
+      "names");
+  for (const char* name :
+       {"a", "b", "c", "d", "e", "f", "i", "j", "k", "m", "o", "r", "s", "t", "w"}) {
+    EXPECT_TRUE(chat->reads(name)) << name;
+  }
+  for (const char* name : {"g", "h", "l", "n", "p", "q", "u", "v", "documents"}) {
+    EXPECT_FALSE(chat->reads(name)) << name;
+  }
+  for (const char* name : {"messages", "bos_token", "eos_token", "add_generation_prompt",
+                           "raise_exception", "strftime_now", "namespace"}) {
+    EXPECT_TRUE(ChatTemplate::reserved(name)) << name;
+  }
+  EXPECT_FALSE(ChatTemplate::reserved("documents"));
+}
+
 TEST(ChatTemplate, RangesAreNoLists) {
   EXPECT_EQ(render("{{ range(4) }} {{ range(1, 9, 3) }} {{ range(2) | list }}"),
             "range(0, 4) range(1, 9, 3) [0, 1]");

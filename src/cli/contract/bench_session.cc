@@ -1,7 +1,6 @@
 #include "cli/contract/bench_session.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -9,6 +8,7 @@
 #include "base/knobs.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "cli/contract/kv_cache_flags.h"
 #include "cli/contract/step_limits.h"
 #include "runtime/decoder_step.h"
 
@@ -201,15 +201,7 @@ void BenchFlags::check() const {
   kv_amount();
 }
 
-double BenchFlags::kv_amount() const {
-  if (kv_memory.empty()) return 0;
-  constexpr double kMostGib = 1 << 20;
-  double value = 0;
-  const char* end = kv_memory.data() + kv_memory.size();
-  const auto [stop, error] = std::from_chars(kv_memory.data(), end, value);
-  if (error == std::errc() && stop == end && value > 0 && value <= kMostGib) return value;
-  throw UsageError(fmt::format("--kv-memory: expected GiB, or a part of 1, found '{}'", kv_memory));
-}
+double BenchFlags::kv_amount() const { return kv_memory_amount(kv_memory); }
 
 std::vector<int64_t> BenchFlags::batches() const {
   std::vector<int64_t> out;

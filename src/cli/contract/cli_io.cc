@@ -38,7 +38,7 @@ std::vector<int32_t> parse_ids(const std::string& text, std::string_view source)
 }
 
 std::optional<DType> parse_float_dtype(std::string_view flag, const std::string& text) {
-  if (text.empty()) return std::nullopt;
+  if (text.empty() || text == "auto") return std::nullopt;
   const std::optional<DType> dtype = parse_dtype(text);
   for (const DType known : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
     if (dtype == known) return dtype;

@@ -11,6 +11,17 @@
 
 namespace ingot {
 
+// A flag of other programs that has no meaning here: taken, with a line that says `why`, where it
+// asks for what always holds; else refused, with `why` as the word on what to use instead. --help
+// does not show it.
+struct OtherFlag {
+  std::string name;                 // without the dashes
+  std::vector<std::string> others;  // with their dashes
+  bool takes_value = false;         // else it is a switch: "true", or "false" of a config file
+  std::vector<std::string> holds;   // values that are taken
+  std::string why;
+};
+
 // Declares a command's arguments. Values point into the command object and keep their defaults when
 // the user gives nothing. Every flag has an environment twin: --max-tokens is INGOT_MAX_TOKENS.
 class Flags {
@@ -31,6 +42,7 @@ class Flags {
   virtual void text(std::string name, std::string* value, std::string help) = 0;
   // More names, with their dashes, of what is declared next as `name`: "-c", "--ctx-size", "-np".
   virtual void also(const std::string& name, const std::vector<std::string>& others) = 0;
+  virtual void other(const OtherFlag& flag) = 0;
   // --config FILE: flags in YAML, read where the command line does not name them.
   virtual void config_file() = 0;
 };

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <set>
 
@@ -34,6 +35,7 @@ namespace {
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
+constexpr const char* kOtherFlags = "other servers";  // the group of what Flags::other() declares
 
 std::string twin(const std::string& flag) {
   std::string out = "INGOT_";
@@ -148,10 +150,32 @@ class CliFlags final : public Flags {
     }
   }
   void config_file() override { flag("config", &config_, "YAML file of flags", nullptr); }
-  // Fills the `given` marks once parsing is over.
-  void finish() {
-    for (auto& [option, given] : given_) *given = option->count() > 0;
+  void other(const OtherFlag& flag) override {
+    also(flag.name, flag.others);
+    Other& other = others_given_.emplace_back(Other{flag, "true", nullptr});
+    if (flag.takes_value) {
+      other.option = app_.add_option(names(flag.name), other.value)->take_last();
+    } else {
+      other.option = app_.add_flag(names(flag.name), other.value);
+    }
+    other.option->group(kOtherFlags);
   }
+  // Before --help is printed, and no earlier: the library gives options of no group no name.
+  void hide_others() const {
+    for (const Other& other : others_given_) other.option->group("");
+  }
+  // Fills the `given` marks once parsing is over; returns lines on flags that have no effect.
+  // UsageError for those that are refused.
+  std::vector<std::string> finish() const {
+    for (const auto& [option, given] : given_) *given = option->count() > 0;
+    std::vector<std::string> out;
+    for (const Other& other : others_given_) {
+      if (other.option->count() > 0) judge(other, out);
+    }
+    return out;
+  }
+  // "--name,-n,--other"
+  std::string names(const std::string& name) { return "--" + name + others_[name]; }
   // "--parallel" for "-np"; all other arguments as they are.
   std::string plain(const std::string& argument) const {
     const auto at = long_dashes_.find(argument.substr(0, argument.find('=')));
@@ -159,8 +183,22 @@ class CliFlags final : public Flags {
   }
 
  private:
-  // "--name,-n,--other"
-  std::string names(const std::string& name) { return "--" + name + others_[name]; }
+  struct Other {
+    OtherFlag flag;
+    std::string value;
+    CLI::Option* option;
+  };
+  static void judge(const Other& other, std::vector<std::string>& lines) {
+    const auto& [name, others, takes_value, holds, why] = other.flag;
+    if (std::find(holds.begin(), holds.end(), other.value) != holds.end()) {
+      lines.push_back(fmt::format("--{} has no effect: {}", name, why));
+    } else if (takes_value && !holds.empty()) {
+      throw UsageError(fmt::format("--{}: expected {}, found '{}': {}", name,
+                                   fmt::join(holds, " or "), other.value, why));
+    } else if (takes_value || holds.empty() == (other.value == "true")) {
+      throw UsageError(fmt::format("--{} is not a flag of this server: {}", name, why));
+    }
+  }
   template <typename T>
   void add(const std::string& name, T& value, const std::string& help, bool* given) {
     CLI::Option* option = app_.add_option(names(name), value, help)->envname(twin(name));
@@ -171,6 +209,7 @@ class CliFlags final : public Flags {
   }
   CLI::App& app_;
   std::vector<std::pair<CLI::Option*, bool*>> given_;
+  std::deque<Other> others_given_;                  // options point into it
   std::map<std::string, std::string> others_;       // of a name: ",-n,--other"
   std::map<std::string, std::string> long_dashes_;  // "-np": "--parallel"
   std::string config_;
@@ -208,7 +247,8 @@ Parsed declare(CLI::App& app, const CommandDef& def) {
       ->envname("INGOT_PROGRESS")
       ->check(checked(wrong_progress))
       ->take_last();
-  parsed.app->add_option("--threads", global.threads, "compute threads; 0 = all CPUs")
+  parsed.app
+      ->add_option(parsed.flags->names("threads"), global.threads, "compute threads; 0 = all CPUs")
       ->envname("INGOT_THREADS")
       ->check(checked_value<std::string>())
       ->take_last();
@@ -227,7 +267,7 @@ void check_pass_names() {
   }
 }
 
-void apply_global(const GlobalFlags& global, const std::string& warning) {
+void apply_global(const GlobalFlags& global, const std::vector<std::string>& warnings) {
   // Before any work: a wrong knob is found late where it is read, or never.
   try {
     check_knobs();
@@ -237,7 +277,7 @@ void apply_global(const GlobalFlags& global, const std::string& warning) {
     throw UsageError(error.what());
   }
   init_log();
-  if (!warning.empty()) spdlog::warn("{}", warning);
+  for (const std::string& warning : warnings) spdlog::warn("{}", warning);
   set_progress_style(global.progress == "json"   ? ProgressStyle::kJson
                      : global.progress == "none" ? ProgressStyle::kNone
                                                  : ProgressStyle::kBar);
@@ -289,10 +329,11 @@ std::string memory_advice(CLI::App& app) {
   return out.empty() ? out : out + " ('ingot plan' shows what fits)";
 }
 
-// Names of all flags, or of their twins in the environment.
+// Names of all flags that --help shows, or of their twins in the environment.
 std::vector<std::string> flag_names(CLI::App& app, bool twins) {
   std::vector<std::string> out;
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group() == kOtherFlags) continue;
     const std::string name = twins ? option->get_envname() : option->get_name();
     if (twins ? !name.empty() : name.starts_with("--")) out.push_back(name);
   }
@@ -471,7 +512,10 @@ int run_parsed(std::vector<std::string> arguments) {
     arguments = completed(all, std::move(arguments));
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) {  // --help, --version
+      for (const Parsed& parsed : all) parsed.flags->hide_others();
+      return app.exit(error);
+    }
     throw UsageError(usage_error(app, all, error, arguments));
   }
   std::vector<std::string> twins;
@@ -480,8 +524,10 @@ int run_parsed(std::vector<std::string> arguments) {
   }
   for (Parsed& parsed : all) {
     if (!parsed.app->parsed()) continue;
-    parsed.flags->finish();
-    apply_global(*parsed.global, unknown_variables(environ, std::move(twins)));
+    std::vector<std::string> warnings = parsed.flags->finish();
+    const std::string unknown = unknown_variables(environ, std::move(twins));
+    if (!unknown.empty()) warnings.push_back(unknown);
+    apply_global(*parsed.global, warnings);
     try {
       return parsed.command->run();
     } catch (const WeightsTooLarge&) {

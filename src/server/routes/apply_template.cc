@@ -28,6 +28,7 @@ const Schema& schema() {
 std::string render(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
   model.check_wanted(body);
+  call.add_ignored(unread_fields(body, *model.assets));
   return chat_text(chat_segments(body, *model.assets));
 }
 

@@ -66,17 +66,20 @@ struct Job {
 Job read_job(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
   Job out{read_generation(body, model), read_tools(body, *model.assets), {}};
-  const bool logprobs = body.contains("logprobs") && body["logprobs"] == true;
-  const bool top = body.contains("top_logprobs") && !body["top_logprobs"].is_null();
-  if (top && !logprobs) {
+  const Json* wanted = given(body, "logprobs");
+  const bool logprobs = wanted != nullptr && *wanted == true;
+  const Json* top = given(body, "top_logprobs");
+  if (top != nullptr && !logprobs) {
     throw bad_request("top_logprobs", "'top_logprobs': goes with \"logprobs\": true alone");
   }
   if (out.tools.structure) {
     hold_to(out.tools.structure->source, out.tools.structure->field, out.tools.shown, body, model,
             out.wish);
   }
-  if (logprobs)
-    out.wish.logprobs = top ? static_cast<int32_t>(body["top_logprobs"].get<double>()) : 0;
+  if (logprobs) {
+    out.wish.logprobs = top != nullptr ? static_cast<int32_t>(top->get<double>()) : 0;
+  }
+  call.add_ignored(unread_fields(body, *model.assets));
   out.request = make_request(out.wish, chat_prompt(body, *model.assets), model);
   return out;
 }

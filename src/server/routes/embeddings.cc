@@ -4,6 +4,7 @@
 #include "server/api_error.h"
 #include "server/embedding_call.h"
 #include "server/server_state.h"
+#include "server/token_ids.h"
 #include "text/base64.h"
 
 namespace ingot {
@@ -49,25 +50,6 @@ struct Job {
   bool base64 = false;
 };
 
-const Json* find(const Json& body, const char* name) {
-  const auto found = body.find(name);
-  return found == body.end() || found->is_null() ? nullptr : &*found;
-}
-
-std::vector<int32_t> ids_of(const Json& list, const std::string& path, int64_t vocab_size) {
-  std::vector<int32_t> out;
-  for (const Json& id : list) {
-    const std::string inner = fmt::format("{}[{}]", path, out.size());
-    if (!id.is_number_integer() || id.get<double>() < 0 ||
-        id.get<double>() >= static_cast<double>(vocab_size)) {
-      throw bad_request(inner,
-                        fmt::format("'{}': expected a token id, 0 to {}", inner, vocab_size - 1));
-    }
-    out.push_back(id.get<int32_t>());
-  }
-  return out;
-}
-
 class Reader {
  public:
   Reader(const Json& body, const ServedModel& model)
@@ -77,7 +59,7 @@ class Reader {
     model_.check_wanted(body_);
     Job out;
     out.dimensions = dimensions();
-    const Json* format = find(body_, "encoding_format");
+    const Json* format = given(body_, "encoding_format");
     out.base64 = format != nullptr && *format == "base64";
     read_text_options();
     const Json& input = body_["input"];
@@ -105,7 +87,7 @@ class Reader {
 
  private:
   size_t dimensions() const {
-    const Json* wanted = find(body_, "dimensions");
+    const Json* wanted = given(body_, "dimensions");
     if (wanted == nullptr) return 0;
     const auto count = static_cast<int64_t>(wanted->get<double>());
     const int64_t all = embeddings_.queue->limits().columns;
@@ -127,10 +109,10 @@ class Reader {
   }
 
   void read_text_options() {
-    if (const Json* add = find(body_, "add_special_tokens")) {
+    if (const Json* add = given(body_, "add_special_tokens")) {
       options_.add_special = add->get<bool>();
     }
-    const Json* cut = find(body_, "truncate_prompt_tokens");
+    const Json* cut = given(body_, "truncate_prompt_tokens");
     if (cut == nullptr) return;
     const auto most = static_cast<int64_t>(cut->get<double>());
     const int64_t limit = embeddings_.queue->limits().max_tokens;
@@ -156,7 +138,7 @@ class Reader {
         throw out;
       }
     } else if (input.is_array()) {
-      ids = ids_of(input, path, embeddings_.queue->limits().vocab_size);
+      ids = read_token_ids(input, path, embeddings_.queue->limits().vocab_size);
       const auto most = static_cast<size_t>(options_.truncate);
       if (most > 0 && ids.size() > most) ids.resize(most);
     } else {

@@ -50,8 +50,8 @@ const Schema& schema() {
 
 Json messages_of(const Json& body) {
   Json out = Json::array();
-  if (body.contains("instructions") && !body["instructions"].is_null()) {
-    out.push_back({{"role", "system"}, {"content", body["instructions"]}});
+  if (const Json* instructions = given(body, "instructions")) {
+    out.push_back({{"role", "system"}, {"content", *instructions}});
   }
   const Json& input = body["input"];
   if (input.is_string()) {
@@ -83,13 +83,12 @@ Json messages_of(const Json& body) {
 
 // "text.format" as chat's "response_format".
 Json response_format_of(const Json& body) {
-  if (!body.contains("text") || !body["text"].is_object()) return nullptr;
-  const Json& text = body["text"];
-  if (!text.contains("format") || text["format"].is_null()) return nullptr;
-  const Json& format = text["format"];
-  Json out = {{"type", format.contains("type") ? format["type"] : Json()}};
+  const Json* text = given(body, "text");
+  const Json* format = text != nullptr ? given(*text, "format") : nullptr;
+  if (format == nullptr) return nullptr;
+  Json out = {{"type", format->contains("type") ? format->at("type") : Json()}};
   if (out["type"] != "json_schema") return out;
-  out["json_schema"] = format;
+  out["json_schema"] = *format;
   out["json_schema"].erase("type");
   return out;
 }
@@ -105,6 +104,20 @@ ApiError in_callers_words(const ApiError& error) {
     }
   }
   return out;
+}
+
+Json shown_fields(const Json& body, const SamplingParams& sampling) {
+  const auto or_else = [](const Json& object, const char* name, const Json& fallback) {
+    const Json* value = given(object, name);
+    return value != nullptr ? *value : fallback;
+  };
+  const Json text = or_else(body, "text", Json::object());
+  return {{"instructions", or_else(body, "instructions", nullptr)},
+          {"max_output_tokens", or_else(body, "max_output_tokens", nullptr)},
+          {"temperature", sampling.temperature},
+          {"top_p", sampling.top_p},
+          {"text", {{"format", or_else(text, "format", {{"type", "text"}})}}},
+          {"metadata", or_else(body, "metadata", Json::object())}};
 }
 
 struct Job {
@@ -141,16 +154,7 @@ Job read_job(Call& call, const ServedModel& model) {
     if (error.param.starts_with("messages")) inner.param = "input";
     throw inner;
   }
-  const auto given = [&](const char* name) { return body.contains(name) ? body[name] : Json(); };
-  out.shown = {{"instructions", given("instructions")},
-               {"max_output_tokens", given("max_output_tokens")},
-               {"temperature", out.wish.input.sampling.temperature},
-               {"top_p", out.wish.input.sampling.top_p},
-               {"text",
-                {{"format", body.contains("text") && body["text"].contains("format")
-                                ? body["text"]["format"]
-                                : Json{{"type", "text"}}}}},
-               {"metadata", body.contains("metadata") ? body["metadata"] : Json::object()}};
+  out.shown = shown_fields(body, out.wish.input.sampling);
   return out;
 }
 
@@ -197,6 +201,7 @@ class Answer {
     out["tools"] = Json::array();
     out["truncation"] = "disabled";
     out["usage"] = answers == nullptr ? Json(nullptr) : usage(*answers);
+    if (answers != nullptr) out["timings"] = answers->timings();
     return out;
   }
 

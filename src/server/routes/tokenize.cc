@@ -54,6 +54,7 @@ std::vector<int32_t> encode(const Json& body, const ServedModel& model) {
 Json answer(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
   model.check_wanted(body);
+  call.add_ignored(unread_fields(body, *model.assets));
   const std::vector<int32_t> ids = encode(body, model);
   Json out = {{"count", ids.size()}, {"max_model_len", model.context}, {"tokens", ids}};
   const bool pieces = flag(body, "with_pieces", false);
