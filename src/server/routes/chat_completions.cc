@@ -71,9 +71,9 @@ Job read_job(Call& call, const ServedModel& model) {
   if (top && !logprobs) {
     throw bad_request("top_logprobs", "'top_logprobs': goes with \"logprobs\": true alone");
   }
-  if (out.tools.structure) {
-    hold_to(out.tools.structure->source, out.tools.structure->field, out.tools.shown, body, model,
-            out.wish);
+  if (auto form = form_beside_calls(out.tools, out.wish.form, body, *model.assets)) {
+    out.wish.form.reset();
+    hold_to(std::move(*form), body, model, out.wish);
   }
   if (logprobs)
     out.wish.logprobs = top ? static_cast<int32_t>(body["top_logprobs"].get<double>()) : 0;
@@ -264,6 +264,7 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
 Task<> handle(Call& call) {
   ServedModel& model = call.model();
   Job job = co_await call.on_worker([&] { return read_job(call, model); });
+  co_await hold_requests(call, model, job.wish, {&job.request, 1});
   if (job.wish.stream) {
     Request request = std::move(job.request);
     Stream stream(call, model, job);
