@@ -162,6 +162,23 @@ def check_refused(checks, client):
                          f"{keyword}: {error.body}")
 
 
+def check_compiling_waits_alone(checks, client):
+    """Free answers do not wait for forms of others to be compiled."""
+    def heavy(i):
+        pattern = "^(a|b)*a(a|b){8}$"
+        names = {f"p{i}_{k}": {"type": "string", "pattern": pattern} for k in range(20)}
+        return judged(client, {"type": "object", "properties": names}, i, model="oracle",
+                      max_tokens=8)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        forms = [pool.submit(heavy, i) for i in range(6)]
+        client.completions.create(model="oracle", prompt="a", max_tokens=1)
+        done = sum(form.done() for form in forms)
+        checks.check(done < 4, f"a free answer came when {done} of 6 forms were answered")
+        checks.equal({form.result() for form in forms} - {"cut", None}, set(),
+                     "and these are in their forms")
+
+
 def check_form_faults(checks, client):
     """A form with too many ways to read a text ends its own answer, and the caller is told."""
     grammar = 'root ::= w "!"\nw ::= l | l w | l w w\nl ::= [a-z ,.A-Z] | [a-z] | [a-e ] | [^x]'
@@ -186,6 +203,7 @@ def main():
         check_schemas(checks, client, "SmolLM2", 1, max_tokens=60)
     with Oracle(rows=32, context=1024) as server:
         client = client_of(server)
+        check_compiling_waits_alone(checks, client)
         check_tools(checks, client)
         check_schemas(checks, client, "random bytes", 4, model="oracle", max_tokens=300)
     checks.finish()
