@@ -361,7 +361,7 @@ void EngineRunner::settle(InFlight& step) {
   }
   for (const size_t r : step.unmasked) {
     step.result.rows[r] = {};
-    step.result.rows[r].failure = FinishReason::kInternal;
+    step.result.rows[r].failure = FinishReason::kFormFault;
   }
   size_t scored = 0;
   for (size_t r = 0; r < step.batch->rows.size(); ++r) {

@@ -104,8 +104,9 @@ void GrammarMasks::advance(Slot& slot, bool restart, std::shared_ptr<const Gramm
   if (slot.state != State::kOpen) return;
   slot.state = State::kFault;  // unless what follows holds
   for (const TokenId token : tokens) {
-    if (slot.matcher->accept(token) != Result::kOk) {
-      spdlog::warn("a grammar does not take token {}", token);
+    if (const Result result = slot.matcher->accept(token); result != Result::kOk) {
+      spdlog::warn("a grammar {} token {}",
+                   result == Result::kFault ? "is over its limits at" : "does not take", token);
       return;
     }
     if (slot.matcher->terminated()) {
@@ -114,9 +115,13 @@ void GrammarMasks::advance(Slot& slot, bool restart, std::shared_ptr<const Gramm
       return;
     }
   }
-  if (slot.matcher->mask(slot.bits) != Result::kOk) return;
+  if (slot.matcher->mask(slot.bits) != Result::kOk) {
+    spdlog::warn("a grammar is over its limits: it has no mask");
+    return;
+  }
   const bool any = std::ranges::any_of(slot.bits, [](uint32_t word) { return word != 0; });
   if (any) slot.state = State::kOpen;
+  if (!any) spdlog::warn("a grammar has no token that goes on");
 } catch (const std::exception& error) {
   spdlog::warn("a grammar's mask: {}", error.what());
   slot.state = State::kFault;

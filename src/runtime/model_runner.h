@@ -40,7 +40,7 @@ struct RowResult {
   std::array<TokenId, kMaxStepTokens> tokens{};
   std::vector<TokenLogprobs> logprobs;
   std::vector<TokenLogprobs> prompt_logprobs;  // BatchRow::prompt_count entries
-  // kInternal, kOutOfMemory, kBadLogits: this row alone failed
+  // kInternal, kOutOfMemory, kBadLogits, kFormFault: this row alone failed
   FinishReason failure = FinishReason::kNone;
 };
 

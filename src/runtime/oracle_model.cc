@@ -79,14 +79,16 @@ bool is_permitted(const SamplingParams& p, std::span<const TokenId> bad_ends, To
   return std::find(bad_ends.begin(), bad_ends.end(), token) == bad_ends.end();
 }
 
-// Empty: any token may come.
+// Empty: any token may come. No bit: the grammar cannot go on.
 std::vector<uint32_t> grammar_mask(const SamplingParams& p, int64_t vocab_size,
                                    std::span<const TokenId> output) {
   if (p.grammar == nullptr) return {};
   GrammarMatcher matcher(p.grammar);
   for (const TokenId token : output) matcher.accept(token);
+  if (matcher.terminated()) return {};
   std::vector<uint32_t> bits((static_cast<size_t>(vocab_size) + 31) / 32);
-  return matcher.mask(bits) == GrammarMatcher::Result::kOk ? bits : std::vector<uint32_t>();
+  if (matcher.mask(bits) != GrammarMatcher::Result::kOk) std::ranges::fill(bits, 0U);
+  return bits;
 }
 
 TokenId masked(const ModelLimits& limits, const Request& request, std::span<const TokenId> tokens,
@@ -310,6 +312,11 @@ void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
     const uint64_t hash = read_back(batch, r, first_context + i);
     const TokenId token = masked(limits_, *slot.request, slot.tokens,
                                  draw(hash, limits_.vocab_size, p.seed, slot.choice));
+    if (token < 0) {
+      result = {};
+      result.failure = p.grammar ? FinishReason::kFormFault : FinishReason::kBadLogits;
+      return;
+    }
     result.tokens[result.count++] = token;
     slot.tokens.push_back(token);
     if (p.beam_width > 1 || p.logprobs >= 0) {

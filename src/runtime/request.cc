@@ -31,6 +31,8 @@ std::string_view finish_reason_name(FinishReason reason) {
       return "overloaded";
     case FinishReason::kBadLogits:
       return "bad_logits";
+    case FinishReason::kFormFault:
+      return "form_fault";
   }
   return "unknown";
 }

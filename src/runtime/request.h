@@ -119,7 +119,12 @@ enum class FinishReason : uint8_t {
   kInternal,     // our fault; the log says more
   kOverloaded,   // refused: too much is waiting (LoopOptions)
   kBadLogits,    // the model gave NaN or infinity: no token can be drawn
+  kFormFault,    // the grammar is over a limit, or has no token that goes on
 };
+// What kFormFault means to a caller.
+inline constexpr const char* kFormFaultText =
+    "the answer's form takes more work than one answer may, or no token of the model goes on in "
+    "it; a form with fewer ways to read a text helps";
 std::string_view finish_reason_name(FinishReason reason);  // "stop", "length", …
 
 // Natural logarithms of the softmax of the raw logits (before penalties and temperature).

@@ -38,6 +38,9 @@ void check_finish(FinishReason reason) {
     fail(ErrorCode::kInvalidArgument, kWhere,
          "logits are not finite: the model's weights or this precision overflow");
   }
+  if (reason == FinishReason::kFormFault) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}", kFormFaultText);
+  }
   if (reason == FinishReason::kOutOfMemory) {
     fail(ErrorCode::kOutOfMemory, kWhere,
          "no memory for the next step (the log says what was asked for)");

@@ -150,6 +150,8 @@ void Answers::check(const One& one, const Generation& result) const {
       throw unavailable("the server is shutting down", call_.server().retry_after_s());
     case FinishReason::kBadLogits:
       throw plain_error(500, "the model's output is not finite: no token can be drawn");
+    case FinishReason::kFormFault:
+      throw bad_request("", kFormFaultText);
     case FinishReason::kInternal:
       throw server_fault();
     default:

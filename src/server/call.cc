@@ -66,6 +66,20 @@ Call::Call(ServerState& server, Wire& wire, WakeupQueue& wakeups, std::string id
 
 boost::asio::thread_pool& Call::workers() { return server_.workers(); }
 
+boost::asio::thread_pool& Call::compilers() { return server_.compilers(); }
+
+// Nobody reads it.
+void Call::throw_gone() { throw plain_error(500, "the client went away"); }
+
+CompilerPlace::CompilerPlace(ServerState& server) : server_(server) {
+  constexpr int64_t kMostWaiting = 64;
+  if (++server_.compiling <= kMostWaiting) return;
+  --server_.compiling;
+  throw unavailable("too many forms of answers wait to be compiled", server_.retry_after_s());
+}
+
+CompilerPlace::~CompilerPlace() { --server_.compiling; }
+
 ServedModel& Call::model() { return server_.require_model(); }
 
 Json Call::read_body(const Schema& schema) {

@@ -56,6 +56,18 @@ class BodyShare {
   int64_t own_ = 0;
 };
 
+// One that compiles or waits for it. ApiError (503) when there are too many.
+class CompilerPlace {
+ public:
+  explicit CompilerPlace(ServerState& server);
+  ~CompilerPlace();
+  CompilerPlace(const CompilerPlace&) = delete;
+  CompilerPlace& operator=(const CompilerPlace&) = delete;
+
+ private:
+  ServerState& server_;
+};
+
 // Belongs to one I/O thread.
 class Call {
  public:
@@ -118,6 +130,21 @@ class Call {
         boost::asio::use_awaitable);
   }
 
+  // The same on the server's thread for compiling, which yields to all others: what takes long, and
+  // may. ApiError (503) when too many wait for it; what waits when its client goes does not run.
+  template <typename Work>
+  Task<std::invoke_result_t<Work>> on_compiler(Work work) {
+    using Result = std::invoke_result_t<Work>;
+    const CompilerPlace place(server_);
+    co_return co_await boost::asio::co_spawn(
+        compilers(),
+        [this, work = std::move(work)]() mutable -> Task<Result> {
+          if (gone()) throw_gone();
+          co_return work();
+        },
+        boost::asio::use_awaitable);
+  }
+
   BodyShare body_share;  // until the body has been parsed
   bool keep_alive = true;
   bool head_only = false;                 // HEAD
@@ -130,6 +157,8 @@ class Call {
   Task<> put(const std::string& bytes);
   static std::string text_of(const Json& body);
   boost::asio::thread_pool& workers();
+  boost::asio::thread_pool& compilers();
+  [[noreturn]] static void throw_gone();
   std::string head(int status, std::string_view type) const;
 
   ServerState& server_;
@@ -142,7 +171,7 @@ class Call {
   std::vector<std::string> ignored_;
   bool answered_ = false;
   bool streaming_ = false;
-  bool gone_ = false;
+  std::atomic<bool> gone_{false};  // set by the I/O thread
   int status_ = 0;
 };
 

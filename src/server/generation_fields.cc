@@ -438,9 +438,7 @@ GenerationWish read_generation(const Json& body, const ServedModel& model) {
   read(body, "ignore_eos", sampling.ignore_eos);
   sampling.stop_token_ids = read_ids(body, "stop_token_ids", model.loop->limits().vocab_size);
   read_masks(body, model, sampling);
-  if (const auto structure = read_structure(body)) {
-    hold_to(structure->source, structure->field, {}, body, model, out);
-  }
+  if (auto form = read_structure(body)) hold_to(std::move(*form), body, model, out);
   out.input.stops = read_stops(body);
   out.input.tokenizer = model.assets->tokenizer.get();
   read_integer(body, "priority", out.priority);
@@ -467,16 +465,35 @@ AnswerTextOptions GenerationWish::text(const std::vector<int32_t>& shown) const 
           .include_stop = include_stop};
 }
 
-void hold_to(const GrammarSource& source, const std::string& field,
-             const std::vector<int32_t>& marks, const Json& body, const ServedModel& model,
-             GenerationWish& wish) {
-  SamplingParams& sampling = wish.input.sampling;
-  if (sampling.grammar != nullptr) {
-    throw bad_request(field, fmt::format("'{}': does not go with '{}'", field, wish.held_by));
+void hold_to(StructureWish form, const Json& body, const ServedModel& model, GenerationWish& wish) {
+  if (wish.form) {
+    throw bad_request(form.field,
+                      fmt::format("'{}': does not go with '{}'", form.field, wish.form->field));
   }
-  check_goes_with_structure(body, sampling, field);
-  sampling.grammar = model.grammars->get(source, field, marks);
-  wish.held_by = field;
+  check_goes_with_structure(body, wish.input.sampling, form.field);
+  wish.input.sampling.grammar = model.grammars->kept(form.source, form.marks);
+  wish.form = std::move(form);
+}
+
+namespace {
+
+std::shared_ptr<const Grammar> compiled(const StructureWish& form, ModelGrammars& grammars) try {
+  return grammars.get(form.source, form.field, form.marks);
+} catch (const ApiError& error) {
+  if (error.status != 400) throw;
+  for (const StructureWish& part : form.parts) ModelGrammars::check(part.source, part.field);
+  throw;
+}
+
+}  // namespace
+
+Task<> hold_requests(Call& call, const ServedModel& model, const GenerationWish& wish,
+                     std::span<Request> requests) {
+  if (!wish.form || wish.input.sampling.grammar != nullptr) co_return;
+  const StructureWish& form = *wish.form;
+  const std::shared_ptr<const Grammar> grammar =
+      co_await call.on_compiler([&] { return compiled(form, *model.grammars); });
+  for (Request& request : requests) request.sampling.grammar = grammar;
 }
 
 std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server) {

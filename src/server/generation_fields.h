@@ -2,11 +2,15 @@
 // say beside the text.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "server/call.h"
 #include "server/schema.h"
 #include "server/served_model.h"
+#include "server/structured_outputs.h"
 
 namespace ingot {
 
@@ -34,19 +38,21 @@ struct GenerationWish {
   int64_t truncate_prompt = 0;      // so many tokens of the prompt's end are left; 0: all
   // How the answers become text; `shown`: control tokens whose text counts.
   AnswerTextOptions text(const std::vector<int32_t>& shown = {}) const;
-  std::string held_by;  // the field whose grammar the answer is in; empty: none
+  std::optional<StructureWish> form;  // that the answers are held to
 };
 
 // Of a body that check_body() has passed. What the body leaves open is the model's; temperature is
 // 1 where the model says nothing either. ApiError (400) for fields that do not go together.
 GenerationWish read_generation(const Json& body, const ServedModel& model);
 
-// Holds the wish's answers to a grammar, which is compiled here; `marks`: control tokens that stand
-// for their spelling. ApiError (400) naming `field` for what cannot be enforced, and the fields
+// Wishes for the form; its grammar is compiled by hold_requests(). ApiError (400) naming the fields
 // that do not go with it.
-void hold_to(const GrammarSource& source, const std::string& field,
-             const std::vector<int32_t>& marks, const Json& body, const ServedModel& model,
-             GenerationWish& wish);
+void hold_to(StructureWish form, const Json& body, const ServedModel& model, GenerationWish& wish);
+
+// Compiles the wish's form, if it has one that is not known yet, where that delays no other call,
+// and holds the requests to it. ApiError (400) naming the form's field for what cannot be enforced.
+Task<> hold_requests(Call& call, const ServedModel& model, const GenerationWish& wish,
+                     std::span<Request> requests);
 
 // The answer's id: what the request calls itself, or one that the server makes.
 std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server);

@@ -30,6 +30,21 @@ std::shared_ptr<const Grammar> ModelGrammars::get(const GrammarSource& source,
   }
 }
 
+void ModelGrammars::check(const GrammarSource& source, std::string_view field) {
+  try {
+    grammar_rules(source);
+  } catch (const Error& error) {
+    throw named(error, field);
+  }
+}
+
+std::shared_ptr<const Grammar> ModelGrammars::kept(const GrammarSource& source,
+                                                   const std::vector<int32_t>& marks) {
+  const std::unique_lock lock(mutex_, std::try_to_lock);  // held while a vocabulary is made
+  GrammarCache* const cache = !lock ? nullptr : marks.empty() ? plain_.get() : marked_.get();
+  return cache == nullptr ? nullptr : cache->kept(source);
+}
+
 GrammarCache& ModelGrammars::cache(const std::vector<int32_t>& marks) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<GrammarCache>& cache = marks.empty() ? plain_ : marked_;

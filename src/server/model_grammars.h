@@ -28,6 +28,12 @@ class ModelGrammars {
   // The same, where the control tokens `marks` stand for their text.
   std::shared_ptr<const Grammar> get(const GrammarSource& source, std::string_view field,
                                      const std::vector<int32_t>& marks);
+  // The grammar if it need not be compiled; nullptr: it must, or who knows that is busy.
+  std::shared_ptr<const Grammar> kept(const GrammarSource& source,
+                                      const std::vector<int32_t>& marks);
+
+  // ApiError (400) naming `field` for what cannot be enforced, whatever the model.
+  static void check(const GrammarSource& source, std::string_view field);
 
  private:
   GrammarCache& cache(const std::vector<int32_t>& marks);

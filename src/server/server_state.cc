@@ -1,8 +1,11 @@
 #include "server/server_state.h"
 
 #include <openssl/crypto.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <random>
 
 #include "server/api_error.h"
@@ -42,8 +45,14 @@ ServerState::ServerState(ServerOptions options)
     : options_(std::move(options)),
       keys_(options_.api_keys),
       workers_(static_cast<size_t>(options_.workers)),
+      compilers_(1),
       metrics_(options_.vllm_metrics),
-      id_seed_(random_seed()) {}
+      id_seed_(random_seed()) {
+  constexpr int kNice = 10;  // a tenth of the others' share where CPUs are short
+  boost::asio::post(*compilers_, [] {
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // best effort
+  });
+}
 
 ServerState::~ServerState() { end_workers(); }
 
@@ -55,10 +64,12 @@ ServedModel& ServerState::require_model() const {
 }
 
 void ServerState::end_workers() {
-  if (!workers_) return;
-  workers_->stop();
-  workers_->join();
-  workers_.reset();
+  for (auto* pool : {&workers_, &compilers_}) {
+    if (!*pool) continue;
+    (*pool)->stop();
+    (*pool)->join();
+    pool->reset();
+  }
 }
 
 int ServerState::retry_after_s() const {

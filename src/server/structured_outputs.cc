@@ -43,6 +43,13 @@ StructureWish tags_wish(const Json& tags, const std::string& path) {
 
 std::optional<StructureWish> response_format(const Json& format) {
   const std::string type = format["type"];
+  for (const auto& [name, goes_with] :
+       {std::pair{"json_schema", "json_schema"}, std::pair{"structures", "structural_tag"},
+        std::pair{"triggers", "structural_tag"}}) {
+    if (find(format, name) == nullptr || type == goes_with) continue;
+    const std::string field = fmt::format("response_format.{}", name);
+    throw bad_request(field, fmt::format("'{}': goes with the type {} alone", field, goes_with));
+  }
   if (type == "text") return std::nullopt;
   if (type == "json_object")
     return StructureWish{"response_format", {GrammarKind::kJsonObject, ""}};

@@ -17,6 +17,8 @@ std::vector<Field> structure_fields();
 struct StructureWish {
   std::string field;  // that asks for it, as "response_format.json_schema.schema"
   GrammarSource source;
+  std::vector<int32_t> marks = {};        // control tokens that stand for their spelling
+  std::vector<StructureWish> parts = {};  // of which the source is made: one may be at fault
 };
 
 // Of a body that check_body() has passed; nothing where the answer is free. ApiError (400) for a

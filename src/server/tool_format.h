@@ -17,6 +17,8 @@ class ToolSink {
   virtual void content(std::string_view text) = 0;
   virtual void begin_call(std::string_view name) = 0;
   virtual void arguments(std::string_view json) = 0;  // more of those of the newest call
+  // Whether the request has such a tool.
+  virtual bool offers(std::string_view /*name*/) const { return true; }
 };
 
 // Text of one answer in pieces of any size. Text that is no well-formed call is content.

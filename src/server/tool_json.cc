@@ -159,7 +159,7 @@ JsonStep ToolCallReader::finish_value() {
   value_.clear();
   at_ = At::kComma;
   if (key_ == "name" && !named_) {
-    if (text.empty()) return JsonStep::kBad;
+    if (text.empty() || (offered_ && !sink_.offers(text))) return JsonStep::kBad;
     name_ = text;
     named_ = true;
     if (!waiting_.empty()) begin();

@@ -23,10 +23,11 @@ class JsonSpan {
 
 // {"name": "…", "arguments": {…}}, in either order; "parameters" is taken for "arguments", and a
 // string that holds JSON for an object. The call begins when its name is known; arguments that come
-// before it wait. Bad: no such object; then nothing has been said.
+// before it wait. Bad: no such object; then nothing has been said. `offered`: a name that is no
+// tool's is bad too, where nothing but the object tells a call from JSON.
 class ToolCallReader {
  public:
-  explicit ToolCallReader(ToolSink& sink) : sink_(sink) {}
+  explicit ToolCallReader(ToolSink& sink, bool offered = false) : sink_(sink), offered_(offered) {}
   JsonStep push(char c);
   bool begun() const { return begun_; }
   const std::string& text() const { return text_; }  // all that was pushed
@@ -40,6 +41,7 @@ class ToolCallReader {
   JsonStep finish();
 
   ToolSink& sink_;
+  const bool offered_;
   At at_ = At::kStart;
   std::string text_, key_, value_, waiting_;
   JsonSpan span_;

@@ -61,40 +61,58 @@ Json structure_of(const Json& function, const CallForm& form) {
           {"end", form.end}};
 }
 
-// Calls and nothing else: of the tool `name`, or, where it is empty, of any.
-StructureWish forced_calls(const Json& tools, const std::string& name, bool parallel,
-                           const ToolFormatDef& format, std::string_view chat_template) {
+StructureWish schema_of(const Json& function, size_t at) {
+  return {fmt::format("tools[{}].function.parameters", at),
+          {GrammarKind::kJsonSchema, function["parameters"].dump()}};
+}
+
+// Calls and nothing else: of the tool `name`, or, where it is empty, of any. `lax`: arguments of
+// tools that are not strict are any object.
+Json calls_source(const Json& tools, const std::string& name, bool lax, bool parallel,
+                  const ToolFormatDef& format, std::string_view chat_template,
+                  std::vector<StructureWish>& parts) {
   Json calls = {{"structures", Json::array()}};
-  std::string field = "tools";
   for (size_t i = 0; i < tools.size(); ++i) {
-    const Json& function = tools[i]["function"];
+    Json function = tools[i]["function"];
     const std::string own = function["name"];
     if (!name.empty() && own != name) continue;
-    if (!name.empty()) field = fmt::format("tools[{}].function.parameters", i);
+    if (lax && !is_strict(function)) function.erase("parameters");
     const CallForm form = format.form(own, chat_template);
     calls["structures"].push_back(structure_of(function, form));
+    if (function.contains("parameters")) parts.push_back(schema_of(function, i));
     calls["open"] = form.open;
     calls["close"] = form.close;
     calls["separator"] = form.separator;
   }
   calls["most"] = name.empty() && parallel ? 0 : 1;
-  return {field, {GrammarKind::kCalls, calls.dump()}};
+  return calls;
+}
+
+StructureWish forced_calls(const Json& tools, const std::string& name, bool parallel,
+                           const ToolFormatDef& format, std::string_view chat_template) {
+  StructureWish out{"tools", {GrammarKind::kCalls, ""}};
+  out.source.text =
+      calls_source(tools, name, false, parallel, format, chat_template, out.parts).dump();
+  return out;
 }
 
 // Free text, in which calls are of their tools' schemas; of those that are not strict, any object.
 StructureWish strict_calls(const Json& tools, const ToolFormatDef& format,
                            std::string_view chat_template) {
+  StructureWish out{"tools", {GrammarKind::kStructuralTags, ""}};
   Json tags = {{"structures", Json::array()}, {"triggers", Json::array()}};
-  for (const Json& tool : tools) {
-    Json function = tool["function"];
+  for (size_t i = 0; i < tools.size(); ++i) {
+    Json function = tools[i]["function"];
     if (!is_strict(function)) function.erase("parameters");
     CallForm form = format.form(function["name"].get<std::string>(), chat_template);
     form.begin = form.open + form.begin;
     form.end += form.close;
     tags["structures"].push_back(structure_of(function, form));
     tags["triggers"] = Json::array({form.trigger});
+    if (function.contains("parameters")) out.parts.push_back(schema_of(function, i));
   }
-  return {"tools", {GrammarKind::kStructuralTags, tags.dump()}};
+  out.source.text = tags.dump();
+  return out;
 }
 
 // Within the bounds of a body of its own.
@@ -172,13 +190,42 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
     throw bad_request("tools", "'tools': the model's chat template has no form for them");
   }
   if (assets.tokenizer) out.shown = ids_of(*out.format, *assets.tokenizer);
+  for (const Json& tool : *tools) out.names.push_back(tool["function"]["name"]);
   out.named = !name.empty();
+  out.forced = forced;
   const std::string_view source = assets.template_source;
   if (forced) {
     out.structure = forced_calls(*tools, name, out.parallel, *out.format, source);
   } else if (std::ranges::any_of(*tools, [](const Json& t) { return is_strict(t["function"]); })) {
     out.structure = strict_calls(*tools, *out.format, source);
   }
+  return out;
+}
+
+std::optional<StructureWish> form_beside_calls(const ToolWish& tools,
+                                               const std::optional<StructureWish>& text,
+                                               const Json& body, const TextAssets& assets) {
+  if (tools.format == nullptr) return std::nullopt;
+  std::optional<StructureWish> out = tools.structure;
+  if (text) {
+    const bool json = text->source.kind == GrammarKind::kJsonSchema ||
+                      text->source.kind == GrammarKind::kJsonObject;
+    if (!json) {
+      const std::string field = text->field.substr(0, text->field.find('.'));
+      throw bad_request("tools", fmt::format("'tools': do not go with '{}', except with "
+                                             "\"tool_choice\": \"none\"",
+                                             field));
+    }
+  }
+  if (text && !tools.forced) {
+    out = StructureWish{text->field, {GrammarKind::kCalls, ""}, {}, {*text}};
+    Json calls = calls_source(body["tools"], "", true, tools.parallel, *tools.format,
+                              assets.template_source, out->parts);
+    calls["answer"] =
+        text->source.kind == GrammarKind::kJsonObject ? R"({"type": "object"})" : text->source.text;
+    out->source.text = calls.dump();
+  }
+  if (out) out->marks = tools.shown;
   return out;
 }
 

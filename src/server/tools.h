@@ -1,6 +1,7 @@
 // Tools in chat requests, and their calls in answers.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -21,14 +22,24 @@ struct ToolWish {
   const ToolFormatDef* format = nullptr;  // null: the answer is text
   bool parallel = true;                   // false: calls behind the first are left out
   std::vector<int32_t> shown;             // control tokens that the format wants to see
+  std::vector<std::string> names;         // of the tools
   bool named = false;                     // the caller chose the tool: finish_reason is "stop"
+  bool forced = false;                    // a call must come
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
+  bool offers(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
 };
 
 // Of a body that check_body() has passed. ApiError (400) for tools that are malformed, of a kind
 // that is not built, or unknown to the model's chat template, and for a choice that is none.
 ToolWish read_tools(const Json& body, const TextAssets& assets);
+
+// What an answer with tools is held to, where another field wishes for `text` as its form: calls
+// where these must come, else calls or JSON of the form. Nothing: what is wished for stays.
+// ApiError (400) for a form that is not JSON.
+std::optional<StructureWish> form_beside_calls(const ToolWish& tools,
+                                               const std::optional<StructureWish>& text,
+                                               const Json& body, const TextAssets& assets);
 
 // A message's "tool_calls" as chat templates take them: arguments are an object. ApiError (400)
 // with `path` before the field's.
@@ -41,6 +52,7 @@ class WholeAnswer final : public ToolSink {
   void content(std::string_view text) override { content_ += text; }
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
+  bool offers(std::string_view name) const override { return wish_.offers(name); }
   // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
   Json message(const std::function<std::string()>& new_id) const;
   bool has_calls() const { return !calls_.empty(); }
@@ -63,6 +75,7 @@ class DeltaAnswer final : public ToolSink {
   void content(std::string_view text) override;
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
+  bool offers(std::string_view name) const override { return wish_.offers(name); }
   // What has come since the last call, in order.
   std::vector<std::string> take();
   bool has_calls() const { return calls_ > 0; }

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 #include "base/error.h"
 #include "text/utf8.h"
 
@@ -49,6 +52,53 @@ std::string ebnf_literal(std::string_view utf8) {
     i += c.length;
   }
   return out + "\"";
+}
+
+namespace {
+
+// The texts from `begin` to `end` of the sorted ones, which share their first `at` bytes: what
+// follows these.
+std::string text_tree(std::span<const std::string> texts, size_t at, EbnfWriter& writer) {
+  std::string_view first = texts.front(), last = texts.back();
+  first.remove_prefix(at);
+  last.remove_prefix(at);
+  size_t shared = 0;
+  while (shared < first.size()) {
+    const size_t length = decode_utf8(first, shared).length;
+    if (first.substr(shared, length) != last.substr(std::min(shared, last.size()), length)) break;
+    shared += length;
+  }
+  std::string out = ebnf_literal(first.substr(0, shared));
+  if (texts.size() == 1) return out;
+  at += shared;
+  std::string branches;
+  while (!texts.empty()) {
+    const std::string_view next = std::string_view(texts.front()).substr(at);
+    const size_t length = next.empty() ? 0 : decode_utf8(next, 0).length;
+    size_t same = 1;
+    while (same < texts.size() && texts[same].compare(at, length, next, 0, length) == 0 &&
+           length > 0) {
+      ++same;
+    }
+    branches += branches.empty() ? "" : " | ";
+    branches += length == 0 ? "\"\"" : text_tree(texts.first(same), at, writer);
+    texts = texts.subspan(same);
+  }
+  return out + " " + writer.add("text", branches);
+}
+
+}  // namespace
+
+std::string ebnf_texts(std::vector<std::string> texts, EbnfWriter& writer) {
+  constexpr size_t kFew = 64;
+  if (texts.size() > kFew) {
+    std::ranges::sort(texts);
+    texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+    return text_tree(texts, 0, writer);
+  }
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : " | ") + ebnf_literal(text);
+  return out;
 }
 
 std::string ebnf_class(const CodeSet& set) {

@@ -28,6 +28,9 @@ class EbnfWriter {
 
 // A literal; `utf8` must be valid. Empty text is the empty element.
 std::string ebnf_literal(std::string_view utf8);
+// One of the texts, each valid UTF-8: alternatives. Many become a tree of rules, in which a reader
+// is at one place whatever their number.
+std::string ebnf_texts(std::vector<std::string> texts, EbnfWriter& writer);
 // A character class; the set must not be empty.
 std::string ebnf_class(const CodeSet& set);
 // "{2,5}", "{2,}", "*", "+", "?" or "": least to most times; most < 0: without end.

@@ -264,4 +264,15 @@ GrammarMatcher::Result GrammarMatcher::rollback(int tokens) noexcept try {
   return Result::kFault;
 }
 
+void check_start(const std::shared_ptr<const Grammar>& grammar) {
+  GrammarMatcher start(grammar);
+  std::vector<uint32_t> bits(grammar->vocabulary().mask_words());
+  if (start.mask(bits) != GrammarMatcher::Result::kOk) {
+    fail(ErrorCode::kUnsupported, kWhere, "the grammar is too complex: too much may stand first");
+  }
+  if (std::ranges::all_of(bits, [](uint32_t word) { return word == 0; })) {
+    fail(ErrorCode::kUnsupported, kWhere, "no token of the model begins a text of the grammar");
+  }
+}
+
 }  // namespace ingot

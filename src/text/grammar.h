@@ -26,7 +26,8 @@ enum class GrammarKind : uint8_t {
   kCalls,           // JSON: {"structures": [{"begin", "schema", "end"}, ...], "separator": "\n",
                     // "most": 0, "open": "", "close": ""}: one structure (most: 1), or any number
                     // of them (0, or absent) with the separator between; nothing around them but
-                    // open before all and close behind
+                    // open before all and close behind. "answer": the text of a JSON Schema, of
+                    // which a value may stand in place of all that
 };
 
 struct GrammarSource {
@@ -135,5 +136,9 @@ class GrammarMatcher {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Error{kUnsupported}: no answer can begin, since the grammar is over its limits at once or no
+// token begins a text of it. What it works out stays with the grammar.
+void check_start(const std::shared_ptr<const Grammar>& grammar);
 
 }  // namespace ingot

@@ -12,28 +12,48 @@ GrammarCache::GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, 
                            GrammarLimits limits)
     : GrammarCache(
           [vocabulary = std::move(vocabulary), limits](const GrammarSource& source) {
-            return Grammar::compile(vocabulary, source, limits);
+            std::shared_ptr<const Grammar> out = Grammar::compile(vocabulary, source, limits);
+            check_start(out);  // better told now than by every answer
+            return out;
           },
           max_bytes, 2 * limits.max_time) {}
 
 GrammarCache::GrammarCache(Compile compile, size_t max_bytes, std::chrono::milliseconds max_wait)
     : compile_(std::move(compile)), max_bytes_(max_bytes), max_wait_(max_wait) {}
 
+namespace {
+
+// The text itself: a stranger may choose texts with equal hashes.
+std::string key_of(const GrammarSource& source) {
+  return fmt::format("{}:{}", static_cast<int>(source.kind), source.text);
+}
+
+}  // namespace
+
+std::shared_ptr<const Grammar> GrammarCache::kept(const GrammarSource& source) {
+  const std::string key = key_of(source);
+  const std::lock_guard lock(mutex_);
+  return find(key);
+}
+
+GrammarCache::Compiled GrammarCache::find(const std::string& key) {
+  const auto it = by_key_.find(key);
+  if (it == by_key_.end()) return nullptr;
+  ++stats_.hits;
+  entries_.splice(entries_.begin(), entries_, it->second);
+  const Compiled grammar = it->second->grammar;
+  weigh(*it->second);
+  make_room();
+  return grammar;
+}
+
 std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
-  // The text itself: a stranger may choose texts with equal hashes.
-  const std::string key = fmt::format("{}:{}", static_cast<int>(source.kind), source.text);
+  const std::string key = key_of(source);
   std::promise<Compiled> promise;
   std::shared_future<Compiled> other;
   {
     const std::lock_guard lock(mutex_);
-    if (const auto it = by_key_.find(key); it != by_key_.end()) {
-      ++stats_.hits;
-      entries_.splice(entries_.begin(), entries_, it->second);
-      const Compiled grammar = it->second->grammar;
-      weigh(*it->second);
-      make_room();
-      return grammar;
-    }
+    if (Compiled grammar = find(key)) return grammar;
     if (const auto it = compiling_.find(key); it != compiling_.end()) {
       ++stats_.hits;
       other = it->second;

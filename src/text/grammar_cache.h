@@ -31,6 +31,9 @@ class GrammarCache {
   // time.
   std::shared_ptr<const Grammar> get(const GrammarSource& source);
 
+  // The grammar if it is here; nullptr: it would have to be compiled.
+  std::shared_ptr<const Grammar> kept(const GrammarSource& source);
+
   struct Stats {
     size_t grammars = 0, bytes = 0;  // kept
     uint64_t hits = 0, misses = 0;
@@ -44,6 +47,7 @@ class GrammarCache {
     Compiled grammar;
     size_t bytes = 0;
   };
+  Compiled find(const std::string& key);  // under the mutex
   void keep(const std::string& key, const Compiled& grammar);
   void weigh(Entry& entry);  // as it is now
   void make_room();

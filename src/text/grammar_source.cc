@@ -44,14 +44,14 @@ void check_text(std::string_view text, size_t max_bytes) {
 std::string choice_element(const std::string& text, EbnfWriter& writer) {
   const Json list = parse_source(text, "choice");
   if (!list.is_array() || list.empty()) malformed("choice", "a list of texts");
-  std::string body;
+  std::vector<std::string> texts;
   for (const Json& one : list) {
-    if (!one.is_string() || one.empty() || one.get_ref<const std::string&>().empty()) {
+    if (!one.is_string() || one.get_ref<const std::string&>().empty()) {
       malformed("choice", "texts that are not empty");
     }
-    body += (body.empty() ? "" : " | ") + ebnf_literal(one.get_ref<const std::string&>());
+    texts.push_back(one);
   }
-  return writer.add("choice", body);
+  return writer.add("choice", ebnf_texts(std::move(texts), writer));
 }
 
 std::string regex_element(std::string_view expression, EbnfWriter& writer) {
@@ -158,7 +158,12 @@ std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter&
   };
   const bool one = most != calls.end() && *most == 1;
   const std::string more = one ? "" : fmt::format("({} {})*", literal("separator"), call);
-  return fmt::format("{} {} {} {}", literal("open"), call, more, literal("close"));
+  std::string out = fmt::format("{} {} {} {}", literal("open"), call, more, literal("close"));
+  // No call, but a value.
+  if (calls.contains("answer")) {
+    out += " | " + schema_element(text_of(calls, "answer", "calls"), max_bytes, writer);
+  }
+  return out;
 }
 
 }  // namespace

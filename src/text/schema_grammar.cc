@@ -64,7 +64,15 @@ class SchemaWriter {
       return out;
     }
     if (node.values) {
-      for (const Json& value : *node.values) add_option(out, literal(value));
+      std::vector<std::string> texts;  // as they are spelled
+      for (const Json& value : *node.values) {
+        if (value.is_structured() || value.is_number_float()) {
+          add_option(out, literal(value));
+        } else {
+          texts.push_back(value.dump());
+        }
+      }
+      if (!texts.empty()) add_option(out, ebnf_texts(std::move(texts), writer_));
       return out;
     }
     if ((node.types & kJsonObject) != 0) add_option(out, object(node));

@@ -219,7 +219,7 @@ TEST(GrammarMasks, AFaultEndsItsRequestAlone) {
   const std::vector<Answer> got =
       run(*make_cpu_device(1), {request_in("aab\u00e9", 1), request_in("[ab]{20}", 2)}, {}, 24);
   EXPECT_EQ(got[0].text, "aab");
-  EXPECT_EQ(got[0].finish, FinishReason::kInternal);
+  EXPECT_EQ(got[0].finish, FinishReason::kFormFault);
   EXPECT_EQ(got[1].finish, FinishReason::kStop);
   EXPECT_EQ(got[1].text.size(), 21u);
 }

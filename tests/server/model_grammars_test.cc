@@ -24,6 +24,9 @@ TEST(ModelGrammars, MarksStandForTheirSpelling) {
   EXPECT_TRUE(marked.terminated());
   // Both ways are kept apart.
   EXPECT_EQ(grammars.get(source, "field"), plain);
+  EXPECT_EQ(grammars.kept(source, {}), plain);
+  EXPECT_NE(grammars.kept(source, {256}), plain);
+  EXPECT_EQ(grammars.kept({GrammarKind::kRegex, "y"}, {}), nullptr);
 }
 
 TEST(ModelGrammars, ErrorsNameTheField) {
@@ -40,6 +43,8 @@ TEST(ModelGrammars, ErrorsNameTheField) {
     }
   };
   refused(grammars, "'a.b': the expression");
+  EXPECT_THROW(ModelGrammars::check({GrammarKind::kRegex, "(("}, "a.b"), ApiError);
+  EXPECT_NO_THROW(ModelGrammars::check({GrammarKind::kRegex, "a"}, "a.b"));
   TextAssets endless = oracle_assets();
   endless.generation.eos_ids.clear();
   ModelGrammars none(endless, 258);

@@ -162,6 +162,36 @@ def check_refused(checks, client):
                          f"{keyword}: {error.body}")
 
 
+def check_compiling_waits_alone(checks, client):
+    """Free answers do not wait for forms of others to be compiled."""
+    def heavy(i):
+        pattern = "^(a|b)*a(a|b){8}$"
+        names = {f"p{i}_{k}": {"type": "string", "pattern": pattern} for k in range(20)}
+        return judged(client, {"type": "object", "properties": names}, i, model="oracle",
+                      max_tokens=8)
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        forms = [pool.submit(heavy, i) for i in range(6)]
+        client.completions.create(model="oracle", prompt="a", max_tokens=1)
+        done = sum(form.done() for form in forms)
+        checks.check(done < 4, f"a free answer came when {done} of 6 forms were answered")
+        checks.equal({form.result() for form in forms} - {"cut", None}, set(),
+                     "and these are in their forms")
+
+
+def check_form_faults(checks, client):
+    """A form with too many ways to read a text ends its own answer, and the caller is told."""
+    grammar = 'root ::= w "!"\nw ::= l | l w | l w w\nl ::= [a-z ,.A-Z] | [a-z] | [a-e ] | [^x]'
+    try:
+        done = client.completions.create(model=NAME, prompt="Once", max_tokens=400, temperature=0,
+                                         extra_body={"grammar": grammar})
+        checks.check(False, f"a heavy grammar was answered: {done.choices[0]}")
+    except openai.BadRequestError as error:
+        checks.check("more work" in str(error), f"a heavy grammar: {error.body}")
+    many = {"enum": [f"v{i * 7919 % 10007}" for i in range(8000)]}
+    checks.equal(judged(client, many, 1, max_tokens=40), None, "an enum of 8000 texts")
+
+
 def main():
     checks = Checks()
     with Server(real_model(), "--served-model-name", NAME, "--max-num-seqs", "16") as server:
@@ -169,9 +199,11 @@ def main():
         check_parse(checks, client)
         check_beside_free(checks, client)
         check_refused(checks, client)
+        check_form_faults(checks, client)
         check_schemas(checks, client, "SmolLM2", 1, max_tokens=60)
     with Oracle(rows=32, context=1024) as server:
         client = client_of(server)
+        check_compiling_waits_alone(checks, client)
         check_tools(checks, client)
         check_schemas(checks, client, "random bytes", 4, model="oracle", max_tokens=300)
     checks.finish()

@@ -23,6 +23,7 @@ class Record : public ToolSink {
     EXPECT_EQ(kind_, 'f');
     out_ += json;
   }
+  bool offers(std::string_view name) const override { return name != "nobody"; }
   std::string text() {
     if (kind_ == 'f') out_ += ")";
     return out_;
@@ -93,6 +94,9 @@ TEST(ToolFormat, Llama3) {
       "f({\"a\": 1})");
   EXPECT_EQ(run("{\"name\": \"f\", \"parameters\": {}}; {\"name\": \"g\", \"parameters\": {}}"),
             "f({})|g({})");
+  // JSON is a call where its name is a tool's.
+  EXPECT_EQ(run("{\"name\": \"nobody\", \"age\": 3}"), "{\"name\": \"nobody\", \"age\": 3}");
+  EXPECT_EQ(run("<|python_tag|>{\"name\": \"nobody\"}"), "nobody({})");
   EXPECT_EQ(run("{\"answer\": 42}"), "{\"answer\": 42}");
   EXPECT_EQ(run("{oh no"), "{oh no");
   EXPECT_EQ(run("<|python_tag|>print(1)"), "<|python_tag|>print(1)");

@@ -29,11 +29,17 @@ TEST(GrammarCache, KeepsByKindAndText) {
   EXPECT_EQ(cache.stats().hits, 1U);
   EXPECT_EQ(cache.stats().misses, 3U);
   EXPECT_EQ(cache.stats().grammars, 3U);
+  EXPECT_EQ(cache.kept(regex("a+")), first);
+  EXPECT_EQ(cache.kept(regex("a")), nullptr);
+  EXPECT_EQ(cache.stats().hits, 2U);
+  EXPECT_EQ(cache.stats().misses, 3U);
 }
 
 TEST(GrammarCache, TheLeastRecentlyUsedGoes) {
   const auto vocabulary = small_vocabulary();
-  const size_t one = Grammar::compile(vocabulary, regex("a{5}"))->bytes();
+  const auto like_all = Grammar::compile(vocabulary, regex("a{5}"));
+  check_start(like_all);  // as the cache does
+  const size_t one = like_all->bytes();
   GrammarCache cache(vocabulary, one * 5 / 2);
   const auto a = cache.get(regex("a{5}"));
   const auto b = cache.get(regex("b{5}"));

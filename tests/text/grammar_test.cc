@@ -143,6 +143,24 @@ bool is_calls(std::string_view text, size_t& count) {
   }
 }
 
+TEST(Grammar, CallsOrAValue) {
+  const auto grammar = grammar_of(GrammarKind::kCalls, R"json({"structures": [
+      {"begin": "<f>", "schema": {"enum": [1]}, "end": "</f>"}], "open": "(", "close": ")",
+      "answer": "{\"enum\": [23]}"})json");
+  const auto takes = [&](const std::string& text) {
+    GrammarMatcher matcher(grammar);
+    for (const char c : text) {
+      if (matcher.accept(static_cast<unsigned char>(c)) != Result::kOk) return false;
+    }
+    return matcher.can_end();
+  };
+  EXPECT_TRUE(takes("(<f>1</f>)"));
+  EXPECT_TRUE(takes("23"));
+  EXPECT_FALSE(takes("(23)"));
+  EXPECT_FALSE(takes("(<f>1</f>)23"));
+  EXPECT_FALSE(takes("1"));
+}
+
 TEST(Grammar, CallsDrawnFromMasksAreCalls) {
   const auto tokenizer = byte_level_tokenizer();
   for (const size_t most : {0, 1}) {
@@ -326,6 +344,48 @@ TEST(Grammar, TextsThatWouldTakeForeverAreRefused) {
   }
   EXPECT_THAT(schema({{"allOf", {{{"enum", low}}, {{"enum", high}}}}}), HasSubstr("no value"));
   EXPECT_EQ(schema({{"oneOf", {{{"enum", low}}, {{"enum", high}}}}}), "");
+}
+
+// However many texts may stand at a place, a matcher is at one place of them.
+TEST(Grammar, ManyTextsTakeFewStates) {
+  Json texts = Json::array();
+  for (int i = 0; i < 5000; ++i) {
+    texts.push_back(fmt::format("{}\u00e9{}", i * 7919 % 10007, i % 3));
+  }
+  texts.push_back("1");
+  texts.push_back("10");
+  GrammarLimits limits;
+  limits.max_states = 100;
+  const auto takes = [](const std::shared_ptr<const Grammar>& grammar, const std::string& text) {
+    GrammarMatcher matcher(grammar);
+    std::vector<uint32_t> bits(vocabulary()->mask_words());
+    for (const char c : text) {
+      if (matcher.mask(bits) != Result::kOk) ADD_FAILURE() << text;
+      if (matcher.accept(static_cast<unsigned char>(c)) != Result::kOk) return false;
+    }
+    return matcher.can_end();
+  };
+  const auto choice = grammar_of(GrammarKind::kChoice, texts.dump(), limits);
+  EXPECT_NO_THROW(check_start(choice));
+  const auto values = grammar_of(GrammarKind::kJsonSchema, Json{{"enum", texts}}.dump(), limits);
+  for (size_t i = 0; i < texts.size(); i += 357) {
+    const std::string text = texts[i];
+    EXPECT_TRUE(takes(choice, text)) << text;
+    EXPECT_TRUE(takes(values, texts[i].dump())) << text;
+    EXPECT_FALSE(takes(choice, text + "x")) << text;
+    EXPECT_FALSE(takes(choice, text.substr(0, text.size() - 1) + "3")) << text;
+  }
+  EXPECT_TRUE(takes(choice, "1"));
+  EXPECT_TRUE(takes(choice, "10"));
+  EXPECT_FALSE(takes(choice, ""));
+}
+
+TEST(Grammar, WhatCannotBeginIsTold) {
+  GrammarLimits limits;
+  limits.max_mask_steps = 5;
+  const auto poor = grammar_of(GrammarKind::kEbnf, "root ::= [b-w]{2} [0-7]{3} \"zp\"", limits);
+  EXPECT_THROW(check_start(poor), Error);
+  EXPECT_NO_THROW(check_start(grammar_of(GrammarKind::kJsonObject, "")));
 }
 
 // Rules that mean a text in more and more ways: a matcher stops at its limits, for itself alone.

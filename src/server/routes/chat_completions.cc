@@ -72,9 +72,9 @@ Job read_job(Call& call, const ServedModel& model) {
   if (top != nullptr && !logprobs) {
     throw bad_request("top_logprobs", "'top_logprobs': goes with \"logprobs\": true alone");
   }
-  if (out.tools.structure) {
-    hold_to(out.tools.structure->source, out.tools.structure->field, out.tools.shown, body, model,
-            out.wish);
+  if (auto form = form_beside_calls(out.tools, out.wish.form, body, *model.assets)) {
+    out.wish.form.reset();
+    hold_to(std::move(*form), body, model, out.wish);
   }
   if (logprobs) {
     out.wish.logprobs = top != nullptr ? static_cast<int32_t>(top->get<double>()) : 0;
@@ -267,6 +267,7 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
 Task<> handle(Call& call) {
   ServedModel& model = call.model();
   Job job = co_await call.on_worker([&] { return read_job(call, model); });
+  co_await hold_requests(call, model, job.wish, {&job.request, 1});
   if (job.wish.stream) {
     Request request = std::move(job.request);
     Stream stream(call, model, job);

@@ -263,6 +263,7 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
 Task<> handle(Call& call) {
   ServedModel& model = call.model();
   Job job = co_await call.on_worker([&] { return read_job(call, model); });
+  co_await hold_requests(call, model, job.wish, job.requests);
   if (job.wish.stream) {
     Stream stream(call, model, job);
     co_await stream.run();

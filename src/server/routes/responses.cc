@@ -94,16 +94,12 @@ Json response_format_of(const Json& body) {
 }
 
 // A field of `inner` as the caller wrote it.
-ApiError in_callers_words(const ApiError& error) {
-  ApiError out = error;
+void put_in_callers_words(std::string& text) {
   for (const auto& [ours, theirs] : {std::pair{"response_format.json_schema", "text.format"},
                                      std::pair{"response_format", "text.format"}}) {
-    for (std::string* text : {&out.param, &out.message}) {
-      const size_t at = text->find(ours);
-      if (at != text->npos) text->replace(at, std::string_view(ours).size(), theirs);
-    }
+    const size_t at = text.find(ours);
+    if (at != text.npos) text.replace(at, std::string_view(ours).size(), theirs);
   }
-  return out;
 }
 
 Json shown_fields(const Json& body, const SamplingParams& sampling) {
@@ -143,8 +139,12 @@ Job read_job(Call& call, const ServedModel& model) {
     if (inner.contains("response_format")) form["response_format"] = inner["response_format"];
     check_body(form, forms);
     out.wish = read_generation(inner, model);
+    if (out.wish.form) put_in_callers_words(out.wish.form->field);
   } catch (const ApiError& error) {
-    throw in_callers_words(error);
+    ApiError told = error;
+    put_in_callers_words(told.param);
+    put_in_callers_words(told.message);
+    throw told;
   }
   try {
     const Json chat = {{"messages", messages_of(body)}};
@@ -299,6 +299,7 @@ Task<> answer_whole(Call& call, ServedModel& model, Job& job) {
 Task<> handle(Call& call) {
   ServedModel& model = call.model();
   Job job = co_await call.on_worker([&] { return read_job(call, model); });
+  co_await hold_requests(call, model, job.wish, {&job.request, 1});
   if (job.wish.stream) {
     Request request = std::move(job.request);
     Stream stream(call, model, job);

@@ -42,7 +42,7 @@ class Parser final : public ToolParser {
     const size_t first = std::min(held_.find_first_not_of(kBlank), held_.size());
     const std::string text = held_.substr(first) + c;
     if (c == '{' && (text.size() == 1 || held_.substr(first) == kTag || calls_ > 0)) {
-      call_.emplace(sink_);
+      call_.emplace(sink_, !held_.ends_with(kTag));
       call_->push(c);
       return;
     }
