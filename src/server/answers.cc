@@ -21,6 +21,20 @@ Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
   return hash128(std::as_bytes(std::span(words)));
 }
 
+// Told of the wire for as long as it lives.
+class FullWatch {
+ public:
+  FullWatch(Call& call, std::function<void(bool)> told) : call_(call) {
+    call_.tell_full(std::move(told));
+  }
+  ~FullWatch() { call_.tell_full(nullptr); }
+  FullWatch(const FullWatch&) = delete;
+  FullWatch& operator=(const FullWatch&) = delete;
+
+ private:
+  Call& call_;
+};
+
 }  // namespace
 
 struct Answers::One {
@@ -77,11 +91,16 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
   call_.wakeup()->ring_here();
 }
 
-bool Answers::take_all() {
+// Not more than makes kMostFrames bytes of frames: those behind it may have to wait for the client.
+bool Answers::take() {
+  constexpr size_t kMostFrames = 16 << 10;
+  const auto enough = [&] { return frames_ != nullptr && frames_->size() > kMostFrames; };
   bool news = false;
   const Time now = std::chrono::steady_clock::now();
   for (const auto& one : requests_) {
-    while (const TokenEvent* event = one->outbox->poll()) {
+    while (!enough()) {
+      const TokenEvent* event = one->outbox->poll();
+      if (event == nullptr) break;
       live_.add_output(event->count);
       const size_t before = one->text.result(event->choice).token_ids.size();
       one->text.take(*event);
@@ -147,6 +166,9 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kOutOfMemory:
       throw unavailable("no memory for this request", call_.server().retry_after_s());
     case FinishReason::kCancelled:
+      if (one.outbox->gave_up()) {
+        throw plain_error(408, "the client read its answer too slowly: the rest was not made");
+      }
       throw unavailable("the server is shutting down", call_.server().retry_after_s());
     case FinishReason::kBadLogits:
       throw plain_error(500, "the model's output is not finite: no token can be drawn");
@@ -161,7 +183,7 @@ Task<Answers::Step> Answers::next() {
   constexpr std::chrono::milliseconds kTick{500};  // until the server's end is noticed
   while (true) {
     if (call_.gone()) co_return Step::kGone;
-    if (take_all()) {
+    if (take()) {
       last_news_ = std::chrono::steady_clock::now();
       co_return Step::kNews;
     }
@@ -189,8 +211,20 @@ Task<bool> Answers::finish() {
   }
 }
 
+void Answers::when_full(bool full) {
+  constexpr int64_t kChoices = 4;
+  const int64_t each = call_.server().options().max_unread_bytes;
+  for (const auto& one : requests_) {
+    const int64_t most =
+        each * std::max<int64_t>(kChoices, choice_count(one->outbox->request().sampling));
+    one->outbox->give_up_beyond(full ? most : Outbox::kAnyNumber);
+  }
+}
+
 Task<bool> Answers::stream(std::string& frames) {
-  take_all();  // a full queue shows before the stream's head
+  frames_ = &frames;
+  take();  // a full queue shows before the stream's head
+  const FullWatch watch(call_, [this](bool full) { when_full(full); });
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/server/oracle_server.h"
@@ -113,6 +114,56 @@ TEST(Serving, WhoGoesAwayIsCancelled) {
   EXPECT_LT(server.loop().stats().output_tokens, 60000);
 }
 
+std::string post(const std::string& body) {
+  return fmt::format(
+      "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\n\r\n{}",
+      body.size(), body);
+}
+
+TEST(Serving, WhoDoesNotReadIsGivenUp) {
+  OracleServerOptions options;
+  options.context = 1 << 15;
+  options.pages = 4096;
+  options.server.write_timeout = std::chrono::hours(1);
+  OracleServer server(options);
+  HttpClient client(server.port());
+  client.send(post(stream_body("a", 30000)));
+  wait_until([&] { return server.loop().stats().requests_cancelled == 1 && idle(server); });
+  EXPECT_LT(server.loop().stats().output_tokens, 30000);
+  const std::string rest = client.until("error");  // who reads after all is told
+  EXPECT_THAT(rest + client.until("\r\n0\r\n"), testing::HasSubstr("too slowly"));
+  EXPECT_TRUE(client.closed());
+}
+
+// Events of 1000 tokens may wait, though the socket takes the text of a few hundred.
+TEST(Serving, WhoReadsLateFindsAll) {
+  OracleServerOptions options;
+  options.context = 2048;
+  OracleServer server(options);
+  HttpClient client(server.port());
+  client.send(post(stream_body("a", 1000)));
+  wait_until([&] { return server.loop().stats().requests_finished == 1; });
+  EXPECT_EQ(ids_of(client.read().body()), oracle_ids(server, "a", 1000));
+}
+
+TEST(Serving, QuietStreamsHavePings) {
+  OracleServerOptions options;
+  options.server.ping_interval = std::chrono::milliseconds(1);
+  OracleServer server(options);
+  std::atomic<bool> goes_on{false};
+  server.model().on_collect = [&](int64_t) {
+    while (!goes_on.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  HttpClient client(server.port());
+  client.send(post(stream_body("a", 8)));
+  std::string text;
+  for (int i = 0; i < 2; ++i) text += client.until("\r\n: ping\n\n");
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("data:")));
+  goes_on.store(true);
+  EXPECT_EQ(ids_of(client.until("[DONE]\n")), oracle_ids(server, "a", 8));
+}
+
 TEST(Serving, BodiesHaveABound) {
   OracleServerOptions options;
   options.server.max_body_bytes = 1000;
@@ -195,6 +246,7 @@ TEST(Serving, DrainingLetsRequestsEnd) {
 
 TEST(Serving, TheEndOfDrainingIsAnErrorFrame) {
   OracleServerOptions options;
+  options.server.max_unread_bytes = int64_t{1} << 40;  // its model is faster than any client
   options.server.drain_timeout = std::chrono::milliseconds(50);
   options.context = 1 << 20;
   options.pages = 1 << 15;
