@@ -399,16 +399,18 @@ def area_under_curve(first, second):
     return wins / (len(first) * len(second))
 
 
-def cache_isolation(checks, secrets):
+def cache_isolation(checks, secrets, judge_times):
     """D10: what one key's prompts left in the prefix cache, another key's probes do not find."""
     draw = random.Random(5)
-    times, hits = {}, {}
+    times, hits, letters = {}, {}, 1600
 
     def text():
-        return "".join(draw.choices("abcdefgh ", k=640))
+        return "".join(draw.choices("abcdefgh ", k=letters))
 
-    # Pages enough that nothing is evicted.
-    with Oracle(rows=4, api_key="owner,other", pages=4 * 21 * secrets + 100) as oracle:
+    # Four steps of 512 tokens, one where the cache has the prompt; pages enough that nothing is
+    # evicted.
+    with Oracle(rows=4, api_key="owner,other", context=2048, step_us=1500,
+                pages=4 * (letters // 32 + 1) * secrets + 100) as oracle:
 
         def ask(kind, key, prompt, salt=""):
             with Wire(oracle.port) as wire:
@@ -432,9 +434,17 @@ def cache_isolation(checks, secrets):
                             "unknown": 0}, f"D10: who finds {secrets} prompts in the cache")
         cost = oracle.stop()
         checks.equal(cost["prefix_hits"], secrets, "D10: the engine counts as many")
-    return {"secrets": secrets, "hits": hits,
-            "auc_another_key": area_under_curve(times["another key"], times["unknown"]),
-            "auc_own": area_under_curve(times["own"], times["unknown"]),
+    curves = {kind: area_under_curve(times[kind], times["unknown"])
+              for kind in ("own", "another key", "another salt")}
+    if judge_times:
+        # An own hit is seen, so another's would be: with 1000 times of each, 0.05 are four standard
+        # deviations of chance.
+        checks.check(curves["own"] > 0.95, f"D10: times tell own hits: {curves['own']}")
+        for kind in ("another key", "another salt"):
+            checks.check(abs(curves[kind] - 0.5) <= 0.05,
+                         f"D10: times do not tell those of {kind}: {curves[kind]}")
+    return {"secrets": secrets, "hits": hits, "auc_own": curves["own"],
+            "auc_another_key": curves["another key"], "auc_another_salt": curves["another salt"],
             "median_ms": {kind: 1e3 * statistics.median(some) for kind, some in times.items()}}
 
 
@@ -503,6 +513,7 @@ FIGURES = {
     "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
     "D8": (deadlines, {"count": 200}, {"count": 12}),
     "D9": (fairness, {"flood": 400, "few": 100}, {"flood": 100, "few": 4}),
-    "D10": (cache_isolation, {"secrets": 1000}, {"secrets": 20}),
+    "D10": (cache_isolation, {"secrets": 1000, "judge_times": True},
+            {"secrets": 20, "judge_times": False}),
     "E3": (drain, {"streams": 200}, {"streams": 20}),
 }
