@@ -45,6 +45,8 @@ class Outbox {
   // prompt log probabilities (which have their own bound) not counted. kAnyNumber: no more of that.
   static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
   void give_up_beyond(int64_t bytes) { most_unread_.store(bytes, std::memory_order_relaxed); }
+  // On the loop's Clock, when its first step was planned; 0: it waits still, or never ran.
+  int64_t started_ns() const { return started_ns_.load(std::memory_order_acquire); }
   bool gave_up() const { return gave_up_.load(std::memory_order_acquire); }
 
  private:
@@ -67,6 +69,7 @@ class Outbox {
   const std::function<void()> on_ready_;
   std::atomic<bool> cancelled_{false};
   std::atomic<bool> gave_up_{false};
+  std::atomic<int64_t> started_ns_{0};
   std::atomic<int64_t> most_unread_{kAnyNumber};
   std::unique_ptr<Arrival> cancel_;  // belongs to who sets cancelled_; null without an inbox
 
@@ -105,6 +108,9 @@ class OutboxWriter {
   // False: empty, closed, or the request's last event was pushed.
   explicit operator bool() const { return outbox_ != nullptr; }
   const std::shared_ptr<const Request>& request() const { return outbox_->request_; }
+  void start(int64_t now_ns) {
+    if (outbox_) outbox_->started_ns_.store(now_ns, std::memory_order_release);
+  }
   // std::bad_alloc leaves the outbox as it was.
   void push(TokenEvent&& event);
   // Ends every choice that has not ended. Takes no memory.

@@ -81,6 +81,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
     request.deadline_ns = call_.arrival_ns() + std::chrono::nanoseconds(timeout).count();
   }
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
+  call_.server().metrics().request_asked(choices, request.sampling.max_tokens);
   live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
   auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), text);
   one->outbox =
@@ -142,7 +143,23 @@ void Answers::count_end(const One& one, int32_t choice, Time now) {
        .prompt_tokens = static_cast<int64_t>(one.outbox->request().prompt.size()),
        .output_tokens = tokens,
        .seconds = seconds_between(one.begin, now),
-       .seconds_per_token = tokens > 1 ? decode_s / static_cast<double>(tokens - 1) : 0.0});
+       .seconds_per_token = tokens > 1 ? decode_s / static_cast<double>(tokens - 1) : 0.0,
+       .phases = phases_of(one, result, now)});
+}
+
+// The engine says when it began; tokens count when they are read, as for the latencies.
+std::optional<Metrics::Finished::Phases> Answers::phases_of(const One& one,
+                                                            const Generation& result, Time now) {
+  const int64_t started = one.outbox->started_ns();
+  if (started == 0) return std::nullopt;
+  const Time begin{std::chrono::nanoseconds(started)};  // SteadyClock's is steady_clock's time
+  Metrics::Finished::Phases out;
+  out.queued = std::max(0.0, seconds_between(one.begin, begin));
+  const double first =
+      result.token_ids.empty() ? seconds_between(one.begin, now) : result.prefill_ms * 1e-3;
+  out.prefill = std::max(0.0, first - out.queued);
+  out.decode = result.token_ids.empty() ? 0.0 : result.decode_ms * 1e-3;
+  return out;
 }
 
 // Which of several prompts, and its own length.

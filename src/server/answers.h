@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/answer_text.h"
 #include "server/call.h"
 #include "server/live_requests.h"
+#include "server/metrics.h"
 #include "server/served_model.h"
 
 namespace ingot {
@@ -57,6 +59,8 @@ class Answers {
   void when_full(bool full);
   void measure(One& one, size_t choice, std::chrono::steady_clock::time_point now);
   void count_end(const One& one, int32_t choice, std::chrono::steady_clock::time_point now);
+  static std::optional<Metrics::Finished::Phases> phases_of(
+      const One& one, const Generation& result, std::chrono::steady_clock::time_point now);
   void check(const One& one, const Generation& result) const;
   ApiError too_long(const One& one) const;
 

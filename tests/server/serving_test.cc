@@ -147,6 +147,49 @@ TEST(Serving, WhoReadsLateFindsAll) {
   EXPECT_EQ(ids_of(client.read().body()), oracle_ids(server, "a", 1000));
 }
 
+// The value of a metric without labels of its own.
+double metric(const OracleServer& server, const std::string& name) {
+  HttpClient client(server.port());
+  const std::string text = "\n" + client.call("GET", "/metrics").body();
+  const std::string line = "\n" + name + "{model_name=\"oracle\"} ";
+  const size_t at = text.find(line);
+  EXPECT_NE(at, text.npos) << name;
+  return at == text.npos ? -1 : std::stod(text.substr(at + line.size()));
+}
+
+TEST(Serving, MetricsOfARequestsPhases) {
+  OracleServerOptions options;
+  options.rows = 1;
+  options.server.vllm_metrics = true;
+  OracleServer server(options);
+  // Three steps each, of 20 ms at least: the second request waits for the first.
+  server.model().on_collect = [](int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
+  HttpClient first(server.port()), second(server.port());
+  first.send(post(stream_body("a prompt", 3)));
+  wait_until([&] { return server.loop().stats().running == 1; });
+  second.send(post(stream_body("a prompt", 3)));
+  EXPECT_EQ(ids_of(first.read().body()).size(), 3u);
+  EXPECT_EQ(ids_of(second.read().body()).size(), 3u);
+  for (const std::string prefix : {"vllm:", "ingot_"}) {
+    const auto sum = [&](const std::string& name) {
+      return metric(server, prefix + name + "_sum");
+    };
+    EXPECT_EQ(metric(server, prefix + "request_queue_time_seconds_count"), 2);
+    EXPECT_GT(sum("request_queue_time_seconds"), 0);
+    EXPECT_GE(sum("request_prefill_time_seconds"), 0.02);
+    EXPECT_GE(sum("request_decode_time_seconds"), 0.04);
+    EXPECT_NEAR(sum("request_prefill_time_seconds") + sum("request_decode_time_seconds"),
+                sum("request_inference_time_seconds"), 1e-3);
+    EXPECT_LE(sum("request_inference_time_seconds"), sum("e2e_request_latency_seconds"));
+    EXPECT_EQ(sum("request_params_n"), 2);
+    EXPECT_EQ(sum("request_params_max_tokens"), 6);
+    EXPECT_EQ(metric(server, prefix + "iteration_tokens_total_count"), server.loop().stats().steps);
+    EXPECT_EQ(sum("iteration_tokens_total"), 2 * (8 + 2));
+  }
+}
+
 TEST(Serving, QuietStreamsHavePings) {
   OracleServerOptions options;
   options.server.ping_interval = std::chrono::milliseconds(1);
