@@ -99,7 +99,10 @@ bool Loop::run_step() {
   begin("planning a step");
   const Batch* batch = scheduler_->next();
   for (const uint64_t id : scheduler_->started()) {
-    if (auto it = live_.find(id); it != live_.end()) it->second.ticket.give_back();
+    const auto it = live_.find(id);
+    if (it == live_.end()) continue;
+    it->second.ticket.give_back();
+    it->second.writer.start(clock_.now_ns());
   }
   scheduler_->started().clear();
   if (batch != nullptr && !submit_step(*batch)) batch = nullptr;
@@ -196,6 +199,7 @@ bool Loop::submit_step(const Batch& batch) {
   try {
     runner_.submit(batch);
     ++steps_held_;
+    stats_.count_step(static_cast<int64_t>(batch.token_ids.size()));
     return true;
   } catch (...) {
     const Fault fault = current_fault();

@@ -1,5 +1,6 @@
 #include "runtime/loop_stats.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "base/check.h"
@@ -10,18 +11,26 @@ namespace {
 // Calls f with every number of the statistics, always in the same order.
 template <class Stats, class F>
 void each_number(Stats& s, F&& f) {
-  for (auto* number : {&s.queued_requests, &s.queued_tokens, &s.running, &s.waiting, &s.steps,
-                       &s.requests_finished, &s.requests_refused, &s.requests_overloaded,
-                       &s.requests_cancelled, &s.requests_timed_out, &s.prompt_tokens,
-                       &s.output_tokens, &s.prefix_hits, &s.prefix_hit_tokens, &s.preemptions}) {
+  for (auto* number :
+       {&s.queued_requests, &s.queued_tokens, &s.running, &s.waiting, &s.steps,
+        &s.requests_finished, &s.requests_refused, &s.requests_overloaded, &s.requests_cancelled,
+        &s.requests_timed_out, &s.prompt_tokens, &s.output_tokens, &s.prefix_hits,
+        &s.prefix_hit_tokens, &s.preemptions, &s.step_tokens}) {
     f(*number);
   }
+  for (auto& steps : s.steps_of_tokens) f(steps);
   for (auto& pages : s.pages) {
     for (auto* number : {&pages.total, &pages.used, &pages.cached, &pages.free}) f(*number);
   }
 }
 
 }  // namespace
+
+void LoopStats::count_step(int64_t tokens) {
+  const auto at = std::ranges::lower_bound(kStepTokens, tokens);
+  ++steps_of_tokens.at(static_cast<size_t>(at - kStepTokens.begin()));
+  step_tokens += tokens;
+}
 
 StatsBoard::StatsBoard(const LoopStats& first) {
   for (const LoopStats::Pages& pages : first.pages) groups_.push_back(pages.group);

@@ -1,6 +1,7 @@
 // What a step loop is doing, for any thread to look at.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -37,6 +38,13 @@ struct LoopStats {
   int64_t prefix_hits = 0;  // sequences that started from cached pages
   int64_t prefix_hit_tokens = 0;
   int64_t preemptions = 0;
+  // Steps by the tokens that they computed: up to kStepTokens[i] (more than the one before); the
+  // last: more than all of these.
+  static constexpr std::array<int64_t, 13> kStepTokens = {1,   8,    16,   32,   64,   128,  256,
+                                                          512, 1024, 2048, 4096, 8192, 16384};
+  std::array<int64_t, kStepTokens.size() + 1> steps_of_tokens{};
+  int64_t step_tokens = 0;  // of all steps
+  void count_step(int64_t tokens);
   bool operator==(const LoopStats&) const = default;
 };
 

@@ -7,6 +7,18 @@
 #include "runtime/inbox.h"
 
 namespace ingot {
+namespace {
+
+// Of memory, about.
+int64_t bytes_of(const TokenEvent& event) {
+  size_t out = sizeof(TokenEvent);
+  for (const TokenLogprobs& one : event.logprobs) {
+    out += sizeof(one) + one.top.size() * sizeof(one.top[0]);
+  }
+  return static_cast<int64_t>(out);
+}
+
+}  // namespace
 
 Outbox::Outbox(std::shared_ptr<const Request> request, std::shared_ptr<Inbox> inbox,
                std::function<void()> on_ready)
@@ -39,8 +51,17 @@ void Outbox::write(TokenEvent&& event) {
     last_ = fresh;
   }
   last_->events[place] = std::move(event);
+  written_bytes_ += bytes_of(last_->events[place]);
   // Release, for the reader; in one order with sleeping_, see signal().
   written_.store(index + 1, std::memory_order_seq_cst);
+}
+
+// Engine thread.
+void Outbox::bound_unread() noexcept {
+  const int64_t unread = written_bytes_ - read_bytes_.load(std::memory_order_relaxed);
+  if (unread <= most_unread_.load(std::memory_order_relaxed)) return;
+  gave_up_.store(true, std::memory_order_release);
+  cancel();
 }
 
 // The reader sets sleeping_ and then looks whether something is there; we write and then look at
@@ -114,6 +135,8 @@ const TokenEvent* Outbox::read() {
   }
   ++read_;
   const TokenEvent& event = reading_->events[place];
+  read_bytes_.store(read_bytes_.load(std::memory_order_relaxed) + bytes_of(event),
+                    std::memory_order_relaxed);
   if (event.finish != FinishReason::kNone) ended_.at(static_cast<size_t>(event.choice)) = true;
   finish_.cached_tokens = event.cached_tokens;
   done_ = event.request_done;
@@ -145,7 +168,11 @@ void OutboxWriter::push(TokenEvent&& event) {
   const bool last = event.request_done;
   outbox_->write(std::move(event));
   outbox_->signal();
-  if (last) outbox_.reset();
+  if (last) {
+    outbox_.reset();
+  } else {
+    outbox_->bound_unread();
+  }
 }
 
 void OutboxWriter::refuse(FinishReason reason) noexcept {

@@ -7,6 +7,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -40,6 +41,13 @@ class Outbox {
   // Asks the loop to end the request; its last event still comes. Calls after the first do nothing.
   // Takes no memory: it is what is left to do when there is none.
   void cancel() noexcept;
+  // While its reader cannot take events: cancels the request once more than `bytes` of them wait,
+  // prompt log probabilities (which have their own bound) not counted. kAnyNumber: no more of that.
+  static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
+  void give_up_beyond(int64_t bytes) { most_unread_.store(bytes, std::memory_order_relaxed); }
+  // On the loop's Clock, when its first step was planned; 0: it waits still, or never ran.
+  int64_t started_ns() const { return started_ns_.load(std::memory_order_acquire); }
+  bool gave_up() const { return gave_up_.load(std::memory_order_acquire); }
 
  private:
   friend class OutboxWriter;
@@ -49,6 +57,7 @@ class Outbox {
     Segment* next = nullptr;
   };
   void write(TokenEvent&& event);
+  void bound_unread() noexcept;
   void signal() noexcept;
   bool ready() const;
   void sleep(const std::chrono::steady_clock::time_point* until);
@@ -59,6 +68,9 @@ class Outbox {
   const std::shared_ptr<Inbox> inbox_;
   const std::function<void()> on_ready_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> gave_up_{false};
+  std::atomic<int64_t> started_ns_{0};
+  std::atomic<int64_t> most_unread_{kAnyNumber};
   std::unique_ptr<Arrival> cancel_;  // belongs to who sets cancelled_; null without an inbox
 
   // Writer. A segment belongs to the reader once its last event was written and a next one is
@@ -66,14 +78,16 @@ class Outbox {
   Segment* first_ = nullptr;
   Segment* last_ = nullptr;
   std::atomic<uint64_t> written_{0};
+  int64_t written_bytes_ = 0;
   // Set after the last write: choices without a finish event end with this.
   std::atomic<FinishReason> closed_{FinishReason::kNone};
 
   // Reader.
   Segment* reading_ = nullptr;
   uint64_t read_ = 0;
-  std::vector<bool> ended_;  // choices
-  TokenEvent finish_;        // made here when the outbox was closed
+  std::atomic<int64_t> read_bytes_{0};  // the reader alone changes it
+  std::vector<bool> ended_;             // choices
+  TokenEvent finish_;                   // made here when the outbox was closed
   bool done_ = false;
 
   std::mutex mutex_;  // a sleeping reader's; the engine takes it only to wake one
@@ -94,6 +108,9 @@ class OutboxWriter {
   // False: empty, closed, or the request's last event was pushed.
   explicit operator bool() const { return outbox_ != nullptr; }
   const std::shared_ptr<const Request>& request() const { return outbox_->request_; }
+  void start(int64_t now_ns) {
+    if (outbox_) outbox_->started_ns_.store(now_ns, std::memory_order_release);
+  }
   // std::bad_alloc leaves the outbox as it was.
   void push(TokenEvent&& event);
   // Ends every choice that has not ended. Takes no memory.

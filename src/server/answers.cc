@@ -21,6 +21,20 @@ Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
   return hash128(std::as_bytes(std::span(words)));
 }
 
+// Told of the wire for as long as it lives.
+class FullWatch {
+ public:
+  FullWatch(Call& call, std::function<void(bool)> told) : call_(call) {
+    call_.tell_full(std::move(told));
+  }
+  ~FullWatch() { call_.tell_full(nullptr); }
+  FullWatch(const FullWatch&) = delete;
+  FullWatch& operator=(const FullWatch&) = delete;
+
+ private:
+  Call& call_;
+};
+
 }  // namespace
 
 struct Answers::One {
@@ -67,6 +81,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
     request.deadline_ns = call_.arrival_ns() + std::chrono::nanoseconds(timeout).count();
   }
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
+  call_.server().metrics().request_asked(choices, request.sampling.max_tokens);
   live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
   auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), text);
   one->outbox =
@@ -77,11 +92,16 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
   call_.wakeup()->ring_here();
 }
 
-bool Answers::take_all() {
+// Not more than makes kMostFrames bytes of frames: those behind it may have to wait for the client.
+bool Answers::take() {
+  constexpr size_t kMostFrames = 16 << 10;
+  const auto enough = [&] { return frames_ != nullptr && frames_->size() > kMostFrames; };
   bool news = false;
   const Time now = std::chrono::steady_clock::now();
   for (const auto& one : requests_) {
-    while (const TokenEvent* event = one->outbox->poll()) {
+    while (!enough()) {
+      const TokenEvent* event = one->outbox->poll();
+      if (event == nullptr) break;
       live_.add_output(event->count);
       const size_t before = one->text.result(event->choice).token_ids.size();
       one->text.take(*event);
@@ -123,7 +143,23 @@ void Answers::count_end(const One& one, int32_t choice, Time now) {
        .prompt_tokens = static_cast<int64_t>(one.outbox->request().prompt.size()),
        .output_tokens = tokens,
        .seconds = seconds_between(one.begin, now),
-       .seconds_per_token = tokens > 1 ? decode_s / static_cast<double>(tokens - 1) : 0.0});
+       .seconds_per_token = tokens > 1 ? decode_s / static_cast<double>(tokens - 1) : 0.0,
+       .phases = phases_of(one, result, now)});
+}
+
+// The engine says when it began; tokens count when they are read, as for the latencies.
+std::optional<Metrics::Finished::Phases> Answers::phases_of(const One& one,
+                                                            const Generation& result, Time now) {
+  const int64_t started = one.outbox->started_ns();
+  if (started == 0) return std::nullopt;
+  const Time begin{std::chrono::nanoseconds(started)};  // SteadyClock's is steady_clock's time
+  Metrics::Finished::Phases out;
+  out.queued = std::max(0.0, seconds_between(one.begin, begin));
+  const double first =
+      result.token_ids.empty() ? seconds_between(one.begin, now) : result.prefill_ms * 1e-3;
+  out.prefill = std::max(0.0, first - out.queued);
+  out.decode = result.token_ids.empty() ? 0.0 : result.decode_ms * 1e-3;
+  return out;
 }
 
 // Which of several prompts, and its own length.
@@ -147,6 +183,9 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kOutOfMemory:
       throw unavailable("no memory for this request", call_.server().retry_after_s());
     case FinishReason::kCancelled:
+      if (one.outbox->gave_up()) {
+        throw plain_error(408, "the client read its answer too slowly: the rest was not made");
+      }
       throw unavailable("the server is shutting down", call_.server().retry_after_s());
     case FinishReason::kBadLogits:
       throw plain_error(500, "the model's output is not finite: no token can be drawn");
@@ -163,7 +202,7 @@ Task<Answers::Step> Answers::next() {
   constexpr std::chrono::milliseconds kTick{500};  // until the server's end is noticed
   while (true) {
     if (call_.gone()) co_return Step::kGone;
-    if (take_all()) {
+    if (take()) {
       last_news_ = std::chrono::steady_clock::now();
       co_return Step::kNews;
     }
@@ -191,8 +230,20 @@ Task<bool> Answers::finish() {
   }
 }
 
+void Answers::when_full(bool full) {
+  constexpr int64_t kChoices = 4;
+  const int64_t each = call_.server().options().max_unread_bytes;
+  for (const auto& one : requests_) {
+    const int64_t most =
+        each * std::max<int64_t>(kChoices, choice_count(one->outbox->request().sampling));
+    one->outbox->give_up_beyond(full ? most : Outbox::kAnyNumber);
+  }
+}
+
 Task<bool> Answers::stream(std::string& frames) {
-  take_all();  // a full queue shows before the stream's head
+  frames_ = &frames;
+  take();  // a full queue shows before the stream's head
+  const FullWatch watch(call_, [this](bool full) { when_full(full); });
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);

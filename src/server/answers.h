@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "runtime/answer_text.h"
 #include "server/call.h"
 #include "server/live_requests.h"
+#include "server/metrics.h"
 #include "server/served_model.h"
 
 namespace ingot {
@@ -28,14 +30,16 @@ class Answers {
   void submit(Request request, const AnswerTextOptions& text);
 
   enum class Step { kNews, kQuiet, kOver, kGone };
-  // Hands over all that has come, or waits for it: kNews. kQuiet: nothing came for ping_interval.
-  // kOver: all choices have ended. kGone: the client has. ApiError when a request failed.
+  // Hands over what has come (a stream's frames bound how much), or waits for it: kNews. kQuiet:
+  // nothing came for ping_interval. kOver: all choices have ended. kGone: the client has. ApiError
+  // when a request failed.
   Task<Step> next();
   // As next() until all have ended. False: the client is gone.
   Task<bool> finish();
 
   // Answers by an event stream: sends `frames`, and what the callbacks add to it, until all choices
-  // have ended; what is then in it is left to the caller. False: the client is gone.
+  // have ended; what is then in it is left to the caller. False: the client is gone. While a client
+  // does not read, events stay tokens, and only ServerOptions::max_unread_bytes of them.
   Task<bool> stream(std::string& frames);
 
   int32_t choices() const { return choices_; }
@@ -51,9 +55,12 @@ class Answers {
 
  private:
   struct One;
-  bool take_all();
+  bool take();
+  void when_full(bool full);
   void measure(One& one, size_t choice, std::chrono::steady_clock::time_point now);
   void count_end(const One& one, int32_t choice, std::chrono::steady_clock::time_point now);
+  static std::optional<Metrics::Finished::Phases> phases_of(
+      const One& one, const Generation& result, std::chrono::steady_clock::time_point now);
   void check(const One& one, const Generation& result) const;
   ApiError too_long(const One& one) const;
 
@@ -65,7 +72,8 @@ class Answers {
   LiveRequest live_;
   int32_t choices_ = 0;
   int64_t prompt_tokens_ = 0;
-  int64_t output_tokens_ = 0;  // of all choices, those behind a stop string not counted
+  int64_t output_tokens_ = 0;            // of all choices, those behind a stop string not counted
+  const std::string* frames_ = nullptr;  // of stream()
   std::chrono::steady_clock::time_point last_news_ = std::chrono::steady_clock::now();
 };
 

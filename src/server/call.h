@@ -38,6 +38,8 @@ class Wire {
   virtual ~Wire() = default;
   // False: the client is gone.
   virtual Task<bool> write(std::string_view bytes) = 0;
+  // If set: told true before a write waits for a client that reads no more, false behind that.
+  std::function<void(bool full)> on_full;
 };
 
 // A body's bytes, counted against what all bodies may have.
@@ -112,6 +114,8 @@ class Call {
   Task<> start_events();
   Task<> send(const std::string& frames);
   Task<> end_events();
+  // See Wire; none: nobody is told.
+  void tell_full(std::function<void(bool full)> told) { wire_.on_full = std::move(told); }
   bool answered() const { return answered_; }
   bool streaming() const { return streaming_; }
   int status() const { return status_; }

@@ -6,7 +6,6 @@
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/read.hpp>
@@ -55,7 +54,13 @@ class Connection final : public Wire {
   Task<bool> write(std::string_view bytes) override {
     lowest().expires_after(state_.options().write_timeout);
     boost::system::error_code error;
-    co_await asio::async_write(stream_, asio::buffer(bytes), ready(error));
+    while (!bytes.empty() && !error) {
+      const bool full = on_full && !has_room();
+      if (full) on_full(true);
+      const size_t wrote = co_await stream_.async_write_some(asio::buffer(bytes), ready(error));
+      if (full && on_full) on_full(false);
+      bytes.remove_prefix(wrote);
+    }
     co_return !error;
   }
 
@@ -65,6 +70,13 @@ class Connection final : public Wire {
   beast::tcp_stream& lowest() { return beast::get_lowest_layer(stream_); }
   static auto ready(boost::system::error_code& error) {
     return asio::redirect_error(asio::use_awaitable, error);
+  }
+
+  // Whether the kernel takes bytes now (kMostUnsent of http_server.cc are its room). Asked of the
+  // socket, because a write that is only waiting for this thread has room.
+  bool has_room() {
+    pollfd peer{lowest().socket().native_handle(), POLLOUT, 0};
+    return ::poll(&peer, 1, 0) != 0;
   }
 
   // False: the connection ends.

@@ -1,5 +1,7 @@
 #include "server/http_server.h"
 
+#include <netinet/tcp.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -19,6 +21,7 @@ using asio::ip::tcp;
 namespace {
 
 constexpr std::string_view kWhere = "server/http_server";
+constexpr int kMostUnsent = 64 << 10;  // bytes of a connection that the kernel has not sent
 
 // An endpoint of "127.0.0.1", "::1", "localhost" or a name.
 tcp::endpoint endpoint_of(asio::io_context& io, const ServerOptions& options) {
@@ -136,6 +139,10 @@ class HttpServer::Impl {
     const CountBack count(state_.connections);
     boost::system::error_code ignored;
     socket.set_option(tcp::no_delay(true), ignored);
+    // The kernel would take megabytes for a client that reads nothing. What is on its way does not
+    // count, so fast clients far away are as fast as before.
+    using MostUnsent = asio::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
+    socket.set_option(MostUnsent(kMostUnsent), ignored);
     if (tls_) {
       co_await serve_tls(std::move(socket), *tls_, state_, shard);
     } else {

@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <vector>
+
+#include "runtime/request.h"
 
 namespace ingot {
 namespace {
@@ -26,6 +29,9 @@ const Buckets kWhole = {0.05, 0.1,  0.2,  0.3,  0.5,  0.8,  1.0,   1.5,   2.0,  
 const Buckets kTokens = {1,   2,    5,    10,   20,    50,    100,   200,
                          500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
+const Buckets kChoices = {1, 2, 5, 10, 20, 50, 100, 200};
+const Buckets kStep(LoopStats::kStepTokens.begin(), LoopStats::kStepTokens.end());
+
 }  // namespace
 
 // One naming of the metrics.
@@ -42,6 +48,18 @@ class Metrics::Set {
                         kWhole)),
         prompt(histogram(prefix + "request_prompt_tokens", "of a request", kTokens)),
         output(histogram(prefix + "request_generation_tokens", "of a request", kTokens)),
+        queued(histogram(prefix + "request_queue_time_seconds", "from arrival to the first step",
+                         kWhole)),
+        prefill(histogram(prefix + "request_prefill_time_seconds",
+                          "from the first step to the first token", kWhole)),
+        decode(histogram(prefix + "request_decode_time_seconds", "from the first token to the last",
+                         kWhole)),
+        inference(histogram(prefix + "request_inference_time_seconds",
+                            "from the first step to the last token", kWhole)),
+        asked_choices(histogram(prefix + "request_params_n", "choices of a request", kChoices)),
+        asked_tokens(
+            histogram(prefix + "request_params_max_tokens", "of a request's choice", kTokens)),
+        step_tokens_(histogram(prefix + "iteration_tokens_total", "tokens of a step", kStep)),
         success_(prometheus::BuildCounter()
                      .Name(prefix + "request_success_total")
                      .Help("requests by how they ended")
@@ -78,6 +96,8 @@ class Metrics::Set {
       gauge("kv_pages", "", static_cast<double>(pages.cached), pages.group, "cached");
       gauge("kv_pages", "", static_cast<double>(pages.free), pages.group, "free");
     }
+    cache(stats);
+    steps(stats);
     gauge("kv_cache_usage_perc", "part of the KV cache that sequences hold, 0 to 1", used);
     if (!own_) return;
     count("steps_total", "steps of the engine", stats.steps);
@@ -111,15 +131,44 @@ class Metrics::Set {
                                    const Buckets& buckets) {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry_).Add({}, buckets);
   }
-  void gauge(const std::string& name, const std::string& help, double value,
-             const std::string& group = "", const std::string& state = "") {
-    prometheus::Labels labels;
-    if (!group.empty()) labels = {{"group", group}, {"state", state}};
+  void gauge_of(const std::string& name, const std::string& help, double value,
+                const prometheus::Labels& labels) {
     auto& family = gauges_[name];
     if (family == nullptr) {
       family = &prometheus::BuildGauge().Name(prefix_ + name).Help(help).Register(registry_);
     }
     family->Add(labels).Set(value);
+  }
+  // vLLM knows one group of pages.
+  void cache(const LoopStats& stats) {
+    constexpr const char* kHelp = "how the KV cache is made";
+    const std::string tokens = std::to_string(kKvBlockTokens);
+    for (const LoopStats::Pages& pages : stats.pages) {
+      if (pages.total == 0) continue;
+      const std::string total = std::to_string(pages.total);
+      if (!own_) {
+        gauge_of("cache_config_info", kHelp, 1,
+                 {{"block_size", tokens}, {"num_gpu_blocks", total}});
+        return;
+      }
+      gauge_of("cache_config_info", kHelp, 1,
+               {{"group", pages.group}, {"block_size", tokens}, {"num_blocks", total}});
+    }
+  }
+  void steps(const LoopStats& stats) {
+    std::vector<double> more;
+    for (size_t i = 0; i < stats.steps_of_tokens.size(); ++i) {
+      more.push_back(static_cast<double>(stats.steps_of_tokens[i] - counted_.steps_of_tokens[i]));
+    }
+    step_tokens_.ObserveMultiple(more,
+                                 static_cast<double>(stats.step_tokens - counted_.step_tokens));
+    counted_ = stats;
+  }
+  void gauge(const std::string& name, const std::string& help, double value,
+             const std::string& group = "", const std::string& state = "") {
+    prometheus::Labels labels;
+    if (!group.empty()) labels = {{"group", group}, {"state", state}};
+    gauge_of(name, help, value, labels);
   }
   prometheus::Counter& counter(const std::string& name, const std::string& help,
                                const prometheus::Labels& labels) {
@@ -138,8 +187,11 @@ class Metrics::Set {
 
  public:
   prometheus::Histogram &first, &gap, &per_token, &whole, &prompt, &output;
+  prometheus::Histogram &queued, &prefill, &decode, &inference, &asked_choices, &asked_tokens;
 
  private:
+  prometheus::Histogram& step_tokens_;
+  LoopStats counted_;  // what step_tokens_ has seen
   prometheus::Family<prometheus::Counter>& success_;
   const bool own_;
   const std::string prefix_;
@@ -161,6 +213,19 @@ void Metrics::request_finished(const Finished& request) {
     set->prompt.Observe(static_cast<double>(request.prompt_tokens));
     set->output.Observe(static_cast<double>(request.output_tokens));
     if (request.output_tokens > 1) set->per_token.Observe(request.seconds_per_token);
+    if (!request.phases) continue;
+    set->queued.Observe(request.phases->queued);
+    set->prefill.Observe(request.phases->prefill);
+    set->decode.Observe(request.phases->decode);
+    set->inference.Observe(request.phases->prefill + request.phases->decode);
+  }
+}
+
+void Metrics::request_asked(int32_t choices, int64_t max_tokens) {
+  for (Set* set : {ours_.get(), vllm_.get()}) {
+    if (set == nullptr) continue;
+    set->asked_choices.Observe(choices);
+    set->asked_tokens.Observe(static_cast<double>(max_tokens));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,11 +27,18 @@ class Metrics {
     int64_t output_tokens = 0;
     double seconds = 0;            // from arrival to the last token
     double seconds_per_token = 0;  // mean, behind the first; 0: there was one token at most
+    struct Phases {
+      double queued = 0;   // from arrival to the first step
+      double prefill = 0;  // from there to the first token, or to the end without one
+      double decode = 0;   // from there to the last token
+    };
+    std::optional<Phases> phases;  // of a choice that was computed
   };
   void request_finished(const Finished& request);
-  void first_token(double seconds);  // since the request arrived
-  void next_token(double seconds);   // since the token before, of the same choice
-  void answered(int status);         // an HTTP request
+  void request_asked(int32_t choices, int64_t max_tokens);  // as its parameters were taken
+  void first_token(double seconds);                         // since the request arrived
+  void next_token(double seconds);  // since the token before, of the same choice
+  void answered(int status);        // an HTTP request
 
   // Prometheus' text format. `stats`: null while there is no model.
   std::string text(const LoopStats* stats, std::string_view model, int64_t connections,

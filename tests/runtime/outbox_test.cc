@@ -54,6 +54,42 @@ TEST(Outbox, ASlowReaderFindsEverythingInOrder) {
   EXPECT_EQ(ends.box->wait_for(std::chrono::hours(1)), nullptr);
 }
 
+TEST(Outbox, AReaderThatCannotTakeEventsHasABound) {
+  Ends ends;
+  constexpr int64_t kBytes = 10'000;
+  const auto push = [&](int64_t bytes) {
+    TokenEvent event = event_of(1);
+    event.logprobs.resize(1);
+    event.logprobs[0].top.resize(static_cast<size_t>(bytes) / sizeof(event.logprobs[0].top[0]));
+    ends.writer.push(std::move(event));
+  };
+  push(2 * kBytes);  // nobody has asked yet
+  EXPECT_FALSE(ends.box->gave_up());
+  ends.box->poll();
+  ends.box->give_up_beyond(kBytes);
+  push(kBytes / 2);
+  EXPECT_FALSE(ends.box->gave_up());
+  ends.box->poll();  // what was read does not count
+  push(kBytes / 2);
+  EXPECT_FALSE(ends.box->gave_up());
+  ends.box->give_up_beyond(Outbox::kAnyNumber);
+  push(kBytes);
+  EXPECT_FALSE(ends.box->gave_up());
+  EXPECT_TRUE(ends.inbox->take().empty());
+  ends.box->give_up_beyond(kBytes);
+  push(0);
+  EXPECT_TRUE(ends.box->gave_up());
+  push(0);
+  Arrivals cancels = ends.inbox->take();
+  const auto cancel = cancels.pop();
+  ASSERT_NE(cancel, nullptr);
+  EXPECT_EQ(cancel->cancel_id, 7u);
+  EXPECT_TRUE(cancels.empty());  // once
+  int events = 0;
+  while (ends.box->poll() != nullptr) ++events;
+  EXPECT_EQ(events, 4);  // what is there can still be read
+}
+
 TEST(Outbox, ReaderAndWriterRunSideBySide) {
   for (const bool timed : {false, true}) {
     Ends ends;

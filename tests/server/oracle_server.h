@@ -150,6 +150,16 @@ class HttpClient {
     send(out + "\r\n" + std::string(body));
     return read(method == "HEAD");
   }
+  // Bytes as they come, until `text` is among them or the connection ends.
+  std::string until(std::string_view text) {
+    std::string out;
+    boost::system::error_code error;
+    while (out.find(text) == out.npos && !error) {
+      char some[4096];
+      out.append(some, socket_.read_some(boost::asio::buffer(some), error));
+    }
+    return out;
+  }
   // Whether the server has closed the connection.
   bool closed() {
     char byte = 0;

@@ -270,25 +270,62 @@ def wrong_values(schema):
             yield from (high + 1, 1e308, 2**63, 2**64)
 
 
+def taken(schema):
+    """A value that a field's schema takes."""
+    kind = schema.get("anyOf", [schema])[0]
+    if "enum" in kind:
+        return kind["enum"][0]
+    if kind.get("type") == "object":
+        return object_of(kind)
+    if kind.get("type") == "array":
+        return [taken(kind.get("items", {"type": "string"}))] * int(kind.get("minItems", 0))
+    return {"boolean": True, "string": "x", "integer": int(kind.get("minimum", 1)),
+            "number": kind.get("minimum", 1)}.get(kind.get("type"))
+
+
+def object_of(schema, more=None):
+    fields = schema.get("properties", {})
+    return {name: taken(fields[name]) for name in schema.get("required", [])} | (more or {})
+
+
+def all_fields(schema, path="", wrap=lambda body: body, outermost=True):
+    """(path, schema, a function from its value to a body) of all fields, those within fields too.
+    What must stand beside an inner one does."""
+    for name, field in schema.get("properties", {}).items():
+
+        def body_of(value, name=name):
+            return wrap({name: value} if outermost else object_of(schema, {name: value}))
+
+        yield path + name, field, body_of
+        for kind in field.get("anyOf", [field]):
+            yield from all_fields(kind, f"{path}{name}.", body_of, False)
+            yield from all_fields(kind.get("items", {}), f"{path}{name}[0].",
+                                  lambda value, body_of=body_of: body_of([value]), False)
+
+
 def check_fields(case):
     """Every field of every endpoint with values that it does not take."""
     checks = case.checks
     whole = exchange(case.server.port, request("GET", "/openapi.json")).json()
-    wrong, count = [], 0
+    wrong, inner, count = [], set(), 0
     with Wire(case.server.port) as wire:
         for path, methods in whole["paths"].items():
             content = methods.get("post", {}).get("requestBody", {}).get("content", {})
             schema = content.get("application/json", {}).get("schema", {})
             if "$ref" in schema:
                 schema = whole["components"]["schemas"][schema["$ref"].split("/")[-1]]
-            for name, field in schema.get("properties", {}).items():
+            for name, field, body_of in all_fields(schema):
                 for value in wrong_values(field):
-                    wire.send(request("POST", path, {name: value}))
+                    wire.send(request("POST", path, body_of(value)))
                     answer = wire.answer()
                     count += 1
+                    inner.update([name] if "." in name else [])
                     if answer.status != 400 or answer.error("param") != name:
                         wrong.append((path, name, value, answer.status, answer.error("param")))
-    checks.check(count > 200, f"{count} wrong values of fields were sent")
+    checks.check(count > 500, f"{count} wrong values of fields were sent")
+    known = {"response_format.json_schema.name", "stream_options.include_usage",
+             "structured_outputs.regex", "tools[0].function.name", "messages[0].role"}
+    checks.equal(known - inner, set(), f"{len(inner)} fields within fields among them")
     checks.equal(wrong, [], "each is refused by its name")
 
 

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/server/oracle_server.h"
@@ -113,6 +114,99 @@ TEST(Serving, WhoGoesAwayIsCancelled) {
   EXPECT_LT(server.loop().stats().output_tokens, 60000);
 }
 
+std::string post(const std::string& body) {
+  return fmt::format(
+      "POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+      "Content-Length: {}\r\n\r\n{}",
+      body.size(), body);
+}
+
+TEST(Serving, WhoDoesNotReadIsGivenUp) {
+  OracleServerOptions options;
+  options.context = 1 << 15;
+  options.pages = 4096;
+  options.server.write_timeout = std::chrono::hours(1);
+  OracleServer server(options);
+  HttpClient client(server.port());
+  client.send(post(stream_body("a", 30000)));
+  wait_until([&] { return server.loop().stats().requests_cancelled == 1 && idle(server); });
+  EXPECT_LT(server.loop().stats().output_tokens, 30000);
+  const std::string rest = client.until("error");  // who reads after all is told
+  EXPECT_THAT(rest + client.until("\r\n0\r\n"), testing::HasSubstr("too slowly"));
+  EXPECT_TRUE(client.closed());
+}
+
+// Events of 1000 tokens may wait, though the socket takes the text of a few hundred.
+TEST(Serving, WhoReadsLateFindsAll) {
+  OracleServerOptions options;
+  options.context = 2048;
+  OracleServer server(options);
+  HttpClient client(server.port());
+  client.send(post(stream_body("a", 1000)));
+  wait_until([&] { return server.loop().stats().requests_finished == 1; });
+  EXPECT_EQ(ids_of(client.read().body()), oracle_ids(server, "a", 1000));
+}
+
+// The value of a metric without labels of its own.
+double metric(const OracleServer& server, const std::string& name) {
+  HttpClient client(server.port());
+  const std::string text = "\n" + client.call("GET", "/metrics").body();
+  const std::string line = "\n" + name + "{model_name=\"oracle\"} ";
+  const size_t at = text.find(line);
+  EXPECT_NE(at, text.npos) << name;
+  return at == text.npos ? -1 : std::stod(text.substr(at + line.size()));
+}
+
+TEST(Serving, MetricsOfARequestsPhases) {
+  OracleServerOptions options;
+  options.rows = 1;
+  options.server.vllm_metrics = true;
+  OracleServer server(options);
+  // Three steps each, of 20 ms at least: the second request waits for the first.
+  server.model().on_collect = [](int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
+  HttpClient first(server.port()), second(server.port());
+  first.send(post(stream_body("a prompt", 3)));
+  wait_until([&] { return server.loop().stats().running == 1; });
+  second.send(post(stream_body("a prompt", 3)));
+  EXPECT_EQ(ids_of(first.read().body()).size(), 3u);
+  EXPECT_EQ(ids_of(second.read().body()).size(), 3u);
+  for (const std::string prefix : {"vllm:", "ingot_"}) {
+    const auto sum = [&](const std::string& name) {
+      return metric(server, prefix + name + "_sum");
+    };
+    EXPECT_EQ(metric(server, prefix + "request_queue_time_seconds_count"), 2);
+    EXPECT_GT(sum("request_queue_time_seconds"), 0);
+    EXPECT_GE(sum("request_prefill_time_seconds"), 0.02);
+    EXPECT_GE(sum("request_decode_time_seconds"), 0.04);
+    EXPECT_NEAR(sum("request_prefill_time_seconds") + sum("request_decode_time_seconds"),
+                sum("request_inference_time_seconds"), 1e-3);
+    EXPECT_LE(sum("request_inference_time_seconds"), sum("e2e_request_latency_seconds"));
+    EXPECT_EQ(sum("request_params_n"), 2);
+    EXPECT_EQ(sum("request_params_max_tokens"), 6);
+    EXPECT_EQ(metric(server, prefix + "iteration_tokens_total_count"), server.loop().stats().steps);
+    EXPECT_EQ(sum("iteration_tokens_total"), 2 * (8 + 2));
+  }
+}
+
+TEST(Serving, QuietStreamsHavePings) {
+  OracleServerOptions options;
+  options.server.ping_interval = std::chrono::milliseconds(1);
+  OracleServer server(options);
+  std::atomic<bool> goes_on{false};
+  server.model().on_collect = [&](int64_t) {
+    while (!goes_on.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  HttpClient client(server.port());
+  client.send(post(stream_body("a", 8)));
+  std::string text;
+  for (int i = 0; i < 2; ++i) text += client.until("\r\n: ping\n\n");
+  EXPECT_THAT(text, testing::Not(testing::HasSubstr("data:")));
+  goes_on.store(true);
+  EXPECT_EQ(ids_of(client.until("[DONE]\n")), oracle_ids(server, "a", 8));
+}
+
 TEST(Serving, BodiesHaveABound) {
   OracleServerOptions options;
   options.server.max_body_bytes = 1000;
@@ -195,6 +289,7 @@ TEST(Serving, DrainingLetsRequestsEnd) {
 
 TEST(Serving, TheEndOfDrainingIsAnErrorFrame) {
   OracleServerOptions options;
+  options.server.max_unread_bytes = int64_t{1} << 40;  // its model is faster than any client
   options.server.drain_timeout = std::chrono::milliseconds(50);
   options.context = 1 << 20;
   options.pages = 1 << 15;
