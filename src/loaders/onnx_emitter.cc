@@ -9,7 +9,7 @@ namespace ingot {
 namespace {
 
 // A shape has few entries; longer vectors are data.
-constexpr int64_t kMaxDims = 64;
+constexpr int64_t kMaxOnnxDims = 64;
 // Bytes up to which any pure node of constants is computed while loading, so that a model cannot
 // make a small file into much time; what all of them take has its own bound (the emitter's budget).
 constexpr int64_t kFoldBytes = 64 << 10;
@@ -18,7 +18,7 @@ bool is_index_vector(const ValueType& type) {
   return (type.element == ElementType(DType::kInt64) ||
           type.element == ElementType(DType::kInt32)) &&
          type.shape.size() <= 1 && is_constant(type.shape) &&
-         element_count(type.shape).constant() <= kMaxDims;
+         element_count(type.shape).constant() <= kMaxOnnxDims;
 }
 
 }  // namespace

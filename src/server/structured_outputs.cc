@@ -46,7 +46,7 @@ std::optional<StructureWish> response_format(const Json& format) {
   for (const auto& [name, goes_with] :
        {std::pair{"json_schema", "json_schema"}, std::pair{"structures", "structural_tag"},
         std::pair{"triggers", "structural_tag"}}) {
-    if (find(format, name) == nullptr || type == goes_with) continue;
+    if (given(format, name) == nullptr || type == goes_with) continue;
     const std::string field = fmt::format("response_format.{}", name);
     throw bad_request(field, fmt::format("'{}': goes with the type {} alone", field, goes_with));
   }

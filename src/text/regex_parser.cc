@@ -11,8 +11,8 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr int kMaxNesting = 64;
-constexpr int32_t kMaxTimes = 65536;
+constexpr int kMaxRegexNesting = 64;
+constexpr int32_t kMaxRegexTimes = 65536;
 
 using Kind = RegexNode::Kind;
 
@@ -86,7 +86,7 @@ class RegexParser {
   }
 
   RegexNode choice() {
-    if (++nesting_ > kMaxNesting) unsupported("so deep a group");
+    if (++nesting_ > kMaxRegexNesting) unsupported("so deep a group");
     RegexNode node;
     node.kind = Kind::kChoice;
     do {
@@ -139,7 +139,8 @@ class RegexParser {
     int32_t value = 0;
     while (peek() >= '0' && peek() <= '9') {
       value = value * 10 + (text_[at_++] - '0');
-      if (value > kMaxTimes) unsupported(fmt::format("more than {} repetitions", kMaxTimes));
+      if (value > kMaxRegexTimes)
+        unsupported(fmt::format("more than {} repetitions", kMaxRegexTimes));
     }
     return value;
   }

@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view kWhere = "text/grammar";
 constexpr size_t kMaxItems = 1000;  // places of an array that have schemas of their own
 constexpr int64_t kMaxOptional = 256;
-constexpr size_t kMaxParts = 400000;  // of all nodes, 32 bytes each
+constexpr size_t kMaxSchemaParts = 400000;  // of all nodes, 32 bytes each
 constexpr int kAny = 0, kNever = 1;
 using Parts = std::vector<SchemaPart>;
 
@@ -77,10 +77,10 @@ class SchemaChecker {
         ids_.try_emplace(std::move(key), static_cast<int>(out_.nodes.size()));
     if (!added) return known->second;
     parts_ += all.size();
-    if (out_.nodes.size() >= limits_.max_nodes || parts_ > kMaxParts) {
+    if (out_.nodes.size() >= limits_.max_nodes || parts_ > kMaxSchemaParts) {
       fail(ErrorCode::kUnsupported, kWhere,
            "{}: the schema is too large: more than {} schemas, or {} of which all hold together",
-           document_.pointer(place), limits_.max_nodes, kMaxParts);
+           document_.pointer(place), limits_.max_nodes, kMaxSchemaParts);
     }
     SchemaNode node;
     node.pointer = document_.pointer(place);

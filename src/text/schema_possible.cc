@@ -13,7 +13,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr int kNever = 1;      // the node that allows nothing
+constexpr int kNothing = 1;      // the node that allows nothing
 constexpr int kMaxDepth = 12;  // of looking for what tells alternatives apart
 
 [[noreturn]] void refuse(const SchemaNode& node, std::string_view why) {
@@ -242,7 +242,7 @@ class Settler {
         const auto known =
             std::find_if(other->members.begin(), other->members.end(),
                          [&](const SchemaNode::Member& m) { return m.name == member.name; });
-        int id = kNever;
+        int id = kNothing;
         if (known != other->members.end()) {
           id = known->node;
         } else {
