@@ -13,7 +13,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "text/grammar";
-constexpr int kNothing = 1;      // the node that allows nothing
+constexpr int kNothing = 1;    // the node that allows nothing
 constexpr int kMaxDepth = 12;  // of looking for what tells alternatives apart
 
 [[noreturn]] void refuse(const SchemaNode& node, std::string_view why) {
