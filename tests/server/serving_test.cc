@@ -62,10 +62,10 @@ bool idle(const OracleServer& server) {
 TEST(Serving, ManyStreamsAreEachTheirOwn) {
   OracleServer server;
   constexpr int kClients = 32, kTokens = 64;
-  std::vector<std::thread> clients;
+  std::vector<std::thread> clients(kClients);
   std::vector<std::string> bodies(kClients);
   for (int c = 0; c < kClients; ++c) {
-    clients.emplace_back([&, c] {
+    clients[static_cast<size_t>(c)] = std::thread([&, c] {
       HttpClient client(server.port());
       const HttpAnswer answer = client.call("POST", "/v1/completions",
                                             stream_body("prompt " + std::to_string(c), kTokens));
@@ -398,7 +398,7 @@ TEST(Serving, OriginsAreAllowedByName) {
 
 TEST(Serving, AddressesThatCannotBeUsed) {
   OracleServer server;
-  const auto fault = [](ServerOptions options) {
+  const auto fault = [](const ServerOptions& options) {
     try {
       HttpServer another(options);
     } catch (const Error& error) {
