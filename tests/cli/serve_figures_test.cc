@@ -70,6 +70,14 @@ TEST(ServeFigures, ByHand) {
   EXPECT_NEAR(out["p99_e2el_ms"].get<double>(), 1000, 1e-6);
 }
 
+TEST(ServeFigures, AnAnswerWithoutPartsIsHeardAtItsEnd) {
+  ServeResult result = four_requests();
+  for (ServeRecord& record : result.records) record.chunks.clear();
+  EXPECT_EQ(serve_samples(result, true, {.ttft = 1}).good, 0);
+  EXPECT_EQ(serve_samples(result, true, {.ttft = 600}).good, 1);
+  EXPECT_EQ(serve_samples(result, true, {.ttft = 5000}).good, 2);
+}
+
 TEST(ServeFigures, WholeAnswersHaveNoFirstToken) {
   const ServeResult result = four_requests();
   const ServeSamples samples = serve_samples(result, false, {.ttft = 1, .e2e = 600});
