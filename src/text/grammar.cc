@@ -24,7 +24,8 @@ thread_local ParserRows* parser_rows = nullptr;
 }  // namespace
 }  // namespace ingot
 
-// XGrammar reports by these (cmake/xgrammar.cmake).
+// XGrammar reports by these (cmake/xgrammar.cmake), under its own names.
+// NOLINTBEGIN(readability-identifier-naming)
 namespace xgrammar {
 
 // Before so many steps of the parser.
@@ -46,6 +47,7 @@ void LogMessageImpl(const std::string& /*file*/, int /*line*/, int /*level*/,
                     const std::string& /*message*/) {}
 
 }  // namespace xgrammar
+// NOLINTEND(readability-identifier-naming)
 
 namespace ingot {
 namespace {

@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "runtime/engine_runner.h"
 #include "runtime/loop.h"
 #include "tests/contracts/fake_device.h"

@@ -63,15 +63,15 @@ class ChatStream::Impl {
 
   void finish(std::string_view content_type) {
     if (events_ == 0) take_whole(content_type);
-    if (done_ || !reason_.empty()) return;
+    if (done_ || !finish_reason.empty()) return;
     fail(ErrorCode::kIo, remote_chat::kWhere, "the server's stream ended before the answer did");
   }
 
-  std::string text_;
-  std::string reason_;
-  int64_t parts_ = 0;
-  int64_t usage_ = -1;
-  double first_ms_ = 0;
+  std::string answer_text;
+  std::string finish_reason;
+  int64_t part_count = 0;
+  int64_t output_tokens = -1;
+  double first_part_ms = 0;
 
  private:
   void on_event(const SseEvent& event) {
@@ -121,7 +121,7 @@ class ChatStream::Impl {
   void take_frame(const Json& frame, const char* body) {
     if (const Json* usage = remote_chat::at(frame, "usage")) {
       const Json* count = remote_chat::at(*usage, "completion_tokens");
-      if (count && count->is_number_integer()) usage_ = count->get<int64_t>();
+      if (count && count->is_number_integer()) output_tokens = count->get<int64_t>();
     }
     const Json* choices = remote_chat::at(frame, "choices");
     if (!choices || !choices->is_array() || choices->empty()) return;
@@ -140,16 +140,16 @@ class ChatStream::Impl {
       if (!text || text->empty()) continue;
       count_part();
       if (std::exchange(thinking_, false)) think_("\n");
-      text_ += *text;
+      answer_text += *text;
       show_(*text);
     }
     if (const std::string* reason = remote_chat::text_at(&choice, "finish_reason")) {
-      reason_ = *reason;
+      finish_reason = *reason;
     }
   }
 
   void count_part() {
-    if (parts_++ == 0) first_ms_ = watch_.ms();
+    if (part_count++ == 0) first_part_ms = watch_.ms();
   }
 
   ShowText show_, think_;
@@ -166,13 +166,15 @@ ChatStream::ChatStream(ShowText show, ShowText think)
 ChatStream::~ChatStream() = default;
 void ChatStream::take(std::string_view bytes) { impl_->take(bytes); }
 void ChatStream::finish(std::string_view content_type) { impl_->finish(content_type); }
-const std::string& ChatStream::text() const { return impl_->text_; }
+const std::string& ChatStream::text() const { return impl_->answer_text; }
 const std::string& ChatStream::reason() const {
   static const std::string stop = "stop";
-  return impl_->reason_.empty() ? stop : impl_->reason_;
+  return impl_->finish_reason.empty() ? stop : impl_->finish_reason;
 }
-int64_t ChatStream::tokens() const { return impl_->usage_ >= 0 ? impl_->usage_ : impl_->parts_; }
-double ChatStream::first_ms() const { return impl_->first_ms_; }
+int64_t ChatStream::tokens() const {
+  return impl_->output_tokens >= 0 ? impl_->output_tokens : impl_->part_count;
+}
+double ChatStream::first_ms() const { return impl_->first_part_ms; }
 
 class RemoteChat::Impl {
  public:
