@@ -145,6 +145,7 @@ std::vector<Answer> run(Device& device, const std::vector<Request>& requests,
   SteadyClock clock;
   Loop loop(runner, {scheduler, true}, clock);
   std::vector<std::shared_ptr<Outbox>> boxes;
+  boxes.reserve(requests.size());
   for (const Request& request : requests) boxes.push_back(loop.submit(request));
   while (loop.step()) loop.scheduler().check_invariants();
   std::vector<Answer> out;
