@@ -79,7 +79,7 @@ Json calls_source(const Json& tools, const std::string& name, bool lax, bool par
     if (lax && !is_strict(function)) function.erase("parameters");
     const CallForm form = format.form(own, chat_template);
     calls["structures"].push_back(structure_of(function, form));
-    if (function.contains("parameters")) parts.push_back(schema_of(function, i));
+    if (given(function, "parameters") != nullptr) parts.push_back(schema_of(function, i));
     calls["open"] = form.open;
     calls["close"] = form.close;
     calls["separator"] = form.separator;
