@@ -16,11 +16,6 @@ ApiError named(const Error& error, std::string_view field) {
 }  // namespace
 
 std::shared_ptr<const Grammar> ModelGrammars::get(const GrammarSource& source,
-                                                  std::string_view field) {
-  return get(source, field, {});
-}
-
-std::shared_ptr<const Grammar> ModelGrammars::get(const GrammarSource& source,
                                                   std::string_view field,
                                                   const std::vector<int32_t>& marks) {
   try {

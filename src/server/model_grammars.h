@@ -23,11 +23,10 @@ class ModelGrammars {
 
   // Compiles on the caller's thread; the first time, the vocabulary is made too (some 100 ms for a
   // large one). ApiError (400) naming `field` for what cannot be enforced, or where the model has
-  // no tokenizer or no token that ends an answer.
-  std::shared_ptr<const Grammar> get(const GrammarSource& source, std::string_view field);
-  // The same, where the control tokens `marks` stand for their text.
+  // no tokenizer or no token that ends an answer. `marks`: control tokens that stand for their
+  // text.
   std::shared_ptr<const Grammar> get(const GrammarSource& source, std::string_view field,
-                                     const std::vector<int32_t>& marks);
+                                     const std::vector<int32_t>& marks = {});
   // The grammar if it need not be compiled; nullptr: it must, or who knows that is busy.
   std::shared_ptr<const Grammar> kept(const GrammarSource& source,
                                       const std::vector<int32_t>& marks);
