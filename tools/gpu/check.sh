@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # On a GPU machine, in an unpacked pack.sh archive: correctness of everything that runs on the GPU.
 #   ./check.sh [FOLDER for the logs] [MODEL.gguf, or its parts: SmolLM2's real answers too]
+# INGOT_GOLDENS: a folder with more golden cases.
 # compute-sanitizer has its own script: sanitize.sh.
 cd "$(dirname "$0")" || exit 1
 logs=${1:-.}
@@ -40,11 +41,25 @@ if [ $# -gt 0 ]; then
 else
   echo "SKIP   SmolLM2's real answers: no .gguf was given"
 fi
-for dtype in float32 bfloat16 float16; do
-  bin/ingot conformance tests/data/goldens/[lqm]* --device cuda --dtype $dtype \
-    >"$logs/conformance_$dtype.log" 2>&1
-  report "conformance $dtype" $?
-  tail -n 6 "$logs/conformance_$dtype.log"
+# Every case that a device can run (real/ has a model of its own); the types side by side.
+conformance() { # dtype
+  bin/ingot conformance "${cases[@]}" --device cuda --dtype "$1" >"$logs/conformance_$1.log" 2>&1
+}
+cases=()
+for folder in tests/data/goldens/*/ ${INGOT_GOLDENS:+"$INGOT_GOLDENS"/*/}; do
+  [ "$(basename "$folder")" = real ] || cases+=("$folder")
+done
+dtypes=(float32 bfloat16 float16)
+pids=()
+for dtype in "${dtypes[@]}"; do
+  conformance "$dtype" &
+  pids+=($!)
+done
+for i in "${!dtypes[@]}"; do
+  wait "${pids[$i]}"
+  report "conformance ${dtypes[$i]}, ${#cases[@]} cases" $?
+  tail -n 3 "$logs/conformance_${dtypes[$i]}.log"
+  grep -iE 'fail' "$logs/conformance_${dtypes[$i]}.log" | head -n 12
 done
 # A build tunes on the GPU, a second one asks the cache, and the engine runs on what was tuned.
 work=$(mktemp -d)
