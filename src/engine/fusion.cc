@@ -1,6 +1,7 @@
 #include "engine/fusion.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/check.h"
@@ -81,12 +82,13 @@ std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view devic
                                               : a.step.op < b.step.op;
   });
   std::vector<FusedStep> out;
-  std::set<size_t> covered;
+  std::map<std::string, std::set<size_t>> covered;  // by operator
   for (FusedStep& fused : found) {
+    std::set<size_t>& taken = covered[fused.step.op];
     const bool free = std::none_of(fused.covers.begin(), fused.covers.end(),
-                                   [&](size_t s) { return covered.count(s) > 0; });
+                                   [&](size_t s) { return taken.count(s) > 0; });
     if (!free) continue;
-    covered.insert(fused.covers.begin(), fused.covers.end());
+    taken.insert(fused.covers.begin(), fused.covers.end());
     out.push_back(std::move(fused));
   }
   return out;
