@@ -1,7 +1,6 @@
 #include "engine/fusion.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "base/check.h"
@@ -82,13 +81,12 @@ std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view devic
                                               : a.step.op < b.step.op;
   });
   std::vector<FusedStep> out;
-  std::map<std::string, std::set<size_t>> covered;  // by operator
+  std::set<size_t> covered;
   for (FusedStep& fused : found) {
-    std::set<size_t>& taken = covered[fused.step.op];
     const bool free = std::none_of(fused.covers.begin(), fused.covers.end(),
-                                   [&](size_t s) { return taken.count(s) > 0; });
+                                   [&](size_t s) { return covered.count(s) > 0; });
     if (!free) continue;
-    taken.insert(fused.covers.begin(), fused.covers.end());
+    covered.insert(fused.covers.begin(), fused.covers.end());
     out.push_back(std::move(fused));
   }
   return out;

@@ -16,9 +16,8 @@ struct FusedStep {
 };
 
 // What operators with a match() and a kernel for the device kind (the reference does not count)
-// could take over. Operators may want the same steps, of which each covers one at most once; where
-// several were chosen, who comes first here gets them: who covers more, then by name. Bodies of
-// control flow are plans of their own.
+// could take over. No step is covered twice: the operator that covers more comes first, then by
+// name. Bodies of control flow are plans of their own.
 std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view device_kind);
 
 // Those of operators that a tuned section chose a kernel for, in whatever bucket: what an executor

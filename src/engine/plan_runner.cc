@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 #include "base/check.h"
 #include "base/knobs.h"
@@ -337,17 +336,11 @@ std::vector<size_t> PlanRunner::launch_order(size_t bucket) {
     const bool none = step.kind == StepKind::kView || is_idle_in(plan_, step, buckets_[bucket]);
     places[s] = none ? kNowhere : s;
   }
-  std::set<size_t> taken;
   for (size_t f = 0; f < fused_.size(); ++f) {
-    const std::vector<size_t>& covers = fused_[f].covers;
     if (is_idle_in(plan_, fused_[f].step, buckets_[bucket])) continue;
-    if (std::any_of(covers.begin(), covers.end(), [&](size_t s) { return taken.count(s) > 0; })) {
-      continue;
-    }
     if (!select(fused_[f].step, steps_[own + f], bucket).tuned) continue;
-    taken.insert(covers.begin(), covers.end());
-    for (size_t s : covers) places[s] = kNowhere;
-    places[covers.back()] = own + f;
+    for (size_t s : fused_[f].covers) places[s] = kNowhere;
+    places[fused_[f].covers.back()] = own + f;
   }
   std::erase(places, kNowhere);
   return places;

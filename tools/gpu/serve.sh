@@ -6,8 +6,8 @@
 # TOKENIZER: a folder or .gguf with a vocabulary of the model's size: texts, not ids, are streamed.
 cd "$(dirname "$0")" || exit 1
 results=${1:-.}
-model=${BENCH_MODEL:-random:llama-3.1-8b}
-device=${BENCH_DEVICE:-cuda}
+model=${INGOT_BENCH_MODEL:-random:llama-3.1-8b}
+device=${INGOT_BENCH_DEVICE:-cuda}
 isl=${ISL:-467} osl=${OSL:-256} rate=${RATE:-16} timed=${TIMED:-480} crowd=${CROWD:-1024}
 rows=${ROWS:-512} port=${PORT:-8100} vocab=${VOCAB:-128000}
 export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-} INGOT_LOG=warn
@@ -25,11 +25,11 @@ keep() { tee -a "$results/serve.jsonl"; }
 
 step "build"
 INGOT_TUNE_SECONDS=${INGOT_TUNE_SECONDS:-60} INGOT_CACHE_DIR=$work/cache bin/ingot build "$model" \
-  --device "$device" --max-batch-size "$rows" --max-num-tokens 8192 --output "$engine" --json \
-  ${TOKENIZER:+--tokenizer-dir "$TOKENIZER"} | keep
+  --device "$device" --max-batch-size "$rows" --max-num-tokens 8192 --output "$engine" --json | keep
 step "serve"
 bin/ingot serve "$engine" --device "$device" --port "$port" --max-num-seqs "$rows" \
-  --max-queued-requests 4096 >"$results/server.log" 2>&1 &
+  --max-queued-requests 4096 ${TOKENIZER:+--tokenizer-dir "$TOKENIZER"} \
+  >"$results/server.log" 2>&1 &
 server=$!
 for ((i = 0; i < 1200; ++i)); do
   grep -q '^ready' "$results/server.log" && break

@@ -72,21 +72,15 @@ struct Columns {
   }
 };
 
-// For `n` output columns and a grid of `blocks`.
-template <class Unit>
-Columns<Unit> columns_for(int n, int blocks) {
-  const int round = blocks * Columns<Unit>::kTile;
-  return {n / round * round, n};
-}
-
-// What the fetching warp brings for one layer, stage by stage.
-template <class Unit, class M, class R>
-__device__ void fetch_columns(const GemvArgs& a, const Columns<Unit>& columns, const M& memory,
-                              R& ring, uint64_t policy) {
+// The fetching warp: weights do not depend on earlier kernels, so it starts at once.
+template <class F, class Unit>
+__device__ void fetch(const GemvArgs& a, const Columns<Unit>& columns, const Memory<F>& memory) {
   constexpr int kParts = Unit::kParts, kTile = Columns<Unit>::kTile;
+  const uint64_t policy = evict_first_policy();
   const int lane = threadIdx.x % 32;
   const int part = kParts == 1 ? 0 : min(lane / kTile, kParts - 1);
   const int column = lane - part * kTile;  // kTile and more: in lanes without a row
+  Ring<kStages> ring;
   columns.visit([&](int first, int count) {
     const std::byte* row = piece_row(a.weight, first + min(column, count - 1) + part * a.n);
     for (int64_t k = 0; k < a.k; k += kChunk) {
@@ -102,13 +96,6 @@ __device__ void fetch_columns(const GemvArgs& a, const Columns<Unit>& columns, c
       ring.advance();
     }
   });
-}
-
-// The fetching warp: weights do not depend on earlier kernels, so it starts at once.
-template <class F, class Unit>
-__device__ void fetch(const GemvArgs& a, const Columns<Unit>& columns, const Memory<F>& memory) {
-  Ring<kStages> ring;
-  fetch_columns(a, columns, memory, ring, evict_first_policy());
   wait_for_earlier();
 }
 
@@ -124,19 +111,9 @@ __device__ uint4 load_words(const T* p, bool vector) {
 
 // Lane l multiplies elements 8 (l % 4) .. + 7 of each step: which of them a matrix instruction
 // takes for its columns 2 (l % 4) and on does not matter as long as weights and x agree.
-struct Rows {
-  const void* data;
-  int64_t stride, k;  // elements
-  int count;
-  bool vector;  // in 16-byte words
-};
-__device__ inline Rows x_rows(const GemvArgs& a) {
-  return {a.x.data, a.x_stride, a.k, a.m, a.x_vector};
-}
-
 template <class T, int kTokenTiles>
 struct Multiplier {
-  const Rows rows;
+  const GemvArgs& a;
   const int warp = threadIdx.x / 32, group = threadIdx.x % 32 / 4, quad = threadIdx.x % 4;
   float sum[kTokenTiles][4];
 
@@ -154,9 +131,9 @@ struct Multiplier {
       for (int t = 0; t < kTokenTiles; ++t) {
         const int token = 8 * t + group;
         x[s][t] = make_uint4(0, 0, 0, 0);
-        if (token < rows.count && at < rows.k) {
+        if (token < a.m && at < a.k) {
           x[s][t] =
-              load_words(static_cast<const T*>(rows.data) + token * rows.stride + at, rows.vector);
+              load_words(static_cast<const T*>(a.x.data) + token * a.x_stride + at, a.x_vector);
         }
       }
     }
@@ -167,7 +144,7 @@ struct Multiplier {
 #pragma unroll
     for (int s = 0; s < kSteps; ++s) {
       const int step = warp + kWarps * s;
-      if (k + step * kStep >= rows.k) return;
+      if (k + step * kStep >= a.k) return;
       const std::byte* row = stage + group * kStride + 2 * kStep * step + 16 * quad;
       const uint4 low = *reinterpret_cast<const uint4*>(row);
       const uint4 high = *reinterpret_cast<const uint4*>(row + 8 * kStride);
@@ -189,17 +166,17 @@ struct Multiplier {
 #pragma unroll
       for (int c = 0; c < 4; ++c) {
         const int token = 8 * t + 2 * quad + c % 2;
-        if (token < rows.count) mine[token * F::kSumStride + group + 8 * (c / 2)] = sum[t][c];
+        if (token < a.m) mine[token * F::kSumStride + group + 8 * (c / 2)] = sum[t][c];
       }
     }
   }
 };
 
-// Adds the warps' sums in their order and calls put(token, column, value) for `count` output
-// columns. What the others were made of is left from earlier stages, or never written.
-template <class F, class Unit, class Put>
-__device__ void make_columns(const GemvArgs& a, const float* sums, int64_t first, int count,
-                             const Unit& unit, Put&& put) {
+// Adds the warps' sums in their order and stores `count` output columns. What the others were made
+// of is left from earlier stages, or never written.
+template <class F, class Unit>
+__device__ void store_columns(const GemvArgs& a, const float* sums, int64_t first, int count,
+                              const Unit& unit) {
   constexpr int kTile = Columns<Unit>::kTile;
   for (int i = threadIdx.x; i < a.m * kTile; i += kMultiply) {
     const int token = i / kTile;
@@ -214,42 +191,8 @@ __device__ void make_columns(const GemvArgs& a, const float* sums, int64_t first
         sum[p] += sums[(w * F::kTokens + token) * F::kSumStride + column + p * kTile];
       }
     }
-    put(token, n, unit.value(sum));
+    store_any(a.y, a.y_type, token * a.y_stride + n, unit.value(sum));
   }
-}
-template <class F, class Unit>
-__device__ void store_columns(const GemvArgs& a, const float* sums, int64_t first, int count,
-                              const Unit& unit) {
-  make_columns<F>(a, sums, first, count, unit, [&](int token, int64_t n, float value) {
-    store_any(a.y, a.y_type, token * a.y_stride + n, value);
-  });
-}
-
-// The multiplying warps' part of one layer: store(first column, how many) finds the sums in
-// memory.sums.
-template <class T, int kTokenTiles, class Unit, class M, class R, class Store>
-__device__ void multiply_columns(const Rows& rows, const Columns<Unit>& columns, const M& memory,
-                                 R& ring, Store&& store) {
-  Multiplier<T, kTokenTiles> m{rows};
-  columns.visit([&](int first, int count) {
-    m.clear();
-    uint4 x[kSteps][kTokenTiles], next[kSteps][kTokenTiles];
-    m.load_x(0, next);
-    for (int64_t k = 0; k < rows.k; k += kChunk) {
-#pragma unroll
-      for (int i = 0; i < kSteps * kTokenTiles; ++i) (&x[0][0])[i] = (&next[0][0])[i];
-      m.load_x(k + kChunk, next);
-      barrier_wait(&memory.full[ring.index], ring.parity);
-      m.multiply(memory.stages + ring.index * kStage, k, x);
-      __syncwarp();
-      if (threadIdx.x % 32 == 0) barrier_arrive(&memory.empty[ring.index]);
-      ring.advance();
-    }
-    m.write_sums(memory.sums);
-    named_sync(1, kMultiply);
-    store(first, count);
-    named_sync(1, kMultiply);
-  });
 }
 
 template <class T, int kTokenTiles, class Unit>
@@ -270,9 +213,26 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
   if (threadIdx.x >= kMultiply) return fetch(a, columns, memory);
 
   wait_for_earlier();
+  Multiplier<T, kTokenTiles> m{a};
   Ring<kStages> ring;
-  multiply_columns<T, kTokenTiles>(x_rows(a), columns, memory, ring, [&](int first, int count) {
+  columns.visit([&](int first, int count) {
+    m.clear();
+    uint4 x[kSteps][kTokenTiles], next[kSteps][kTokenTiles];
+    m.load_x(0, next);
+    for (int64_t k = 0; k < a.k; k += kChunk) {
+#pragma unroll
+      for (int i = 0; i < kSteps * kTokenTiles; ++i) (&x[0][0])[i] = (&next[0][0])[i];
+      m.load_x(k + kChunk, next);
+      barrier_wait(&memory.full[ring.index], ring.parity);
+      m.multiply(memory.stages + ring.index * kStage, k, x);
+      __syncwarp();
+      if (threadIdx.x % 32 == 0) barrier_arrive(&memory.empty[ring.index]);
+      ring.advance();
+    }
+    m.write_sums(memory.sums);
+    named_sync(1, kMultiply);
     store_columns<F>(a, memory.sums, first, count, unit);
+    named_sync(1, kMultiply);
   });
 }
 
@@ -308,13 +268,14 @@ inline std::string supports(const KernelDesc& desc) {
 // `name` is the KernelDef's.
 template <class Unit>
 void launch(const char* name, const LaunchArgs& args, ExecContext& context, Unit unit) {
+  constexpr int kTile = Columns<Unit>::kTile;
   const GemvArgs a = gemv_args(args, 1);
   if (a.m == 0 || a.n == 0) return;
   CHECK_LE(a.m, kMostRows);
   CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
   const auto n = static_cast<int>(a.n);
   const int blocks = std::min(n, multiprocessors());
-  const auto columns = columns_for<Unit>(n, blocks);
+  const Columns<Unit> columns = {n / (blocks * kTile) * (blocks * kTile), n};
   with_kernel<Unit>(args.inputs[0].type, a.m, [&](auto kernel, int shared) {
     launch_early(name, context, kernel, {blocks, 1, kThreads}, static_cast<size_t>(shared), a,
                  columns, unit);

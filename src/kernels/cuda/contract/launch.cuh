@@ -34,7 +34,6 @@ struct EarlyGrid {
   dim3 blocks, threads;
   size_t shared = 0;  // bytes of dynamic shared memory
   int cluster = 1;    // blocks of a cluster, along x
-  bool cooperative = false;  // all blocks are on the device together, or the launch fails
 };
 
 // kernel(args...) on the context's stream, for a kernel that keeps the rules of
@@ -43,7 +42,7 @@ struct EarlyGrid {
 template <class... Params, class... Args>
 void launch_early_grid(std::string_view name, ExecContext& context, void (*kernel)(Params...),
                        const EarlyGrid& grid, const Args&... args) {
-  cudaLaunchAttribute attributes[3] = {};
+  cudaLaunchAttribute attributes[2] = {};
   unsigned count = 0;
   if (cuda_code_version(context.device.capability()) >= 90) {
     attributes[count].id = cudaLaunchAttributeProgrammaticStreamSerialization;
@@ -54,10 +53,6 @@ void launch_early_grid(std::string_view name, ExecContext& context, void (*kerne
     attributes[count].val.clusterDim.x = static_cast<unsigned>(grid.cluster);
     attributes[count].val.clusterDim.y = attributes[count].val.clusterDim.z = 1;
     ++count;
-  }
-  if (grid.cooperative) {
-    attributes[count].id = cudaLaunchAttributeCooperative;
-    attributes[count++].val.cooperative = 1;
   }
   cudaLaunchConfig_t config = {};
   config.gridDim = grid.blocks;
