@@ -83,6 +83,10 @@ ApiError unavailable(std::string message, int retry_after_s) {
   return error;
 }
 
+ApiError took_too_long() {
+  return plain_error(504, "the request took longer than this server allows");
+}
+
 ApiError server_fault() { return plain_error(500, "the server failed; its log says more"); }
 
 ApiError api_error_of(const Error& error) {

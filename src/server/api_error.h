@@ -30,6 +30,7 @@ ApiError not_found(std::string message, std::string code = {});  // 404
 ApiError model_not_found(const std::string& model);              // 404, code "model_not_found"
 ApiError too_busy(int retry_after_s);                            // 429: the queue is full
 ApiError unavailable(std::string message, int retry_after_s);    // 503: loading or draining
+ApiError took_too_long();                                        // 504: request_timeout is over
 ApiError server_fault();                                         // 500: the log says more
 ApiError plain_error(int status, std::string message);           // type by the status
 
