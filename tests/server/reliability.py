@@ -443,9 +443,9 @@ def cache_isolation(checks, secrets, judge_times):
     def text():
         return "".join(draw.choices("abcdefgh ", k=letters))
 
-    # Four steps of 512 tokens, one where the cache has the prompt; pages enough that nothing is
-    # evicted.
-    with Oracle(rows=4, api_key="owner,other", context=2048, step_us=1500,
+    # Four steps of 512 tokens, one where the cache has the prompt: 12 ms, which a crowded machine
+    # leaves visible; pages enough that nothing is evicted.
+    with Oracle(rows=4, api_key="owner,other", context=2048, step_us=4000,
                 pages=4 * (letters // 32 + 1) * secrets + 100) as oracle:
 
         def ask(kind, key, prompt, salt=""):
