@@ -156,7 +156,8 @@ def check_lines(case):
     case.taken("bytes beyond ASCII in a value", post("X-A: \xe9\xff", LENGTH))
     case.taken("all that a name may have", post("!#$%&'*+-.^_`|~09azAZ: b", LENGTH))
     for version in ("HTTP/1.01", "HTTP/01.1", "HTTP/1", "HTTP/1.", "HTTP/.1", "HTTP/+1.1",
-                    "HTTP 1.1", "HTTPS/1.1", "Http/1.1", "HTTP/1,1", "HTTP/1.1x", "ICY/1.1", "RTSP/1.0"):
+                    "HTTP 1.1", "HTTPS/1.1", "Http/1.1", "HTTP/1,1", "HTTP/1.1x", "ICY/1.1",
+                    "RTSP/1.0"):
         case.refused(version, post(LENGTH, line=f"POST {PATH} {version}"), 400, 505)
 
 
