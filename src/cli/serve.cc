@@ -157,7 +157,7 @@ class Serve final : public Command {
     if (on_gpu) {
       const int64_t rows = has_sequences_ ? sequences_ : default_rows(on_gpu);
       model_.limits["batch"] = model_.limits["logit_rows"] = rows;
-      if (rows > kDefaultStepTokens) model_.limits["tokens"] = rows;
+      model_.limits["tokens"] = std::max(step_tokens_ > 0 ? step_tokens_ : kGpuStepTokens, rows);
     }
     OpenModel out = model_.open(std::move(device));
     if (!has_sequences_) sequences_ = default_rows(out.loaded.engine->plan.limits, on_gpu);
