@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "base/error.h"
@@ -60,9 +61,20 @@ class Signals {
 };
 
 std::vector<std::string> read_keys(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
-  constexpr size_t kMostKey = 4096;
+  // A pipe is a good place for keys, so this waits for its end, within bounds.
+  std::ifstream source(path);
+  constexpr size_t kMostKey = 4096, kMostBytes = 16 << 20;
+  std::string text(kMostBytes + 1, '\0');
+  source.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!source.is_open() || source.bad()) {
+    fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
+  }
+  text.resize(static_cast<size_t>(source.gcount()));
+  if (text.size() > kMostBytes) {
+    fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected at most {} bytes of keys", path,
+         kMostBytes);
+  }
+  std::istringstream file(std::move(text));
   std::vector<std::string> out;
   int64_t number = 0;
   for (std::string line; std::getline(file, line);) {
@@ -79,7 +91,6 @@ std::vector<std::string> read_keys(const std::string& path) {
     }
     out.push_back(line);
   }
-  if (file.bad()) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
   if (out.empty()) {
     fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected a key in each line, found none",
          path);
@@ -169,8 +180,7 @@ class Serve final : public Command {
     const bool on_gpu = !device->host_visible();
     if (on_gpu) {
       const int64_t rows = has_sequences_ ? sequences_ : default_rows(on_gpu);
-      model_.limits["batch"] = model_.limits["logit_rows"] = rows;
-      model_.limits["tokens"] = std::max(step_tokens_ > 0 ? step_tokens_ : kGpuStepTokens, rows);
+      set_step_limits(model_.limits, rows, step_tokens_ > 0 ? step_tokens_ : kGpuStepTokens);
     }
     OpenModel out = model_.open(std::move(device));
     if (!has_sequences_) sequences_ = default_rows(out.loaded.engine->plan.limits, on_gpu);

@@ -19,5 +19,15 @@ TEST(StepLimits, RowsByDefaultAreTheDevicesAndNoMoreThanTheEngines) {
   EXPECT_EQ(default_rows({{"tokens", 1024}}, true), 256);
 }
 
+TEST(StepLimits, AStepHasATokenForEachSequence) {
+  SymbolValues limits;
+  set_step_limits(limits, 16, 0);
+  EXPECT_EQ(limits, (SymbolValues{{"batch", 16}, {"logit_rows", 16}}));
+  set_step_limits(limits, 16, 8);
+  EXPECT_EQ(limits.at("tokens"), 16);
+  set_step_limits(limits, 16, 64);
+  EXPECT_EQ(limits.at("tokens"), 64);
+}
+
 }  // namespace
 }  // namespace ingot

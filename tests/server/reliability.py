@@ -423,9 +423,10 @@ def fairness(checks, flood, few, rounds, judge_times):
             checks.equal((cost["running"], cost["pages_used"]), (0, 0), f"D9 {name}: nothing left")
             checks.check(not fair or cost["preemptions"] > 0,
                          f"D9 {name}: {cost['preemptions']} gave their places to the few")
-    if judge_times:
-        ratio = out["fair"]["p99_of_alone"]
-        checks.check(ratio <= 2, f"D9: a first token beside a flood takes {ratio} times that alone")
+    for name in ("fair", "fair_short") if judge_times else ():
+        ratio = out[name]["p99_of_alone"]
+        checks.check(ratio <= 2,
+                     f"D9 {name}: a first token beside a flood takes {ratio} times that alone")
     return out
 
 

@@ -79,6 +79,8 @@ def check_keys(starts):
             ("a file of zeros", bytes(100_000), ["line 1", "control"])):
         path = starts.write("keys", data)
         starts.failed(what, [path, *names], "--api-key-file", path)
+    starts.failed("keys without an end", ["/dev/zero", "at most 16777216 bytes"], "--api-key-file",
+                  "/dev/zero")
     starts.failed("a folder of keys", [starts.folder, "cannot be read"], "--api-key-file",
                   starts.folder)
     path = starts.write("keys", b"# two\r\n\r\nfirst key \r\n" + b"k" * 4096)

@@ -23,4 +23,11 @@ inline int64_t default_rows(const SymbolValues& limits, bool on_gpu) {
   return built_for == limits.end() ? most : std::min(most, built_for->second);
 }
 
+// Sizes that an engine which is built for `rows` sequences of a step is tuned for. `tokens` 0: as
+// the model says.
+inline void set_step_limits(SymbolValues& limits, int64_t rows, int64_t tokens) {
+  limits["batch"] = limits["logit_rows"] = rows;
+  if (tokens > 0) limits["tokens"] = std::max(tokens, rows);
+}
+
 }  // namespace ingot
