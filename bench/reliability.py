@@ -42,6 +42,9 @@ def commit():
 
 def main():
     names = sys.argv[1:] or list(FIGURES)
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        sys.exit(f"bench/reliability.py: expected some of {' '.join(FIGURES)}, found {unknown[0]}")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     checks = Checks()
