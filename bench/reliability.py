@@ -30,9 +30,14 @@ def machine():
 
 
 def commit():
+    """Of the checkout; BENCH_COMMIT names it where git cannot tell (a copy, a bind mount)."""
     done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT,
                           capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    out = done.stdout.strip() or os.environ.get("BENCH_COMMIT", "")
+    if not out:
+        sys.exit(f"bench/reliability.py: no commit to write beside the figures: expected git's, or "
+                 f"BENCH_COMMIT, found {done.stderr.strip()}")
+    return out
 
 
 def main():

@@ -62,11 +62,24 @@ class Signals {
 std::vector<std::string> read_keys(const std::string& path) {
   std::ifstream file(path);
   if (!file) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
+  constexpr size_t kMostKey = 4096;
   std::vector<std::string> out;
+  int64_t number = 0;
   for (std::string line; std::getline(file, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty() && line[0] != '#') out.push_back(line);
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    const bool sendable = std::ranges::none_of(
+        line, [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+    if (!sendable || line.size() > kMostKey) {
+      fail(ErrorCode::kInvalidArgument, "cli/serve",
+           "{}: line {}: expected a key that a header can hold (no control characters, at most {} "
+           "bytes), found one of {} bytes",
+           path, number, kMostKey, line.size());
+    }
+    out.push_back(line);
   }
+  if (file.bad()) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
   if (out.empty()) {
     fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected a key in each line, found none",
          path);
@@ -157,7 +170,7 @@ class Serve final : public Command {
     if (on_gpu) {
       const int64_t rows = has_sequences_ ? sequences_ : default_rows(on_gpu);
       model_.limits["batch"] = model_.limits["logit_rows"] = rows;
-      if (rows > kDefaultStepTokens) model_.limits["tokens"] = rows;
+      model_.limits["tokens"] = std::max(step_tokens_ > 0 ? step_tokens_ : kGpuStepTokens, rows);
     }
     OpenModel out = model_.open(std::move(device));
     if (!has_sequences_) sequences_ = default_rows(out.loaded.engine->plan.limits, on_gpu);

@@ -76,10 +76,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
   const int32_t choices = choice_count(request.sampling);
   request.tenant_salt = salt_of(call_.tenant(), request.tenant_salt);
   request.tenant = call_.tenant().low;
-  const auto timeout = call_.server().options().request_timeout;
-  if (timeout.count() > 0) {
-    request.deadline_ns = call_.arrival_ns() + std::chrono::nanoseconds(timeout).count();
-  }
+  request.deadline_ns = call_.deadline_ns().value_or(request.deadline_ns);
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   call_.server().metrics().request_asked(choices, request.sampling.max_tokens);
   live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
@@ -94,7 +91,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
 
 // Not more than makes kMostFrames bytes of frames: those behind it may have to wait for the client.
 bool Answers::take() {
-  constexpr size_t kMostFrames = 16 << 10;
+  constexpr size_t kMostFrames = 8 << 10;
   const auto enough = [&] { return frames_ != nullptr && frames_->size() > kMostFrames; };
   bool news = false;
   const Time now = std::chrono::steady_clock::now();
@@ -179,7 +176,7 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kOverloaded:
       throw too_busy(call_.server().retry_after_s());
     case FinishReason::kTimeout:
-      throw plain_error(504, "the request took longer than this server allows");
+      throw took_too_long();
     case FinishReason::kOutOfMemory:
       throw unavailable("no memory for this request", call_.server().retry_after_s());
     case FinishReason::kCancelled:
@@ -190,7 +187,8 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kBadLogits:
       throw plain_error(500, "the model's output is not finite: no token can be drawn");
     case FinishReason::kFormFault:
-      throw bad_request("", kFormFaultText);
+      throw bad_request(call_.form_field,
+                        fmt::format("'{}': {}", call_.form_field, kFormFaultText));
     case FinishReason::kInternal:
       throw server_fault();
     default:
@@ -247,7 +245,6 @@ Task<bool> Answers::stream(std::string& frames) {
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);
-    frames.clear();
     const Step step = co_await next();
     if (step == Step::kGone) co_return false;
     if (step == Step::kOver) co_return true;

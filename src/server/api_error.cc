@@ -103,6 +103,10 @@ ApiError still_loading(int retry_after_s) {
   return out;
 }
 
+ApiError took_too_long() {
+  return plain_error(504, "the request took longer than this server allows");
+}
+
 ApiError server_fault() { return plain_error(500, "the server failed; its log says more"); }
 
 ApiError api_error_of(const Error& error) {

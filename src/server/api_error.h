@@ -31,6 +31,7 @@ ApiError not_found(std::string message, std::string code = {});  // 404
 ApiError model_not_found(const std::string& model);              // 404, code "model_not_found"
 ApiError too_busy(int retry_after_s);                            // 429: the queue is full
 ApiError unavailable(std::string message, int retry_after_s);    // 503: loading or draining
+ApiError took_too_long();                                        // 504: request_timeout is over
 // The 503 while the model loads: what is being done and how much of it is, in words and as
 // "loading": {"what", "done", "total", "unit", "share"}.
 ApiError still_loading(int retry_after_s);

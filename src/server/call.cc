@@ -1,5 +1,7 @@
 #include "server/call.h"
 
+#include <algorithm>
+
 #include "server/api_error.h"
 #include "server/server_state.h"
 
@@ -66,19 +68,34 @@ Call::Call(ServerState& server, Wire& wire, WakeupQueue& wakeups, std::string id
 
 boost::asio::thread_pool& Call::workers() { return server_.workers(); }
 
-boost::asio::thread_pool& Call::compilers() { return server_.compilers(); }
-
-// Nobody reads it.
-void Call::throw_gone() { throw plain_error(500, "the client went away"); }
-
-CompilerPlace::CompilerPlace(ServerState& server) : server_(server) {
-  constexpr int64_t kMostWaiting = 64;
-  if (++server_.compiling <= kMostWaiting) return;
-  --server_.compiling;
-  throw unavailable("too many forms of answers wait to be compiled", server_.retry_after_s());
+std::optional<int64_t> Call::deadline_ns() const {
+  const auto timeout = server_.options().request_timeout;
+  if (timeout.count() <= 0) return std::nullopt;
+  return arrival_ns_ + std::chrono::nanoseconds(timeout).count();
 }
 
-CompilerPlace::~CompilerPlace() { --server_.compiling; }
+Task<> Call::compile(std::function<void()> work) {
+  constexpr std::chrono::nanoseconds kTick = std::chrono::milliseconds(500);  // as Answers::next()
+  const auto place = server_.compile_queue().enter(tenant_.low, std::move(work),
+                                                   [wakeup = wakeup_] { wakeup->ring(); });
+  if (place == nullptr) {
+    throw unavailable("too many forms of answers wait to be compiled", server_.retry_after_s());
+  }
+  while (!place->ended()) {
+    if (gone()) throw plain_error(500, "the client went away");  // nobody reads it
+    if (server_.ending.load()) {
+      throw unavailable("the server is shutting down", server_.retry_after_s());
+    }
+    std::chrono::nanoseconds time = kTick;
+    if (const auto deadline = deadline_ns()) {
+      const std::chrono::nanoseconds left(*deadline - SteadyClock().now_ns());
+      if (left.count() <= 0) throw took_too_long();
+      time = std::min(time, left);
+    }
+    const bool rung = co_await wakeup_->wait(time);
+    static_cast<void>(rung);
+  }
+}
 
 ServedModel& Call::model() { return server_.require_model(); }
 
@@ -140,10 +157,14 @@ Task<> Call::start_events() {
   co_await put(out);
 }
 
-Task<> Call::send(const std::string& frames) {
+Task<> Call::send(std::string& frames) {
   if (frames.empty()) co_return;
-  const std::string out = chunks ? fmt::format("{:x}\r\n{}\r\n", frames.size(), frames) : frames;
-  co_await put(out);
+  if (chunks) {
+    frames.insert(0, fmt::format("{:x}\r\n", frames.size()));
+    frames += "\r\n";
+  }
+  co_await put(frames);
+  frames.clear();
 }
 
 Task<> Call::end_events() {

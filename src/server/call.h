@@ -7,7 +7,9 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <functional>
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -58,18 +60,6 @@ class BodyShare {
   int64_t own_ = 0;
 };
 
-// One that compiles or waits for it. ApiError (503) when there are too many.
-class CompilerPlace {
- public:
-  explicit CompilerPlace(ServerState& server);
-  ~CompilerPlace();
-  CompilerPlace(const CompilerPlace&) = delete;
-  CompilerPlace& operator=(const CompilerPlace&) = delete;
-
- private:
-  ServerState& server_;
-};
-
 // Belongs to one I/O thread.
 class Call {
  public:
@@ -80,9 +70,11 @@ class Call {
   ServerState& server() { return server_; }
   // The model that is served. ApiError (503) while it loads or the server drains.
   ServedModel& model();
-  int64_t arrival_ns() const { return arrival_ns_; }  // when its head was there, on SteadyClock
-  const std::string& id() const { return id_; }       // unique; also a header of the answer
-  const Hash128& tenant() const { return tenant_; }   // of the caller's key
+  // When request_timeout is over, counted from when its head was there. On SteadyClock; nothing:
+  // never.
+  std::optional<int64_t> deadline_ns() const;
+  const std::string& id() const { return id_; }      // unique; also a header of the answer
+  const Hash128& tenant() const { return tenant_; }  // of the caller's key
   void set_tenant(const Hash128& tenant) { tenant_ = tenant; }
 
   // Parses and checks the body by the route's schema; names of ignored fields go to a header.
@@ -110,9 +102,10 @@ class Call {
   }
   Task<> reply_text(int status, std::string_view type, std::string_view body);
   // An event stream: the head of the answer, then events, then its end. Look at gone() after each.
-  // `frames` stay as they are until the task has ended.
+  // `frames` become a chunk where they are, since a copy would wait for the client too; they stay
+  // until the task has ended, and are empty then.
   Task<> start_events();
-  Task<> send(const std::string& frames);
+  Task<> send(std::string& frames);
   Task<> end_events();
   // See Wire; none: nobody is told.
   void tell_full(std::function<void(bool full)> told) { wire_.on_full = std::move(told); }
@@ -134,19 +127,17 @@ class Call {
         boost::asio::use_awaitable);
   }
 
-  // The same on the server's thread for compiling, which yields to all others: what takes long, and
-  // may. ApiError (503) when too many wait for it; what waits when its client goes does not run.
+  // The same on the server's thread for compiling: what takes long, and may. ApiError when too many
+  // wait for it (503), request_timeout is over (504), the server ends (503) or the client has gone:
+  // then work that has not begun never does, and the rest goes on, so `work` owns what it uses.
   template <typename Work>
   Task<std::invoke_result_t<Work>> on_compiler(Work work) {
     using Result = std::invoke_result_t<Work>;
-    const CompilerPlace place(server_);
-    co_return co_await boost::asio::co_spawn(
-        compilers(),
-        [this, work = std::move(work)]() mutable -> Task<Result> {
-          if (gone()) throw_gone();
-          co_return work();
-        },
-        boost::asio::use_awaitable);
+    const auto task = std::make_shared<std::packaged_task<Result()>>(std::move(work));
+    std::future<Result> result = task->get_future();
+    std::function<void()> run = [task] { (*task)(); };
+    co_await compile(std::move(run));
+    co_return result.get();
   }
 
   BodyShare body_share;  // until the body has been parsed
@@ -156,13 +147,13 @@ class Call {
   std::vector<std::string> more_headers;  // "Name: value"
   std::string_view cache_control = "no-store";
   int64_t prompt_tokens = 0, output_tokens = 0;  // for the log; told by Answers
+  std::string form_field;  // that asks for the answers' form; told by hold_requests()
 
  private:
   Task<> put(const std::string& bytes);
   static std::string text_of(const Json& body);
   boost::asio::thread_pool& workers();
-  boost::asio::thread_pool& compilers();
-  [[noreturn]] static void throw_gone();
+  Task<> compile(std::function<void()> work);
   std::string head(int status, std::string_view type) const;
 
   ServerState& server_;

@@ -9,13 +9,9 @@ EmbeddingCall::EmbeddingCall(Call& call, ServedModel& model,
                              std::vector<std::vector<int32_t>> sequences)
     : call_(call), live_(call.server().live, call.id(), call.request().path) {
   const auto count = static_cast<int64_t>(sequences.size());
-  int64_t deadline = 0;
-  const auto timeout = call.server().options().request_timeout;
-  if (timeout.count() > 0) {
-    deadline = call.arrival_ns() + std::chrono::nanoseconds(timeout).count();
-  }
   job_ = model.require_embeddings().queue->submit(
-      std::move(sequences), [wakeup = call.wakeup()] { wakeup->ring(); }, deadline);
+      std::move(sequences), [wakeup = call.wakeup()] { wakeup->ring(); },
+      call.deadline_ns().value_or(0));
   live_.add_prompt(job_->tokens(), count);
 }
 
@@ -55,7 +51,7 @@ void EmbeddingCall::check() const {
     case FinishReason::kOverloaded:
       throw too_busy(call_.server().retry_after_s());
     case FinishReason::kTimeout:
-      throw plain_error(504, "the request took longer than this server allows");
+      throw took_too_long();
     case FinishReason::kOutOfMemory:
       throw unavailable("no memory for this request", call_.server().retry_after_s());
     case FinishReason::kCancelled:

@@ -489,10 +489,11 @@ std::shared_ptr<const Grammar> compiled(const StructureWish& form, ModelGrammars
 
 Task<> hold_requests(Call& call, const ServedModel& model, const GenerationWish& wish,
                      std::span<Request> requests) {
-  if (!wish.form || wish.input.sampling.grammar != nullptr) co_return;
-  const StructureWish& form = *wish.form;
-  const std::shared_ptr<const Grammar> grammar =
-      co_await call.on_compiler([&] { return compiled(form, *model.grammars); });
+  if (!wish.form) co_return;
+  call.form_field = wish.form->field;
+  if (wish.input.sampling.grammar != nullptr) co_return;
+  auto work = [form = *wish.form, grammars = model.grammars] { return compiled(form, *grammars); };
+  const auto grammar = co_await call.on_compiler(std::move(work));
   for (Request& request : requests) request.sampling.grammar = grammar;
 }
 

@@ -1,12 +1,10 @@
 #include "server/server_state.h"
 
 #include <openssl/crypto.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <random>
+#include <set>
 
 #include "server/api_error.h"
 
@@ -17,6 +15,10 @@ std::string digest_of(std::string_view key) {
   Sha256 hash;
   hash.update(std::as_bytes(std::span(key.data(), key.size())));
   return hash.hex_digest();
+}
+
+bool several(const std::vector<std::string>& keys) {
+  return std::set<std::string>(keys.begin(), keys.end()).size() > 1;
 }
 
 Hash128 random_seed() {
@@ -45,14 +47,9 @@ ServerState::ServerState(ServerOptions options)
     : options_(std::move(options)),
       keys_(options_.api_keys),
       workers_(static_cast<size_t>(options_.workers)),
-      compilers_(1),
+      compile_queue_({.shared = several(options_.api_keys)}),
       metrics_(options_.vllm_metrics),
-      id_seed_(random_seed()) {
-  constexpr int kNice = 10;  // a tenth of the others' share where CPUs are short
-  boost::asio::post(*compilers_, [] {
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);  // best effort
-  });
-}
+      id_seed_(random_seed()) {}
 
 ServerState::~ServerState() { end_workers(); }
 
@@ -64,12 +61,11 @@ ServedModel& ServerState::require_model() const {
 }
 
 void ServerState::end_workers() {
-  for (auto* pool : {&workers_, &compilers_}) {
-    if (!*pool) continue;
-    (*pool)->stop();
-    (*pool)->join();
-    pool->reset();
-  }
+  compile_queue_.stop();
+  if (!workers_) return;
+  workers_->stop();
+  workers_->join();
+  workers_.reset();
 }
 
 int ServerState::retry_after_s() const {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "server/compile_queue.h"
 #include "server/live_requests.h"
 #include "server/metrics.h"
 #include "server/served_model.h"
@@ -68,9 +69,9 @@ class ServerState {
   const ServerOptions& options() const { return options_; }
   const ApiKeys& keys() const { return keys_; }
   boost::asio::thread_pool& workers() { return *workers_; }
-  // Of one thread, which yields to all others: compiles forms of answers, which may take seconds.
-  boost::asio::thread_pool& compilers() { return *compilers_; }
-  // Joins them and drops what they have not begun, whose callers' I/O queues must still be there.
+  // Of forms of answers, each of which may take seconds.
+  CompileQueue& compile_queue() { return compile_queue_; }
+  // Joins both and drops what they have not begun; their callers' I/O queues must still be there.
   void end_workers();
   Metrics& metrics() { return metrics_; }
 
@@ -88,9 +89,8 @@ class ServerState {
 
   std::atomic<int64_t> body_bytes{0};  // as BodyShares count them
   std::atomic<int64_t> connections{0};
-  std::atomic<int64_t> calls{0};      // being answered
-  std::atomic<int64_t> compiling{0};  // of them: at the compilers or waiting there
-  LiveRequests live;                  // those of them that the model answers
+  std::atomic<int64_t> calls{0};  // being answered
+  LiveRequests live;              // those of them that the model answers
 
   // Seconds that a refused client is told to wait.
   int retry_after_s() const;
@@ -99,7 +99,8 @@ class ServerState {
  private:
   const ServerOptions options_;
   const ApiKeys keys_;
-  std::optional<boost::asio::thread_pool> workers_, compilers_;
+  std::optional<boost::asio::thread_pool> workers_;
+  CompileQueue compile_queue_;
   Metrics metrics_;
   std::atomic<ServedModel*> model_{nullptr};
   std::atomic<bool> draining_{false};
