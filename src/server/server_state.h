@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "server/api_keys.h"
 #include "server/compile_queue.h"
 #include "server/live_requests.h"
 #include "server/metrics.h"
@@ -47,18 +48,6 @@ struct ServerOptions {
   std::chrono::milliseconds request_timeout{0};     // from arrival to the last token; 0: none
   std::chrono::milliseconds drain_timeout{30'000};
   bool vllm_metrics = false;  // /metrics also has vLLM's names
-};
-
-// Keys that callers may show. Compared by digest, all of them, in the same time whatever they are.
-class ApiKeys {
- public:
-  explicit ApiKeys(const std::vector<std::string>& keys);
-  bool empty() const { return digests_.empty(); }
-  // The tenant that a key stands for.
-  std::optional<Hash128> tenant_of(std::string_view key) const;
-
- private:
-  std::vector<std::string> digests_;
 };
 
 class ServerState {

@@ -1,7 +1,6 @@
 """Figures of reliability (docs/serving.md): `ingot serve`'s server before the oracle model, under
 clients that leave, stall, flood and probe. Every function checks counts, whatever the machine, and
-returns them with the times that it saw. run_reliability.py runs them small, bench/reliability.py
-at full counts."""
+returns them with the times that it saw. figures.py has the counts."""
 
 import contextlib
 import json
@@ -539,19 +538,3 @@ def drain(checks, streams):
             out[name] = {"streams": streams, "limit_ms": limit, "not_ready_after_ms": ready_ms,
                          "ended_after_s": time.monotonic() - began}
     return out
-
-
-# Each figure with its counts: full, and for CI.
-FIGURES = {
-    "D4": (disconnects, {"count": 100_000}, {"count": 10_000}),
-    "D5": (slow_readers, {"slow": 50, "streams": 500, "tokens": 256},
-           {"slow": 6, "streams": 32, "tokens": 64}),
-    "D6": (overload, {"seconds": 60}, {"seconds": 1}),
-    "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
-    "D8": (deadlines, {"count": 200}, {"count": 12}),
-    "D9": (fairness, {"flood": 400, "few": 200, "rounds": 4, "judge_times": True},
-           {"flood": 100, "few": 4, "rounds": 1, "judge_times": False}),
-    "D10": (cache_isolation, {"secrets": 1000, "judge_times": True},
-            {"secrets": 20, "judge_times": False}),
-    "E3": (drain, {"streams": 200}, {"streams": 20}),
-}

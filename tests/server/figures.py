@@ -1,0 +1,21 @@
+"""Each figure with its counts: full (bench/reliability.py), and for CI (run_reliability.py)."""
+
+from reliability import (cache_isolation, deadlines, disconnects, drain, fairness, overload,
+                         slow_readers, small_pool)
+from timing import key_compare
+
+FIGURES = {
+    "C8": (key_compare, {"calls": 1_000_000, "judge_times": True},
+           {"calls": 20_000, "judge_times": False}),
+    "D4": (disconnects, {"count": 100_000}, {"count": 10_000}),
+    "D5": (slow_readers, {"slow": 50, "streams": 500, "tokens": 256},
+           {"slow": 6, "streams": 32, "tokens": 64}),
+    "D6": (overload, {"seconds": 60}, {"seconds": 1}),
+    "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
+    "D8": (deadlines, {"count": 200}, {"count": 12}),
+    "D9": (fairness, {"flood": 400, "few": 200, "rounds": 4, "judge_times": True},
+           {"flood": 100, "few": 4, "rounds": 1, "judge_times": False}),
+    "D10": (cache_isolation, {"secrets": 1000, "judge_times": True},
+            {"secrets": 20, "judge_times": False}),
+    "E3": (drain, {"streams": 200}, {"streams": 20}),
+}
