@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bench/reliability.py [NAME...]: runs the figures of reliability (C8, D4 to D10, E3) at full counts.
+"""bench/reliability.py [NAME...]: the figures of reliability (C8, D4 to D10, E3) at full counts.
 
 One JSON object on standard output: every figure with its counts and times, the machine, the commit,
 and how many checks held; progress on standard error. Exit code 1 if any check failed.
