@@ -21,6 +21,10 @@ Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
   return hash128(std::as_bytes(std::span(words)));
 }
 
+std::unique_ptr<LiveRequest> listed(Call& call) {
+  return std::make_unique<LiveRequest>(call.server().live, call.id(), call.request().path);
+}
+
 // Told of the wire for as long as it lives.
 class FullWatch {
  public:
@@ -48,11 +52,12 @@ struct Answers::One {
             },
             choices),
         told(static_cast<size_t>(choices), false),
+        begin(all.live_->begin()),
         last(static_cast<size_t>(choices), begin) {}
   const int32_t first;
   AnswerText text;
   std::vector<bool> told;  // choices whose end was handed over
-  const Time begin = std::chrono::steady_clock::now();
+  const Time begin;        // of the request, its form's compilation included
   std::vector<Time> last;  // of each choice's newest token
   std::shared_ptr<Outbox> outbox;
 };
@@ -62,14 +67,16 @@ Answers::Answers(Call& call, ServedModel& model, OnText on_text, OnEnd on_end)
       model_(model),
       on_text_(std::move(on_text)),
       on_end_(std::move(on_end)),
-      live_(call.server().live, call.id(), call.request().path) {}
+      live_(call.live ? std::move(call.live) : listed(call)) {
+  live_->restart();
+}
 
 Answers::~Answers() {
   for (const auto& one : requests_) {
     if (one->outbox && !one->outbox->done()) one->outbox->cancel();
   }
-  call_.prompt_tokens += live_.prompt_tokens();
-  call_.output_tokens += live_.output_tokens();
+  call_.prompt_tokens += live_->prompt_tokens();
+  call_.output_tokens += live_->output_tokens();
 }
 
 void Answers::submit(Request request, const AnswerTextOptions& text) {
@@ -79,7 +86,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
   request.deadline_ns = call_.deadline_ns().value_or(request.deadline_ns);
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   call_.server().metrics().request_asked(choices, request.sampling.max_tokens);
-  live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
+  live_->add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
   auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), text);
   one->outbox =
       model_.loop->submit(std::move(request), [wakeup = call_.wakeup()] { wakeup->ring(); });
@@ -99,7 +106,7 @@ bool Answers::take() {
     while (!enough()) {
       const TokenEvent* event = one->outbox->poll();
       if (event == nullptr) break;
-      live_.add_output(event->count);
+      live_->add_output(event->count);
       const size_t before = one->text.result(event->choice).token_ids.size();
       one->text.take(*event);
       output_tokens_ +=

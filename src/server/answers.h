@@ -69,7 +69,7 @@ class Answers {
   OnText on_text_;
   OnEnd on_end_;
   std::vector<std::unique_ptr<One>> requests_;
-  LiveRequest live_;
+  std::unique_ptr<LiveRequest> live_;
   int32_t choices_ = 0;
   int64_t prompt_tokens_ = 0;
   int64_t output_tokens_ = 0;            // of all choices, those behind a stop string not counted

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "server/live_requests.h"
 #include "server/route.h"
 #include "server/wakeup.h"
 
@@ -148,6 +149,8 @@ class Call {
   std::string_view cache_control = "no-store";
   int64_t prompt_tokens = 0, output_tokens = 0;  // for the log; told by Answers
   std::string form_field;  // that asks for the answers' form; told by hold_requests()
+  // Of a request whose form was compiled, until its Answers take it.
+  std::unique_ptr<LiveRequest> live;
 
  private:
   Task<> put(const std::string& bytes);

@@ -77,9 +77,11 @@ class Metrics::Set {
         .Increment();
   }
 
-  void loop(const LoopStats& stats) {
+  // vLLM's requests wait for their grammars in the same queue as others.
+  void loop(const LoopStats& stats, int64_t compiling) {
     gauge("num_requests_running", "sequences with KV pages", static_cast<double>(stats.running));
-    gauge("num_requests_waiting", "sequences without", static_cast<double>(stats.waiting));
+    gauge("num_requests_waiting", "sequences without",
+          static_cast<double>(stats.waiting + (own_ ? 0 : compiling)));
     count("prompt_tokens_total", "of requests that have started", stats.prompt_tokens);
     count("generation_tokens_total", "tokens made", stats.output_tokens);
     count("num_preemptions_total", "sequences computed anew", stats.preemptions);
@@ -108,10 +110,12 @@ class Metrics::Set {
           static_cast<double>(stats.queued_tokens));
   }
 
-  void server(int64_t connections, int64_t calls) {
+  void server(const ServerCounts& counts) {
     if (!own_) return;
-    gauge("connections", "open connections", static_cast<double>(connections));
-    gauge("calls", "HTTP requests being answered", static_cast<double>(calls));
+    gauge("connections", "open connections", static_cast<double>(counts.connections));
+    gauge("calls", "HTTP requests being answered", static_cast<double>(counts.calls));
+    gauge("num_requests_compiling", "whose answers' form is compiled, or waits for that",
+          static_cast<double>(counts.compiling));
   }
 
   std::string text(std::string_view model) {
@@ -241,15 +245,15 @@ void Metrics::next_token(double seconds) {
 
 void Metrics::answered(int status) { ours_->http(status); }
 
-std::string Metrics::text(const LoopStats* stats, std::string_view model, int64_t connections,
-                          int64_t calls) {
+std::string Metrics::text(const LoopStats* stats, std::string_view model,
+                          const ServerCounts& counts) {
   static std::mutex one_at_a_time;  // gauges are set and read together
   const std::lock_guard lock(one_at_a_time);
   std::string out;
   for (Set* set : {ours_.get(), vllm_.get()}) {
     if (set == nullptr) continue;
-    if (stats != nullptr) set->loop(*stats);
-    set->server(connections, calls);
+    if (stats != nullptr) set->loop(*stats, counts.compiling);
+    set->server(counts);
     out += set->text(model);
   }
   return out;
