@@ -28,7 +28,7 @@ std::unique_ptr<LiveRequest> listed(Call& call) {
 // Told of the wire for as long as it lives.
 class FullWatch {
  public:
-  FullWatch(Call& call, std::function<void(bool)> told) : call_(call) {
+  FullWatch(Call& call, std::function<void(int64_t)> told) : call_(call) {
     call_.tell_full(std::move(told));
   }
   ~FullWatch() { call_.tell_full(nullptr); }
@@ -72,9 +72,12 @@ Answers::Answers(Call& call, ServedModel& model, OnText on_text, OnEnd on_end)
 }
 
 Answers::~Answers() {
+  int64_t unread = 0;
   for (const auto& one : requests_) {
+    if (one->outbox) unread += one->outbox->peak_unread();
     if (one->outbox && !one->outbox->done()) one->outbox->cancel();
   }
+  if (most_held_ > 0) call_.server().metrics().client_stopped(most_held_ + unread);
   call_.prompt_tokens += live_->prompt_tokens();
   call_.output_tokens += live_->output_tokens();
 }
@@ -187,9 +190,6 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kOutOfMemory:
       throw unavailable("no memory for this request", call_.server().retry_after_s());
     case FinishReason::kCancelled:
-      if (one.outbox->gave_up()) {
-        throw plain_error(408, "the client read its answer too slowly: the rest was not made");
-      }
       throw unavailable("the server is shutting down", call_.server().retry_after_s());
     case FinishReason::kBadLogits:
       throw plain_error(500, "the model's output is not finite: no token can be drawn");
@@ -235,20 +235,19 @@ Task<bool> Answers::finish() {
   }
 }
 
-void Answers::when_full(bool full) {
-  constexpr int64_t kChoices = 4;
-  const int64_t each = call_.server().options().max_unread_bytes;
+void Answers::when_full(int64_t held) {
+  most_held_ = std::max(most_held_, held);
+  const int64_t each =
+      call_.server().options().max_unread_bytes / static_cast<int64_t>(requests_.size());
   for (const auto& one : requests_) {
-    const int64_t most =
-        each * std::max<int64_t>(kChoices, choice_count(one->outbox->request().sampling));
-    one->outbox->give_up_beyond(full ? most : Outbox::kAnyNumber);
+    one->outbox->pause_beyond(held == Wire::kNoBytes ? Outbox::kAnyNumber : each);
   }
 }
 
 Task<bool> Answers::stream(std::string& frames) {
   frames_ = &frames;
   take();  // a full queue shows before the stream's head
-  const FullWatch watch(call_, [this](bool full) { when_full(full); });
+  const FullWatch watch(call_, [this](int64_t held) { when_full(held); });
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);

@@ -30,6 +30,7 @@ const Buckets kTokens = {1,   2,    5,    10,   20,    50,    100,   200,
                          500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
 const Buckets kChoices = {1, 2, 5, 10, 20, 50, 100, 200};
+const Buckets kBytes = {65536, 131072, 196608, 262144, 524288, 1048576};
 const Buckets kStep(LoopStats::kStepTokens.begin(), LoopStats::kStepTokens.end());
 
 }  // namespace
@@ -60,6 +61,8 @@ class Metrics::Set {
         asked_tokens(
             histogram(prefix + "request_params_max_tokens", "of a request's choice", kTokens)),
         step_tokens_(histogram(prefix + "iteration_tokens_total", "tokens of a step", kStep)),
+        stopped_bytes_(histogram(prefix + "stopped_client_bytes",
+                                 "most bytes that waited for a client that did not read", kBytes)),
         success_(prometheus::BuildCounter()
                      .Name(prefix + "request_success_total")
                      .Help("requests by how they ended")
@@ -78,6 +81,10 @@ class Metrics::Set {
   }
 
   // vLLM's requests wait for their grammars in the same queue as others.
+  void stopped(int64_t bytes) {
+    if (own_) stopped_bytes_.Observe(static_cast<double>(bytes));
+  }
+
   void loop(const LoopStats& stats, int64_t compiling) {
     gauge("num_requests_running", "sequences with KV pages", static_cast<double>(stats.running));
     gauge("num_requests_waiting", "sequences without",
@@ -102,6 +109,9 @@ class Metrics::Set {
     steps(stats);
     gauge("kv_cache_usage_perc", "part of the KV cache that sequences hold, 0 to 1", used);
     if (!own_) return;
+    gauge("num_requests_paused", "sequences without, whose clients do not read",
+          static_cast<double>(stats.paused));
+    count("num_pauses_total", "of requests whose clients did not read", stats.pauses);
     count("steps_total", "steps of the engine", stats.steps);
     count("requests_overloaded_total", "refused for a full queue", stats.requests_overloaded);
     count("requests_cancelled_total", "whose clients went away", stats.requests_cancelled);
@@ -194,7 +204,7 @@ class Metrics::Set {
   prometheus::Histogram &queued, &prefill, &decode, &inference, &asked_choices, &asked_tokens;
 
  private:
-  prometheus::Histogram& step_tokens_;
+  prometheus::Histogram &step_tokens_, &stopped_bytes_;
   LoopStats counted_;  // what step_tokens_ has seen
   prometheus::Family<prometheus::Counter>& success_;
   const bool own_;
@@ -244,6 +254,7 @@ void Metrics::next_token(double seconds) {
 }
 
 void Metrics::answered(int status) { ours_->http(status); }
+void Metrics::client_stopped(int64_t bytes) { ours_->stopped(bytes); }
 
 std::string Metrics::text(const LoopStats* stats, std::string_view model,
                           const ServerCounts& counts) {

@@ -39,6 +39,8 @@ class Metrics {
   void first_token(double seconds);                         // since the request arrived
   void next_token(double seconds);  // since the token before, of the same choice
   void answered(int status);        // an HTTP request
+  // Of a stream whose client did not read at some time: the most bytes that waited for it.
+  void client_stopped(int64_t bytes);
 
   struct ServerCounts {
     int64_t connections = 0;

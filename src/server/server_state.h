@@ -40,10 +40,10 @@ struct ServerOptions {
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};   // between requests of a connection
-  std::chrono::milliseconds write_timeout{30'000};  // of a client that does not read
-  // Bytes of a choice's events that wait for a client that reads no more, at most; a request may
-  // have those of four choices. Then it is cancelled.
-  int64_t max_unread_bytes = 32 << 10;
+  std::chrono::milliseconds write_timeout{30'000};  // in which a client reads nothing
+  // Bytes of a call's events that may wait for a client that reads no more. What makes them is
+  // paused then, and goes on when it reads.
+  int64_t max_unread_bytes = 128 << 10;
   std::chrono::milliseconds ping_interval{15'000};  // of event streams without events
   std::chrono::milliseconds request_timeout{0};     // from arrival to the last token; 0: none
   std::chrono::milliseconds drain_timeout{30'000};

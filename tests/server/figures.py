@@ -1,7 +1,8 @@
 """Each figure with its counts: full (bench/reliability.py), and for CI (run_reliability.py)."""
 
 from reliability import (cache_isolation, deadlines, disconnects, drain, fairness, overload,
-                         slow_readers, small_pool)
+                         small_pool)
+from slow_readers import slow_readers, steady_readers
 from timing import key_compare
 
 FIGURES = {
@@ -10,6 +11,8 @@ FIGURES = {
     "D4": (disconnects, {"count": 100_000}, {"count": 10_000}),
     "D5": (slow_readers, {"slow": 50, "streams": 500, "tokens": 256},
            {"slow": 6, "streams": 32, "tokens": 64}),
+    "D5_steady": (steady_readers, {"readers": 3, "tokens": 3000, "bytes_s": 20_000},
+                  {"readers": 2, "tokens": 900, "bytes_s": 400_000}),
     "D6": (overload, {"seconds": 60}, {"seconds": 1}),
     "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
     "D8": (deadlines, {"count": 200}, {"count": 12}),

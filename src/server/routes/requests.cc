@@ -35,7 +35,8 @@ void append_loop(const ServedModel& model, Json& out) {
   const LoopStats stats = model.stats();
   out["model"] = model.name;
   out["queue"] = {{"requests", stats.queued_requests}, {"tokens", stats.queued_tokens}};
-  out["sequences"] = {{"running", stats.running}, {"waiting", stats.waiting}};
+  out["sequences"] = {
+      {"running", stats.running}, {"waiting", stats.waiting}, {"paused", stats.paused}};
   Json pages = Json::array();
   for (const LoopStats::Pages& group : stats.pages) {
     pages.push_back({{"group", group.group},
