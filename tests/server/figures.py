@@ -3,7 +3,7 @@
 from reliability import (cache_isolation, deadlines, disconnects, drain, fairness, overload,
                          small_pool)
 from slow_readers import slow_readers, steady_readers
-from timing import key_compare
+from timing import first_tokens, key_compare, many_streams
 
 FIGURES = {
     "C8": (key_compare, {"calls": 1_000_000, "judge_times": True},
@@ -20,5 +20,11 @@ FIGURES = {
            {"flood": 100, "few": 4, "rounds": 1, "judge_times": False}),
     "D10": (cache_isolation, {"secrets": 1000, "judge_times": True},
             {"secrets": 20, "judge_times": False}),
+    "TTFT": (first_tokens, {"requests": 500, "judge_times": True},
+             {"requests": 20, "judge_times": False}),
+    # In steps of 60 ms tokens come one by one; of 25 ms, twice as many.
+    "STREAMS": (many_streams, {"streams": 2000, "tokens": 256, "step_us": (60_000, 25_000),
+                               "judge_times": True},
+                {"streams": 50, "tokens": 16, "step_us": (2_000,), "judge_times": False}),
     "E3": (drain, {"streams": 200}, {"streams": 20}),
 }
