@@ -11,6 +11,7 @@
 
 #include "server/api_error.h"
 #include "server/call.h"
+#include "tests/server/inline_model.h"
 #include "tests/server/oracle_server.h"
 
 namespace ingot {
@@ -460,23 +461,14 @@ TEST(CompileQueue, TheEndOfDrainingIsTold) {
 }
 
 // Every answer in a form is over its limits.
-class FaultyModel final : public ModelRunner {
+class FaultyModel final : public InlineModel {
  public:
-  explicit FaultyModel(ModelLimits limits) : limits_(std::move(limits)) {}
-  const ModelLimits& limits() const override { return limits_; }
-  bool asynchronous() const override { return false; }
-  void submit(const Batch& batch) override { queue_.push_back(&batch); }
-  void collect(StepResult& result) override {
-    const Batch& batch = *queue_.front();
-    queue_.pop_front();
-    result.step = batch.step;
-    result.rows.assign(batch.rows.size(), {});
-    for (RowResult& row : result.rows) row.failure = FinishReason::kFormFault;
-  }
+  using InlineModel::InlineModel;
 
  private:
-  const ModelLimits limits_;
-  std::deque<const Batch*> queue_;
+  void answer(const Batch&, std::vector<RowResult>& rows) override {
+    for (RowResult& row : rows) row.failure = FinishReason::kFormFault;
+  }
 };
 
 TEST(FormFaults, NameTheFieldOfTheForm) {
