@@ -98,7 +98,7 @@ struct Heard {
   std::vector<std::string> texts, tokens;
   std::vector<float> logprobs, told;
   AnswerText answer, forgetful;  // which says the same
-  Heard(const Tokenizer* tokenizer, std::vector<std::string> stops)
+  Heard(const Tokenizer* tokenizer, const std::vector<std::string>& stops)
       : answer(tokenizer, {.stops = stops},
                [this](const TextPiece& piece) {
                  texts.emplace_back(piece.text);
@@ -239,6 +239,7 @@ TEST(AnswerTextTest, WorkersReadWhatTheLoopsThreadWrites) {
   for (TokenId i = 0; i < 3; ++i) expected.push_back(session.generate(ask(40 + i), nullptr).text);
   std::thread engine([&] { session.loop().run(); });
   std::vector<std::thread> workers;
+  workers.reserve(3);
   for (TokenId i = 0; i < 3; ++i) {
     workers.emplace_back([&, i] {
       const auto outbox = session.loop().submit(session.prepare(ask(40 + i)));
