@@ -16,7 +16,9 @@ AnswerText::Choice::Choice(const Tokenizer* tokenizer, const AnswerTextOptions& 
 
 AnswerText::AnswerText(const Tokenizer* tokenizer, const AnswerTextOptions& options,
                        std::function<void(const TextPiece&)> on_text, int32_t choices)
-    : on_text_(std::move(on_text)), include_stop_(options.include_stop) {
+    : on_text_(std::move(on_text)),
+      include_stop_(options.include_stop),
+      forget_told_(options.forget_told) {
   choices_.reserve(static_cast<size_t>(choices));
   for (int32_t c = 0; c < choices; ++c) choices_.emplace_back(tokenizer, options);
 }
@@ -37,7 +39,10 @@ void AnswerText::take(const TokenEvent& event) {
     if (!choice.detokenizer || (ending && !include_stop_)) continue;
     make(choice, event.choice, choice.detokenizer->push(event.tokens[i]), false);
   }
-  if (!choice.detokenizer) say_ids(out, before, event);
+  if (!choice.detokenizer) {
+    say_ids(out, before, event);
+    if (forget_told_) out.logprobs.clear();
+  }
   if (event.finish != FinishReason::kNone) out.finish = event.finish;
   if (choice.stops.stopped()) out.finish = FinishReason::kStop;
   if (!out.token_ids.empty()) out.decode_ms = watch_.ms() - out.prefill_ms;
@@ -103,10 +108,14 @@ void AnswerText::say(Choice& choice, int32_t index, const std::string& text, boo
   piece.choice = index;
   piece.text = text;
   piece.token_ids = std::span(out.token_ids).subspan(first, next - first);
-  if (next <= out.logprobs.size()) {
-    piece.logprobs = std::span(out.logprobs).subspan(first, next - first);
+  if (next <= choice.forgotten + out.logprobs.size()) {
+    piece.logprobs = std::span(out.logprobs).subspan(first - choice.forgotten, next - first);
   }
   on_text_(piece);
+  if (!forget_told_ || piece.logprobs.empty()) return;
+  out.logprobs.erase(out.logprobs.begin(),
+                     out.logprobs.begin() + static_cast<ptrdiff_t>(next - choice.forgotten));
+  choice.forgotten = next;
 }
 
 }  // namespace ingot

@@ -44,6 +44,8 @@ struct AnswerTextOptions {
   std::vector<int32_t> shown = {};      // control tokens whose text counts
   bool all_shown = false;               // the text of all control tokens counts
   bool include_stop = false;            // the stop string, or ending token, is part of the text
+  // Log probabilities are kept until on_text has had them, and are not in result().
+  bool forget_told = false;
 };
 
 // Collects the events of a request's choices, on whichever one thread reads the outbox: a caller
@@ -75,6 +77,7 @@ class AnswerText {
     std::optional<Detokenizer> detokenizer;
     size_t made = 0;           // bytes of text that the tokens have made, held back ones included
     std::vector<size_t> ends;  // of each token's text, in those bytes; for the last ones not yet
+    size_t forgotten = 0;      // tokens whose log probabilities are kept no more
     bool ended = false;
   };
   const Choice& at(int32_t choice) const { return choices_.at(static_cast<size_t>(choice)); }
@@ -84,7 +87,7 @@ class AnswerText {
   void say(Choice& choice, int32_t index, const std::string& text, bool last);
 
   std::function<void(const TextPiece&)> on_text_;
-  const bool include_stop_;
+  const bool include_stop_, forget_told_;
   std::vector<Choice> choices_;
   Stopwatch watch_;
 };

@@ -90,7 +90,10 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   call_.server().metrics().request_asked(choices, request.sampling.max_tokens);
   live_->add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
-  auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), text);
+  AnswerTextOptions options = text;
+  options.forget_told = on_text_ != nullptr;
+  auto one =
+      std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), options);
   one->outbox =
       model_.loop->submit(std::move(request), [wakeup = call_.wakeup()] { wakeup->ring(); });
   choices_ += choices;

@@ -96,20 +96,29 @@ TEST(AnswerTextTest, HeldBackTextComesAtTheEnd) {
 // What a listener heard: texts, and the bytes (ids) of the tokens that came with each.
 struct Heard {
   std::vector<std::string> texts, tokens;
-  std::vector<float> logprobs;
-  AnswerText answer;
-  Heard(const Tokenizer* tokenizer, std::vector<std::string> stops)
-      : answer(tokenizer, {.stops = stops}, [this](const TextPiece& piece) {
-          texts.emplace_back(piece.text);
-          tokens.emplace_back();
-          for (const int32_t id : piece.token_ids) tokens.back() += static_cast<char>(id);
-          EXPECT_EQ(piece.logprobs.size(), piece.token_ids.size());
-          for (const TokenLogprobs& one : piece.logprobs) logprobs.push_back(one.chosen);
+  std::vector<float> logprobs, told;
+  AnswerText answer, forgetful;  // which says the same
+  Heard(const Tokenizer* tokenizer, const std::vector<std::string>& stops)
+      : answer(tokenizer, {.stops = stops},
+               [this](const TextPiece& piece) {
+                 texts.emplace_back(piece.text);
+                 tokens.emplace_back();
+                 for (const int32_t id : piece.token_ids) tokens.back() += static_cast<char>(id);
+                 EXPECT_EQ(piece.logprobs.size(), piece.token_ids.size());
+                 for (const TokenLogprobs& one : piece.logprobs) logprobs.push_back(one.chosen);
+               }),
+        forgetful(tokenizer, {.stops = stops, .forget_told = true}, [this](const TextPiece& piece) {
+          for (const TokenLogprobs& one : piece.logprobs) told.push_back(one.chosen);
         }) {}
   void take(const std::vector<TokenId>& ids, FinishReason finish = FinishReason::kNone) {
     TokenEvent event = event_of(ids, finish);
     for (const TokenId id : ids) event.logprobs.push_back({static_cast<float>(-id), {}});
     answer.take(event);
+    forgetful.take(event);
+  }
+  void end() {
+    answer.end();
+    forgetful.end();
   }
   void check() const {  // every log probability belongs to the token beside it
     size_t i = 0;
@@ -121,6 +130,9 @@ struct Heard {
     }
     EXPECT_EQ(i, answer.result().text_tokens);
     EXPECT_EQ(answer.result().logprobs.size(), answer.result().token_ids.size());
+    EXPECT_EQ(told, logprobs);
+    EXPECT_EQ(forgetful.result().text, answer.result().text);
+    EXPECT_EQ(forgetful.result().logprobs.size(), answer.result().logprobs.size() - told.size());
   }
 };
 
@@ -132,7 +144,7 @@ TEST(AnswerTextTest, TokensComeWithTheTextTheyMade) {
   heard.take({'x', 'y'});  // held back: may be the stop string
   heard.take({'b'});
   heard.take({'x', '!'}, FinishReason::kStop);  // '!' ended it; 'x' is text after all
-  heard.answer.end();
+  heard.end();
   EXPECT_EQ(heard.texts, (std::vector<std::string>{"a", "\u00e9", "xyb", "x"}));
   EXPECT_EQ(heard.tokens, (std::vector<std::string>{"a", "\xC3\xA9", "xyb", "x"}));
   heard.check();
@@ -144,7 +156,7 @@ TEST(AnswerTextTest, TokensOfAStopStringAreNotAmongThoseOfTheText) {
   const auto tokenizer = byte_level_tokenizer();
   Heard heard(tokenizer.get(), {"bc"});
   heard.take({'a', 'b', 'c', 'd'});
-  heard.answer.end();
+  heard.end();
   EXPECT_EQ(heard.texts, std::vector<std::string>{"a"});
   EXPECT_EQ(heard.tokens, std::vector<std::string>{"a"});
   heard.check();
@@ -227,6 +239,7 @@ TEST(AnswerTextTest, WorkersReadWhatTheLoopsThreadWrites) {
   for (TokenId i = 0; i < 3; ++i) expected.push_back(session.generate(ask(40 + i), nullptr).text);
   std::thread engine([&] { session.loop().run(); });
   std::vector<std::thread> workers;
+  workers.reserve(3);
   for (TokenId i = 0; i < 3; ++i) {
     workers.emplace_back([&, i] {
       const auto outbox = session.loop().submit(session.prepare(ask(40 + i)));

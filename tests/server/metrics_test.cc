@@ -82,8 +82,7 @@ TEST(Metrics, NamesOfVllm) {
         "vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"1\"} 2\n",
         "vllm:iteration_tokens_total_bucket{model_name=\"m\",le=\"16384\"} 3\n",
         "vllm:cache_config_info{block_size=\"32\",num_gpu_blocks=\"10\",model_name=\"m\"} 1\n",
-        "ingot_cache_config_info{block_size=\"32\",group=\"kv\",num_blocks=\"10\",model_name=\"m\"}"
-        " 1",
+        "ingot_cache_config_info{block_size=\"32\",group=\"kv\",num_blocks=\"10\",",
         "ingot_iteration_tokens_total_sum{model_name=\"m\"} 20011\n",
         "ingot_num_requests_running{"}) {
     EXPECT_THAT(text, HasSubstr(line));

@@ -175,7 +175,7 @@ TEST(Grammar, CallsOrOtherText) {
   }
   EXPECT_THAT(error_of(GrammarKind::kCalls, R"({"text": [""], "structures": [
       {"begin": "a", "end": "b", "schema": {}}]})"),
-              HasSubstr("text: expected beginnings that are not empty"));
+              testing::HasSubstr("text: expected beginnings that are not empty"));
 }
 
 TEST(Grammar, CallsDrawnFromMasksAreCalls) {
@@ -501,6 +501,7 @@ TEST(Grammar, OneServesManyThreads) {
   const std::string text = R"({"a": [1, 2.5, "x\ny"], "the": {"ll": null}})";
   std::vector<std::vector<std::vector<uint32_t>>> masks(4);
   std::vector<std::thread> threads;
+  threads.reserve(masks.size());
   for (auto& mine : masks) {
     threads.emplace_back([&grammar, &text, &mine] {
       GrammarMatcher matcher(grammar);

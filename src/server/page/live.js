@@ -50,6 +50,9 @@ function show(answer) {
   if (answer.queue) {
     figures.push(figure("Running", count(answer.sequences.running)));
     figures.push(figure("In the queue", count(answer.queue.requests)));
+    if (answer.sequences.paused) {
+      figures.push(figure("Paused for their readers", count(answer.sequences.paused)));
+    }
     for (const pages of answer.kv_pages) {
       const name = answer.kv_pages.length > 1 ? `KV pages, ${pages.group}` : "KV pages";
       figures.push(figure(name, `${count(pages.used)} of ${count(pages.total)} in use, ` +
