@@ -52,9 +52,13 @@ Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
       board_(stats_),
       queue_(options_.max_queued_requests, options_.max_queued_tokens, options_.share_queue) {
   options_.overlap = options_.overlap && runner.asynchronous();
+  runner_.on_can_draw([inbox = inbox_] { inbox->wake(); });
 }
 
-Loop::~Loop() { end(); }
+Loop::~Loop() {
+  end();
+  runner_.on_can_draw(nullptr);
+}
 
 std::shared_ptr<Outbox> Loop::submit(Request request, std::function<void()> on_ready) {
   request.id = next_id_.fetch_add(1, std::memory_order_relaxed);
@@ -95,8 +99,12 @@ void Loop::drain() {
 }
 
 bool Loop::run_step() {
+  const uint32_t seen = inbox_->count();
   drain();
   begin("planning a step");
+  for (const int32_t slot : scheduler_->slots_put_off()) {
+    if (runner_.can_draw(slot)) scheduler_->resume(slot);
+  }
   const Batch* batch = scheduler_->next();
   for (const uint64_t id : scheduler_->started()) {
     const auto it = live_.find(id);
@@ -111,7 +119,18 @@ bool Loop::run_step() {
   while (scheduler_->steps_in_flight() > keep) commit_oldest();
   publish();  // before its readers know of the step
   push();
+  if (!worked && scheduler_->waits_for_draws()) wait_for_draws(seen);
   return worked || !scheduler_->idle();
+}
+
+// `seen`: of the inbox, before the pass looked at anything.
+void Loop::wait_for_draws(uint32_t seen) {
+  if (stopping_.load(std::memory_order_acquire)) return;
+  const int64_t deadline = scheduler_->next_deadline_ns();
+  if (deadline == kNoDeadline) return inbox_->wait(seen);
+  constexpr int64_t kMost = 3'600'000'000'000;  // what is added to a clock must not overflow
+  const int64_t left = std::min(deadline - clock_.now_ns(), kMost);
+  inbox_->wait_for(seen, std::chrono::nanoseconds(left));
 }
 
 bool Loop::step() {
@@ -200,7 +219,6 @@ bool Loop::submit_step(const Batch& batch) {
     runner_.submit(batch);
     ++steps_held_;
     stats_.count_step(static_cast<int64_t>(batch.token_ids.size()));
-    return true;
   } catch (...) {
     const Fault fault = current_fault();
     spdlog::error("step {} was not submitted: {}", step, fault.what);
@@ -208,6 +226,8 @@ bool Loop::submit_step(const Batch& batch) {
     scheduler_->fail_step(step, fault.reason);
     return false;
   }
+  scheduler_->put_off(runner_.put_off());
+  return true;
 }
 
 void Loop::commit_oldest() {

@@ -164,7 +164,15 @@ void OracleModel::submit(const Batch& batch) {
   int64_t prompt_logits = 0;
   for (const BatchRow& row : batch.rows) prompt_logits += row.prompt_count;
   if (limits_.max_prompt_logits > 0) CHECK_LE(prompt_logits, limits_.max_prompt_logits);
-  queue_.push_back(&batch);
+  Submitted& step = queue_.emplace_back(Submitted{&batch, {}});
+  for (size_t r = 0; draw_is_due && r < batch.rows.size(); ++r) {
+    const BatchRow& row = batch.rows[r];
+    if (row.may_put_off && !draw_is_due(row.slot)) step.put_off.push_back(r);
+  }
+}
+
+std::span<const size_t> OracleModel::put_off() const {
+  return queue_.empty() ? std::span<const size_t>() : queue_.back().put_off;
 }
 
 void OracleModel::copy(const PageCopy& copy) {
@@ -174,8 +182,9 @@ void OracleModel::copy(const PageCopy& copy) {
 
 void OracleModel::collect(StepResult& result) {
   CHECK(!queue_.empty());
-  const Batch& batch = *queue_.front();
+  const Submitted step = std::move(queue_.front());
   queue_.pop_front();
+  const Batch& batch = *step.batch;
   if (on_collect) on_collect(batch.step);
   result.step = batch.step;
   result.rows.assign(batch.rows.size(), {});
@@ -187,7 +196,7 @@ void OracleModel::collect(StepResult& result) {
   for (size_t r = 0; r < batch.rows.size(); ++r) write(batch, r);
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     score_prompt(batch, r, result.rows[r]);
-    sample(batch, r, result.rows[r]);
+    if (!std::ranges::binary_search(step.put_off, r)) sample(batch, r, result.rows[r]);
   }
 }
 
