@@ -30,13 +30,21 @@ def machine():
 
 
 def commit():
+    """Of the checkout; BENCH_COMMIT names it where git cannot tell (a copy, a bind mount)."""
     done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT,
                           capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+    out = done.stdout.strip() or os.environ.get("BENCH_COMMIT", "")
+    if not out:
+        sys.exit(f"bench/reliability.py: no commit to write beside the figures: expected git's, or "
+                 f"BENCH_COMMIT, found {done.stderr.strip()}")
+    return out
 
 
 def main():
     names = sys.argv[1:] or list(FIGURES)
+    unknown = [name for name in names if name not in FIGURES]
+    if unknown:
+        sys.exit(f"bench/reliability.py: expected some of {' '.join(FIGURES)}, found {unknown[0]}")
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     checks = Checks()

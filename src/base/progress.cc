@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <mutex>
 
 #include "base/clock.h"
 #include "base/json.h"
@@ -13,7 +14,20 @@ namespace ingot {
 namespace {
 ProgressStyle g_style = ProgressStyle::kNone;
 constexpr int64_t kRedrawNs = 100'000'000;
+constexpr int64_t kSlowNs = 500'000'000;
 constexpr int kBarWidth = 30;
+
+std::mutex g_newest_mutex;
+std::optional<ProgressState> g_newest;
+
+void note_progress(const std::string& what, int64_t done, int64_t total, const std::string& unit) {
+  const std::lock_guard lock(g_newest_mutex);
+  if (!g_newest) g_newest.emplace();
+  g_newest->what = what;
+  g_newest->done = done;
+  g_newest->total = total;
+  g_newest->unit = unit;
+}
 
 std::string amount(int64_t value, const std::string& unit) {
   if (unit != "bytes") return fmt::format("{} {}", value, unit);
@@ -25,8 +39,24 @@ void set_progress_style(ProgressStyle style) {
   g_style = style == ProgressStyle::kBar && !::isatty(2) ? ProgressStyle::kNone : style;
 }
 
-Progress::Progress(std::string what, int64_t total, std::string_view unit)
-    : what_(std::move(what)), total_(total), unit_(unit), started_ns_(SteadyClock().now_ns()) {}
+double ProgressState::share() const {
+  if (total <= 0) return 0;
+  return std::clamp(static_cast<double>(done) / static_cast<double>(total), 0.0, 1.0);
+}
+
+std::optional<ProgressState> newest_progress() {
+  const std::lock_guard lock(g_newest_mutex);
+  return g_newest;
+}
+
+Progress::Progress(std::string what, int64_t total, std::string_view unit, ProgressShow show)
+    : what_(std::move(what)),
+      total_(total),
+      unit_(unit),
+      started_ns_(SteadyClock().now_ns()),
+      show_(show) {
+  note_progress(what_, done_, total_, unit_);
+}
 
 Progress::~Progress() {
   if (drawn_at_ns_ != 0) draw(true);
@@ -34,9 +64,11 @@ Progress::~Progress() {
 
 void Progress::update(int64_t done) {
   done_ = done;
+  note_progress(what_, done_, total_, unit_);
   if (g_style == ProgressStyle::kNone) return;
   const int64_t now = SteadyClock().now_ns();
   if (now - drawn_at_ns_ < kRedrawNs) return;
+  if (show_ == ProgressShow::kIfSlow && now - started_ns_ < kSlowNs) return;
   drawn_at_ns_ = now;
   draw(false);
 }
@@ -47,9 +79,7 @@ void Progress::draw(bool last) {
     std::fprintf(stderr, "%s\n", line.dump().c_str());
     return;
   }
-  const double share =
-      total_ > 0 ? std::clamp(static_cast<double>(done_) / static_cast<double>(total_), 0.0, 1.0)
-                 : 0.0;
+  const double share = ProgressState{what_, done_, total_, unit_}.share();
   const int filled = static_cast<int>(share * kBarWidth);
   const double seconds = static_cast<double>(SteadyClock().now_ns() - started_ns_) * 1e-9;
   std::fprintf(stderr, "\r%-24s [%s%s] %3.0f%% %s %.1fs%s", what_.c_str(),

@@ -36,7 +36,7 @@ class PlanCommand final : public Command {
     const Engine& engine = *open.loaded.engine;
     const bool apart = !open.device->host_visible();
     SessionOptions options;
-    options.sequences = rows_ > 0 ? rows_ : apart ? kGpuRows : kDefaultRows;
+    options.sequences = rows_ > 0 ? rows_ : default_rows(apart);
     options.step_tokens = tokens_ > 0 ? tokens_ : apart ? kGpuStepTokens : kDefaultStepTokens;
     options.context = model_.max_seq_len;
     options.kv_pages = 1;

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fstream>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "base/error.h"
@@ -20,6 +21,7 @@
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/kv_cache_flags.h"
 #include "cli/contract/other_servers.h"
+#include "cli/contract/step_limits.h"
 #include "runtime/embedding_session.h"
 #include "runtime/session_memory.h"
 #include "server/host_check.h"
@@ -59,12 +61,35 @@ class Signals {
 };
 
 std::vector<std::string> read_keys(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
+  // A pipe is a good place for keys, so this waits for its end, within bounds.
+  std::ifstream source(path);
+  constexpr size_t kMostKey = 4096, kMostBytes = 16 << 20;
+  std::string text(kMostBytes + 1, '\0');
+  source.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!source.is_open() || source.bad()) {
+    fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
+  }
+  text.resize(static_cast<size_t>(source.gcount()));
+  if (text.size() > kMostBytes) {
+    fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected at most {} bytes of keys", path,
+         kMostBytes);
+  }
+  std::istringstream file(std::move(text));
   std::vector<std::string> out;
+  int64_t number = 0;
   for (std::string line; std::getline(file, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-    if (!line.empty() && line[0] != '#') out.push_back(line);
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    const bool sendable = std::ranges::none_of(
+        line, [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
+    if (!sendable || line.size() > kMostKey) {
+      fail(ErrorCode::kInvalidArgument, "cli/serve",
+           "{}: line {}: expected a key that a header can hold (no control characters, at most {} "
+           "bytes), found one of {} bytes",
+           path, number, kMostKey, line.size());
+    }
+    out.push_back(line);
   }
   if (out.empty()) {
     fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected a key in each line, found none",
@@ -106,7 +131,11 @@ class Serve final : public Command {
     declare_network(flags);
     flags.flag("served-model-name", &names_,
                "the model's name in the API; may be given several times");
-    flags.flag("max-num-seqs", &sequences_, "sequences that run together");
+    flags.flag("max-num-seqs", &sequences_,
+               fmt::format("sequences that run together; default {}, on a GPU {}, and no more than "
+                           "an engine was built for",
+                           kDefaultRows, kGpuRows),
+               &has_sequences_);
     flags.flag("max-num-batched-tokens", &step_tokens_,
                "most tokens of a step; 0 = what the engine was built for");
     kv_cache_.declare(flags);
@@ -135,7 +164,7 @@ class Serve final : public Command {
     HttpServer server(std::move(options));
     say_port(server.port());
     server.start();
-    OpenModel model = model_.open(std::move(device));
+    OpenModel model = open(std::move(device));
     if (!template_file_.empty()) set_template(model.assets, template_text);
     if (model_.task != ModelTask::kGenerate && is_embedding_engine(*model.loaded.engine)) {
       serve_embeddings(signals, server, model);
@@ -146,6 +175,18 @@ class Serve final : public Command {
   }
 
  private:
+  // What is built here for a GPU is tuned for the sequences that will run.
+  OpenModel open(std::unique_ptr<Device> device) {
+    const bool on_gpu = !device->host_visible();
+    if (on_gpu) {
+      const int64_t rows = has_sequences_ ? sequences_ : default_rows(on_gpu);
+      set_step_limits(model_.limits, rows, step_tokens_ > 0 ? step_tokens_ : kGpuStepTokens);
+    }
+    OpenModel out = model_.open(std::move(device));
+    if (!has_sequences_) sequences_ = default_rows(out.loaded.engine->plan.limits, on_gpu);
+    return out;
+  }
+
   void read_cache_types() {
     for (const std::string* type : {&cache_type_k_, &cache_type_v_}) {
       if (type->empty()) continue;
@@ -344,7 +385,10 @@ class Serve final : public Command {
   }
 
   void say_ready(const ServedModel& model) const {
-    Json event = {{"event", "ready"}, {"model", model.name}, {"max_model_len", model.context}};
+    Json event = {{"event", "ready"},
+                  {"model", model.name},
+                  {"max_model_len", model.context},
+                  {"max_num_seqs", sequences_}};
     const bool embeds = model.embeddings != nullptr;
     if (embeds) event["task"] = "embed";
     if (json) print_now(event);
@@ -377,9 +421,9 @@ class Serve final : public Command {
   std::string cache_type_k_, cache_type_v_, template_file_;
   std::string fairness_ = "on";
   bool allow_no_key_ = false, no_prefix_cache_ = false;
-  bool several_keys_ = false;
+  bool several_keys_ = false, has_sequences_ = false;
   int64_t io_threads_ = 1, workers_ = 2, max_connections_ = 8192, body_mib_ = 1024;
-  int64_t sequences_ = 8, step_tokens_ = 0, max_queued_ = 512;
+  int64_t sequences_ = kDefaultRows, step_tokens_ = 0, max_queued_ = 512;
   int64_t request_timeout_ = 0, drain_timeout_ = 30;
 };
 

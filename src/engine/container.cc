@@ -1,11 +1,13 @@
 #include "engine/container.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 
 #include "base/byte_reader.h"
 #include "base/check.h"
 #include "base/checked.h"
+#include "base/progress.h"
 
 namespace ingot {
 namespace {
@@ -33,6 +35,18 @@ void check_padding(std::span<const std::byte> bytes, uint64_t begin, uint64_t en
     fail(ErrorCode::kCorrupt, kWhere, "{}: padding at offset {}: expected 0, found {}", path, at,
          static_cast<int>(bytes[at]));
   }
+}
+
+// Tells how far it is: this is where a large file is read from disk.
+Hash128 hash_in_pieces(std::span<const std::byte> bytes, Progress& progress) {
+  constexpr size_t kPiece = size_t{16} << 20;
+  Hasher128 hasher;
+  for (size_t at = 0; at < bytes.size(); at += kPiece) {
+    const auto piece = bytes.subspan(at, std::min(kPiece, bytes.size() - at));
+    hasher.update(piece);
+    progress.add(static_cast<int64_t>(piece.size()));
+  }
+  return hasher.digest();
 }
 
 }  // namespace
@@ -130,6 +144,8 @@ std::shared_ptr<const Container> Container::open(const std::string& path) {
     fail(ErrorCode::kCorrupt, kWhere, "{}: section table at offset {}: hash does not match", path,
          kHeaderBytes);
   }
+  Progress progress("reading engine", static_cast<int64_t>(bytes.size()), "bytes",
+                    ProgressShow::kIfSlow);
   uint64_t last_end = reader.offset();
   ByteReader entries(table, kWhere, path);
   for (uint32_t i = 0; i < count; ++i) {
@@ -145,7 +161,7 @@ std::shared_ptr<const Container> Container::open(const std::string& path) {
     }
     check_padding(bytes, last_end, offset, path);
     const auto content = bytes.subspan(offset, section_size);
-    if (!(hash128(content) == hash)) {
+    if (!(hash_in_pieces(content, progress) == hash)) {
       fail(ErrorCode::kCorrupt, kWhere, "{}: section '{}' at offset {}: hash does not match", path,
            name, offset);
     }
@@ -155,6 +171,7 @@ std::shared_ptr<const Container> Container::open(const std::string& path) {
     last_end = end;
   }
   check_padding(bytes, last_end, bytes.size(), path);
+  progress.update(static_cast<int64_t>(bytes.size()));
   return out;
 }
 

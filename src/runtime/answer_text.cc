@@ -25,6 +25,7 @@ void AnswerText::take(const TokenEvent& event) {
   Choice& choice = choices_.at(static_cast<size_t>(event.choice));
   Generation& out = choice.out;
   if (choice.stops.stopped()) return;
+  const size_t before = out.token_ids.size();
   out.cached_tokens = event.cached_tokens;
   out.prompt_logprobs.insert(out.prompt_logprobs.end(), event.prompt_logprobs.begin(),
                              event.prompt_logprobs.end());
@@ -36,6 +37,7 @@ void AnswerText::take(const TokenEvent& event) {
     if (!choice.detokenizer || (ending && !include_stop_)) continue;
     make(choice, event.choice, choice.detokenizer->push(event.tokens[i]), false);
   }
+  if (!choice.detokenizer) say_ids(out, before, event);
   if (event.finish != FinishReason::kNone) out.finish = event.finish;
   if (choice.stops.stopped()) out.finish = FinishReason::kStop;
   if (!out.token_ids.empty()) out.decode_ms = watch_.ms() - out.prefill_ms;
@@ -61,6 +63,17 @@ bool AnswerText::stopped() const {
     any = any || stopped;
   }
   return any;
+}
+
+// What there is to say without a tokenizer; the ending token is no part of it, as in a text.
+void AnswerText::say_ids(const Generation& out, size_t before, const TokenEvent& event) {
+  const bool ending = event.finish == FinishReason::kStop && event.count > 0 && !include_stop_;
+  const size_t count = out.token_ids.size() - before - (ending ? 1 : 0);
+  if (!on_text_ || count == 0) return;
+  TextPiece piece;
+  piece.choice = event.choice;
+  piece.token_ids = std::span(out.token_ids).subspan(before, count);
+  on_text_(piece);
 }
 
 // Text that the tokens so far have made. Tokens that made none wait for the text behind them: some

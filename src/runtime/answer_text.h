@@ -33,7 +33,8 @@ struct Generation {
 // come with its text, and a token without text with the text behind it.
 struct TextPiece {
   int32_t choice = 0;
-  std::string_view text;  // empty only at a choice's end, where tokens may be left
+  // Empty at a choice's end alone, where tokens may be left, and without a tokenizer.
+  std::string_view text;
   std::span<const int32_t> token_ids;
   std::span<const TokenLogprobs> logprobs;  // one per token if asked for
 };
@@ -50,8 +51,9 @@ struct AnswerTextOptions {
 // tokens that still come are dropped.
 class AnswerText {
  public:
-  // `tokenizer` outlives this; null: ids only, and no stop strings. `on_text` gets text as it
-  // becomes certain (may be empty). Times count from here.
+  // `tokenizer` outlives this; null: ids only, in pieces without text and log probabilities, and
+  // no stop strings. `on_text` gets text as it becomes certain (may be empty). Times count from
+  // here.
   AnswerText(const Tokenizer* tokenizer, const AnswerTextOptions& options,
              std::function<void(const TextPiece&)> on_text, int32_t choices = 1);
 
@@ -77,6 +79,7 @@ class AnswerText {
   };
   const Choice& at(int32_t choice) const { return choices_.at(static_cast<size_t>(choice)); }
   void end(Choice& choice, int32_t index);
+  void say_ids(const Generation& out, size_t before, const TokenEvent& event);
   void make(Choice& choice, int32_t index, const std::string& text, bool last);
   void say(Choice& choice, int32_t index, const std::string& text, bool last);
 

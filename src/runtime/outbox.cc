@@ -9,11 +9,13 @@
 namespace ingot {
 namespace {
 
-// Of memory, about.
+// Of memory, about: what the allocator puts around a block is counted.
 int64_t bytes_of(const TokenEvent& event) {
+  constexpr size_t kAround = 16;
   size_t out = sizeof(TokenEvent);
+  if (!event.logprobs.empty()) out += kAround;
   for (const TokenLogprobs& one : event.logprobs) {
-    out += sizeof(one) + one.top.size() * sizeof(one.top[0]);
+    out += sizeof(one) + kAround + one.top.size() * sizeof(one.top[0]);
   }
   return static_cast<int64_t>(out);
 }

@@ -244,6 +244,14 @@ Sequence* Scheduler::victim_after(const Sequence& s, bool worse_priority_only) {
   return last;
 }
 
+// Whose place one that waits may take: of a worse priority, or of the tenant that runs most, if its
+// own runs nothing. Neither tenant loses its last place so: they cannot take it in turns for ever.
+Sequence* Scheduler::victim_for(const Sequence& s) {
+  Sequence* worse = victim_after(s, true);
+  if (worse != nullptr) return worse;
+  return order_.last_of_most(s, static_cast<size_t>(s.forked ? 1 : width_of(*s.request)));
+}
+
 // Pages for at least one position of a running sequence. False: not in this step.
 bool Scheduler::make_room(const Sequence& s) {
   while (kv_.max_append(s.kv, 1, s.request->cross_tokens) == 0) {
@@ -289,7 +297,7 @@ void Scheduler::admit() {
     if (start(s)) {
       plan(s);
     } else {
-      Sequence* victim = retiring_ > 0 ? nullptr : victim_after(s, true);
+      Sequence* victim = retiring_ > 0 ? nullptr : victim_for(s);
       if (victim == nullptr) return;
       preempt(*victim);
     }

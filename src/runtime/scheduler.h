@@ -3,8 +3,9 @@
 //
 // Order is that of ServiceOrder (priority, tenant, arrival): running decodes first, then running
 // prompt chunks, then admissions. When pages run out the last sequence in that order is preempted
-// and later recomputed; a sequence that is itself the last waits. Because any admitted sequence
-// fits the pool alone, the first one always gets on.
+// and later recomputed; a sequence that is itself the last waits. One whose tenant runs nothing
+// takes the place of the last of the tenant that runs most. Because any admitted sequence fits the
+// pool alone, the first one always gets on.
 #pragma once
 
 #include <cstdint>
@@ -158,6 +159,7 @@ class Scheduler {
   void add_drafts(Planned& planned);
   bool make_room(const Sequence& s);
   Sequence* victim_after(const Sequence& s, bool worse_priority_only);
+  Sequence* victim_for(const Sequence& s);
   void preempt(Sequence& s);
   // Of the pages that a request may share: by tenant, and by how its keys are rotated.
   Hash128 salt_of(const Request& request) const;

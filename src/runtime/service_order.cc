@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "base/check.h"
 
@@ -108,16 +109,15 @@ void ServiceOrder::charge(const Sequence& s, int64_t units) {
 Sequence* ServiceOrder::first_waiting() const {
   for (const auto& [number, priority] : priorities_) {
     Sequence* best = nullptr;
-    int64_t served = 0;
+    std::tuple<int64_t, size_t, Key> place;
     for (const auto& [tenant, line] : priority.lines) {
       const auto at = std::find_if(line.waiting.begin(), line.waiting.end(),
                                    [](const auto& one) { return !one.second->beam_ready; });
       if (at == line.waiting.end()) continue;
-      if (best == nullptr || line.served < served ||
-          (line.served == served && at->first < key_of(*best))) {
-        best = at->second;
-        served = line.served;
-      }
+      const std::tuple own(line.served, line.running.size(), at->first);
+      if (best != nullptr && place <= own) continue;
+      best = at->second;
+      place = own;
     }
     if (best != nullptr) return best;
   }
@@ -140,6 +140,18 @@ Sequence* ServiceOrder::last_running() const {
     if (last != nullptr) return last;
   }
   return nullptr;
+}
+
+Sequence* ServiceOrder::last_of_most(const Sequence& waiting, size_t keeps) const {
+  const Line* own = find_line(waiting);
+  if (own == nullptr || !own->running.empty()) return nullptr;
+  const List* most = nullptr;
+  for (const auto& [tenant, line] : priorities_.at(waiting.request->priority).lines) {
+    // One that was served less would be first in line again, and take its place back.
+    if (line.running.size() <= keeps || line.served < own->served) continue;
+    if (most == nullptr || line.running.size() > most->size()) most = &line.running;
+  }
+  return most == nullptr ? nullptr : most->rbegin()->second;
 }
 
 Sequence* ServiceOrder::first() const {

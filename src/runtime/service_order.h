@@ -41,9 +41,14 @@ class ServiceOrder {
   bool is_waiting(const Sequence& s) const { return holds(s, &Line::waiting); }
   bool before(const Sequence& a, const Sequence& b) const { return place_of(a) < place_of(b); }
 
-  // Null: there is none. Beams that wait for others of their request are passed over.
+  // Null: there is none. Beams that wait for others of their request are passed over. Of tenants
+  // that were served equally, the one that runs less comes first.
   Sequence* first_waiting() const;
   Sequence* last_running() const;
+  // Whose place a sequence takes that waits while its tenant runs nothing: in its priority, of
+  // tenants that were served no less and run more than `keeps`, the last of the one that runs most.
+  // Null: there is none.
+  Sequence* last_of_most(const Sequence& waiting, size_t keeps) const;
   // Any that waits or runs.
   Sequence* first() const;
   // In order. Valid until the next call.

@@ -91,7 +91,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
 
 // Not more than makes kMostFrames bytes of frames: those behind it may have to wait for the client.
 bool Answers::take() {
-  constexpr size_t kMostFrames = 16 << 10;
+  constexpr size_t kMostFrames = 8 << 10;
   const auto enough = [&] { return frames_ != nullptr && frames_->size() > kMostFrames; };
   bool news = false;
   const Time now = std::chrono::steady_clock::now();
@@ -245,7 +245,6 @@ Task<bool> Answers::stream(std::string& frames) {
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);
-    frames.clear();
     const Step step = co_await next();
     if (step == Step::kGone) co_return false;
     if (step == Step::kOver) co_return true;

@@ -1,6 +1,10 @@
 #include "server/api_error.h"
 
+#include <cmath>
+#include <optional>
+
 #include "base/log.h"
+#include "base/progress.h"
 
 namespace ingot {
 namespace {
@@ -83,6 +87,22 @@ ApiError unavailable(std::string message, int retry_after_s) {
   return error;
 }
 
+ApiError still_loading(int retry_after_s) {
+  const std::optional<ProgressState> now = newest_progress();
+  if (!now) return unavailable("the model is still loading", retry_after_s);
+  const std::string share =
+      now->total > 0 ? fmt::format(", {:.0f} %", std::floor(now->share() * 100)) : "";
+  ApiError out = unavailable(fmt::format("the model is still loading ({}{})", now->what, share),
+                             retry_after_s);
+  out.beside = {{"loading",
+                 {{"what", now->what},
+                  {"done", now->done},
+                  {"total", now->total},
+                  {"unit", now->unit},
+                  {"share", now->share()}}}};
+  return out;
+}
+
 ApiError took_too_long() {
   return plain_error(504, "the request took longer than this server allows");
 }
@@ -106,11 +126,13 @@ Json error_body(const ApiError& error) {
   const auto text_or_null = [](const std::string& text) {
     return text.empty() ? Json(nullptr) : Json(text);
   };
-  return {{"error",
-           {{"message", error.message},
-            {"type", error.type},
-            {"param", text_or_null(error.param)},
-            {"code", text_or_null(error.code)}}}};
+  Json out = {{"error",
+               {{"message", error.message},
+                {"type", error.type},
+                {"param", text_or_null(error.param)},
+                {"code", text_or_null(error.code)}}}};
+  if (error.beside.is_object()) out.update(error.beside);
+  return out;
 }
 
 }  // namespace ingot

@@ -17,6 +17,7 @@ struct ApiError : std::exception {
   std::string param;      // the field at fault, as "messages[0].role"; empty: null
   std::string message;    // our own words: no text of libraries, no paths, no addresses
   int retry_after_s = 0;  // 0: no Retry-After
+  Json beside = nullptr;  // an object: fields of the body beside "error"
 
   const char* what() const noexcept override { return message.c_str(); }
 };
@@ -31,14 +32,17 @@ ApiError model_not_found(const std::string& model);              // 404, code "m
 ApiError too_busy(int retry_after_s);                            // 429: the queue is full
 ApiError unavailable(std::string message, int retry_after_s);    // 503: loading or draining
 ApiError took_too_long();                                        // 504: request_timeout is over
-ApiError server_fault();                                         // 500: the log says more
-ApiError plain_error(int status, std::string message);           // type by the status
+// The 503 while the model loads: what is being done and how much of it is, in words and as
+// "loading": {"what", "done", "total", "unit", "share"}.
+ApiError still_loading(int retry_after_s);
+ApiError server_fault();                                // 500: the log says more
+ApiError plain_error(int status, std::string message);  // type by the status
 
 // An Error of the rooms below as its client's: what they call invalid or unsupported is a 400 whose
 // message has lost its "[room/file]"; all else is a 500 and goes to the log.
 ApiError api_error_of(const Error& error);
 
-// {"error": {"message", "type", "param", "code"}}
+// {"error": {"message", "type", "param", "code"}}, and what stands beside it.
 Json error_body(const ApiError& error);
 
 }  // namespace ingot

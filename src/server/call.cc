@@ -157,10 +157,14 @@ Task<> Call::start_events() {
   co_await put(out);
 }
 
-Task<> Call::send(const std::string& frames) {
+Task<> Call::send(std::string& frames) {
   if (frames.empty()) co_return;
-  const std::string out = chunks ? fmt::format("{:x}\r\n{}\r\n", frames.size(), frames) : frames;
-  co_await put(out);
+  if (chunks) {
+    frames.insert(0, fmt::format("{:x}\r\n", frames.size()));
+    frames += "\r\n";
+  }
+  co_await put(frames);
+  frames.clear();
 }
 
 Task<> Call::end_events() {

@@ -102,9 +102,10 @@ class Call {
   }
   Task<> reply_text(int status, std::string_view type, std::string_view body);
   // An event stream: the head of the answer, then events, then its end. Look at gone() after each.
-  // `frames` stay as they are until the task has ended.
+  // `frames` become a chunk where they are, since a copy would wait for the client too; they stay
+  // until the task has ended, and are empty then.
   Task<> start_events();
-  Task<> send(const std::string& frames);
+  Task<> send(std::string& frames);
   Task<> end_events();
   // See Wire; none: nobody is told.
   void tell_full(std::function<void(bool full)> told) { wire_.on_full = std::move(told); }

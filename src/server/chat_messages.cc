@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "server/api_error.h"
+#include "server/tool_format.h"
+#include "server/tool_prompt.h"
 #include "server/tools.h"
 
 namespace ingot {
@@ -39,7 +41,9 @@ Json plain_messages(const Json& messages) {
     if (given(message, "content") != nullptr) {
       message["content"] =
           plain_content(message["content"], fmt::format("messages[{}].content", i));
-    } else if (!calls) {
+    } else if (calls) {
+      message["content"] = "";  // templates look at it, and not all know that there may be none
+    } else {
       throw bad_request(fmt::format("messages[{}].content", i),
                         fmt::format("'messages[{}].content' is missing", i));
     }
@@ -56,6 +60,17 @@ Json plain_messages(const Json& messages) {
 // Fields that a template gets as variables of the same names.
 constexpr std::string_view kVariableFields[] = {"documents", "reasoning_effort"};
 
+constexpr size_t kMostUnread = 16;  // names in a header
+
+// Whether it may stand in a header.
+bool is_short_name(std::string_view name) {
+  constexpr size_t kMost = 64;
+  return name.size() <= kMost && std::ranges::all_of(name, [](unsigned char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '_';
+         });
+}
+
 // What a template has from elsewhere is not taken twice.
 Json more_variables(const Json& body) {
   const Json* more = given(body, "chat_template_kwargs");
@@ -70,6 +85,47 @@ Json more_variables(const Json& body) {
                                         field ? "the field '" + name + "'" : "the server"));
   }
   return *more;
+}
+
+// The body's tools; null: none, or none that the template is to know.
+const Json* shown_tools(const Json& body) {
+  const Json* tools = given(body, "tools");
+  const Json* choice = given(body, "tool_choice");
+  const bool none = choice != nullptr && *choice == "none";
+  return tools == nullptr || tools->empty() || none ? nullptr : tools;
+}
+
+void fit_call_ids(Json& messages, const ToolFormatDef& format) {
+  const auto fit = [&](Json& object, const char* key) {
+    const auto id = object.find(key);
+    if (id != object.end() && id->is_string()) {
+      *id = fitting_call_id(id->get_ref<const std::string&>(), format);
+    }
+  };
+  for (Json& message : messages) {
+    fit(message, "tool_call_id");
+    if (given(message, "tool_calls") == nullptr) continue;
+    for (Json& call : message["tool_calls"]) fit(call, "id");
+  }
+}
+
+// A template with a form for calls gets tools and calls as they are. One without gets text, of the
+// calls only where it does not write them itself.
+ChatSegments render_messages(const Json& body, Json messages, const TextAssets& assets,
+                             ChatOptions& options) {
+  const Json* tools = shown_tools(body);
+  const ToolFormatDef& format = find_tool_format(assets.template_source);
+  if (format.claims != nullptr) {
+    fit_call_ids(messages, format);
+    if (tools != nullptr) options.extra["tools"] = *tools;
+    return render_chat(assets, messages, options);
+  }
+  const Json* sent = given(body, "tools");
+  const bool own_calls = assets.template_source.find("tool_calls") != std::string::npos;
+  if (!own_calls || (sent != nullptr && !sent->empty()))
+    messages = messages_without_tools(messages);
+  if (tools == nullptr) return render_chat(assets, messages, options);
+  return render_described(assets, messages, tool_description(*tools), options);
 }
 
 }  // namespace
@@ -124,10 +180,6 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   for (const std::string_view name : kVariableFields) {
     if (const Json* value = given(body, name)) options.extra[std::string(name)] = *value;
   }
-  const Json* choice = at("tool_choice");
-  const Json* tools = at("tools");
-  const bool none = choice != nullptr && *choice == "none";
-  if (tools != nullptr && !tools->empty() && !none) options.extra["tools"] = *tools;
   if (const Json* open = at("add_generation_prompt")) options.add_generation_prompt = *open;
   const Json* going_on = at("continue_final_message");
   const bool goes_on = going_on != nullptr && *going_on == true;
@@ -137,7 +189,7 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   }
   const Json messages = plain_messages(body["messages"]);
   try {
-    ChatSegments out = render_chat(assets, messages, options);
+    ChatSegments out = render_messages(body, messages, assets, options);
     if (goes_on) cut_behind_content(messages, out);
     return out;
   } catch (const Error& error) {
@@ -149,9 +201,21 @@ ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
 
 std::vector<std::string> unread_fields(const Json& body, const TextAssets& assets) {
   std::vector<std::string> out;
+  const auto read = [&](std::string_view name) {
+    return assets.chat_template && assets.chat_template->reads(name);
+  };
   for (const std::string_view name : kVariableFields) {
-    const bool read = !assets.chat_template || assets.chat_template->reads(name);
-    if (!read && given(body, name) != nullptr) out.emplace_back(name);
+    if (!read(name) && given(body, name) != nullptr) out.emplace_back(name);
+  }
+  const Json* more = given(body, "chat_template_kwargs");
+  if (more == nullptr) return out;
+  for (const auto& [name, value] : more->items()) {
+    if (read(name)) continue;
+    if (!is_short_name(name) || out.size() == kMostUnread) {
+      out.emplace_back("chat_template_kwargs");  // for this one and those behind it
+      break;
+    }
+    out.push_back("chat_template_kwargs." + name);
   }
   return out;
 }

@@ -21,7 +21,9 @@ std::vector<int32_t> chat_prompt(const Json& body, const TextAssets& assets);
 // The same as text.
 ChatSegments chat_segments(const Json& body, const TextAssets& assets);
 
-// Those of "documents" and "reasoning_effort" that the body has and the template does not read.
+// Those of "documents", "reasoning_effort" and "chat_template_kwargs.NAME" that the body has and
+// the template does not read, safe in a header; a name that is not, and those behind the 16th,
+// stand as "chat_template_kwargs".
 std::vector<std::string> unread_fields(const Json& body, const TextAssets& assets);
 
 }  // namespace ingot

@@ -339,7 +339,7 @@ class Connection final : public Wire {
     if (call.gone()) co_return;
     if (call.streaming()) {
       call.keep_alive = false;
-      const std::string frame = "data: " + error_body(error).dump() + "\n\n";
+      std::string frame = "data: " + error_body(error).dump() + "\n\n";
       co_await call.send(frame);
       co_await call.end_events();
       co_return;

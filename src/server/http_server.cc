@@ -47,10 +47,16 @@ std::unique_ptr<asio::ssl::context> tls_context(const ServerOptions& options) {
     fail(ErrorCode::kIo, kWhere, "{}: expected a certificate chain in PEM: {}",
          options.tls_certificate, error.message());
   }
+  // OpenSSL would ask whoever has the terminal, and wait.
+  const auto asked = std::make_shared<bool>(false);
+  context->set_password_callback([asked](size_t, asio::ssl::context::password_purpose) {
+    *asked = true;
+    return std::string();
+  });
   context->use_private_key_file(options.tls_key, asio::ssl::context::pem, error);
   if (error) {
     fail(ErrorCode::kIo, kWhere, "{}: expected the certificate's private key in PEM: {}",
-         options.tls_key, error.message());
+         options.tls_key, *asked ? "it is encrypted with a passphrase" : error.message());
   }
   return context;
 }

@@ -8,8 +8,13 @@ namespace ingot {
 
 // `name`: the model's, or an alias.
 inline Json model_json(const ServedModel& model, const std::string& name) {
-  return {{"id", name},          {"object", "model"},  {"created", model.created},
-          {"owned_by", "ingot"}, {"root", model.name}, {"max_model_len", model.context}};
+  return {{"id", name},
+          {"object", "model"},
+          {"created", model.created},
+          {"owned_by", "ingot"},
+          {"root", model.name},
+          {"max_model_len", model.context},
+          {"has_tokenizer", model.assets->tokenizer != nullptr}};
 }
 
 }  // namespace ingot

@@ -56,7 +56,7 @@ ServerState::~ServerState() { end_workers(); }
 ServedModel& ServerState::require_model() const {
   if (draining()) throw unavailable("the server is shutting down", retry_after_s());
   ServedModel* model = loaded_model();
-  if (model == nullptr) throw unavailable("the model is still loading", retry_after_s());
+  if (model == nullptr) throw still_loading(retry_after_s());
   return *model;
 }
 

@@ -1,6 +1,6 @@
 // How models write calls of tools into their answers. One format, one file in server/tool_formats/:
 // <name>.cc defines `const ToolFormatDef& <name>_tool_format()`. Which one a model uses, its chat
-// template tells.
+// template tells; where it has the form of none, tools are described in a message (tool_prompt.h).
 #pragma once
 
 #include <memory>
@@ -39,18 +39,24 @@ struct CallForm {
 
 struct ToolFormatDef {
   std::string_view name;
-  // Whether models with this chat template write calls so.
+  // Whether models with this chat template write calls so. Null in the one format of all others.
   bool (*claims)(std::string_view chat_template);
   // Control tokens that the parser wants to see as text.
   std::vector<std::string_view> marks;
   std::unique_ptr<ToolParser> (*make)(ToolSink& sink);
   // How a model with this chat template calls the tool; the name needs no escapes in JSON.
   CallForm (*form)(std::string_view name, std::string_view chat_template);
+  // Letters and digits that the templates demand of a call's id; 0: any id will do.
+  size_t id_size = 0;
 };
 
 // Generated from server/tool_formats/*.cc, in name order.
 const std::vector<const ToolFormatDef*>& server_tool_format_list();
-// The first that claims the template; null: it knows no tools.
-const ToolFormatDef* find_tool_format(std::string_view chat_template);
+// The first that claims the template, else the one that claims none.
+const ToolFormatDef& find_tool_format(std::string_view chat_template);
+
+// `id` where the format's templates take it; else letters and digits of the size that they want,
+// the same for the same id.
+std::string fitting_call_id(const std::string& id, const ToolFormatDef& format);
 
 }  // namespace ingot

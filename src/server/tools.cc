@@ -185,10 +185,7 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   const std::string name = forced ? chosen_name(*choice, *tools) : "";
   if (const Json* parallel = given(body, "parallel_tool_calls")) out.parallel = *parallel;
   if (none) return out;
-  out.format = find_tool_format(assets.template_source);
-  if (out.format == nullptr) {
-    throw bad_request("tools", "'tools': the model's chat template has no form for them");
-  }
+  out.format = &find_tool_format(assets.template_source);
   if (assets.tokenizer) out.shown = ids_of(*out.format, *assets.tokenizer);
   for (const Json& tool : *tools) out.names.push_back(tool["function"]["name"]);
   out.named = !name.empty();
@@ -243,9 +240,15 @@ Json template_tool_calls(const Json& calls, const std::string& path) {
                                            inner));
     }
     Json one = call;
-    Json& function = one["function"];
-    const Json arguments = function.contains("arguments") ? function["arguments"] : Json("{}");
-    function["arguments"] = parsed_arguments(arguments, inner + ".function.arguments");
+    const Json& sent = call["function"];
+    const Json arguments = sent.contains("arguments") ? sent["arguments"] : Json("{}");
+    // In the order in which models write them: some templates write the object as it is.
+    Json function = {{"name", sent["name"]},
+                     {"arguments", parsed_arguments(arguments, inner + ".function.arguments")}};
+    for (const auto& [key, value] : sent.items()) {
+      if (!function.contains(key)) function[key] = value;
+    }
+    one["function"] = std::move(function);
     out.push_back(std::move(one));
   }
   return out;

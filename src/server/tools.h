@@ -30,8 +30,8 @@ struct ToolWish {
   bool offers(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
 };
 
-// Of a body that check_body() has passed. ApiError (400) for tools that are malformed, of a kind
-// that is not built, or unknown to the model's chat template, and for a choice that is none.
+// Of a body that check_body() has passed. ApiError (400) for tools that are malformed or of a kind
+// that is not built, and for a choice that is none.
 ToolWish read_tools(const Json& body, const TextAssets& assets);
 
 // What an answer with tools is held to, where another field wishes for `text` as its form: calls

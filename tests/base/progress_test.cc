@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/clock.h"
 #include "base/json.h"
 
 namespace ingot {
@@ -47,6 +48,37 @@ TEST_F(ProgressTest, JsonLinesEndWithTheLastState) {
 
 TEST_F(ProgressTest, AnUnknownTotalIsNoDivisionByZero) {
   EXPECT_NE(output_of(ProgressStyle::kJson, 1, 0), "");
+}
+
+// Whether it is drawn or not.
+TEST_F(ProgressTest, TheNewestWorkIsKnownToAnyThread) {
+  Progress first("first", 8, "bytes");
+  first.update(2);
+  ASSERT_TRUE(newest_progress().has_value());
+  EXPECT_EQ(newest_progress()->what, "first");
+  EXPECT_EQ(newest_progress()->share(), 0.25);
+  {
+    Progress second("second", 0, "tensors");
+    EXPECT_EQ(newest_progress()->what, "second");
+    second.add(3);
+  }
+  EXPECT_EQ(newest_progress()->done, 3);
+  EXPECT_EQ(newest_progress()->unit, "tensors");
+  EXPECT_EQ(newest_progress()->share(), 0) << "an unknown total";
+  first.update(9);
+  EXPECT_EQ(newest_progress()->what, "first");
+  EXPECT_EQ(newest_progress()->share(), 1) << "more than was expected";
+}
+
+// All of it is at once, far from half a second after the start.
+TEST_F(ProgressTest, ShortWorkIsNotDrawnWhereItNeedNotBe) {
+  set_progress_style(ProgressStyle::kJson);
+  testing::internal::CaptureStderr();
+  const int64_t begin = SteadyClock().now_ns();
+  { Progress("reading", 2, "bytes", ProgressShow::kIfSlow).update(2); }
+  const bool quick = SteadyClock().now_ns() - begin < 400'000'000;
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(said.empty() || !quick) << said;
 }
 
 }  // namespace

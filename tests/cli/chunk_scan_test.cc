@@ -36,6 +36,9 @@ TEST(ChunkScan, PartsOfAnAnswer) {
   EXPECT_EQ(scanned(R"({"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"{"}}]}}]})"),
             " text");
   EXPECT_EQ(scanned(R"({"choices":[{"delta":{"content":"\""}}]})"), " text");
+  EXPECT_EQ(scanned(R"({"choices":[{"delta":{},"token_ids": [ 7]}]})"), " text");
+  EXPECT_EQ(scanned(R"({"choices":[{"text":"","finish_reason":"length","token_ids":[1]}]})"),
+            " text finished");
 }
 
 TEST(ChunkScan, NoPartOfAnAnswer) {
@@ -44,6 +47,8 @@ TEST(ChunkScan, NoPartOfAnAnswer) {
   EXPECT_EQ(scanned(R"({"choices":[{"delta":{},"finish_reason":"length"}]})"), " finished");
   EXPECT_EQ(scanned(R"({"choices":[],"usage":{"prompt_tokens":1}})"), " usage");
   EXPECT_EQ(scanned(R"({"choices":[{"text":"","finish_reason":"stop"}]})"), " finished");
+  EXPECT_EQ(scanned(R"({"choices":[{"delta":{},"token_ids":[ ],"prompt_token_ids":[1]}]})"), "");
+  EXPECT_EQ(scanned(R"({"choices":[{"delta":{},"token_ids":null}]})"), "");
   EXPECT_EQ(scanned(R"({"error":{"message":"no"}})"), " error");
   EXPECT_EQ(scanned(R"({"error": "no"})"), " error");
   EXPECT_EQ(scanned(R"({"error":null,"choices":[]})"), "");

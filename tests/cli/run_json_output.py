@@ -196,6 +196,20 @@ def check_bench_serve(checks, model, folder):
                  text.replace(server.url, ""), "bench serve: a page that needs no other")
 
 
+def check_bench_serve_of_ids(checks):
+    """A server without a tokenizer streams ids, whose times are known too."""
+    with Server(CASE) as server:
+        done = ingot("bench", "serve", "--url", server.url, "--random-prompts", "--vocab", "128",
+                     "--isl", "5", "--osl", "6", "--num-requests", "4", "--concurrency", "1",
+                     "--ignore-eos", "--json")
+    checks.equal(done.returncode, 0, f"bench serve of ids: exit code {done.stderr[-200:]!r}")
+    out = json.loads(done.stdout)
+    checks.equal((out["completed"], out["total_output_tokens"]), (4, 24), "bench serve of ids")
+    checks.check(out["mean_ttft_ms"] and out["mean_tpot_ms"],
+                 f"bench serve of ids: time to first token {out['mean_ttft_ms']} "
+                 f"and of later ones {out['mean_tpot_ms']}")
+
+
 def check_plan(checks, results, folder):
     plan = results["plan"][0]
     for key in ("weight_bytes", "kv_bytes_per_token", "activation_bytes", "free_bytes",
@@ -361,6 +375,7 @@ def main():
         check_plan(checks, results, folder)
         check_bench_modes(checks, folder)
         check_bench_serve(checks, model, folder)
+        check_bench_serve_of_ids(checks)
         check_sources(checks, model, folder)
         check_odd_paths(checks, folder)
         check_sampling(checks, model)

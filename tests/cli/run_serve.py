@@ -108,6 +108,20 @@ def check_key_file(checks):
                 checks.equal(call(server, "/health", key=key)[0], status, f"key {key!r}")
 
 
+def check_rows(checks):
+    """How many run together by default: a CPU's 8, and no more than an engine was built for."""
+    with tempfile.TemporaryDirectory() as folder:
+        small = os.path.join(folder, "small.engine")
+        built = ingot("build", CASE, "--output", small, "--max-batch-size", "2", "--no-tune",
+                      timeout=LIMIT)
+        checks.equal(built.returncode, 0, f"an engine of two rows is built: {built.stderr!r}")
+        for model, flags, rows in ((CASE, [], 8), (small, [], 2),
+                                   (small, ["--max-num-seqs", "4"], 4)):
+            with Server(model, *flags) as server:
+                checks.equal(server.ready["max_num_seqs"], rows,
+                             f"{os.path.basename(model)} {flags}: sequences that run together")
+
+
 def main():
     checks = Checks()
     model = real_model()
@@ -120,6 +134,7 @@ def main():
         check_wrong_flags(checks, CASE, taken.getsockname()[1])
     check_model_without_tokenizer(checks)
     check_key_file(checks)
+    check_rows(checks)
     checks.finish()
 
 

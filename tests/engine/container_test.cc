@@ -1,6 +1,7 @@
 #include "engine/container.h"
 
 #include "base/json.h"
+#include "base/progress.h"
 #include "engine/engine.h"
 #include "tests/engine/small_engine.h"
 
@@ -35,6 +36,20 @@ TEST(ContainerTest, SectionsReadBack) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(read->section("pieces").data()) % 4096, 0u);
   EXPECT_TRUE(looks_like_container(dir / "c"));
   expect_error([&] { read->section("other"); }, ErrorCode::kCorrupt, {dir / "c", "other"});
+}
+
+TEST(ContainerTest, OpeningTellsHowMuchIsRead) {
+  ScratchDirectory dir;
+  ContainerWriter writer(dir / "c", 1);
+  writer.add("first", "text");
+  writer.commit();
+  { Progress other("other work", 1, "bytes"); }
+  Container::open(dir / "c");
+  const auto progress = newest_progress();
+  ASSERT_TRUE(progress.has_value());
+  EXPECT_EQ(progress->what, "reading engine");
+  EXPECT_EQ(progress->done, static_cast<int64_t>(fs::file_size(dir / "c")));
+  EXPECT_EQ(progress->share(), 1);
 }
 
 TEST(ContainerTest, NoHalfFileIsLeft) {

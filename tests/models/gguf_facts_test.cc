@@ -101,6 +101,25 @@ TEST(GgufFactsTest, OtherRotationsAreRefused) {
   }));
 }
 
+// llama.cpp scales by it without yarn too; here that is refused, not left out.
+TEST(GgufFactsTest, AnAttentionFactorWithoutYarnIsRefused) {
+  for (const char* type : {"none", "linear"}) {
+    for (const char* key : {"attn_factor", "yarn_attn_factor"}) {
+      const auto build = [&](float factor) {
+        return build_with([&](GgufWriter& writer) {
+          writer.add_string("llama.rope.scaling.type", type);
+          writer.add_float32("llama.rope.scaling.factor", 2);
+          writer.add_float32(std::string("llama.rope.scaling.") + key, factor);
+        });
+      };
+      EXPECT_TRUE(build(1)) << key;
+      expect_error([&] { build(0.5); }, ErrorCode::kUnsupported,
+                   {"model.gguf", std::string("llama.rope.scaling.") + key,
+                    std::string("expected 1 with a type '") + type + "'", "found 0.5"});
+    }
+  }
+}
+
 // llama.cpp's keys of yarn; its attention factor counts beside yarn's own.
 TEST(GgufFactsTest, YarnIsRead) {
   ScratchDirectory dir;

@@ -36,6 +36,20 @@ TEST(AnswerTextTest, TextComesInWholeCharactersAndWithoutTheEndingToken) {
   EXPECT_FALSE(answer.stopped());
 }
 
+TEST(AnswerTextTest, WithoutATokenizerIdsComeAndNoText) {
+  std::vector<std::vector<int32_t>> said;
+  AnswerText answer(nullptr, {}, [&](const TextPiece& piece) {
+    EXPECT_TRUE(piece.text.empty());
+    said.emplace_back(piece.token_ids.begin(), piece.token_ids.end());
+  });
+  answer.take(event_of({7, 8}));
+  answer.take(event_of({9, 2}, FinishReason::kStop));  // 2 ended it
+  answer.end();
+  EXPECT_EQ(said, (std::vector<std::vector<int32_t>>{{7, 8}, {9}}));
+  EXPECT_EQ(answer.result().token_ids, (std::vector<int32_t>{7, 8, 9, 2}));
+  EXPECT_EQ(answer.result().text, "");
+}
+
 TEST(AnswerTextTest, AStopStringEndsItAndLaterTokensAreDropped) {
   const auto tokenizer = byte_level_tokenizer();
   AnswerText answer(tokenizer.get(), {.stops = {"bc"}}, nullptr);

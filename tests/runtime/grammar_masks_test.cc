@@ -118,13 +118,13 @@ TEST(GrammarMasks, WhoAsksBeforeAMaskIsThereIsTold) {
 
 // ---- through the runner
 
-struct FormAnswer {
+struct MaskedAnswer {
   std::string text;
   FinishReason finish = FinishReason::kNone;
 };
 
-std::vector<FormAnswer> run(Device& device, const std::vector<Request>& requests,
-                            SchedulerOptions scheduler, int64_t kv_pages) {
+std::vector<MaskedAnswer> run(Device& device, const std::vector<Request>& requests,
+                              SchedulerOptions scheduler, int64_t kv_pages) {
   EngineRunnerOptions options{.kv_pages = kv_pages};
   options.executor.selection.reference = device.host_visible();
   EngineRunner runner(tiny_engine(), device, options);
@@ -134,11 +134,11 @@ std::vector<FormAnswer> run(Device& device, const std::vector<Request>& requests
   boxes.reserve(requests.size());
   for (const Request& request : requests) boxes.push_back(loop.submit(request));
   while (loop.step()) loop.scheduler().check_invariants();
-  std::vector<FormAnswer> out;
+  std::vector<MaskedAnswer> out;
   for (const auto& box : boxes) {
-    std::vector<FormAnswer> choices(static_cast<size_t>(choice_count(box->request().sampling)));
+    std::vector<MaskedAnswer> choices(static_cast<size_t>(choice_count(box->request().sampling)));
     while (const TokenEvent* event = box->poll()) {
-      FormAnswer& one = choices[static_cast<size_t>(event->choice)];
+      MaskedAnswer& one = choices[static_cast<size_t>(event->choice)];
       one.text += text_of(event->token_span());
       if (event->finish != FinishReason::kNone) one.finish = event->finish;
     }
@@ -163,13 +163,14 @@ void expect_answers_in_their_grammars(Device& device) {
     all.push_back(request_in(kWanted[i].regex, static_cast<int>(i)));
     all.back().sampling.n = kWanted[i].choices;
     regexes.insert(regexes.end(), static_cast<size_t>(kWanted[i].choices), kWanted[i].regex);
-    for (FormAnswer& one : run(device, {all.back()}, {}, 24)) alone.push_back(std::move(one.text));
+    for (MaskedAnswer& one : run(device, {all.back()}, {}, 24))
+      alone.push_back(std::move(one.text));
   }
   EXPECT_NE(alone[3], alone[4]);
   SchedulerOptions tight;
   tight.max_chunk = 7;
   for (const auto& [options, pages] : {std::pair{SchedulerOptions{}, 24}, std::pair{tight, 5}}) {
-    const std::vector<FormAnswer> got = run(device, all, options, pages);
+    const std::vector<MaskedAnswer> got = run(device, all, options, pages);
     ASSERT_EQ(got.size(), alone.size());
     for (size_t i = 0; i < got.size(); ++i) {
       EXPECT_EQ(got[i].text, alone[i]);
@@ -192,7 +193,7 @@ TEST(GrammarMasks, AndOnADeviceApartWhoseStepsOverlap) {
 
 TEST(GrammarMasks, AFaultEndsItsRequestAlone) {
   // No token of the vocabulary goes on behind the b.
-  const std::vector<FormAnswer> got =
+  const std::vector<MaskedAnswer> got =
       run(*make_cpu_device(1), {request_in("aab\u00e9", 1), request_in("[ab]{20}", 2)}, {}, 24);
   EXPECT_EQ(got[0].text, "aab");
   EXPECT_EQ(got[0].finish, FinishReason::kFormFault);

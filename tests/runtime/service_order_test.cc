@@ -123,6 +123,26 @@ TEST(ServiceOrder, ATenantOwesWhatItWasServed) {
   EXPECT_EQ(serve(order, 49), 1u);
 }
 
+TEST(ServiceOrder, APlaceIsTakenFromWhoRunsMostAndWasServedNoLess) {
+  ServiceOrder order(true);
+  Sequences make;
+  Sequence &a = make.make(1), &b = make.make(1), &x = make.make(2), &y = make.make(2);
+  for (Sequence* s : {&a, &b}) {
+    order.arrive(*s);
+    order.start(*s);
+  }
+  order.arrive(x);
+  EXPECT_EQ(order.last_of_most(x, 1), &b);
+  EXPECT_EQ(order.last_of_most(x, 2), nullptr);  // it keeps so many
+  order.charge(x, 1);
+  EXPECT_EQ(order.last_of_most(x, 1), nullptr);  // or b would be first in line again
+  order.charge(a, 1);
+  EXPECT_EQ(order.last_of_most(x, 1), &b);
+  order.start(x);
+  order.arrive(y);
+  EXPECT_EQ(order.last_of_most(y, 1), nullptr);  // x of its tenant runs
+}
+
 TEST(ServiceOrder, BeamsThatWaitForOthersArePassedOver) {
   ServiceOrder order(true);
   Sequences make;

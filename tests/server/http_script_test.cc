@@ -13,8 +13,9 @@
 //   > done                        [DONE] is the last
 //
 // Each request has a connection of its own to one server: with the keys "one" and "two" where the
-// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot", of a model
-// that gives embeddings (embedding_server.h) where it is "embedder".
+// script's first line is "keys", of the parrot (parrot_model.h) where it is "parrot", of one whose
+// chat template knows no tools where it is "plain parrot", of a model that gives embeddings
+// (embedding_server.h) where it is "embedder".
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -153,7 +154,8 @@ TEST_P(HttpScripts, Agree) {
   std::optional<ModelServer<ParrotModel>> parrot;
   std::optional<EmbeddingServer> embedder;
   int port = 0;
-  if (line == "parrot") {
+  if (line == "plain parrot") options.chat_template = kPlainTemplate;
+  if (line.ends_with("parrot")) {
     port = parrot.emplace(options).port();
   } else if (line == "embedder") {
     port = embedder.emplace().port();

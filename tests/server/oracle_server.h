@@ -46,8 +46,14 @@ inline std::string byte_tokenizer_json() {
       .dump();
 }
 
-// Messages between marks; with tools, the form of Hermes.
-inline TextAssets oracle_assets() {
+// A template that knows no tools, and writes a system message of its own where there is none.
+constexpr std::string_view kPlainTemplate =
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>"
+    "\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+// Messages between marks; with tools, the form of Hermes. Else as `chat_template` writes them.
+inline TextAssets oracle_assets(std::string_view chat_template = {}) {
   TextAssets out;
   out.name = "oracle";
   out.tokenizer = Tokenizer::load(byte_tokenizer_json(), "oracle");
@@ -55,6 +61,7 @@ inline TextAssets oracle_assets() {
       "{% if tools %}<tool_call>{{ tools | tojson }}{% endif %}"
       "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>"
       "\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+  if (!chat_template.empty()) out.template_source = chat_template;
   out.chat_template = ChatTemplate::parse(out.template_source, "oracle");
   out.generation.eos_ids = {257};
   return out;
@@ -66,14 +73,17 @@ struct OracleServerOptions {
   int64_t rows = 16;
   int64_t context = 1024;
   int64_t pages = 512;
-  int port = 0;  // 0: one that is free
+  int port = 0;               // 0: one that is free
+  std::string chat_template;  // empty: oracle_assets()' own
 };
 
 template <typename Model>
 class ModelServer {
  public:
   explicit ModelServer(OracleServerOptions options = {})
-      : assets_(oracle_assets()), model_(limits(options)), loop_(model_, options.loop, clock_) {
+      : assets_(oracle_assets(options.chat_template)),
+        model_(limits(options)),
+        loop_(model_, options.loop, clock_) {
     spdlog::set_level(spdlog::level::warn);
     options.server.port = options.port;
     server_ = std::make_unique<HttpServer>(options.server);

@@ -16,6 +16,7 @@
 #include <map>
 #include <sstream>
 
+#include "base/file.h"
 #include "oracle_server.h"
 #include "parrot_model.h"
 #include "server/http_client.h"
@@ -83,6 +84,9 @@ int serve(const Options& given) {
   options.loop.scheduler.fair = number(given, "fair", 1) != 0;
   options.server.io_threads = number(given, "io-threads", 1);
   options.server.api_keys = words(given, "api-key");
+  if (given.contains("chat-template")) {
+    options.chat_template = read_file(given.at("chat-template"), TemplateLimits().source_bytes);
+  }
   const auto ms = [&](const char* name, std::chrono::milliseconds otherwise) {
     return std::chrono::milliseconds(number(given, name, otherwise.count()));
   };

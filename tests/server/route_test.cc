@@ -56,5 +56,19 @@ TEST(Route, TheList) {
   }
 }
 
+void check_names(const std::vector<Field>& fields, const std::string& where) {
+  std::set<std::string_view> names;
+  for (const Field& field : fields) {
+    EXPECT_TRUE(names.insert(field.name).second) << where << " has '" << field.name << "' twice";
+    check_names(field.fields, fmt::format("{}.{}", where, field.name));
+  }
+}
+
+TEST(Route, FieldsOfBodiesStandOnce) {
+  for (const RouteDef* route : server_route_list()) {
+    if (route->body != nullptr) check_names(route->body().fields, std::string(route->name));
+  }
+}
+
 }  // namespace
 }  // namespace ingot

@@ -227,7 +227,7 @@ def check_errors(checks, client):
     checks.equal(kind, "NotFoundError", "models.retrieve of a wrong one")
     fields = {"temperature": -1, "top_p": 2, "n": 0, "max_tokens": 0, "presence_penalty": 3,
               "stop": [""], "seed": "x", "logit_bias": {"5": 101}, "top_logprobs": 21,
-              "tools": [{"type": "function", "function": {"name": "f"}}],
+              "tools": [{"type": "function", "function": {"name": "no spaces"}}],
               "stream_options": {"include_usage": True}, "response_format": {"type": "xml"}}
     for name, value in fields.items():
         kind, error = raised(chat, client, **{name: value})

@@ -8,7 +8,7 @@ import time
 from reliability import FIGURES
 from cli_harness import Checks
 
-SECONDS = 20
+SECONDS = 25
 
 
 def main():

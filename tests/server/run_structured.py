@@ -151,6 +151,53 @@ def check_tools(checks, client):
     checks.check(True, f"streamed: its arguments {arguments}")
 
 
+class Forecast(pydantic.BaseModel):
+    """Tells the weather of the next days."""
+    city: str = pydantic.Field(max_length=20)
+    days: int = pydantic.Field(ge=1, le=7)
+
+
+def check_described_tools(checks, client):
+    """SmolLM2's template knows no tools: they are described to it, and its calls are held."""
+    ask = [{"role": "user", "content": "What is the weather in Oslo in the next three days?"}]
+    given = {"model": NAME, "messages": ask, "temperature": 0, "max_tokens": 120}
+
+    def valid(call, what):
+        tool = {"weather": WEATHER, "0clock": TIME}[call.function.name]
+        arguments = json.loads(call.function.arguments)
+        jsonschema.validate(arguments, tool["function"]["parameters"])
+        checks.check(True, f"{what}: {call.function.name} {arguments}")
+
+    one = client.chat.completions.create(tools=[WEATHER, TIME], tool_choice="required",
+                                         parallel_tool_calls=False, **given).choices[0]
+    checks.equal((one.finish_reason, one.message.content, len(one.message.tool_calls)),
+                 ("tool_calls", None, 1), "SmolLM2, a tool required")
+    valid(one.message.tool_calls[0], "SmolLM2, required")
+    named = client.chat.completions.create(
+        tools=[WEATHER, TIME], tool_choice={"type": "function", "function": {"name": "0clock"}},
+        **given).choices[0]
+    checks.equal([c.function.name for c in named.message.tool_calls], ["0clock"],
+                 "SmolLM2, a named tool")
+    valid(named.message.tool_calls[0], "SmolLM2, named")
+    with client.chat.completions.stream(tools=[openai.pydantic_function_tool(Forecast)],
+                                        tool_choice="required", parallel_tool_calls=False,
+                                        **given) as stream:
+        for _ in stream:
+            pass
+        call = stream.get_final_completion().choices[0].message.tool_calls[0]
+    checks.check(isinstance(call.function.parsed_arguments, Forecast),
+                 f"SmolLM2, strict and streamed: {call.function.parsed_arguments!r}")
+    free = client.chat.completions.create(tools=[WEATHER], **given).choices[0]
+    checks.check(free.message.content or free.message.tool_calls,
+                 f"SmolLM2, auto: {free.message.content!r} {free.message.tool_calls}")
+    turns = [*ask, one.message, {"role": "tool", "tool_call_id": one.message.tool_calls[0].id,
+                                 "content": "Snow, -4 degrees."}]
+    after = client.chat.completions.create(tools=[WEATHER, TIME], tool_choice="none",
+                                           **{**given, "messages": turns}).choices[0]
+    checks.check(after.message.content and not after.message.tool_calls,
+                 f"SmolLM2, the next turn: {after.message.content!r}")
+
+
 def check_refused(checks, client):
     for schema, keyword in (({"type": "array", "uniqueItems": True}, "uniqueItems"),
                             ({"type": "string", "pattern": "("}, "pattern")):
@@ -200,6 +247,7 @@ def main():
         check_parse(checks, client)
         check_beside_free(checks, client)
         check_refused(checks, client)
+        check_described_tools(checks, client)
         check_form_faults(checks, client)
         check_schemas(checks, client, "SmolLM2", 1, max_tokens=60)
     with Oracle(rows=32, context=1024) as server:

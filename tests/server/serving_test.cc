@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/progress.h"
 #include "tests/server/oracle_server.h"
 
 namespace ingot {
@@ -374,6 +375,20 @@ TEST(Serving, LoadingIsSaid) {
   const HttpAnswer answer = client.call("POST", "/v1/completions", stream_body("a", 1));
   EXPECT_EQ(answer.result_int(), 503);
   EXPECT_THAT(answer.body(), testing::HasSubstr("loading"));
+  Progress reading("reading engine", 1000, "bytes");
+  reading.update(437);
+  for (const char* path : {"/health", "/readyz"}) {
+    const HttpAnswer share = client.call("GET", path);
+    EXPECT_EQ(share.result_int(), 503);
+    EXPECT_FALSE(share["retry-after"].empty());
+    const Json body = Json::parse(share.body());
+    EXPECT_EQ(body["loading"], Json({{"what", "reading engine"},
+                                     {"done", 437},
+                                     {"total", 1000},
+                                     {"unit", "bytes"},
+                                     {"share", 0.437}}));
+    EXPECT_EQ(body["error"]["message"], "the model is still loading (reading engine, 43 %)");
+  }
 }
 
 TEST(Serving, OriginsAreAllowedByName) {

@@ -117,11 +117,46 @@ TEST(ToolFormat, Mistral) {
   EXPECT_EQ(run("[TOOL_CALLS][1]"), "[TOOL_CALLS][1]");
 }
 
+// Marked as Hermes' calls are, or the answer's beginning.
+TEST(ToolFormat, Generic) {
+  const auto run = [](const std::string& text) { return parsed("generic", text); };
+  EXPECT_EQ(run("Hello {\"name\": \"f\", \"arguments\": {}}"),
+            "Hello {\"name\": \"f\", \"arguments\": {}}");
+  EXPECT_EQ(run("So: <tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>"),
+            "So: |f({\"a\": 1})");
+  EXPECT_EQ(run(" {\"name\": \"f\", \"arguments\": {\"a\": 1}}"), "f({\"a\": 1})");
+  EXPECT_EQ(run("```json\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n```\n"), "f({\"a\": 1})");
+  EXPECT_EQ(run("```\n{\"parameters\": {}, \"name\": \"f\"}\n``` There."), "f({})|\n``` There.");
+  EXPECT_EQ(run("{\"name\": \"f\"}, {\"name\": \"g\", \"arguments\": {\"b\": \"}\"}}\n"
+                "<tool_call>{\"name\": \"h\"}</tool_call>"),
+            "f({})|g({\"b\": \"}\"})|h({})");
+  // Text, all of it, whatever it begins with.
+  for (const char* text : {"{\"name\": \"nobody\", \"age\": 3}", "{\"answer\": 42}", "{oh no",
+                           "```json\n[1]\n```", "```python\nprint(1)\n```", "`x` is",
+                           "{\"name\": \"f", "```js", "{\"age\": {\"name\": \"f\"}}"}) {
+    EXPECT_EQ(run(text), text);
+  }
+  EXPECT_EQ(run("{\"name\": \"f\", \"arguments\": {\"a\": \"x"), "f({\"a\": \"x)");
+}
+
 TEST(ToolFormat, FoundByTheTemplate) {
-  EXPECT_EQ(find_tool_format("{{ messages }}"), nullptr);
-  EXPECT_EQ(find_tool_format("... <tool_call> ...")->name, "hermes");
-  EXPECT_EQ(find_tool_format("... <|python_tag|> ...")->name, "llama3");
-  EXPECT_EQ(find_tool_format("... [TOOL_CALLS] ...")->name, "mistral");
+  EXPECT_EQ(find_tool_format("{{ messages }}").name, "generic");
+  EXPECT_EQ(find_tool_format("... <tool_call> ...").name, "hermes");
+  EXPECT_EQ(find_tool_format("... <|python_tag|> ...").name, "llama3");
+  EXPECT_EQ(find_tool_format("... [TOOL_CALLS] ...").name, "mistral");
+}
+
+TEST(ToolFormat, IdsFitTheTemplates) {
+  EXPECT_EQ(fitting_call_id("call_1", format("hermes")), "call_1");
+  EXPECT_EQ(fitting_call_id("aB3456789", format("mistral")), "aB3456789");
+  const std::string other = fitting_call_id("call_1", format("mistral"));
+  EXPECT_EQ(other, fitting_call_id("call_1", format("mistral")));
+  EXPECT_NE(other, fitting_call_id("call_2", format("mistral")));
+  for (const char* id : {"call_1", "", "123-56789", "1234567890"}) {
+    const std::string fitting = fitting_call_id(id, format("mistral"));
+    EXPECT_EQ(fitting.size(), 9u);
+    EXPECT_EQ(fitting.find_first_not_of("0123456789abcdefghijklmnopqrstuvwxyz"), fitting.npos);
+  }
 }
 
 // Whatever a model writes, in whatever pieces: no crash, and arguments only behind a call's name.
@@ -147,6 +182,7 @@ TEST(ToolFormat, AnyText) {
                                           "x",
                                           "<|python_tag|>",
                                           ";",
+                                          "```json",
                                           "1",
                                           "null",
                                           "\xc3\xa9"};
@@ -177,7 +213,7 @@ TEST(ToolFormats, ReadTheCallsThatTheirFormMakes) {
       ++forms;
     }
   }
-  EXPECT_GE(forms, 6u);
+  EXPECT_GE(forms, 8u);
 }
 
 }  // namespace

@@ -84,6 +84,15 @@ TEST(ChatTemplate, RangesAreNoLists) {
             "range(0, 4) range(1, 9, 3) [0, 1]");
   EXPECT_EQ(render("{{ range(2) == [0, 1] }}{{ range(2) == range(0, 2) }}{{ range(9)[-1] }}"),
             "FalseTrue8");
+  // Slices of ranges are ranges, with the bounds that Python gives them.
+  EXPECT_EQ(render("{{ range(5)[1:3] }} {{ range(5)[::-1] }} {{ range(0, 10, 3)[::2] }} "
+                   "{{ range(9, 0, -2)[1:-1] }} {{ range(5)[3:1] }} {{ range(5)[7:] }} "
+                   "{{ range(0)[::-1] }} {{ range(5)[-2:] | list }} {{ range(6)[1:][1:3] }} "
+                   "{{ range(5)[1:3] == range(1, 3) }} {{ (1, 2, 3)[1:] }}"),
+            "range(1, 3) range(4, -1, -1) range(0, 12, 6) range(7, 1, -2) range(3, 1) range(5, 5) "
+            "range(-1, -1, -1) [3, 4] range(2, 4) True (2, 3)");
+  EXPECT_THAT(error_of("{{ range(5, 2000000000000, 1900000000000)[::2000000000] }}").what(),
+              HasSubstr("a slice of a range is out of range"));
   for (const char* source : {"{{ range(4) + ['b'] }}", "{{ range(4) * true }}",
                              "{{ range(1) < range(2) }}", "{{ range(2) | tojson }}"}) {
     EXPECT_THAT(error_of(source).what(), HasSubstr("range")) << source;

@@ -381,6 +381,9 @@ SMALL = [
     "{{ range(4) }} {{ range(1, 9, 3) }} {{ [range(0)] }} {{ range(3) ~ '' }}{{ range(2) | list }}",
     "{{ range(3) == [0, 1, 2] }}{{ range(3) == range(0, 3) }}{{ 2 in range(3) }}{{ range(3)[-1] }}"
     "{{ range(3) | length }}{{ range(3) | sum }}{{ range(3) is sequence }}{{ range(0) or 'none' }}",
+    "{{ range(5)[1:3] }} {{ range(5)[::-1] }} {{ range(0, 10, 3)[::2] }} {{ range(5)[3:1] }}",
+    "{{ range(9, 0, -2)[1:-1] }} {{ range(0)[::-1] }} {{ range(5)[7:] }} {{ range(5)[-9:-2:2] }}",
+    "{{ range(6)[1:][1:3] }} {{ range(7)[-1:-9:-3] }} {{ range(5)[-2:] | list }}",
     "{{ range(4) + ['b'] }}",
     "{{ ['b'] + range(4) }}",
     "{{ range(2) + range(2) }}",

@@ -21,8 +21,8 @@ for name in ingot tests/ops_tests tests/capi_tests tests/runtime_tests tests/att
     xargs -r -I{} cp -Lu {} "$stage/lib/"
 done
 cp -r tests/data "$stage/tests/data"
-cp tools/gpu/check.sh tools/gpu/bench.sh tools/gpu/serve.sh tools/gpu/sanitize.sh tools/gpu/real_model.py \
-  tools/gpu/faults.py bench/peers/hf_llama.py "$stage/"
+cp tools/gpu/{check,bench,serve,sanitize}.sh tools/gpu/{real_model,faults}.py \
+  bench/peers/hf_llama.py "$stage/"
 # The programs hold the same kernels: side by side, and with a window that spans two of them, those
 # are stored once.
 compress=(xz -9 -T1)

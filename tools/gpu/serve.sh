@@ -7,7 +7,7 @@
 cd "$(dirname "$0")" || exit 1
 results=${1:-.}
 model=${INGOT_BENCH_MODEL:-random:llama-3.1-8b}
-device=${INGOT_BENCH_DEVICE:-cuda}
+device=${BENCH_DEVICE:-cuda}
 isl=${ISL:-467} osl=${OSL:-256} rate=${RATE:-16} timed=${TIMED:-480} crowd=${CROWD:-1024}
 rows=${ROWS:-512} port=${PORT:-8100} vocab=${VOCAB:-128000}
 export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-} INGOT_LOG=warn

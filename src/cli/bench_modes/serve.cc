@@ -1,4 +1,5 @@
 // Load on a server of OpenAI's API, whoever wrote it.
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
@@ -34,14 +35,34 @@ std::vector<ServePrompt> prompts_of(const BenchFlags& flags, int64_t first, int6
   return out;
 }
 
-std::vector<std::string> bodies_of(const BenchFlags& flags, const std::string& model,
+// What is asked, and how its parts are told apart.
+struct Asked {
+  std::string model;
+  bool ids = false;  // of the server's own fields: ids come, where there is no text
+};
+
+// A server without a tokenizer takes prompts of ids alone; no other is asked what it is.
+Asked asked_of(const BenchFlags& flags, const HttpTarget& target,
+               const std::vector<ServePrompt>& prompts) {
+  Asked out;
+  out.model =
+      flags.model.model.empty() ? server_models(target, "cli/bench").front() : flags.model.model;
+  const bool ids = std::ranges::all_of(prompts, [](const ServePrompt& prompt) {
+    return prompt.prompt.is_array() && !prompt.messages;
+  });
+  out.ids = ids && !flags.serve.no_stream && answers_ids_alone(target, out.model);
+  return out;
+}
+
+std::vector<std::string> bodies_of(const BenchFlags& flags, const Asked& asked,
                                    const std::vector<ServePrompt>& prompts) {
   std::vector<std::string> out;
   for (const ServePrompt& prompt : prompts) {
-    Json body = {{"model", model}};
+    Json body = {{"model", asked.model}};
     body.update(serve_body(prompt, flags.serve.endpoint == "chat"));
     body["temperature"] = 0;
     if (flags.serve.ignore_eos) body["ignore_eos"] = true;
+    if (asked.ids) body["return_token_ids"] = true;
     body["stream"] = !flags.serve.no_stream;
     if (!flags.serve.no_stream) body["stream_options"] = {{"include_usage", true}};
     out.push_back(body.dump(-1, ' ', false, Json::error_handler_t::replace));
@@ -86,10 +107,10 @@ Json measure_serve(const BenchFlags& flags) {
   client.api_key = serve.api_key;
   client.quiet_timeout = std::chrono::milliseconds(static_cast<int64_t>(serve.timeout * 1e3));
   const HttpTarget target(server_url(serve.url), client);
-  const std::string model =
-      flags.model.model.empty() ? server_models(target, "cli/bench").front() : flags.model.model;
   const int64_t count = flags.requests > 0 ? flags.requests : kDefaultRequests;
-  const auto bodies = bodies_of(flags, model, prompts_of(flags, 0, count));
+  const std::vector<ServePrompt> prompts = prompts_of(flags, 0, count);
+  const Asked asked = asked_of(flags, target, prompts);
+  const auto bodies = bodies_of(flags, asked, prompts);
   ServeLoadOptions options;
   options.path = serve.endpoint == "chat" ? "/v1/chat/completions" : "/v1/completions";
   options.stream = stream;
@@ -99,7 +120,7 @@ Json measure_serve(const BenchFlags& flags) {
   if (serve.warmup > 0) {
     BenchFlags warm = flags;
     warm.dataset.clear();  // its prompts would be in the server's cache
-    const auto first = bodies_of(warm, model, prompts_of(warm, count, serve.warmup));
+    const auto first = bodies_of(warm, asked, prompts_of(warm, count, serve.warmup));
     options.arrivals.assign(first.size(), 0);
     run_load(target, first, options, "warm-up");
   }
@@ -109,7 +130,7 @@ Json measure_serve(const BenchFlags& flags) {
   const ServeGoals goals = {serve.slo_ttft, serve.slo_tpot, serve.slo_e2e};
   const ServeSamples samples = serve_samples(result, stream, goals);
   Json out = serve_figures(result, samples, goals);
-  out["configuration"] = configuration(flags, model, bodies.size());
+  out["configuration"] = configuration(flags, asked.model, bodies.size());
   print_serve_figures(out, stderr);
   if (!serve.report.empty()) {
     AtomicFile file(serve.report);

@@ -59,7 +59,7 @@ void warm_up(BenchSession& bench, int64_t requests, int64_t prompt) {
 }
 
 Json measure_throughput(const BenchFlags& flags) {
-  const int64_t by_device = flags.on_gpu() ? kGpuRows : kDefaultRows;
+  const int64_t by_device = default_rows(flags.on_gpu());
   const int64_t rows = flags.requests > 0 ? std::min(flags.requests, by_device) : by_device;
   BenchSession bench(flags, rows);
   std::vector<BenchRequest> requests;

@@ -220,10 +220,7 @@ BenchSession::BenchSession(const BenchFlags& flags, int64_t rows) : flags_(flags
                                                   : 0;
   // An engine that is built here is tuned for these sizes.
   if (flags.on_gpu() || flags.max_batch_size > 0 || flags.max_num_tokens > 0) {
-    model.limits["batch"] = model.limits["logit_rows"] = options_.sequences;
-    if (options_.step_tokens > 0) {
-      model.limits["tokens"] = std::max(options_.step_tokens, options_.sequences);
-    }
+    set_step_limits(model.limits, options_.sequences, options_.step_tokens);
   }
   open_ = model.open();
 }

@@ -26,6 +26,13 @@ bool is_text(std::string_view value) {
   return value.size() > 1 && value[0] == '"' && value[1] != '"';
 }
 
+// A list with something in it.
+bool is_filled(std::string_view value) {
+  if (value[0] != '[') return false;
+  const size_t first = value.find_first_not_of(" \t\n\r", 1);
+  return first != value.npos && value[first] != ']';
+}
+
 }  // namespace
 
 ChunkScan scan_chunk(std::string_view data) {
@@ -37,7 +44,8 @@ ChunkScan scan_chunk(std::string_view data) {
              any_value(data, "\"text\":",
                        [&](std::string_view v) { return v[0] == '"' && (token || is_text(v)); }) ||
              any_value(data, "\"reasoning\":", is_text) ||
-             any_value(data, "\"arguments\":", is_text);
+             any_value(data, "\"arguments\":", is_text) ||
+             any_value(data, "\"token_ids\":", is_filled);
   out.usage = any_value(data, "\"usage\":", [](std::string_view v) { return v[0] == '{'; });
   out.error = any_value(data, "\"error\":", [](std::string_view v) { return v[0] != 'n'; });
   return out;

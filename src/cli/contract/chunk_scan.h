@@ -6,7 +6,7 @@
 namespace ingot {
 
 struct ChunkScan {
-  bool text = false;      // a token or more: content, text, reasoning or a tool call
+  bool text = false;      // a token or more: content, text, reasoning, a tool call, ids
   bool finished = false;  // a choice tells why it ended
   bool usage = false;     // an object "usage" is in it: worth parsing
   bool error = false;     // "error" is in it and no null

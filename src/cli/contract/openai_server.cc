@@ -104,29 +104,55 @@ void fail_call(const HttpTarget& target, std::string_view path, const ClientAnsw
        openai_server::advice(target, answer));
 }
 
-std::vector<std::string> server_models(const HttpTarget& target, std::string_view where) {
-  constexpr std::string_view kPath = "/v1/models";
+namespace openai_server {
+
+constexpr std::string_view kModelsPath = "/v1/models";
+
+// What /v1/models lists, objects with a text "id" alone.
+std::vector<Json> list_models(const HttpTarget& target, std::string_view where) {
   asio::io_context io;
   ClientConnection client(io, target);
-  const ClientRequest request = {"GET", std::string(kPath), ""};
-  auto future = asio::co_spawn(io, openai_server::get(client, request), asio::use_future);
+  const ClientRequest request = {"GET", std::string(kModelsPath), ""};
+  auto future = asio::co_spawn(io, get(client, request), asio::use_future);
   io.run();
   const ClientAnswer answer = future.get();
   if (answer.fault != ClientFault::kNone || answer.status != 200) {
-    fail_call(target, kPath, answer, where);
+    fail_call(target, kModelsPath, answer, where);
   }
   const Json json = Json::parse(answer.body, nullptr, false);
-  std::vector<std::string> out;
+  std::vector<Json> out;
   if (json.is_object() && json.contains("data") && json["data"].is_array()) {
     for (const Json& model : json["data"]) {
-      if (const std::string* id = openai_server::text_at(model, "id")) out.push_back(*id);
+      if (text_at(model, "id") != nullptr) out.push_back(model);
     }
   }
   if (out.empty()) {
     fail(ErrorCode::kIo, where, "{}{}: expected an OpenAI server's list of models, found {}: {}",
-         url_text(target.url()), kPath, answer.header("content-type"), error_message(answer.body));
+         url_text(target.url()), kModelsPath, answer.header("content-type"),
+         error_message(answer.body));
   }
   return out;
+}
+
+}  // namespace openai_server
+
+std::vector<std::string> server_models(const HttpTarget& target, std::string_view where) {
+  std::vector<std::string> out;
+  for (const Json& model : openai_server::list_models(target, where)) out.push_back(model["id"]);
+  return out;
+}
+
+bool answers_ids_alone(const HttpTarget& target, const std::string& model) {
+  try {
+    for (const Json& one : openai_server::list_models(target, "cli/openai_server")) {
+      if (one["id"] != model) continue;
+      const auto known = one.find("has_tokenizer");
+      return known != one.end() && *known == false;
+    }
+  } catch (const Error&) {
+    return false;  // a server without such a list may answer all the same
+  }
+  return false;
 }
 
 }  // namespace ingot

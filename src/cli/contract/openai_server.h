@@ -26,4 +26,8 @@ std::string error_message(std::string_view body);
 // {kIo} for a list without one.
 std::vector<std::string> server_models(const HttpTarget& target, std::string_view where);
 
+// Whether /v1/models says of `model` that it has no tokenizer ("has_tokenizer": false), as Ingot's
+// servers do; false where nothing is said, no list either. Blocks.
+bool answers_ids_alone(const HttpTarget& target, const std::string& model);
+
 }  // namespace ingot

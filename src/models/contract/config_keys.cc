@@ -195,6 +195,16 @@ void add_gguf_rope_scaling(const GgufFile& file, Json& config) {
   // A factor without a type is linear, as llama.cpp reads it.
   const bool bare = file.find_value(prefix + "factor") != nullptr;
   const std::string_view scaling = file.get_string(prefix + "type", bare ? "linear" : "none");
+  // llama.cpp scales cosine and sine by it whatever the type; here yarn and longrope (whose factors
+  // are tensors) have such a scale.
+  const bool scales = scaling == "yarn" || file.contains("rope_factors_long.weight");
+  for (const char* key : {"attn_factor", "yarn_attn_factor"}) {
+    const double factor = file.get_float(prefix + key, 1.0);
+    if (scales || factor == 1) continue;
+    refuse(ErrorCode::kUnsupported, kWhere,
+           {"config", file.origin(), prefix + key, fmt::format("1 with a type '{}'", scaling),
+            fmt::format("{}", factor)});
+  }
   if (scaling == "linear") {
     config["rope_scaling"] = {{"rope_type", "linear"},
                               {"factor", file.require_float(prefix + "factor")}};

@@ -89,6 +89,10 @@ std::string_view finish_of_calls(const ToolWish& tools, std::string_view finish)
   return finish == "stop" && !tools.named ? "tool_calls" : finish;
 }
 
+std::string new_call_id(Call& call, const ToolWish& tools) {
+  return fitting_call_id(call.server().new_id("call_"), *tools.format);
+}
+
 std::string token_ids_json(std::span<const int32_t> ids) {
   return fmt::format("[{}]", fmt::join(ids, ","));
 }
@@ -147,7 +151,7 @@ class Stream {
     for (int32_t c = 0; c < choices; ++c) {
       Parsed one;
       one.deltas =
-          std::make_unique<DeltaAnswer>(tools_, [this] { return call_.server().new_id("call_"); });
+          std::make_unique<DeltaAnswer>(tools_, [this] { return new_call_id(call_, tools_); });
       one.parser = tools_.format->make(*one.deltas);
       parsed_.push_back(std::move(one));
     }
@@ -222,7 +226,7 @@ Json choice_json(Call& call, const Job& job, const Tokenizer& tokenizer, int32_t
   if (answer.has_calls()) finish = finish_of_calls(job.tools, finish);
   const auto printed = std::span(result.token_ids).first(result.text_tokens);
   Json out = {{"index", index},
-              {"message", answer.message([&] { return call.server().new_id("call_"); })},
+              {"message", answer.message([&] { return new_call_id(call, job.tools); })},
               {"logprobs", nullptr},
               {"finish_reason", finish}};
   if (wish.logprobs >= 0) {

@@ -179,6 +179,9 @@ class Stream {
   }
 
   void on_text(int32_t choice, const TextPiece& piece) {
+    // Ids without text are for who asked for them.
+    const bool ids = job_.wish.return_token_ids || job_.wish.continuous_usage;
+    if (tokenizer_ == nullptr && !ids) return;
     echo(choice);
     size_t& offset = offsets_[static_cast<size_t>(choice)];
     std::string logprobs = "null";

@@ -159,7 +159,8 @@ const ToolFormatDef& mistral_tool_format() {
           [](ToolSink& sink) {
             return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
           },
-      .form = form};
+      .form = form,
+      .id_size = 9};
   return def;
 }
 

@@ -150,9 +150,11 @@ Value subscript(Host& host, const Value& object, const Value& key) {
 }
 
 namespace {
-// Python's slice bounds: the first index, and how many indexes by steps of `step`.
+// Python's slice bounds: the first index, the one behind the last, and how many indexes by steps of
+// `step`.
 struct SliceRange {
   int64_t first = 0;
+  int64_t end = 0;
   int64_t count = 0;
 };
 SliceRange slice_range(Host& host, int64_t size, const Value& start, const Value& stop,
@@ -168,7 +170,20 @@ SliceRange slice_range(Host& host, int64_t size, const Value& start, const Value
   const int64_t last = bound(stop, step < 0 ? -1 : size);
   const int64_t span = step < 0 ? first - last : last - first;
   const int64_t stride = std::abs(step);
-  return {first, span <= 0 ? 0 : (span - 1) / stride + 1};
+  return {first, last, span <= 0 ? 0 : (span - 1) / stride + 1};
+}
+
+// A slice of a range is a range.
+RangeBounds bounds_of_slice(Host& host, const RangeBounds& bounds, const SliceRange& range,
+                            int64_t step) {
+  RangeBounds out;
+  const bool far = __builtin_mul_overflow(range.first, bounds.step, &out.start) ||
+                   __builtin_add_overflow(out.start, bounds.start, &out.start) ||
+                   __builtin_mul_overflow(range.end, bounds.step, &out.stop) ||
+                   __builtin_add_overflow(out.stop, bounds.start, &out.stop) ||
+                   __builtin_mul_overflow(step, bounds.step, &out.step);
+  if (far) host.error("a slice of a range is out of range");
+  return out;
 }
 }  // namespace
 
@@ -203,7 +218,8 @@ Value slice(Host& host, const Value& object, const Value& start, const Value& st
   for (int64_t k = 0; k < range.count; ++k) {
     items.push_back(list->items[static_cast<size_t>(range.first + k * step)]);
   }
-  return make_list(std::move(items), list->tuple);
+  if (!list->range) return make_list(std::move(items), list->tuple);
+  return make_range(std::move(items), bounds_of_slice(host, *list->range, range, step));
 }
 
 bool contains(Host& host, const Value& container, const Value& member) {

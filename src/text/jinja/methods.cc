@@ -395,9 +395,7 @@ Value range(Host& host, const Value&, const Arguments& args) {
   host.charge_items(static_cast<size_t>(items) * 4);
   Values out;
   for (int64_t i = 0; i < items; ++i) out.push_back(start + i * step);
-  return make_range(std::move(out), step == 1
-                                        ? fmt::format("range({}, {})", start, stop)
-                                        : fmt::format("range({}, {}, {})", start, stop, step));
+  return make_range(std::move(out), {start, stop, step});
 }
 
 Value raise_exception(Host& host, const Value&, const Arguments& args) {

@@ -65,7 +65,10 @@ void append_repr(Str& out, const Value& value) {
     append_escaped(out, *s, false, false, quote);
     out.append(std::string_view(&quote, 1), false);
   } else if (value.range()) {
-    out.append(value.list()->range, false);
+    const auto [start, stop, step] = *value.list()->range;
+    out.append(step == 1 ? fmt::format("range({}, {})", start, stop)
+                         : fmt::format("range({}, {}, {})", start, stop, step),
+               false);
   } else if (const List* list = value.list()) {
     out.append(list->tuple ? "(" : "[", false);
     for (size_t i = 0; i < list->items.size(); ++i) {

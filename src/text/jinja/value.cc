@@ -49,7 +49,7 @@ const List* Value::generator() const {
   return p != nullptr && p->generator ? p : nullptr;
 }
 
-bool Value::range() const { return list() != nullptr && !list()->range.empty(); }
+bool Value::range() const { return list() != nullptr && list()->range.has_value(); }
 
 bool Value::truthy() const {
   if (is_undefined() || is_none()) return false;
@@ -115,9 +115,9 @@ Value make_list(Values items, bool tuple) {
   return std::shared_ptr<const List>(std::move(list));
 }
 
-Value make_range(Values items, std::string text) {
+Value make_range(Values items, const RangeBounds& bounds) {
   auto list = list_of(std::move(items));
-  list->range = std::move(text);
+  list->range = bounds;
   return std::shared_ptr<const List>(std::move(list));
 }
 

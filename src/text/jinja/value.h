@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -111,10 +112,14 @@ class Value {
 using Values = std::vector<Value>;
 using Pairs = std::vector<std::pair<Value, Value>>;
 
+struct RangeBounds {
+  int64_t start = 0, stop = 0, step = 1;
+};
+
 struct List {
   Values items;
   bool tuple = false;
-  std::string range = {};  // what Python's range() prints as
+  std::optional<RangeBounds> range = {};  // of Python's range()
   int depth = 1;
   // What map, select and their like return: gives its items once, has no length and is always
   // true. The items are computed at once; an error waits for the one who asks for the items.
@@ -164,7 +169,7 @@ Value make_text(std::string_view text, bool tainted = false);
 // ValueError when nested too deep.
 void check_depth(int depth);
 Value make_list(Values items, bool tuple = false);
-Value make_range(Values items, std::string text);
+Value make_range(Values items, const RangeBounds& bounds);
 Value make_generator(Values items, std::exception_ptr failure = nullptr);
 Value make_dict(Pairs items);
 Value from_json(const Json& json, bool tainted);

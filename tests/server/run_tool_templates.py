@@ -1,0 +1,146 @@
+"""Tools with the chat templates of published models: shown to the model, called where they must be,
+and calls and results again in the next turn. The parrot (parrot_model.h) is what answers."""
+
+import concurrent.futures
+import json
+import os
+import sys
+import tempfile
+
+import jsonschema
+import openai
+from server_harness import LIMIT, Oracle, exchange, request
+
+from cli_harness import ROOT, Checks
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "text"))
+from published import templates  # noqa: E402
+
+SECONDS = 15
+ZONE = {"type": "object", "properties": {"zone": {"enum": ["CET-1", "UTC-0"]},
+                                         "hour": {"type": "integer", "minimum": 10, "maximum": 12}},
+        "required": ["zone", "hour"], "additionalProperties": False}
+TOOLS = [{"type": "function", "function": {"name": name, "description": f"tells {name} things",
+                                           "parameters": ZONE}} for name in ("clock_now", "alarm")]
+QUESTION = {"role": "user", "content": "What time is it? SAY:11"}
+NAMED = {"type": "function", "function": {"name": "alarm"}}
+# Whose calls are read and written in the model's own form.
+FORMS = {"meta-llama-Llama-3.1-8B-Instruct.jinja": '{"name": "alarm", "parameters": ',
+         "meta-llama-Llama-3.2-3B-Instruct.jinja": '{"name": "alarm", "parameters": ',
+         "meta-llama-Llama-3.3-70B-Instruct.jinja": '{"name": "alarm", "parameters": ',
+         "mistralai-Mistral-Nemo-Instruct-2407.jinja": '[TOOL_CALLS][{"name": "alarm", ',
+         "Mistral-Small-3.2-24B-Instruct-2506.jinja": "[TOOL_CALLS]alarm[",
+         "unsloth-mistral-Devstral-Small-2507.jinja": "[TOOL_CALLS]alarm[",
+         "Qwen-Qwen2.5-7B-Instruct.jinja": '<tool_call>\n{"name": "alarm", "arguments": ',
+         "Qwen-Qwen3-0.6B.jinja": '<tool_call>\n{"name": "alarm", "arguments": ',
+         "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja":
+             '<tool_call>\n{"name": "alarm", "arguments": ',
+         "NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja":
+             '<tool_call>\n{"name": "alarm", "arguments": ',
+         # These know none: tools are described, calls are text.
+         "google-gemma-2-2b-it.jinja": '<tool_call>\n{"name":"alarm","arguments":{',
+         "microsoft-Phi-3.5-mini-instruct.jinja": '<tool_call>\n{"name":"alarm","arguments":{'}
+# A template that cannot do without more variables.
+MORE = {"fireworks-ai-llama-3-firefunction-v2.jinja": {"functions": "", "datetime": ""}}
+
+
+def rendered(server, messages, more):
+    body = {"messages": messages, "tools": TOOLS, **more}
+    answer = exchange(server.port, request("POST", "/apply-template", body))
+    if answer.status != 200:
+        raise ValueError(f"/apply-template: {answer.status} {answer.error('message')}")
+    return answer.json()["prompt"]
+
+
+def arguments_of(call, wanted):
+    arguments = json.loads(call.function.arguments)
+    jsonschema.validate(arguments, ZONE)
+    if call.function.name not in wanted:
+        raise ValueError(f"expected a call of {wanted}, found {call}")
+    return arguments
+
+
+def streamed_call(ask):
+    name, arguments = "", ""
+    for chunk in ask([QUESTION], tool_choice=NAMED, stream=True):
+        delta = chunk.choices[0].delta
+        if delta.content:
+            raise ValueError(f"text beside a forced call: {delta.content!r}")
+        for call in delta.tool_calls or []:
+            name += call.function.name or ""
+            arguments += call.function.arguments or ""
+    return name, arguments
+
+
+def check_template(name, source):
+    """Why it does not hold; None where it does."""
+    with tempfile.NamedTemporaryFile("w", suffix=".jinja", newline="") as file:
+        file.write(source)
+        file.flush()
+        with Oracle(parrot=1, rows=4, context=32768, chat_template=file.name) as server:
+            with openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0,
+                               timeout=LIMIT) as client:
+                check_conversation(name, server, client)
+
+
+def check_conversation(name, server, client):
+    more = {"chat_template_kwargs": MORE.get(name, {})}
+    prompt = rendered(server, [QUESTION], more)
+    for word in ("clock_now", "tells alarm things", "CET-1"):
+        if word not in prompt:
+            raise ValueError(f"{word!r} is not in the prompt: {prompt[-600:]!r}")
+
+    def ask(messages, **fields):
+        return client.chat.completions.create(model="oracle", messages=messages, tools=TOOLS,
+                                              extra_body=more, **fields)
+
+    any_call = ask([QUESTION], tool_choice="required", parallel_tool_calls=False).choices[0]
+    if any_call.finish_reason != "tool_calls" or any_call.message.content is not None:
+        raise ValueError(f"a forced call: {any_call}")
+    arguments_of(any_call.message.tool_calls[0], ("clock_now", "alarm"))
+    named = ask([QUESTION], tool_choice=NAMED).choices[0].message
+    call = named.tool_calls[0]
+    arguments = arguments_of(call, ("alarm",))
+    streamed = streamed_call(ask)
+    if streamed != ("alarm", call.function.arguments):
+        raise ValueError(f"streamed: expected {call}, found {streamed}")
+
+    turns = [QUESTION, named.model_dump(exclude_none=True),
+             {"role": "tool", "tool_call_id": call.id, "content": "ring at 11:59"}]
+    again = rendered(server, turns, more)
+    if rendered(server, [QUESTION, named.model_dump(), turns[2]], more) != again:
+        raise ValueError("content that is null and content that is left out differ")
+    behind = again[again.rindex("SAY:11"):]
+    for word in ("alarm", arguments["zone"], "ring at 11:59", FORMS.get(name, "")):
+        if word not in behind:
+            raise ValueError(f"{word!r} is not in the next turn: {behind!r}")
+    next_turn = ask([*turns, {"role": "assistant", "content": "Done."}, QUESTION],
+                    tool_choice=NAMED).choices[0]
+    if arguments_of(next_turn.message.tool_calls[0], ("alarm",)) != arguments:
+        raise ValueError(f"a call in the next turn: expected {arguments}, found {next_turn}")
+
+
+def held(job):
+    try:
+        check_template(*job)
+    except (ValueError, KeyError, TypeError, openai.OpenAIError,
+            jsonschema.ValidationError) as error:
+        return f"{job[0]}: {type(error).__name__}: {error}"
+    return None
+
+
+def main():
+    checks = Checks()
+    published = {name: source for name, source in templates().items() if name.endswith(".jinja")}
+    checks.equal(sorted(set(FORMS) - set(published)), [], "templates that must be there")
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        said = dict(zip(published, pool.map(held, published.items())))
+    for name in FORMS:
+        checks.equal(said[name], None, name)
+    for name in sorted(set(published) - set(FORMS)):
+        checks.equal(said[name], None, name)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
