@@ -106,6 +106,7 @@ bool Loop::run_step() {
     if (runner_.can_draw(slot)) scheduler_->resume(slot);
   }
   const Batch* batch = scheduler_->next();
+  const bool planned = batch != nullptr;
   for (const uint64_t id : scheduler_->started()) {
     const auto it = live_.find(id);
     if (it == live_.end()) continue;
@@ -119,7 +120,8 @@ bool Loop::run_step() {
   while (scheduler_->steps_in_flight() > keep) commit_oldest();
   publish();  // before its readers know of the step
   push();
-  if (!worked && scheduler_->waits_for_draws()) wait_for_draws(seen);
+  // Where a step was planned and not submitted, what is left can be planned at once.
+  if (!planned && !worked && scheduler_->waits_for_draws()) wait_for_draws(seen);
   return worked || !scheduler_->idle();
 }
 
@@ -171,6 +173,7 @@ void Loop::publish() {
   stats_.prefix_hits = s.prefix_hits;
   stats_.prefix_hit_tokens = s.prefix_hit_tokens;
   stats_.preemptions = s.preemptions;
+  stats_.put_off = s.put_off;
   board_.publish(stats_);
 }
 

@@ -101,6 +101,7 @@ class Metrics::Set {
     gauge("kv_cache_usage_perc", "part of the KV cache that sequences hold, 0 to 1", used);
     if (!own_) return;
     count("steps_total", "steps of the engine", stats.steps);
+    count("draws_put_off_total", "of answers in a form whose mask was late", stats.put_off);
     count("requests_overloaded_total", "refused for a full queue", stats.requests_overloaded);
     count("requests_cancelled_total", "whose clients went away", stats.requests_cancelled);
     count("requests_timed_out_total", "that took too long", stats.requests_timed_out);

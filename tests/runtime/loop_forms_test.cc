@@ -8,7 +8,7 @@
 #include <set>
 #include <thread>
 
-#include "base/log.h"
+#include "base/error.h"
 #include "runtime/engine_runner.h"
 #include "runtime/loop.h"
 #include "tests/contracts/fake_device.h"
@@ -150,6 +150,27 @@ TEST_P(PutOff, OnesOwnLoopWaitsToo) {
   expect_oracles(got, request);
 }
 
+// Steps 2 and 3 are planned and not submitted, with nothing else in flight: who waits behind them
+// is not left to wait for the draw too.
+TEST_P(PutOff, StepsThatFailDoNotMakeOthersWait) {
+  GatedLoop gated(GetParam());
+  gated.model().on_submit = [](int64_t step) {
+    if (step == 2 || step == 3) fail(ErrorCode::kInternal, "test", "not submitted, as planned");
+  };
+  const Request first = small_request(40, 4, 3), last = small_request(9, 5, 6);
+  const auto one = gated.loop().submit(first);
+  const auto second = gated.loop().submit(small_request(56, 4, 4));  // 8 tokens go into step 1
+  const auto third = gated.loop().submit(small_request(48, 4, 5));
+  const auto other = gated.loop().submit(last);
+  gated.start();
+  await([&] { return other->poll() != nullptr; });
+  EXPECT_EQ(read_all(*second).finish, FinishReason::kInternal);
+  EXPECT_EQ(read_all(*third).finish, FinishReason::kInternal);
+  EXPECT_EQ(read_all(*other).finish, FinishReason::kLength);
+  gated.open();
+  expect_oracles(read_all(*one), first);
+}
+
 INSTANTIATE_TEST_SUITE_P(Overlap, PutOff, ::testing::Bool());
 
 // ---- on an engine
@@ -197,13 +218,24 @@ struct Text {
   }
 };
 
+// Of one choice: what a client sees.
+struct Choice {
+  std::string text;
+  std::vector<float> logprobs, prompt_logprobs;
+  FinishReason finish = FinishReason::kNone;
+  bool operator==(const Choice&) const = default;
+};
+
 struct FormLoop {
-  explicit FormLoop(Device& device, const Clock& clock, int64_t pages = 24)
-      : runner(tiny_engine(), device, options(*this, device, pages)), loop(runner, {}, clock) {}
+  explicit FormLoop(Device& device, const Clock& clock, int64_t pages = 24, bool invariant = false)
+      : runner(tiny_engine(), device, options(*this, device, pages, invariant)),
+        loop(runner, {}, clock) {}
   ~FormLoop() { gate.open(); }
-  static EngineRunnerOptions options(FormLoop& self, const Device& device, int64_t pages) {
+  static EngineRunnerOptions options(FormLoop& self, const Device& device, int64_t pages,
+                                     bool invariant) {
     EngineRunnerOptions out{.kv_pages = pages};
-    out.executor.selection.reference = device.host_visible();
+    out.executor.selection.reference = device.host_visible() && !invariant;
+    out.executor.selection.invariant = invariant;
     out.on_mask_work = [&self](int32_t slot) { self.gate.pass(slot); };
     return out;
   }
@@ -225,18 +257,22 @@ struct FormLoop {
 struct Machine {
   std::string name;
   std::function<std::unique_ptr<Device>()> make;
+  bool invariant = false;  // with the kernels that invariant mode takes
 };
 
 class Forms : public ::testing::TestWithParam<Machine> {
  protected:
   // What the request has alone.
   std::string alone(const Request& request) {
-    FormLoop one(*device_, clock_);
+    FormLoop one(*device_, clock_, 24, GetParam().invariant);
     const auto box = one.loop.submit(request);
     const Text out = one.rest_of(*box);
     EXPECT_EQ(out.finish, FinishReason::kStop);
     return out.text;
   }
+  // All that comes of a request; `late`: each of its draws is put off at least once, as far as the
+  // workers of masks can be held up in time.
+  std::vector<Choice> choices_of(const Request& request, bool late);
   std::unique_ptr<Device> device_ = GetParam().make();
   SteadyClock clock_;
 };
@@ -247,7 +283,7 @@ TEST_P(Forms, AMaskThatIsLateHoldsItsOwnRowUp) {
   free.sampling.max_tokens = 40;
   free.sampling.eos_token_ids.clear();
   const std::string wanted = alone(slow), wanted_quick = alone(quick);
-  FormLoop forms(*device_, clock_);
+  FormLoop forms(*device_, clock_, 24, GetParam().invariant);
   forms.gate.hold(0);
   const auto box = forms.loop.submit(slow);
   const auto others = {forms.loop.submit(quick), forms.loop.submit(free)};
@@ -269,7 +305,7 @@ TEST_P(Forms, AnAnswerEndsInTheMiddleOfItsForm) {
   const std::string wanted = alone(whole);
   for (const FinishReason how : {FinishReason::kTimeout, FinishReason::kCancelled}) {
     FakeClock clock;
-    FormLoop forms(*device_, clock);
+    FormLoop forms(*device_, clock, 24, GetParam().invariant);
     Request request = whole;
     request.deadline_ns = clock.now_ns() + 1'000'000;
     const auto box = forms.loop.submit(request);
@@ -303,7 +339,7 @@ TEST_P(Forms, OneThatIsPreemptedGoesOnWhereItWas) {
   form.priority = 5;
   const std::string wanted = alone(form);
   for (const bool late : {false, true}) {
-    FormLoop forms(*device_, clock_, 3);
+    FormLoop forms(*device_, clock_, 3, GetParam().invariant);
     const auto box = forms.loop.submit(form);
     Text got;
     while (got.text.size() < 10) {
@@ -327,7 +363,7 @@ TEST_P(Forms, OneThatIsPreemptedGoesOnWhereItWas) {
 TEST_P(Forms, TheLoopEndsWhileAMaskIsLate) {
   const Request whole = request_in("([a-d]{3}-){9}[xy]", 1);
   const std::string wanted = alone(whole);
-  FormLoop forms(*device_, clock_);
+  FormLoop forms(*device_, clock_, 24, GetParam().invariant);
   forms.gate.hold(0);
   const auto box = forms.loop.submit(whole);
   std::thread thread([&] { forms.loop.run(); });
@@ -340,11 +376,83 @@ TEST_P(Forms, TheLoopEndsWhileAMaskIsLate) {
   EXPECT_EQ(got.text, wanted.substr(0, got.text.size()));
 }
 
-INSTANTIATE_TEST_SUITE_P(On, Forms,
-                         ::testing::Values(Machine{"Cpu", [] { return make_cpu_device(1); }},
-                                           Machine{"Apart",
-                                                   [] { return std::make_unique<FakeDevice>(); }}),
-                         [](const auto& info) { return info.param.name; });
+std::vector<Choice> Forms::choices_of(const Request& request, bool late) {
+  FormLoop forms(*device_, clock_, 24, GetParam().invariant);
+  const auto box = forms.loop.submit(request);
+  std::vector<Choice> out(static_cast<size_t>(choice_count(request.sampling)));
+  bool done = false;
+  std::shared_ptr<Outbox> busy;  // somebody runs, so that a step comes back
+  int put_off = 0;
+  const auto step = [&] {
+    Text ignored;
+    if (late && (!busy || ignored.read(*busy))) busy = forms.loop.submit(request_in("", 3));
+    forms.step();
+    while (const TokenEvent* event = box->poll()) {
+      Choice& one = out[static_cast<size_t>(event->choice)];
+      one.text += text_of(event->token_span());
+      for (const auto& logprobs : event->logprobs) one.logprobs.push_back(logprobs.chosen);
+      for (const auto& logprobs : event->prompt_logprobs) {
+        one.prompt_logprobs.push_back(logprobs.chosen);
+      }
+      if (event->finish != FinishReason::kNone) one.finish = event->finish;
+      done = event->request_done;
+    }
+  };
+  while (!done) {
+    if (late) {
+      for (int32_t slot = 0; slot < forms.runner.limits().max_batch_rows; ++slot) {
+        forms.gate.hold(slot);
+      }
+      while (!done && forms.loop.scheduler().standing_still() == 0) step();
+      put_off += !done;
+      forms.gate.open();
+    }
+    if (!done) step();
+  }
+  if (late) EXPECT_GE(put_off, 10);
+  return out;
+}
+
+// Penalties, draws, logprobs and prompt logprobs count a position that is computed twice once, for
+// choices that share the prompt's pages too; blocks end within the answers.
+TEST_P(Forms, WhatIsPutOffAgainAndAgainIsTheSame) {
+  Request request = request_in("([a-d]{3}-){9}[xy]", 1);
+  SamplingParams& p = request.sampling;
+  p.n = 3;
+  p.presence_penalty = 0.5;
+  p.frequency_penalty = 0.4;
+  p.repetition_penalty = 1.2;
+  p.top_p = 0.9;
+  p.logit_bias = {{id_of('b'), 0.5F}};
+  p.logprobs = 1;
+  p.prompt_logprobs = 1;
+  validate(p, kTinyVocab);
+  const std::vector<Choice> wanted = choices_of(request, false);
+  EXPECT_EQ(wanted[0].prompt_logprobs.size(), request.prompt.size() - 1);
+  EXPECT_EQ(wanted[2].logprobs.size(), wanted[2].text.size());
+  EXPECT_NE(wanted[0].text, wanted[1].text);
+  EXPECT_EQ(choices_of(request, true), wanted);
+}
+
+TEST_P(Forms, AFormThatCannotGoOnEndsWhileItStandsStill) {
+  FormLoop forms(*device_, clock_, 24, GetParam().invariant);
+  forms.gate.hold(0);
+  const auto box = forms.loop.submit(request_in("\u00e9", 1));  // which no token begins
+  const auto other = forms.loop.submit(request_in("[0-9]{30}Z", 2));
+  EXPECT_EQ(forms.rest_of(*other).finish, FinishReason::kStop);
+  EXPECT_EQ(forms.loop.scheduler().standing_still(), 1U);
+  forms.gate.open();
+  const Text got = forms.rest_of(*box);
+  EXPECT_EQ(got.text, "");
+  EXPECT_EQ(got.finish, FinishReason::kFormFault);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    On, Forms,
+    ::testing::Values(Machine{"Cpu", [] { return make_cpu_device(1); }},
+                      Machine{"Invariant", [] { return make_cpu_device(1); }, true},
+                      Machine{"Apart", [] { return std::make_unique<FakeDevice>(); }}),
+    [](const auto& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace ingot
