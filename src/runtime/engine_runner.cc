@@ -17,8 +17,9 @@ constexpr TokenId kPadding[] = {0};
 // Rows of logits beside those that tokens are drawn from: 64 of 128,000 float32 are 33 MB.
 constexpr int64_t kPromptLogits = 64;
 // How long a step waits for masks that are not there when its forward ends (where the device works
-// beside the host: when it has been queued): enough for some hundred rows whose states are known.
-constexpr std::chrono::milliseconds kMaskPatience(2);
+// beside the host: when it has been queued). A known state's mask takes some 15 us of one worker of
+// two or more: what is added for each row lets them all come, however many there are.
+constexpr std::chrono::microseconds kMaskPatience(2000), kMaskPatiencePerRow(20);
 // The same where a step is one row that nobody waits behind, since computing it again costs more.
 constexpr std::chrono::milliseconds kLonePatience(50);
 
@@ -348,7 +349,11 @@ std::span<const size_t> EngineRunner::put_off() const {
 
 // A row alone on a device that is the host: no other step is under way whose tokens are waited for.
 std::chrono::nanoseconds EngineRunner::mask_patience(const Batch& batch) const {
-  return !asynchronous_ && batch.rows.size() == 1 ? kLonePatience : kMaskPatience;
+  if (!asynchronous_ && batch.rows.size() == 1) return kLonePatience;
+  const auto in_forms = std::ranges::count_if(sample_rows_, [](const SampleRow& row) {
+    return row.params->grammar != nullptr;
+  });
+  return kMaskPatience + in_forms * kMaskPatiencePerRow;
 }
 
 // All tokens before those to draw are known here: a plan with masks reads the history. Rows that
