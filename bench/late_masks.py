@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Times tokens of free answers while another answer gets to new states of its form.
 
-    build/venv/bin/python bench/late_masks.py NAME=BINARY...    e.g. old=/tmp/old/ingot new=build/dev/ingot
+    build/venv/bin/python bench/late_masks.py NAME=BINARY...    e.g. new=build/dev/ingot
 
 A llama of random weights with Tekken's 131,072 tokens, on the CPU; each program serves it in turn,
 ROUNDS times over: STREAMS free answers alone, then the same while one client at a time asks for
 answers in JSON schemas that nobody has used (each of an answer's first states costs tens of
 milliseconds). One JSON object on standard output: milliseconds between the tokens of the free
-answers, as their clients see them, and the draws put off as the server counts them.
+answers, as their clients see them, and the draws put off as the server counts them, for each round.
 """
 
 import concurrent.futures
@@ -35,7 +35,7 @@ from server_harness import Server, Wire, exchange, request  # noqa: E402
 
 VOCABULARY = pathlib.Path(mistral_common.__file__).parent / "data/tekken_240911.json"
 TOKENS, DIM, LAYERS, INNER, HEADS = 131072, 256, 2, 512, 4
-STREAMS, FREE_TOKENS, ROUNDS = 4, 300, 3
+STREAMS, FREE_TOKENS, ROUNDS = 4, 300, 5
 
 
 def make_model(folder):
@@ -116,8 +116,10 @@ def figures(values):
             "p99": round(values[int(len(values) * 0.99)], 2), "most": round(values[-1], 2)}
 
 
-def measure(binary, model, cache, into):
+def measure(binary, model, cache):
+    """One program's round: figures, and the times that they are of."""
     server_harness.BINARY = binary
+    began = machine()["load_average"][0]
     with Server(model, "--max-num-seqs", "8", "--max-seq-len", "1024",
                 env={"INGOT_CACHE_DIR": cache}) as server:
         def free():
@@ -126,18 +128,20 @@ def measure(binary, model, cache, into):
                 return [gap for one in gaps for gap in one]
 
         free()  # warm
-        into["alone_ms"] += free()
+        alone = free()
         over, done = threading.Event(), []
         asker = threading.Thread(target=answers_in_forms, args=(server.port, over, done))
         asker.start()
         while not done and asker.is_alive():  # the vocabulary is sorted for the first form
             time.sleep(0.01)
         done.clear()
-        into["beside_forms_ms"] += free()
+        beside = free()
         over.set()
         asker.join()
-        into["form_answers"] += done
-        into["put_off"].append(put_off(server.port))
+        return {"alone_ms": figures(alone), "beside_forms_ms": figures(beside),
+                "form_answers": len(done), "form_tokens": sum(tokens for _, tokens in done),
+                "form_answer_s": figures([seconds for seconds, _ in done]),
+                "draws_put_off": put_off(server.port), "load_average": began}
 
 
 def main():
@@ -148,25 +152,21 @@ def main():
            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
            "commit": commit("bench/late_masks.py"), "machine": machine(),
            "model": {"tokens": TOKENS, "hidden": DIM, "layers": LAYERS, "weights": "random"},
-           "streams": STREAMS, "tokens": FREE_TOKENS, "rounds": ROUNDS, "programs": {}}
-    found = {name: {"alone_ms": [], "beside_forms_ms": [], "form_answers": [], "put_off": []}
-             for name in programs}
+           "streams": STREAMS, "tokens": FREE_TOKENS,
+           "rounds": {name: [] for name in programs}}
     with tempfile.TemporaryDirectory() as folder:
         model, cache = os.path.join(folder, "model"), os.path.join(folder, "cache")
         os.mkdir(model)
         make_model(model)
         for _ in range(ROUNDS):
             for name, binary in programs.items():
-                measure(os.path.abspath(binary), model, cache, found[name])
-                print(f"{name}: {figures(found[name]['beside_forms_ms'])}", file=sys.stderr,
-                      flush=True)
-    for name, one in found.items():
-        seconds = [s for s, _ in one["form_answers"]]
-        out["programs"][name] = {
-            "alone_ms": figures(one["alone_ms"]),
-            "beside_forms_ms": figures(one["beside_forms_ms"]),
-            "form_answers": len(seconds), "form_tokens": sum(n for _, n in one["form_answers"]),
-            "form_answer_s": figures(seconds), "draws_put_off": one["put_off"]}
+                out["rounds"][name].append(measure(os.path.abspath(binary), model, cache))
+                print(f"{name}: {out['rounds'][name][-1]}", file=sys.stderr, flush=True)
+    out["medians_of_rounds"] = {
+        name: {what: {key: statistics.median(one[what][key] for one in rounds)
+                      for key in ("median", "mean", "p90", "p99", "most")}
+               for what in ("alone_ms", "beside_forms_ms", "form_answer_s")}
+        for name, rounds in out["rounds"].items()}
     out["machine"]["load_average_after"] = machine()["load_average"]
     print(json.dumps(out, indent=1))
 

@@ -350,9 +350,8 @@ std::span<const size_t> EngineRunner::put_off() const {
 // A row alone on a device that is the host: no other step is under way whose tokens are waited for.
 std::chrono::nanoseconds EngineRunner::mask_patience(const Batch& batch) const {
   if (!asynchronous_ && batch.rows.size() == 1) return kLonePatience;
-  const auto in_forms = std::ranges::count_if(sample_rows_, [](const SampleRow& row) {
-    return row.params->grammar != nullptr;
-  });
+  const auto in_forms = std::ranges::count_if(
+      sample_rows_, [](const SampleRow& row) { return row.params->grammar != nullptr; });
   return kMaskPatience + in_forms * kMaskPatiencePerRow;
 }
 
