@@ -60,7 +60,7 @@ class EngineRunner final : public ModelRunner {
   // Rows in a grammar whose mask is late.
   std::span<const size_t> put_off() const override;
   bool can_draw(int32_t slot) override { return masks_->ready(slot); }
-  void on_can_draw(std::function<void()> wake) override { masks_->on_ready(std::move(wake)); }
+  void on_can_draw(const std::function<void()>& wake) override { masks_->on_ready(wake); }
   Executor& executor() { return *executor_; }
 
   // Measures steps from the next one on (step_clock.h), until take_step_times(). Nothing where

@@ -76,7 +76,7 @@ class ModelRunner {
   // `wake` is called, on any thread, when can_draw() has become true where it was false, or its row
   // was put off; calls too many do no harm. It must not call the runner; nullptr: nobody wants to
   // know. Once set anew, the old one is not called.
-  virtual void on_can_draw(std::function<void()> /*wake*/) {}
+  virtual void on_can_draw(const std::function<void()>& /*wake*/) {}
 };
 
 }  // namespace ingot

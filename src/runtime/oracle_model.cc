@@ -204,7 +204,8 @@ void OracleModel::resolve(const Batch& batch) {
   resolved_ = batch.token_ids;
   for (const BatchRow& row : batch.rows) {
     for (int32_t i = 0; i < row.query_len; ++i) {
-      TokenId& token = resolved_.at(static_cast<size_t>(row.token_begin + i));
+      const int32_t at = row.token_begin + i;
+      TokenId& token = resolved_.at(static_cast<size_t>(at));
       if (token == kLastSampled) token = slots_.at(static_cast<size_t>(row.slot)).tokens.back();
     }
   }
@@ -219,7 +220,8 @@ void OracleModel::write_fixed(Page& page, const BatchRow& row) {
   if (page.state_tokens != row.first_position) page.state = mix(page.state, -1, 1);
   page.trail.clear();
   for (int32_t i = 0; i < row.query_len; ++i) {
-    page.state = fold_state(page.state, resolved_[static_cast<size_t>(row.token_begin + i)]);
+    const int32_t at = row.token_begin + i;
+    page.state = fold_state(page.state, resolved_[static_cast<size_t>(at)]);
     page.trail.push_back(page.state);
   }
   page.state_tokens = row.context_len();
@@ -268,8 +270,9 @@ void OracleModel::write(const Batch& batch, size_t r) {
       Page& page = pools_[g].at(static_cast<size_t>(id));
       if (page.writer != row.slot) ++page.generation;
       page.writer = row.slot;
+      const int32_t at = row.token_begin + i;
       page.cells[static_cast<size_t>(position % kKvBlockTokens)] = {
-          resolved_[static_cast<size_t>(row.token_begin + i)], position};
+          resolved_[static_cast<size_t>(at)], position};
     }
   }
 }
@@ -302,7 +305,8 @@ void OracleModel::score_prompt(const Batch& batch, size_t r, RowResult& result) 
   const BatchRow& row = batch.rows[r];
   const Request& request = *slots_.at(static_cast<size_t>(row.slot)).request;
   for (int32_t i = 0; i < row.prompt_count; ++i) {
-    const int32_t token = batch.logit_rows.at(static_cast<size_t>(row.prompt_begin + i));
+    const int32_t at = row.prompt_begin + i;
+    const int32_t token = batch.logit_rows.at(static_cast<size_t>(at));
     const int64_t context = row.first_position + (token - row.token_begin) + 1;
     const uint64_t hash = read_back(batch, r, context);
     const TokenId next = request.prompt.at(static_cast<size_t>(context));
@@ -333,8 +337,8 @@ void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
           static_cast<size_t>(p.beam_width > 1 ? beam_candidate_count(p) : p.logprobs);
       result.logprobs.push_back({made_up(hash, token), best(hash, limits_.vocab_size, count)});
     }
-    const auto guess = static_cast<size_t>(row.token_begin + row.query_len - row.draft_len + i);
-    if (i < row.draft_len && resolved_[guess] != token) break;
+    const int32_t guess = row.token_begin + row.query_len - row.draft_len + i;
+    if (i < row.draft_len && resolved_[static_cast<size_t>(guess)] != token) break;
   }
 }
 

@@ -35,7 +35,7 @@ class OracleModel final : public ModelRunner {
   void collect(StepResult& result) override;
   std::span<const size_t> put_off() const override;
   bool can_draw(int32_t slot) override { return !draw_is_due || draw_is_due(slot); }
-  void on_can_draw(std::function<void()> wake) override { wake_ = std::move(wake); }
+  void on_can_draw(const std::function<void()>& wake) override { wake_ = wake; }
 
   // Overwrites what a page holds (tests).
   void corrupt(int32_t group, PageId page);

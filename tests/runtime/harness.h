@@ -43,7 +43,7 @@ class FaultyRunner final : public ModelRunner {
   void collect(StepResult& result) override;
   std::span<const size_t> put_off() const override { return oracle_.put_off(); }
   bool can_draw(int32_t slot) override { return oracle_.can_draw(slot); }
-  void on_can_draw(std::function<void()> wake) override { oracle_.on_can_draw(std::move(wake)); }
+  void on_can_draw(const std::function<void()>& wake) override { oracle_.on_can_draw(wake); }
   // Puts draws off, so many percent, and as often again when they are asked for.
   void put_draws_off(int64_t percent);
   int64_t faults() const { return faults_; }

@@ -134,7 +134,7 @@ class Script : public DraftSource {
 
   Scheduler& scheduler() {
     if (scheduler_ == nullptr) {
-      options_.drafts = use_drafts_ || !drafts_.empty() ? this : nullptr;
+      options_.drafts = use_drafts || !drafts_.empty() ? this : nullptr;
       scheduler_ = std::make_unique<Scheduler>(limits_, options_, clock_);
     }
     return *scheduler_;
@@ -252,7 +252,7 @@ class Script : public DraftSource {
   }
 
  public:
-  bool use_drafts_ = false;
+  bool use_drafts = false;
 
  private:
   ModelLimits limits_;
@@ -291,7 +291,7 @@ TEST_P(SchedulerScript, PrintsWhatTheFileSays) {
   const std::string want = buffer.str();
   ASSERT_NE(want.find('>'), want.find("next")) << path << " is empty";
   Script script;
-  script.use_drafts_ = want.find("\ndrafts ") != std::string::npos;
+  script.use_drafts = want.find("\ndrafts ") != std::string::npos;
   std::string got;
   for (std::string line; std::getline(buffer, line);) {
     if (!line.empty() && line[0] == '>') continue;
