@@ -98,12 +98,26 @@ void Loop::drain() {
   }
 }
 
+// Whose readers have caught up goes on.
+void Loop::resume_read() {
+  std::erase_if(paused_, [&](uint64_t id) {
+    const auto it = live_.find(id);
+    if (it == live_.end()) return true;
+    if (!it->second.writer.caught_up()) return false;
+    it->second.paused = false;
+    scheduler_->resume(id);
+    return true;
+  });
+}
+
 bool Loop::run_step() {
   const uint32_t seen = inbox_->count();
   drain();
+  begin("resuming requests");
+  resume_read();
   begin("planning a step");
   for (const int32_t slot : scheduler_->slots_put_off()) {
-    if (runner_.can_draw(slot)) scheduler_->resume(slot);
+    if (runner_.can_draw(slot)) scheduler_->take_up(slot);
   }
   const Batch* batch = scheduler_->next();
   const bool planned = batch != nullptr;
@@ -121,12 +135,14 @@ bool Loop::run_step() {
   publish();  // before its readers know of the step
   push();
   // Where a step was planned and not submitted, what is left can be planned at once.
-  if (!planned && !worked && scheduler_->waits_for_draws()) wait_for_draws(seen);
-  return worked || !scheduler_->idle();
+  if (!planned && !worked && scheduler_->waits_for_draws()) sleep(seen);
+  // For what is paused its reader wakes us.
+  return worked || scheduler_->has_work();
 }
 
-// `seen`: of the inbox, before the pass looked at anything.
-void Loop::wait_for_draws(uint32_t seen) {
+// Until something arrives or can go on, or a deadline is over. `seen`: of the inbox, before the
+// pass looked at anything.
+void Loop::sleep(uint32_t seen) {
   if (stopping_.load(std::memory_order_acquire)) return;
   const int64_t deadline = scheduler_->next_deadline_ns();
   if (deadline == kNoDeadline) return inbox_->wait(seen);
@@ -154,6 +170,7 @@ void Loop::publish() {
   const KvBlocks& kv = scheduler_->kv();
   stats_.running = static_cast<int64_t>(scheduler_->running());
   stats_.waiting = static_cast<int64_t>(scheduler_->waiting());
+  stats_.paused = static_cast<int64_t>(scheduler_->paused());
   for (size_t g = 0; g < stats_.pages.size(); ++g) {
     LoopStats::Pages& pages = stats_.pages[g];
     pages.used = pages.total - kv.available(g);
@@ -174,6 +191,7 @@ void Loop::publish() {
   stats_.prefix_hit_tokens = s.prefix_hit_tokens;
   stats_.preemptions = s.preemptions;
   stats_.put_off = s.put_off;
+  stats_.pauses = s.pauses;
   board_.publish(stats_);
 }
 
@@ -205,6 +223,7 @@ void Loop::recover(std::string_view what) {
 void Loop::end_live(FinishReason reason) {
   for (auto& [id, live] : live_) live.writer.close(reason);
   live_.clear();
+  paused_.clear();
 }
 
 void Loop::drop_steps() {
@@ -259,8 +278,14 @@ void Loop::push() {
     begin("handing out an event");
     auto it = live_.find(event.request_id);
     CHECK(it != live_.end());
-    it->second.writer.push(std::move(event));
-    if (!it->second.writer) live_.erase(it);
+    Live& live = it->second;
+    live.writer.push(std::move(event));
+    if (!live.writer) {
+      live_.erase(it);
+    } else if (!live.paused && live.writer.is_ahead() && scheduler_->pause(it->first)) {
+      live.paused = true;
+      paused_.push_back(it->first);
+    }
   }
   scheduler_->events().clear();
 }
@@ -269,9 +294,7 @@ void Loop::run() {
   while (!stopping_.load(std::memory_order_acquire) && !inbox_->closed()) {
     const uint32_t seen = inbox_->count();
     const bool more = step();
-    if (!more && !stopping_.load(std::memory_order_acquire) && !inbox_->closed()) {
-      inbox_->wait(seen);
-    }
+    if (!more && !inbox_->closed()) sleep(seen);  // those that are paused have deadlines too
   }
   end();
 }

@@ -80,12 +80,14 @@ class Loop {
   struct Live {
     OutboxWriter writer;
     QueueTicket ticket;  // until it has started
+    bool paused = false;
   };
   void begin(std::string_view phase);
   void drain();
+  void resume_read();
   bool run_step();
   bool submit_step(const Batch& batch);
-  void wait_for_draws(uint32_t seen);
+  void sleep(uint32_t seen);
   void commit_oldest();
   void push();
   void recover(std::string_view what);
@@ -110,6 +112,7 @@ class Loop {
   Arrivals arrivals_;                        // out of the inbox, not yet looked at
   int64_t taken_ = 0;                        // requests that were looked at
   std::unordered_map<uint64_t, Live> live_;  // by request id
+  std::vector<uint64_t> paused_;             // requests; some may have ended
   StepResult result_;
 };
 

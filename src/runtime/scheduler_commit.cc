@@ -32,7 +32,7 @@ const std::vector<int32_t>& Scheduler::slots_put_off() {
   return slots_put_off_;
 }
 
-void Scheduler::resume(int32_t slot) {
+void Scheduler::take_up(int32_t slot) {
   const auto it = std::ranges::find(put_off_, slot, &Sequence::slot);
   CHECK(it != put_off_.end());
   forget_put_off(**it);
@@ -212,8 +212,8 @@ void Scheduler::end_group(Group& group, FinishReason reason) {
   for (Sequence* s : members) retire(*s, SequencePhase::kFinished);
 }
 
-// Out of service: preempted (to kWaiting) or ended (to kFinished). Pages and slot go back now, or
-// when the last step that names them is committed. May delete `s` and its group.
+// Out of service: preempted (to kWaiting), paused or ended (to kFinished). Pages and slot go back
+// now, or when the last step that names them is committed. May delete `s` and its group.
 void Scheduler::retire(Sequence& s, SequencePhase phase) {
   const bool was_running = s.phase == SequencePhase::kRunning;
   forget_put_off(s);
@@ -221,6 +221,8 @@ void Scheduler::retire(Sequence& s, SequencePhase phase) {
   if (was_running) ++retiring_;
   if (phase == SequencePhase::kWaiting) {
     order_.preempt(s);
+  } else if (phase == SequencePhase::kPaused) {
+    order_.pause(s);
   } else {
     order_.remove(s);
     auto it = groups_.find(s.request->id);

@@ -11,6 +11,7 @@
 //   commit [a=7 a.1=8,9 b=!internal]   results of the oldest step; rows not named draw token 1
 //   fail                the oldest step fails
 //   off a / on a        the draw of a's row in the step planned last is put off; can be made
+//   pause a / resume a  its reader is behind, and has caught up
 //   cancel a / clock 5 (milliseconds) / hold 3 (pages taken from outside) / kv
 #include <gtest/gtest.h>
 
@@ -88,13 +89,17 @@ class Script : public DraftSource {
       off_.emplace(steps_.back().batch, at);
     } else if (command == "on") {
       const auto is_it = [&](const auto& slot) { return slot.second == words[1]; };
-      scheduler().resume(std::ranges::find_if(slots_, is_it)->first);
+      scheduler().take_up(std::ranges::find_if(slots_, is_it)->first);
     } else if (command == "fail") {
       const int64_t step = steps_.front().batch->step;
       steps_.erase(steps_.begin());
       scheduler().fail_step(step, FinishReason::kInternal);
     } else if (command == "cancel") {
       scheduler().cancel(ids_.at(args.at("")));
+    } else if (command == "pause") {
+      if (!scheduler().pause(ids_.at(args.at("")))) out_ << "> not paused\n";
+    } else if (command == "resume") {
+      scheduler().resume(ids_.at(args.at("")));
     } else if (command == "clock") {
       clock_.advance_ns(std::stoll(args.at("")) * 1'000'000);
     } else if (command == "hold") {

@@ -1,5 +1,6 @@
 // Of models whose chat template has no form for tools: they are told to write calls as Hermes' do.
-// An answer that begins with such an object, with no marks or as a block of Markdown, is read too.
+// An answer that begins with such an object, with no marks or as a block of Markdown, is read too,
+// unless calls must be of their schemas.
 #include <optional>
 
 #include "server/tool_format.h"
@@ -124,7 +125,8 @@ const ToolFormatDef& generic_tool_format() {
           [](ToolSink& sink) {
             return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
           },
-      .form = hermes_tool_format().form};
+      .form = hermes_tool_format().form,
+      .strict = hermes_tool_format};
   return def;
 }
 
