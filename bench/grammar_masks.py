@@ -3,10 +3,12 @@
 
     build/venv/bin/python bench/grammar_masks.py build/dev/tests/grammar_tool
 
-A line a grammar: compiling; then masks at each token of an answer, on a grammar that no matcher
-has used before (first) and on one that another has used with the same answer (then).
+For each grammar: compiling; then masks at each token of an answer, on a grammar that no matcher
+has used before (first) and on one that another has used with the same answer (then). One JSON
+object on standard output, with the machine and the commit; a line a grammar on standard error.
 """
 
+import datetime
 import json
 import pathlib
 import statistics
@@ -14,6 +16,7 @@ import subprocess
 import sys
 
 import mistral_common
+from origin import commit, machine
 
 VOCABULARY = pathlib.Path(mistral_common.__file__).parent / "data/tekken_240911.json"
 SCHEMA = {
@@ -72,22 +75,34 @@ def questions():
 
 def figures(times):
     times = sorted(times)
-    return (f"median {statistics.median(times):.0f}, mean {statistics.mean(times):.0f}, "
-            f"p99 {times[int(len(times) * 0.99)]:.0f} us")
+    return {"median": round(statistics.median(times), 1),
+            "mean": round(statistics.mean(times), 1),
+            "p99": round(times[int(len(times) * 0.99)], 1)}
 
 
 def main():
+    if len(sys.argv) != 2:
+        sys.exit("usage: bench/grammar_masks.py GRAMMAR_TOOL")
+    out = {"command": " ".join(["bench/grammar_masks.py", *sys.argv[1:]]),
+           "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+           "commit": commit("bench/grammar_masks.py"), "machine": machine(),
+           "vocabulary": VOCABULARY.name, "schema": SCHEMA, "answer": ANSWER, "grammars": {}}
     tool = subprocess.Popen([sys.argv[1], VOCABULARY], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, text=True)
     for name, question in questions():
         tool.stdin.write(json.dumps(question) + "\n")
         tool.stdin.flush()
-        answer = json.loads(tool.stdout.readline())
+        line = tool.stdout.readline()
+        answer = json.loads(line) if line else {"error": "the tool ended"}
         if "error" in answer:
             sys.exit(f"{name}: {answer['error']}")
-        print(f"{name}: compiled in {answer['compile_ms']:.1f} ms; "
-              f"{len(answer['masks_us'])} masks, first: {figures(answer['first_us'])}; "
-              f"then: {figures(answer['masks_us'])}; {answer['bytes'] >> 10} KB")
+        found = {"compile_ms": round(answer["compile_ms"], 1), "masks": len(answer["masks_us"]),
+                 "first_us": figures(answer["first_us"]), "then_us": figures(answer["masks_us"]),
+                 "kib": answer["bytes"] >> 10}
+        out["grammars"][name] = found
+        print(f"{name}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    out["machine"]["load_average_after"] = machine()["load_average"]
+    print(json.dumps(out, indent=1))
 
 
 if __name__ == "__main__":

@@ -13,33 +13,15 @@ import datetime
 import json
 import os
 import resource
-import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from origin import ROOT, commit, machine
+
 for folder in ("server", "cli"):
     sys.path.insert(0, os.path.join(ROOT, "tests", folder))
 from cli_harness import Checks  # noqa: E402
 from figures import FIGURES  # noqa: E402
-
-
-def machine():
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    return {"cpu": names[0] if names else "unknown", "cores": os.cpu_count(),
-            "load_average": os.getloadavg()}
-
-
-def commit():
-    """Of the checkout; BENCH_COMMIT names it where git cannot tell (a copy, a bind mount)."""
-    done = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=10"], cwd=ROOT,
-                          capture_output=True, text=True, check=False)
-    out = done.stdout.strip() or os.environ.get("BENCH_COMMIT", "")
-    if not out:
-        sys.exit(f"bench/reliability.py: no commit to write beside the figures: expected git's, or "
-                 f"BENCH_COMMIT, found {done.stderr.strip()}")
-    return out
 
 
 def main():
@@ -52,7 +34,7 @@ def main():
     checks = Checks()
     out = {"command": " ".join(["bench/reliability.py", *sys.argv[1:]]),
            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-           "commit": commit(), "machine": machine(), "figures": {}}
+           "commit": commit("bench/reliability.py"), "machine": machine(), "figures": {}}
     for name in names:
         function, full, _ = FIGURES[name]
         failed, began = checks.failed, time.monotonic()

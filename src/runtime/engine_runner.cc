@@ -16,6 +16,12 @@ constexpr std::string_view kWhere = "runtime/engine_runner";
 constexpr TokenId kPadding[] = {0};
 // Rows of logits beside those that tokens are drawn from: 64 of 128,000 float32 are 33 MB.
 constexpr int64_t kPromptLogits = 64;
+// How long a step waits for masks that are not there when its forward ends (where the device works
+// beside the host: when it has been queued). A known state's mask takes some 15 us of one worker of
+// two or more: what is added for each row lets them all come, however many there are.
+constexpr std::chrono::microseconds kMaskPatience(2000), kMaskPatiencePerRow(20);
+// The same where a step is one row that nobody waits behind, since computing it again costs more.
+constexpr std::chrono::milliseconds kLonePatience(50);
 
 int64_t or_limit(int64_t wanted, const Plan& plan, std::string_view symbol) {
   if (wanted > 0) return wanted;
@@ -88,7 +94,8 @@ EngineRunner::EngineRunner(std::shared_ptr<const Engine> engine, Device& device,
   executor_ = std::make_unique<Executor>(std::move(engine), device, options.executor);
   slots_.resize(static_cast<size_t>(limits_.max_batch_rows));
   masks_ = std::make_unique<GrammarMasks>(slots_.size(),
-                                          (static_cast<size_t>(limits_.vocab_size) + 31) / 32);
+                                          (static_cast<size_t>(limits_.vocab_size) + 31) / 32,
+                                          std::move(options.on_mask_work));
   Sampler::Options sampling;
   sampling.max_tokens = limits_.max_seq_len + 1;
   sampling.max_rows = options.executor.limits.at("logit_rows") + limits_.max_batch_rows;
@@ -315,32 +322,63 @@ void EngineRunner::sample(const Batch& batch, InFlight& step) {
     add_all();  // steps with guesses do not overlap: none was added twice
   }
   CHECK_EQ(sample_rows_.size(), draws);
+  set_masks(batch, step);
   for (const BatchRow& row : batch.rows) {
     if (row.prompt_count == 0) continue;
     step.scored.push_back(slots_[static_cast<size_t>(row.slot)].request);
     add_prompt_rows(batch, row);
   }
-  set_masks(batch, step);
+  if (sample_rows_.empty()) {
+    step.settled = true;
+    return;
+  }
   sampler_->submit(executor_->output("logits"), sample_rows_, step.turn);
-  for (const BatchRow& row : batch.rows) {
-    if (row.logit_count > 0 && row.draft_len == 0) ++slots_[static_cast<size_t>(row.slot)].unread;
+  for (size_t r = 0; r < batch.rows.size(); ++r) {
+    const BatchRow& row = batch.rows[r];
+    if (step.draws(r) && row.draft_len == 0) ++slots_[static_cast<size_t>(row.slot)].unread;
   }
 }
 
-// All tokens before those to draw are known here: a plan with masks reads the history.
+bool EngineRunner::InFlight::draws(size_t row) const {
+  return batch->rows[row].logit_count > 0 && !std::ranges::binary_search(put_off, row);
+}
+
+std::span<const size_t> EngineRunner::put_off() const {
+  return in_flight_.empty() ? std::span<const size_t>() : in_flight_.back().put_off;
+}
+
+// A row alone on a device that is the host: no other step is under way whose tokens are waited for.
+std::chrono::nanoseconds EngineRunner::mask_patience(const Batch& batch) const {
+  if (!asynchronous_ && batch.rows.size() == 1) return kLonePatience;
+  const auto in_forms = std::ranges::count_if(
+      sample_rows_, [](const SampleRow& row) { return row.params->grammar != nullptr; });
+  return kMaskPatience + in_forms * kMaskPatiencePerRow;
+}
+
+// All tokens before those to draw are known here: a plan with masks reads the history. Rows that
+// are put off leave the rows to sample.
 void EngineRunner::set_masks(const Batch& batch, InFlight& step) {
-  size_t next = 0;
+  const auto until = std::chrono::steady_clock::now() + mask_patience(batch);
+  auto next = sample_rows_.begin();
+  auto kept = next;
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     const BatchRow& row = batch.rows[r];
     if (row.logit_count == 0) continue;
-    SampleRow& out = sample_rows_[next];
-    next += static_cast<size_t>(row.draft_len) + 1;
-    if (out.params->grammar == nullptr) continue;
-    CHECK_EQ(row.draft_len, 0);
-    const GrammarMasks::Mask mask = masks_->mask(row.slot);
-    if (mask.state == GrammarMasks::State::kOpen) out.mask = mask.bits;
-    if (mask.state == GrammarMasks::State::kFault) step.unmasked.push_back(r);
+    const auto end = next + row.draft_len + 1;
+    if (next->params->grammar != nullptr) {
+      CHECK_EQ(row.draft_len, 0);
+      if (row.may_put_off && !masks_->ready(row.slot, until)) {
+        step.put_off.push_back(r);
+        next = end;
+        continue;
+      }
+      const GrammarMasks::Mask mask = masks_->mask(row.slot);
+      if (mask.state == GrammarMasks::State::kOpen) next->mask = mask.bits;
+      if (mask.state == GrammarMasks::State::kFault) step.unmasked.push_back(r);
+    }
+    while (next != end) *kept++ = *next++;
   }
+  sample_rows_.erase(kept, sample_rows_.end());
 }
 
 // Waits for the step's tokens and gives them to its result and to the slots.
@@ -351,7 +389,7 @@ void EngineRunner::settle(InFlight& step) {
   size_t next = 0;
   for (size_t r = 0; r < step.batch->rows.size(); ++r) {
     const BatchRow& row = step.batch->rows[r];
-    if (row.logit_count == 0) continue;
+    if (!step.draws(r)) continue;
     const auto count = static_cast<size_t>(row.draft_len) + 1;
     Slot& slot = slots_[static_cast<size_t>(row.slot)];
     const bool current = slot.start == step.starts[r];

@@ -5,8 +5,11 @@
 // are the plan's block tables: groups that share a table share its pages.
 #pragma once
 
+#include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "engine/executor.h"
@@ -29,6 +32,7 @@ struct EngineRunnerOptions {
   int64_t kv_pages = 0;
   int64_t max_draft = 0;     // guesses a row may carry; each needs a row of logits
   ExecutorOptions executor;  // its limits are filled in
+  std::function<void(int32_t slot)> on_mask_work;  // tests: see GrammarMasks
 };
 
 // What a runner of these options takes: the scheduler's limits, and the plan's symbols.
@@ -53,6 +57,10 @@ class EngineRunner final : public ModelRunner {
   bool asynchronous() const override { return asynchronous_; }
   void submit(const Batch& batch) override;
   void collect(StepResult& result) override;
+  // Rows in a grammar whose mask is late.
+  std::span<const size_t> put_off() const override;
+  bool can_draw(int32_t slot) override { return masks_->ready(slot); }
+  void on_can_draw(const std::function<void()>& wake) override { masks_->on_ready(wake); }
   Executor& executor() { return *executor_; }
 
   // Measures steps from the next one on (step_clock.h), until take_step_times(). Nothing where
@@ -75,7 +83,9 @@ class EngineRunner final : public ModelRunner {
     std::vector<uint64_t> starts;                        // of each row's slot
     std::vector<std::shared_ptr<const Request>> scored;  // of each row with prompt logits
     std::vector<size_t> unmasked;                        // rows whose grammar cannot go on
-    bool settled = false;                                // result and slots hold what was drawn
+    std::vector<size_t> put_off;                         // rows that are not drawn, ascending
+    bool draws(size_t row) const;
+    bool settled = false;  // result and slots hold what was drawn
     StepResult result;
   };
   void make_feed(Device& device);
@@ -88,6 +98,7 @@ class EngineRunner final : public ModelRunner {
   void add_prompt_rows(const Batch& batch, const BatchRow& row);
   void sample(const Batch& batch, InFlight& step);
   void set_masks(const Batch& batch, InFlight& step);
+  std::chrono::nanoseconds mask_patience(const Batch& batch) const;
   void settle(InFlight& step);
   void settle_row(const BatchRow& row, Slot& slot, bool current, std::span<Sampler::Drawn> drawn,
                   RowResult& out);

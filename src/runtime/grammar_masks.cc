@@ -11,12 +11,14 @@ namespace ingot {
 namespace {
 
 // A mask takes 10 to 100 us: few threads keep up with a step's rows, and leave the CPUs to others.
-size_t worker_count() { return static_cast<size_t>(std::clamp(available_cpus() / 4, 1, 8)); }
+// Two at least: where one works a new state out, the other has the other slots.
+size_t worker_count() { return static_cast<size_t>(std::clamp(available_cpus() / 4, 2, 8)); }
 
 }  // namespace
 
-GrammarMasks::GrammarMasks(size_t slots, size_t mask_words)
-    : mask_words_(mask_words), slots_(slots), used_(slots, false) {}
+GrammarMasks::GrammarMasks(size_t slots, size_t mask_words,
+                           std::function<void(int32_t slot)> on_work)
+    : mask_words_(mask_words), on_work_(std::move(on_work)), slots_(slots), used_(slots, false) {}
 
 GrammarMasks::~GrammarMasks() {
   {
@@ -61,6 +63,21 @@ GrammarMasks::Mask GrammarMasks::mask(int32_t index) {
   return {slot.state, slot.bits};
 }
 
+bool GrammarMasks::ready(int32_t index, std::chrono::steady_clock::time_point until) {
+  const auto at = static_cast<size_t>(index);
+  CHECK(used_.at(at));
+  Slot& slot = slots_[at];
+  std::unique_lock lock(mutex_);
+  const bool is_ready = done_.wait_until(lock, until, [&] { return !slot.queued; });
+  slot.awaited = !is_ready;
+  return is_ready;
+}
+
+void GrammarMasks::on_ready(std::function<void()> told) {
+  const std::lock_guard lock(mutex_);
+  told_ = std::move(told);
+}
+
 // Under the mutex. A slot at work looks for more when it is done.
 void GrammarMasks::put(Slot& slot) {
   if (slot.queued) return;
@@ -81,11 +98,13 @@ void GrammarMasks::work() {
       std::shared_ptr<const Grammar> grammar = std::move(slot.grammar);
       const std::vector<TokenId> tokens = std::exchange(slot.tokens, {});
       lock.unlock();
+      if (on_work_) on_work_(static_cast<int32_t>(&slot - slots_.data()));
       advance(slot, restart, std::move(grammar), tokens);
       lock.lock();
     }
     slot.queued = false;
     done_.notify_all();
+    if (std::exchange(slot.awaited, false) && told_) told_();
   }
 }
 

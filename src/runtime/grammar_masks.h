@@ -1,10 +1,14 @@
 // What each slot's answer may go on with in its grammar, worked out on threads of their own while
-// steps run: a token goes in when it is known, and its mask is waited for where it is needed.
+// steps run: a token goes in when it is known, and its mask is asked for where it is needed. A mask
+// takes microseconds but where the grammar's state is a new one: then it can take a hundred
+// milliseconds.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -19,8 +23,10 @@ namespace ingot {
 // Used by one thread; its workers start with the first grammar.
 class GrammarMasks {
  public:
-  // `mask_words`: of a mask, enough for every grammar that comes.
-  GrammarMasks(size_t slots, size_t mask_words);
+  // `mask_words`: of a mask, enough for every grammar that comes. `on_work`: for tests, called by a
+  // worker before it works a slot's tokens in.
+  GrammarMasks(size_t slots, size_t mask_words,
+               std::function<void(int32_t slot)> on_work = nullptr);
   ~GrammarMasks();
   GrammarMasks(const GrammarMasks&) = delete;
   GrammarMasks& operator=(const GrammarMasks&) = delete;
@@ -43,6 +49,11 @@ class GrammarMasks {
   };
   // Waits until the slot's tokens are worked in. Only for slots with a grammar.
   Mask mask(int32_t slot);
+  // Whether mask() would not wait; waits for that until then.
+  bool ready(int32_t slot, std::chrono::steady_clock::time_point until = {});
+  // Called by a worker when a slot is ready of which ready() has said that it is not. It must not
+  // call this; nullptr: nobody. The old one is not called when this has returned.
+  void on_ready(std::function<void()> told);
 
  private:
   struct Slot {
@@ -50,7 +61,8 @@ class GrammarMasks {
     bool restart = false;
     std::shared_ptr<const Grammar> grammar;
     std::vector<TokenId> tokens;
-    bool queued = false;  // or at work
+    bool queued = false;   // or at work
+    bool awaited = false;  // ready() has said no
     // The worker's, while `queued`.
     std::unique_ptr<GrammarMatcher> matcher;
     State state = State::kFault;
@@ -62,6 +74,8 @@ class GrammarMasks {
                std::span<const TokenId> tokens) const;
 
   const size_t mask_words_;
+  const std::function<void(int32_t slot)> on_work_;
+  std::function<void()> told_;  // under the mutex, its calls too
   std::vector<Slot> slots_;
   std::vector<bool> used_;  // slots with a grammar
   std::mutex mutex_;

@@ -39,10 +39,21 @@ std::unique_ptr<Arrival> Inbox::put(std::unique_ptr<Arrival> arrival) {
   return nullptr;
 }
 
-// After the exchange of put(), with release: whoever reads the count sees the arrival.
+// After the exchange of put(): whoever reads the count sees the arrival. Sequentially consistent,
+// as wait_for() is: either the one sees the other's count, or the other sees timed_.
 void Inbox::wake() {
-  count_.fetch_add(1, std::memory_order_release);
+  count_.fetch_add(1);
   count_.notify_one();
+  if (!timed_.load()) return;
+  const std::lock_guard lock(mutex_);
+  changed_.notify_one();
+}
+
+void Inbox::wait_for(uint32_t seen, std::chrono::nanoseconds time) {
+  std::unique_lock lock(mutex_);
+  timed_.store(true);
+  changed_.wait_for(lock, time, [&] { return count_.load() != seen; });
+  timed_.store(false);
 }
 
 Arrivals Inbox::take() {

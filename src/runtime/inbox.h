@@ -2,8 +2,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "runtime/outbox.h"
@@ -57,11 +60,17 @@ class Inbox {
   // Blocks until a put() or wake() after the one that `seen` counts.
   uint32_t count() const { return count_.load(std::memory_order_acquire); }
   void wait(uint32_t seen) const { count_.wait(seen, std::memory_order_acquire); }
+  // The same, for so long at most.
+  void wait_for(uint32_t seen, std::chrono::nanoseconds time);
 
  private:
   static Arrivals in_order(Arrival* newest);
   std::atomic<Arrival*> newest_{nullptr};  // Treiber stack, taken whole; or the mark of its end
   std::atomic<uint32_t> count_{0};         // of puts and wakes
+  // An atomic cannot be waited for by time: who does so says it, and is told under the mutex.
+  std::atomic<bool> timed_{false};
+  std::mutex mutex_;
+  std::condition_variable changed_;
 };
 
 }  // namespace ingot

@@ -52,9 +52,13 @@ Loop::Loop(ModelRunner& runner, LoopOptions options, const Clock& clock)
       board_(stats_),
       queue_(options_.max_queued_requests, options_.max_queued_tokens, options_.share_queue) {
   options_.overlap = options_.overlap && runner.asynchronous();
+  runner_.on_can_draw([inbox = inbox_] { inbox->wake(); });
 }
 
-Loop::~Loop() { end(); }
+Loop::~Loop() {
+  end();
+  runner_.on_can_draw(nullptr);
+}
 
 std::shared_ptr<Outbox> Loop::submit(Request request, std::function<void()> on_ready) {
   request.id = next_id_.fetch_add(1, std::memory_order_relaxed);
@@ -107,11 +111,16 @@ void Loop::resume_read() {
 }
 
 bool Loop::run_step() {
+  const uint32_t seen = inbox_->count();
   drain();
   begin("resuming requests");
   resume_read();
   begin("planning a step");
+  for (const int32_t slot : scheduler_->slots_put_off()) {
+    if (runner_.can_draw(slot)) scheduler_->take_up(slot);
+  }
   const Batch* batch = scheduler_->next();
+  const bool planned = batch != nullptr;
   for (const uint64_t id : scheduler_->started()) {
     const auto it = live_.find(id);
     if (it == live_.end()) continue;
@@ -125,8 +134,21 @@ bool Loop::run_step() {
   while (scheduler_->steps_in_flight() > keep) commit_oldest();
   publish();  // before its readers know of the step
   push();
+  // Where a step was planned and not submitted, what is left can be planned at once.
+  if (!planned && !worked && scheduler_->waits_for_draws()) sleep(seen);
   // For what is paused its reader wakes us.
   return worked || scheduler_->has_work();
+}
+
+// Until something arrives or can go on, or a deadline is over. `seen`: of the inbox, before the
+// pass looked at anything.
+void Loop::sleep(uint32_t seen) {
+  if (stopping_.load(std::memory_order_acquire)) return;
+  const int64_t deadline = scheduler_->next_deadline_ns();
+  if (deadline == kNoDeadline) return inbox_->wait(seen);
+  constexpr int64_t kMost = 3'600'000'000'000;  // what is added to a clock must not overflow
+  const int64_t left = std::min(deadline - clock_.now_ns(), kMost);
+  inbox_->wait_for(seen, std::chrono::nanoseconds(left));
 }
 
 bool Loop::step() {
@@ -168,6 +190,7 @@ void Loop::publish() {
   stats_.prefix_hits = s.prefix_hits;
   stats_.prefix_hit_tokens = s.prefix_hit_tokens;
   stats_.preemptions = s.preemptions;
+  stats_.put_off = s.put_off;
   stats_.pauses = s.pauses;
   board_.publish(stats_);
 }
@@ -218,7 +241,6 @@ bool Loop::submit_step(const Batch& batch) {
     runner_.submit(batch);
     ++steps_held_;
     stats_.count_step(static_cast<int64_t>(batch.token_ids.size()));
-    return true;
   } catch (...) {
     const Fault fault = current_fault();
     spdlog::error("step {} was not submitted: {}", step, fault.what);
@@ -226,6 +248,8 @@ bool Loop::submit_step(const Batch& batch) {
     scheduler_->fail_step(step, fault.reason);
     return false;
   }
+  scheduler_->put_off(runner_.put_off());
+  return true;
 }
 
 void Loop::commit_oldest() {
@@ -270,9 +294,7 @@ void Loop::run() {
   while (!stopping_.load(std::memory_order_acquire) && !inbox_->closed()) {
     const uint32_t seen = inbox_->count();
     const bool more = step();
-    if (!more && !stopping_.load(std::memory_order_acquire) && !inbox_->closed()) {
-      inbox_->wait(seen);
-    }
+    if (!more && !inbox_->closed()) sleep(seen);  // those that are paused have deadlines too
   }
   end();
 }

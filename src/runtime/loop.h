@@ -37,7 +37,7 @@ struct LoopOptions {
 
 class Loop {
  public:
-  // `runner` and `clock` are borrowed.
+  // `runner` and `clock` are borrowed; the runner serves one loop at a time.
   Loop(ModelRunner& runner, LoopOptions options, const Clock& clock);
   // No thread may be in run() or submit(). Requests still live end with kCancelled.
   ~Loop();
@@ -55,7 +55,9 @@ class Loop {
   // `on_ready` captures must own its state (a shared_ptr), and it is destroyed on either thread.
   std::shared_ptr<Outbox> submit(Request request, std::function<void()> on_ready = nullptr);
 
-  // Engine thread. One pass; false: nothing to do until the next submit. Throws nothing. A fault of
+  // Engine thread. One pass; false: nothing to do until the next submit. Sleeps where all that is
+  // left waits for its draw (ModelRunner::put_off), until one can go on, a deadline is over or
+  // something arrives. Throws nothing. A fault of
   // the model ends the requests of its step; one of ours (a failed CHECK, no memory) ends all live
   // requests, with kInternal: what the scheduler knew cannot be trusted, and a new one goes on
   // with empty pages. Where there is none either, the loop ends.
@@ -85,6 +87,7 @@ class Loop {
   void resume_read();
   bool run_step();
   bool submit_step(const Batch& batch);
+  void sleep(uint32_t seen);
   void commit_oldest();
   void push();
   void recover(std::string_view what);

@@ -15,7 +15,7 @@ void each_number(Stats& s, F&& f) {
        {&s.queued_requests, &s.queued_tokens, &s.running, &s.waiting, &s.paused, &s.steps,
         &s.requests_finished, &s.requests_refused, &s.requests_overloaded, &s.requests_cancelled,
         &s.requests_timed_out, &s.prompt_tokens, &s.output_tokens, &s.prefix_hits,
-        &s.prefix_hit_tokens, &s.preemptions, &s.pauses, &s.step_tokens}) {
+        &s.prefix_hit_tokens, &s.preemptions, &s.put_off, &s.pauses, &s.step_tokens}) {
     f(*number);
   }
   for (auto& steps : s.steps_of_tokens) f(steps);

@@ -39,7 +39,8 @@ struct LoopStats {
   int64_t prefix_hits = 0;  // sequences that started from cached pages
   int64_t prefix_hit_tokens = 0;
   int64_t preemptions = 0;
-  int64_t pauses = 0;  // of requests
+  int64_t put_off = 0;  // draws that waited for a later step (ModelRunner::put_off)
+  int64_t pauses = 0;   // of requests
   // Steps by the tokens that they computed: up to kStepTokens[i] (more than the one before); the
   // last: more than all of these.
   static constexpr std::array<int64_t, 13> kStepTokens = {1,   8,    16,   32,   64,   128,  256,

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include "runtime/kv_blocks.h"
@@ -32,9 +34,9 @@ struct ModelLimits {
 };
 
 // What one row sampled: 1..kMaxStepTokens tokens for a row with logits (accepted drafts, then one
-// more), none for a prefill chunk. `logprobs` has `count` entries if the request asked for them.
-// Beam rows (SamplingParams::beam_width > 1) return one entry whose `top` holds the
-// 2 * beam_width best tokens, and their tokens are ignored.
+// more), none for a prefill chunk and for a row whose draw was put off. `logprobs` has `count`
+// entries if the request asked for them. Beam rows (SamplingParams::beam_width > 1) return one
+// entry whose `top` holds the 2 * beam_width best tokens, and their tokens are ignored.
 struct RowResult {
   uint8_t count = 0;
   std::array<TokenId, kMaxStepTokens> tokens{};
@@ -64,6 +66,17 @@ class ModelRunner {
   // Waits for the oldest submitted step. `result` is reused storage. Throws: that step is
   // consumed and its rows have no result.
   virtual void collect(StepResult& result) = 0;
+  // Rows of the step submitted last, by index, whose draw was put off since something that it needs
+  // was not there: their positions are computed, and collect() gives them no token. Only rows with
+  // may_put_off. Valid until the next submit().
+  virtual std::span<const size_t> put_off() const { return {}; }
+  // Whether the draw of a slot's row that was put off could be made now; once true, true until the
+  // slot starts anew or draws.
+  virtual bool can_draw(int32_t /*slot*/) { return true; }
+  // `wake` is called, on any thread, when can_draw() has become true where it was false, or its row
+  // was put off; calls too many do no harm. It must not call the runner; nullptr: nobody wants to
+  // know. Once set anew, the old one is not called.
+  virtual void on_can_draw(const std::function<void()>& /*wake*/) {}
 };
 
 }  // namespace ingot

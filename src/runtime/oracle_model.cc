@@ -164,7 +164,15 @@ void OracleModel::submit(const Batch& batch) {
   int64_t prompt_logits = 0;
   for (const BatchRow& row : batch.rows) prompt_logits += row.prompt_count;
   if (limits_.max_prompt_logits > 0) CHECK_LE(prompt_logits, limits_.max_prompt_logits);
-  queue_.push_back(&batch);
+  Submitted& step = queue_.emplace_back(Submitted{&batch, {}});
+  for (size_t r = 0; draw_is_due && r < batch.rows.size(); ++r) {
+    const BatchRow& row = batch.rows[r];
+    if (row.may_put_off && !draw_is_due(row.slot)) step.put_off.push_back(r);
+  }
+}
+
+std::span<const size_t> OracleModel::put_off() const {
+  return queue_.empty() ? std::span<const size_t>() : queue_.back().put_off;
 }
 
 void OracleModel::copy(const PageCopy& copy) {
@@ -174,8 +182,9 @@ void OracleModel::copy(const PageCopy& copy) {
 
 void OracleModel::collect(StepResult& result) {
   CHECK(!queue_.empty());
-  const Batch& batch = *queue_.front();
+  const Submitted step = std::move(queue_.front());
   queue_.pop_front();
+  const Batch& batch = *step.batch;
   if (on_collect) on_collect(batch.step);
   result.step = batch.step;
   result.rows.assign(batch.rows.size(), {});
@@ -187,7 +196,7 @@ void OracleModel::collect(StepResult& result) {
   for (size_t r = 0; r < batch.rows.size(); ++r) write(batch, r);
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     score_prompt(batch, r, result.rows[r]);
-    sample(batch, r, result.rows[r]);
+    if (!std::ranges::binary_search(step.put_off, r)) sample(batch, r, result.rows[r]);
   }
 }
 
@@ -195,7 +204,8 @@ void OracleModel::resolve(const Batch& batch) {
   resolved_ = batch.token_ids;
   for (const BatchRow& row : batch.rows) {
     for (int32_t i = 0; i < row.query_len; ++i) {
-      TokenId& token = resolved_.at(static_cast<size_t>(row.token_begin + i));
+      const int32_t at = row.token_begin + i;
+      TokenId& token = resolved_.at(static_cast<size_t>(at));
       if (token == kLastSampled) token = slots_.at(static_cast<size_t>(row.slot)).tokens.back();
     }
   }
@@ -210,7 +220,8 @@ void OracleModel::write_fixed(Page& page, const BatchRow& row) {
   if (page.state_tokens != row.first_position) page.state = mix(page.state, -1, 1);
   page.trail.clear();
   for (int32_t i = 0; i < row.query_len; ++i) {
-    page.state = fold_state(page.state, resolved_[static_cast<size_t>(row.token_begin + i)]);
+    const int32_t at = row.token_begin + i;
+    page.state = fold_state(page.state, resolved_[static_cast<size_t>(at)]);
     page.trail.push_back(page.state);
   }
   page.state_tokens = row.context_len();
@@ -259,8 +270,9 @@ void OracleModel::write(const Batch& batch, size_t r) {
       Page& page = pools_[g].at(static_cast<size_t>(id));
       if (page.writer != row.slot) ++page.generation;
       page.writer = row.slot;
+      const int32_t at = row.token_begin + i;
       page.cells[static_cast<size_t>(position % kKvBlockTokens)] = {
-          resolved_[static_cast<size_t>(row.token_begin + i)], position};
+          resolved_[static_cast<size_t>(at)], position};
     }
   }
 }
@@ -293,7 +305,8 @@ void OracleModel::score_prompt(const Batch& batch, size_t r, RowResult& result) 
   const BatchRow& row = batch.rows[r];
   const Request& request = *slots_.at(static_cast<size_t>(row.slot)).request;
   for (int32_t i = 0; i < row.prompt_count; ++i) {
-    const int32_t token = batch.logit_rows.at(static_cast<size_t>(row.prompt_begin + i));
+    const int32_t at = row.prompt_begin + i;
+    const int32_t token = batch.logit_rows.at(static_cast<size_t>(at));
     const int64_t context = row.first_position + (token - row.token_begin) + 1;
     const uint64_t hash = read_back(batch, r, context);
     const TokenId next = request.prompt.at(static_cast<size_t>(context));
@@ -324,8 +337,8 @@ void OracleModel::sample(const Batch& batch, size_t r, RowResult& result) {
           static_cast<size_t>(p.beam_width > 1 ? beam_candidate_count(p) : p.logprobs);
       result.logprobs.push_back({made_up(hash, token), best(hash, limits_.vocab_size, count)});
     }
-    const auto guess = static_cast<size_t>(row.token_begin + row.query_len - row.draft_len + i);
-    if (i < row.draft_len && resolved_[guess] != token) break;
+    const int32_t guess = row.token_begin + row.query_len - row.draft_len + i;
+    if (i < row.draft_len && resolved_[static_cast<size_t>(guess)] != token) break;
   }
 }
 

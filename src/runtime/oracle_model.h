@@ -33,11 +33,20 @@ class OracleModel final : public ModelRunner {
   // Steps run when they are collected, so anything changed behind a submitted step shows.
   void submit(const Batch& batch) override;
   void collect(StepResult& result) override;
+  std::span<const size_t> put_off() const override;
+  bool can_draw(int32_t slot) override { return !draw_is_due || draw_is_due(slot); }
+  void on_can_draw(const std::function<void()>& wake) override { wake_ = wake; }
 
   // Overwrites what a page holds (tests).
   void corrupt(int32_t group, PageId page);
   // Called at the start of submit and collect with the step's number; may throw (fault injection).
   std::function<void(int64_t step)> on_submit, on_collect;
+  // Tests: whether a slot's draw can be made. Asked in submit() of rows that may be put off, and
+  // behind that until it is true, on the loop's thread. Who makes it true calls wake().
+  std::function<bool(int32_t slot)> draw_is_due;
+  void wake() const {
+    if (wake_) wake_();
+  }
 
  private:
   struct Cell {
@@ -73,7 +82,12 @@ class OracleModel final : public ModelRunner {
   std::vector<std::vector<Page>> pools_;
   std::vector<Slot> slots_;
   std::vector<TokenId> resolved_;  // the step's token ids without kLastSampled
-  std::deque<const Batch*> queue_;
+  struct Submitted {
+    const Batch* batch = nullptr;
+    std::vector<size_t> put_off;
+  };
+  std::deque<Submitted> queue_;
+  std::function<void()> wake_;
 };
 
 }  // namespace ingot

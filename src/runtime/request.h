@@ -185,6 +185,7 @@ struct Sequence {
   bool forked = false;         // the choices (or beams) of the request exist
   bool slot_fresh = true;      // the runner has not been told what this slot holds
   bool anew_by_pause = false;  // what the next start computes anew is its reader's doing
+  bool put_off = false;        // its draw was put off: not scheduled until the runner can draw it
   double beam_score = 0;       // sum of logprobs, beam search only
   bool beam_ready = false;     // has candidates for the next beam selection
   std::vector<std::pair<TokenId, float>> beam_candidates;
@@ -217,6 +218,9 @@ struct BatchRow {
   int32_t prompt_begin = 0;
   int32_t prompt_count = 0;
   int32_t parent = -1;  // row whose logits this one samples (fork at the end of the prompt)
+  // The runner may leave its draw to a later step (ModelRunner::put_off), in which its last
+  // position is computed again.
+  bool may_put_off = false;
   int64_t context_len() const { return first_position + query_len; }
 };
 

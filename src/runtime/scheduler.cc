@@ -153,6 +153,7 @@ void Scheduler::forget_deadline(const Request& request) {
 
 // Positions that the sequence could compute now, counting tokens that steps in flight will sample.
 int64_t Scheduler::work_left(const Sequence& s) const {
+  if (s.put_off) return 0;
   const Group& group = groups_.at(s.request->id);
   if (s.request->sampling.max_tokens <= 0) return s.prompt_len() - 1 - s.scheduled;
   if (s.length() + s.pending >= group.max_length) return 0;  // the rest is in flight
@@ -184,7 +185,7 @@ const Batch* Scheduler::next() {
     if (!plan_.empty()) return build();
   } while (steps_.empty() && preempt_waiting_beam());
   if (!has_work()) return nullptr;
-  if (steps_.empty()) fail_first();
+  if (steps_.empty() && put_off_.empty()) fail_first();
   return nullptr;
 }
 
@@ -388,6 +389,8 @@ void Scheduler::check_invariants() const {
     const Sequence& s = *owned;
     tables.push_back(&s.kv);
     CHECK_EQ(s.kv.tokens, s.slot >= 0 ? s.scheduled : 0);
+    CHECK(!s.put_off || (s.phase == SequencePhase::kRunning && s.pending == 0));
+    CHECK_EQ(s.put_off, std::count(put_off_.begin(), put_off_.end(), &s) == 1);
     CHECK_EQ(s.in_flight, rows[&s]);
     CHECK_GE(s.pending, 0);
     CHECK_LE(s.computed, s.scheduled);
@@ -401,6 +404,7 @@ void Scheduler::check_invariants() const {
     CHECK(s.phase == SequencePhase::kFinished || groups_.count(s.request->id) != 0);
   }
   CHECK_EQ(retiring, retiring_);
+  for (const Sequence* s : put_off_) CHECK_EQ(sequences_.count(s), 1u);
   kv_.check_conserved(tables);
   for (int32_t slot : free_slots_) use(slot);
   for (const auto& [id, group] : groups_) {

@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -44,6 +45,7 @@ struct SchedulerStats {
   int64_t prefix_hits = 0, prefix_hit_tokens = 0;  // sequences that started from cached pages
   int64_t preemptions = 0, pauses = 0, forks = 0, cancels = 0, timeouts = 0, refused = 0;
   int64_t drafted = 0, accepted = 0, dropped = 0;  // dropped: sampled after the end
+  int64_t put_off = 0;                             // draws that waited for a later step
   int64_t finished = 0;
   int64_t prompt_tokens = 0;  // of requests that have started
   int64_t output_tokens = 0;  // handed out
@@ -71,8 +73,15 @@ class Scheduler {
   void resume(uint64_t request_id);  // one that is not paused is left as it is
 
   // The next step, or null when nothing can run now. Valid until committed or failed. If nothing
-  // can run, nothing is in flight and requests are left, the first of them ends with kOutOfMemory.
+  // can run, nothing is in flight or put off and requests are left, the first of them ends with
+  // kOutOfMemory.
   const Batch* next();
+  // Rows of the step planned last that will have no token: their sequences stand still, with slot
+  // and pages, until take_up(). Only rows with may_put_off.
+  void put_off(std::span<const size_t> rows);
+  // Slots of the sequences that stand still; valid until it is asked again.
+  const std::vector<int32_t>& slots_put_off();
+  void take_up(int32_t slot);
   // Whether the result is one of the oldest step in flight; commit() takes no other.
   bool matches(const StepResult& result) const;
   void commit(const StepResult& result);
@@ -89,6 +98,13 @@ class Scheduler {
   bool idle() const { return groups_.empty() && steps_.empty() && sequences_.empty(); }
   size_t steps_in_flight() const { return steps_.size(); }
   int64_t oldest_step() const { return steps_.front()->batch.step; }
+  size_t standing_still() const { return put_off_.size(); }  // sequences that were put off
+  // Whether nothing is left to do but to wait for sequences that were put off.
+  bool waits_for_draws() const { return steps_.empty() && !put_off_.empty(); }
+  // Of all live requests; kNoDeadline: none has one.
+  int64_t next_deadline_ns() const {
+    return deadlines_.empty() ? kNoDeadline : deadlines_.begin()->first;
+  }
   size_t live_requests() const { return groups_.size(); }
   size_t running() const { return order_.running(); }  // sequences
   size_t waiting() const { return order_.waiting(); }
@@ -130,6 +146,8 @@ class Scheduler {
   struct Step {
     Batch batch;
     std::vector<Sequence*> sequences;  // of each row
+    std::vector<bool> put_off;         // rows without a token
+    bool draws(size_t row) const { return batch.rows[row].logit_count > 0 && !put_off[row]; }
   };
 
   static bool is_beam(const Sequence& s) { return s.request->sampling.beam_width > 1; }
@@ -170,7 +188,11 @@ class Scheduler {
   // scheduler_commit.cc: results, ends
   void commit_row(Sequence& s, const BatchRow& row, const RowResult& result);
   bool commit_prompt(Sequence& s, const BatchRow& row, const RowResult& result);
+  void commit_put_off(Sequence& s, const BatchRow& row, const RowResult& result);
   void advance(Sequence& s, const BatchRow& row, int32_t committed);
+  void take_back(Sequence& s, int64_t positions);
+  void publish(Sequence& s);
+  void forget_put_off(Sequence& s);
   FinishReason end_after(const Sequence& s, const Group& group) const;
   void end_choice(Sequence& s, FinishReason reason);
   void end_group(Group& group, FinishReason reason);
@@ -204,6 +226,8 @@ class Scheduler {
   std::deque<std::unique_ptr<Step>> steps_;  // in flight, oldest first
   std::vector<std::unique_ptr<Step>> spare_steps_;
   std::vector<Planned> plan_;
+  std::vector<Sequence*> put_off_;  // that stand still
+  std::vector<int32_t> slots_put_off_;
   int64_t budget_ = 0;
   int64_t prompt_budget_ = 0;  // prompt positions of the step whose logits may be wanted
   bool starved_ = false;       // a running sequence found no page in this step

@@ -22,8 +22,10 @@ const Batch* Scheduler::build() {
   batch.slot_starts.clear();
   batch.copies.clear();
   step->sequences.clear();
+  step->put_off.clear();
   for (const Planned& planned : plan_) add_row(*step, planned);
   add_tables(*step);
+  step->put_off.assign(batch.rows.size(), false);
   ++stats_.steps;
   stats_.rows += static_cast<int64_t>(batch.rows.size());
   stats_.tokens += static_cast<int64_t>(batch.token_ids.size());
@@ -65,6 +67,7 @@ void Scheduler::add_row(Step& step, const Planned& planned) {
   const bool samples = own_end == s.length() + s.pending;
   if (samples) {
     row.logit_count = 1 + row.draft_len;
+    row.may_put_off = row.draft_len == 0 && !is_beam(s) && can_truncate();
     const auto end = static_cast<int32_t>(batch.token_ids.size());
     for (int32_t t = end - row.logit_count; t < end; ++t) batch.logit_rows.push_back(t);
     ++s.pending;
@@ -108,6 +111,7 @@ void Scheduler::add_forks(Step& step, Sequence& parent) {
     row.logit_begin = source.logit_begin;
     row.logit_count = source.logit_count;
     row.parent = parent_row;
+    row.may_put_off = source.may_put_off;
     child.in_flight = 1;
     child.pending = 1;
     step.batch.rows.push_back(row);

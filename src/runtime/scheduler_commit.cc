@@ -13,6 +13,37 @@ bool Scheduler::matches(const StepResult& result) const {
   return result.step == batch.step && result.rows.size() == batch.rows.size();
 }
 
+void Scheduler::put_off(std::span<const size_t> rows) {
+  for (const size_t r : rows) {
+    Step& step = *steps_.back();
+    Sequence& s = *step.sequences.at(r);
+    CHECK(step.batch.rows[r].may_put_off && step.draws(r) && !s.put_off);
+    step.put_off[r] = true;
+    s.put_off = true;
+    --s.pending;
+    put_off_.push_back(&s);
+    ++stats_.put_off;
+  }
+}
+
+const std::vector<int32_t>& Scheduler::slots_put_off() {
+  slots_put_off_.clear();
+  for (const Sequence* s : put_off_) slots_put_off_.push_back(s->slot);
+  return slots_put_off_;
+}
+
+void Scheduler::take_up(int32_t slot) {
+  const auto it = std::ranges::find(put_off_, slot, &Sequence::slot);
+  CHECK(it != put_off_.end());
+  forget_put_off(**it);
+}
+
+void Scheduler::forget_put_off(Sequence& s) {
+  if (!s.put_off) return;
+  s.put_off = false;
+  std::erase(put_off_, &s);
+}
+
 void Scheduler::commit(const StepResult& result) {
   CHECK(matches(result));
   std::unique_ptr<Step> step = std::move(steps_.front());
@@ -20,9 +51,11 @@ void Scheduler::commit(const StepResult& result) {
   const Batch& batch = step->batch;
   for (size_t r = 0; r < batch.rows.size(); ++r) {
     Sequence& s = *step->sequences[r];
-    if (batch.rows[r].logit_count > 0) --s.pending;
+    if (step->draws(r)) --s.pending;
     if (s.phase == SequencePhase::kFinished) {
       stats_.dropped += result.rows[r].count;
+    } else if (step->put_off[r]) {
+      commit_put_off(s, batch.rows[r], result.rows[r]);
     } else {
       commit_row(s, batch.rows[r], result.rows[r]);
     }
@@ -43,7 +76,7 @@ void Scheduler::fail_step(int64_t step_number, FinishReason reason) {
   }
   for (size_t r = 0; r < step->batch.rows.size(); ++r) {
     Sequence& s = *step->sequences[r];
-    if (step->batch.rows[r].logit_count > 0) --s.pending;
+    if (step->draws(r)) --s.pending;
     --s.in_flight;
     settle(s);
   }
@@ -102,13 +135,31 @@ bool Scheduler::commit_prompt(Sequence& s, const BatchRow& row, const RowResult&
   return true;
 }
 
+// The last position is computed again when its logits can be drawn from. One that was preempted
+// meanwhile starts anew anyway.
+void Scheduler::commit_put_off(Sequence& s, const BatchRow& row, const RowResult& result) {
+  if (result.failure != FinishReason::kNone) return end_choice(s, result.failure);
+  if (row.prompt_count > 0 && !commit_prompt(s, row, result)) return;
+  take_back(s, row.context_len() - 1);
+}
+
 // Positions that the row wrote count as computed; room for guesses that were wrong is given back.
 void Scheduler::advance(Sequence& s, const BatchRow& row, int32_t committed) {
   if (row.draft_len > 0) {
-    s.scheduled = row.context_len() - row.draft_len + committed - 1;
-    kv_.truncate(s.kv, s.scheduled);
+    return take_back(s, row.context_len() - row.draft_len + committed - 1);
   }
-  s.computed = row.draft_len > 0 ? s.scheduled : row.context_len();
+  s.computed = row.context_len();
+  publish(s);
+}
+
+// Of the positions that were scheduled the first so many are computed, and no others hold a room.
+void Scheduler::take_back(Sequence& s, int64_t positions) {
+  s.scheduled = s.computed = positions;
+  kv_.truncate(s.kv, positions);
+  publish(s);
+}
+
+void Scheduler::publish(Sequence& s) {
   const int64_t known = std::min(s.computed, s.length());
   kv_.publish(s.kv, s.tokens, salt_of(*s.request), known);
   kv_.leave_window(s.kv, s.computed);
@@ -165,6 +216,7 @@ void Scheduler::end_group(Group& group, FinishReason reason) {
 // now, or when the last step that names them is committed. May delete `s` and its group.
 void Scheduler::retire(Sequence& s, SequencePhase phase) {
   const bool was_running = s.phase == SequencePhase::kRunning;
+  forget_put_off(s);
   s.phase = phase;
   if (was_running) ++retiring_;
   if (phase == SequencePhase::kWaiting) {

@@ -113,6 +113,7 @@ class Metrics::Set {
           static_cast<double>(stats.paused));
     count("num_pauses_total", "of requests whose clients did not read", stats.pauses);
     count("steps_total", "steps of the engine", stats.steps);
+    count("draws_put_off_total", "of answers in a form whose mask was late", stats.put_off);
     count("requests_overloaded_total", "refused for a full queue", stats.requests_overloaded);
     count("requests_cancelled_total", "whose clients went away", stats.requests_cancelled);
     count("requests_timed_out_total", "that took too long", stats.requests_timed_out);

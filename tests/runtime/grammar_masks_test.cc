@@ -3,58 +3,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <regex>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "runtime/engine_runner.h"
 #include "runtime/loop.h"
 #include "tests/contracts/fake_device.h"
+#include "tests/runtime/form_requests.h"
 #include "tests/runtime/tiny_engine.h"
-#include "text/byte_alphabet.h"
-#include "text/tokenizer.h"
-#include "text/utf8.h"
 
 namespace ingot {
 namespace {
 
 using State = GrammarMasks::State;
-
-// Ids 0 to 94 are the printable characters of ASCII, 95 ends an answer; the model has one more.
-constexpr TokenId kEnd = 95;
-TokenId id_of(char c) { return c - ' '; }
-
-std::vector<TokenId> ids_of(std::string_view text) {
-  std::vector<TokenId> out;
-  for (const char c : text) out.push_back(id_of(c));
-  return out;
-}
-
-std::string text_of(std::span<const TokenId> ids) {
-  std::string out;
-  for (const TokenId id : ids) out += id == kEnd ? '.' : static_cast<char>(id + ' ');
-  return out;
-}
-
-std::shared_ptr<const Grammar> grammar(const std::string& regex) {
-  static const std::shared_ptr<const GrammarVocabulary> vocabulary = [] {
-    Json vocab = Json::object();
-    for (char c = ' '; c <= '~'; ++c) {
-      std::string token;
-      append_utf8(token, byte_to_alphabet(static_cast<uint8_t>(c)));
-      vocab[token] = id_of(c);
-    }
-    const Json end = {{"id", kEnd}, {"content", "<end>"}, {"special", true}, {"normalized", false}};
-    const Json json = {{"added_tokens", Json::array({end})},
-                       {"normalizer", nullptr},
-                       {"pre_tokenizer", nullptr},
-                       {"post_processor", nullptr},
-                       {"decoder", {{"type", "ByteLevel"}}},
-                       {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", Json::array()}}}};
-    return GrammarVocabulary::create(*Tokenizer::load(json.dump(), "test.json"), {kEnd});
-  }();
-  return Grammar::compile(vocabulary, {GrammarKind::kRegex, regex});
-}
 
 // The tokens that the slot's mask lets through.
 std::string allowed(GrammarMasks& masks, int32_t slot) {
@@ -71,8 +33,8 @@ std::string allowed(GrammarMasks& masks, int32_t slot) {
 
 TEST(GrammarMasks, FollowTheTokensOfTheirSlot) {
   GrammarMasks masks(3, 4);
-  masks.begin(0, grammar("[ab]+c"), {});
-  masks.begin(2, grammar("xyz?"), ids_of("xy"));  // drawn before it was put off
+  masks.begin(0, form_of("[ab]+c"), {});
+  masks.begin(2, form_of("xyz?"), ids_of("xy"));  // drawn before it was put off
   EXPECT_EQ(allowed(masks, 0), "ab");
   EXPECT_EQ(allowed(masks, 2), "z.");
   masks.take(0, ids_of("a"));
@@ -84,21 +46,21 @@ TEST(GrammarMasks, FollowTheTokensOfTheirSlot) {
   EXPECT_EQ(masks.mask(0).state, State::kEnded);
   masks.take(0, ids_of("a"));  // of a step that was on its way
   EXPECT_EQ(masks.mask(0).state, State::kEnded);
-  masks.begin(0, grammar("q"), {});  // another answer in the same slot
+  masks.begin(0, form_of("q"), {});  // another answer in the same slot
   EXPECT_EQ(allowed(masks, 0), "q");
 }
 
 TEST(GrammarMasks, ATokenThatTheGrammarDoesNotHaveIsAFaultOfItsSlot) {
   GrammarMasks masks(2, 4);
-  masks.begin(0, grammar("a+"), {});
-  masks.begin(1, grammar("a+"), {});
+  masks.begin(0, form_of("a+"), {});
+  masks.begin(1, form_of("a+"), {});
   masks.take(0, ids_of("ab"));
   masks.take(1, ids_of("aa"));
   EXPECT_EQ(masks.mask(0).state, State::kFault);
   EXPECT_EQ(allowed(masks, 1), "a.");
   masks.take(0, ids_of("a"));
   EXPECT_EQ(masks.mask(0).state, State::kFault);
-  masks.begin(1, grammar("abc"), ids_of("ax"));
+  masks.begin(1, form_of("abc"), ids_of("ax"));
   EXPECT_EQ(masks.mask(1).state, State::kFault);
 }
 
@@ -106,18 +68,18 @@ TEST(GrammarMasks, SlotsWithoutAGrammarTakeNothing) {
   GrammarMasks masks(1, 4);
   masks.begin(0, nullptr, ids_of("a"));
   masks.take(0, ids_of("b"));
-  masks.begin(0, grammar("ab"), {});
+  masks.begin(0, form_of("ab"), {});
   masks.take(0, ids_of("a"));
   masks.begin(0, nullptr, {});
   masks.take(0, ids_of("zz"));
-  masks.begin(0, grammar("ab"), {});
+  masks.begin(0, form_of("ab"), {});
   EXPECT_EQ(allowed(masks, 0), "a");
 }
 
 TEST(GrammarMasks, ManySlotsAtOnceAndAnEndWithWorkLeft) {
   constexpr int32_t kSlots = 64;
   GrammarMasks masks(kSlots, 4);
-  const auto one = grammar("([ab]{3}-){20}c");
+  const auto one = form_of("([ab]{3}-){20}c");
   for (int round = 0; round < 5; ++round) {
     for (int32_t s = 0; s < kSlots; ++s) masks.begin(s, one, {});
     for (int t = 0; t < 20; ++t) {
@@ -128,6 +90,30 @@ TEST(GrammarMasks, ManySlotsAtOnceAndAnEndWithWorkLeft) {
     }
   }
   for (int32_t s = 0; s < kSlots; ++s) masks.take(s, ids_of("bbb-bbb-"));
+}
+
+TEST(GrammarMasks, WhoAsksBeforeAMaskIsThereIsTold) {
+  std::promise<void> gate;
+  std::atomic<int> told = 0;
+  GrammarMasks masks(3, 4, [opened = gate.get_future().share()](int32_t slot) {
+    if (slot == 1) opened.wait();
+  });
+  masks.on_ready([&] { ++told; });
+  masks.begin(1, form_of("[ab]c"), {});
+  masks.begin(2, form_of("xy"), {});  // by another worker
+  EXPECT_EQ(allowed(masks, 2), "x");
+  EXPECT_TRUE(masks.ready(2));
+  EXPECT_FALSE(masks.ready(1));
+  EXPECT_FALSE(masks.ready(1, std::chrono::steady_clock::now() + std::chrono::milliseconds(1)));
+  masks.take(1, ids_of("b"));
+  EXPECT_EQ(told, 0);
+  gate.set_value();
+  EXPECT_TRUE(masks.ready(1, std::chrono::steady_clock::now() + std::chrono::hours(1)));
+  EXPECT_EQ(allowed(masks, 1), "c");
+  masks.begin(1, form_of("q"), {});  // nobody has been told to wait
+  EXPECT_EQ(allowed(masks, 1), "q");
+  masks.on_ready(nullptr);
+  EXPECT_EQ(told, 1);
 }
 
 // ---- through the runner
@@ -161,18 +147,6 @@ std::vector<MaskedAnswer> run(Device& device, const std::vector<Request>& reques
   if (kv_pages < 8) {
     EXPECT_GT(loop.scheduler().stats().preemptions, 0);
   }
-  return out;
-}
-
-Request request_in(const std::string& regex, int seed) {
-  Request out;
-  for (int t = 0; t < 40; ++t) out.prompt.push_back((t * 7 + seed) % 95);
-  out.sampling.max_tokens = 60;
-  out.sampling.temperature = 1;
-  out.sampling.seed = static_cast<uint64_t>(seed);
-  out.sampling.eos_token_ids = {kEnd};
-  if (!regex.empty()) out.sampling.grammar = grammar(regex);
-  validate(out.sampling, kTinyVocab);
   return out;
 }
 
@@ -229,7 +203,8 @@ TEST(GrammarMasks, AFaultEndsItsRequestAlone) {
 
 TEST(GrammarMasks, WhatDoesNotGoWithAGrammarIsRefused) {
   const auto refused = [](const char* name, auto change) {
-    Request request = request_in("a+", 1);
+    Request request = request_in("", 1);
+    request.sampling.grammar = form_of("a+");
     change(request.sampling);
     try {
       validate(request.sampling, kTinyVocab);

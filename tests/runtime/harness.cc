@@ -40,6 +40,15 @@ bool FaultyRunner::fault() {
   return true;
 }
 
+// Nobody else makes a draw possible: the loop is woken at once, and asks again.
+void FaultyRunner::put_draws_off(int64_t percent) {
+  oracle_.draw_is_due = [this, percent](int32_t) {
+    if (!random_.chance(percent)) return true;
+    oracle_.wake();
+    return false;
+  };
+}
+
 void FaultyRunner::submit(const Batch& batch) {
   if (fault()) fail(ErrorCode::kInternal, "simulation", "not submitted, as planned");
   rows_ += static_cast<int64_t>(batch.rows.size());
@@ -70,6 +79,11 @@ Simulation::Simulation(uint64_t seed) : random_{seed * 7919 + 1} {
   make_groups();
   make_options(seed);
   runner_ = std::make_unique<FaultyRunner>(limits_, seed, random_.chance(20) ? 2 : 0);
+  if (random_.chance(25)) {
+    const bool often = random_.chance(20);
+    runner_->put_draws_off(often ? 50 : 20);
+    patience_ = often ? 16 : 4;
+  }
   loop_ = std::make_unique<Loop>(*runner_, options_, clock_);
   room_ = std::min(limits_.max_seq_len, loop_->scheduler().kv().capacity_tokens());
   for (int i = 0; i < 3; ++i) {
@@ -300,7 +314,7 @@ void Simulation::check_progress() {
     for (const size_t at : live_) clients_[at].head_since = -1;
     return;
   }
-  ASSERT_LT(step_ - last_news_, 6 * room_ + 40) << "no request gets on";
+  ASSERT_LT(step_ - last_news_, patience_ * (6 * room_ + 40)) << "no request gets on";
   if (tenants_ == 1 || !options_.scheduler.fair) check_head();
 }
 
@@ -323,7 +337,7 @@ void Simulation::check_head() {
   const auto length = static_cast<int64_t>(r.prompt.size()) + r.sampling.max_tokens;
   // Choices may preempt each other in a small pool, and then recompute.
   const int64_t bound = width == 1 ? 4 * length + 20 : 8 * width * width * length + 20;
-  ASSERT_LT(step_ - head->head_since, bound) << "request " << r.id << " waits";
+  ASSERT_LT(step_ - head->head_since, patience_ * bound) << "request " << r.id << " waits";
 }
 
 bool Simulation::may_fit(const Request& r) const {
@@ -470,7 +484,8 @@ void Simulation::add(SimulationTotals& t) const {
        {&SchedulerStats::preemptions, &SchedulerStats::prefix_hits,
         &SchedulerStats::prefix_hit_tokens, &SchedulerStats::cancels, &SchedulerStats::timeouts,
         &SchedulerStats::refused, &SchedulerStats::forks, &SchedulerStats::pauses,
-        &SchedulerStats::drafted, &SchedulerStats::accepted, &SchedulerStats::dropped}) {
+        &SchedulerStats::drafted, &SchedulerStats::accepted, &SchedulerStats::dropped,
+        &SchedulerStats::put_off}) {
     t.stats.*count += s.*count;
   }
   t.kv.evictions += kv.evictions;

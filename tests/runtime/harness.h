@@ -41,6 +41,11 @@ class FaultyRunner final : public ModelRunner {
   const ModelLimits& limits() const override { return oracle_.limits(); }
   void submit(const Batch& batch) override;
   void collect(StepResult& result) override;
+  std::span<const size_t> put_off() const override { return oracle_.put_off(); }
+  bool can_draw(int32_t slot) override { return oracle_.can_draw(slot); }
+  void on_can_draw(const std::function<void()>& wake) override { oracle_.on_can_draw(wake); }
+  // Puts draws off, so many percent, and as often again when they are asked for.
+  void put_draws_off(int64_t percent);
   int64_t faults() const { return faults_; }
   int64_t rows() const { return rows_; }
 
@@ -107,6 +112,7 @@ class Simulation {
   int64_t masked_ = 0;  // requests
   int64_t step_ = 0;
   int64_t last_news_ = 0;  // step of the last event
+  int64_t patience_ = 1;   // how much longer all may take, since draws are put off
   std::vector<std::vector<TokenId>> prefixes_;
   std::vector<Client> clients_;
   std::vector<size_t> live_;  // clients that are not done

@@ -71,6 +71,24 @@ TEST(Inbox, EveryArrivalIsTakenOrGivenBack) {
   EXPECT_EQ(taken + refused, 3 * kEach);
 }
 
+TEST(Inbox, WhoWaitsForATimeIsWokenToo) {
+  Inbox inbox;
+  inbox.wait_for(inbox.count(), std::chrono::milliseconds(1));  // nothing comes
+  const uint32_t before = inbox.count();
+  inbox.wake();
+  inbox.wait_for(before, std::chrono::hours(1));  // came already
+  constexpr int kEach = 2000;
+  std::thread waker([&] {
+    for (int i = 0; i < kEach; ++i) inbox.wake();
+  });
+  // A wake that was lost would be waited for an hour.
+  const uint32_t last = before + 1 + kEach;
+  for (uint32_t seen = inbox.count(); seen < last; seen = inbox.count()) {
+    inbox.wait_for(seen, std::chrono::hours(1));
+  }
+  waker.join();
+}
+
 TEST(Inbox, WhatNobodyTookEndsWithIt) {
   const auto request = std::make_shared<const Request>();
   auto outbox = std::make_shared<Outbox>(request, nullptr, nullptr);

@@ -206,6 +206,25 @@ TEST(Loop, ARequestThatWaitsTakesNoMemoryForItsAnswer) {
   EXPECT_EQ(read_all(*waiting).finish, FinishReason::kCancelled);
 }
 
+// Nobody else wakes the loop: the deadline does.
+TEST(Loop, WhoIsPausedHasADeadlineToo) {
+  OracleModel model(small_limits());
+  SteadyClock clock;
+  Loop loop(model, {}, clock);
+  Request request = small_request(10, 200, 1);
+  request.deadline_ns = clock.now_ns() + 300'000'000;
+  const auto box = loop.submit(request);
+  box->pause_beyond(0);
+  std::thread thread([&] { loop.run(); });
+  for (int i = 0; i < 6000 && loop.stats().requests_timed_out == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(loop.stats().requests_timed_out, 1);
+  loop.stop();
+  thread.join();
+  EXPECT_EQ(read_all(*box).finish, FinishReason::kTimeout);
+}
+
 // Bytes that malloc has given out. Sanitizers count elsewhere: always 0 there.
 int64_t bytes_in_use() {
   const struct mallinfo2 info = ::mallinfo2();

@@ -26,7 +26,10 @@ LoopStats stats_of(int64_t n) {
   out.prefix_hit_tokens = n + 13;
   out.preemptions = n + 14;
   out.step_tokens = n + 23;
-  for (int64_t& steps : out.steps_of_tokens) steps = n + 24 + (&steps - out.steps_of_tokens.data());
+  out.put_off = n + 24;
+  out.paused = n + 39;
+  out.pauses = n + 40;
+  for (int64_t& steps : out.steps_of_tokens) steps = n + 25 + (&steps - out.steps_of_tokens.data());
   out.pages = {{"a", n + 15, n + 16, n + 17, n + 18}, {"b", n + 19, n + 20, n + 21, n + 22}};
   return out;
 }

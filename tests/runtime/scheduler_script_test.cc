@@ -10,6 +10,7 @@
 //   next                plans a step, which stays in flight
 //   commit [a=7 a.1=8,9 b=!internal]   results of the oldest step; rows not named draw token 1
 //   fail                the oldest step fails
+//   off a / on a        the draw of a's row in the step planned last is put off; can be made
 //   pause a / resume a  its reader is behind, and has caught up
 //   cancel a / clock 5 (milliseconds) / hold 3 (pages taken from outside) / kv
 #include <gtest/gtest.h>
@@ -18,6 +19,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "base/check.h"
@@ -79,6 +81,15 @@ class Script : public DraftSource {
       print_batch(scheduler().next());
     } else if (command == "commit") {
       commit(args);
+    } else if (command == "off") {
+      const auto& rows = steps_.back().names;
+      const auto at = static_cast<size_t>(std::ranges::find(rows, words[1]) - rows.begin());
+      const std::vector<size_t> off = {at};
+      scheduler().put_off(off);
+      off_.emplace(steps_.back().batch, at);
+    } else if (command == "on") {
+      const auto is_it = [&](const auto& slot) { return slot.second == words[1]; };
+      scheduler().take_up(std::ranges::find_if(slots_, is_it)->first);
     } else if (command == "fail") {
       const int64_t step = steps_.front().batch->step;
       steps_.erase(steps_.begin());
@@ -211,7 +222,7 @@ class Script : public DraftSource {
     for (size_t r = 0; r < flight.names.size(); ++r) {
       RowResult& row = result.rows.emplace_back();
       row.prompt_logprobs.resize(static_cast<size_t>(flight.batch->rows[r].prompt_count));
-      if (flight.batch->rows[r].logit_count == 0) continue;
+      if (flight.batch->rows[r].logit_count == 0 || off_.contains({flight.batch, r})) continue;
       auto it = args.find(flight.names[r]);
       const std::string tokens = it == args.end() ? "1" : it->second;
       if (tokens[0] == '!') {
@@ -230,6 +241,7 @@ class Script : public DraftSource {
       if (it != args.end() && flight.batch->rows[r].logit_count < row.count) row.count = 1;
     }
     scheduler().commit(result);
+    std::erase_if(off_, [&](const auto& row) { return row.first == flight.batch; });
   }
 
   void print_events() {
@@ -256,6 +268,7 @@ class Script : public DraftSource {
   std::map<std::string, std::string> drafts_;
   std::map<int32_t, std::string> slots_;
   std::vector<Flight> steps_;
+  std::set<std::pair<const Batch*, size_t>> off_;  // rows without a token
   std::ostringstream out_;
   bool held_ = false;
 };

@@ -1,8 +1,8 @@
 // Deterministic simulator: random arrivals, priorities, tenants, cancels, deadlines, readers that
-// stop, pool sizes, shared prefixes, choices, beams, speculation, faults and full queues on the
-// oracle model, under a fake clock. After every step all invariants; at the end every stream equals
-// the one worked out without KV pages. INGOT_SIM_SEEDS sets the number of seeds, INGOT_SIM_FIRST
-// the first. Seeds are cut into parts, so that parts can run side by side.
+// stop, pool sizes, shared prefixes, choices, beams, speculation, draws put off, faults and full
+// queues on the oracle model, under a fake clock. After every step all invariants; at the end every
+// stream equals the one worked out without KV pages. INGOT_SIM_SEEDS sets the number of seeds,
+// INGOT_SIM_FIRST the first. Seeds are cut into parts, so that parts can run side by side.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -27,13 +27,13 @@ void print(const SimulationTotals& t) {
       "simulator: {} seeds, {} requests ({} beam, {} masked), {} tokens, {} of prompts scored, {} "
       "steps, {} rows\n"
       "  preemptions {}  evictions {}  prefix hits {} ({} tokens)  cancels {}  timeouts {}\n"
-      "  too long {}  forks {}  page copies {}  drafted {}  accepted {}  dropped {}\n"
+      "  too long {}  forks {}  page copies {}  drafted {}  accepted {}  dropped {}  put off {}\n"
       "  overloaded {}  faults {} in {} seeds  seeds with tenants {}  pauses {}\n",
       t.seeds, t.requests, t.beams, t.masked, t.tokens, t.scored, t.steps, t.rows,
       t.stats.preemptions, t.kv.evictions, t.stats.prefix_hits, t.stats.prefix_hit_tokens,
       t.stats.cancels, t.stats.timeouts, t.stats.refused, t.stats.forks, t.kv.copies,
-      t.stats.drafted, t.stats.accepted, t.stats.dropped, t.overloaded, t.faults, t.faulted,
-      t.tenants, t.stats.pauses);
+      t.stats.drafted, t.stats.accepted, t.stats.dropped, t.stats.put_off, t.overloaded, t.faults,
+      t.faulted, t.tenants, t.stats.pauses);
 }
 
 // Whatever a seed can meet was met.
@@ -47,7 +47,8 @@ void expect_everything(const SimulationTotals& t) {
                               t.stats.cancels, t.stats.timeouts,
                               t.stats.refused, t.stats.forks,
                               t.kv.copies,     t.stats.accepted,
-                              t.stats.dropped, t.stats.pauses}) {
+                              t.stats.dropped, t.stats.pauses,
+                              t.stats.put_off}) {
     EXPECT_GT(count, 0);
   }
   EXPECT_LT(t.stats.accepted, t.stats.drafted);

@@ -25,11 +25,13 @@ TEST(Metrics, CountersFollowTheLoop) {
   LoopStats stats = some_stats();
   metrics.text(&stats, "m", {});
   stats.output_tokens = 45;
+  stats.put_off = 6;
   const std::string text =
       metrics.text(&stats, "m", {.connections = 3, .calls = 1, .compiling = 2});
   EXPECT_THAT(text, HasSubstr("ingot_generation_tokens_total{model_name=\"m\"} 45\n"));
   EXPECT_THAT(text, HasSubstr("ingot_num_requests_running{model_name=\"m\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("ingot_kv_cache_usage_perc{model_name=\"m\"} 0.4"));
+  EXPECT_THAT(text, HasSubstr("ingot_draws_put_off_total{model_name=\"m\"} 6\n"));
   EXPECT_THAT(text, HasSubstr("ingot_connections{model_name=\"m\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("ingot_num_requests_compiling{model_name=\"m\"} 2\n"));
   EXPECT_THAT(text, Not(HasSubstr("vllm:")));
