@@ -49,7 +49,8 @@ JsonStep JsonSpan::push(char c) {
 
 JsonStep ToolCallReader::push(char c) {
   text_ += c;
-  if (text_.size() > kMaxCallBytes) return JsonStep::kBad;
+  const size_t at = text_.size() - 1;
+  if (at >= kMaxCallBytes || (at < begin_.size() && c != begin_[at])) return JsonStep::kBad;
   switch (at_) {
     case At::kStart:
       if (is_space(c)) return JsonStep::kMore;

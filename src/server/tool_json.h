@@ -24,10 +24,12 @@ class JsonSpan {
 // {"name": "…", "arguments": {…}}, in either order; "parameters" is taken for "arguments", and a
 // string that holds JSON for an object. The call begins when its name is known; arguments that come
 // before it wait. Bad: no such object; then nothing has been said. `offered`: a name that is no
-// tool's is bad too, where nothing but the object tells a call from JSON.
+// tool's is bad too, where nothing but the object tells a call from JSON. `begin`: so it begins, to
+// the byte, or is bad; outlives this.
 class ToolCallReader {
  public:
-  explicit ToolCallReader(ToolSink& sink, bool offered = false) : sink_(sink), offered_(offered) {}
+  explicit ToolCallReader(ToolSink& sink, bool offered = false, std::string_view begin = {})
+      : sink_(sink), offered_(offered), begin_(begin) {}
   JsonStep push(char c);
   bool begun() const { return begun_; }
   const std::string& text() const { return text_; }  // all that was pushed
@@ -42,6 +44,7 @@ class ToolCallReader {
 
   ToolSink& sink_;
   const bool offered_;
+  const std::string_view begin_;
   At at_ = At::kStart;
   std::string text_, key_, value_, waiting_;
   JsonSpan span_;

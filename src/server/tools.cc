@@ -196,6 +196,7 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   } else if (std::ranges::any_of(*tools, [](const Json& t) { return is_strict(t["function"]); })) {
     out.structure = strict_calls(*tools, *out.format, source);
   }
+  out.held = out.structure.has_value();
   return out;
 }
 

@@ -25,6 +25,7 @@ struct ToolWish {
   std::vector<std::string> names;         // of the tools
   bool named = false;                     // the caller chose the tool: finish_reason is "stop"
   bool forced = false;                    // a call must come
+  bool held = false;                      // a grammar holds calls to the format's form
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
   bool offers(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
@@ -53,6 +54,7 @@ class WholeAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  bool held() const override { return wish_.held; }
   // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
   Json message(const std::function<std::string()>& new_id) const;
   bool has_calls() const { return !calls_.empty(); }
@@ -76,6 +78,7 @@ class DeltaAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  bool held() const override { return wish_.held; }
   // What has come since the last call, in order.
   std::vector<std::string> take();
   bool has_calls() const { return calls_ > 0; }

@@ -11,6 +11,7 @@ namespace {
 // What was said, as "content|name(arguments)|…".
 class Record : public ToolSink {
  public:
+  explicit Record(bool held) : held_(held) {}
   void content(std::string_view text) override {
     if (kind_ != 'c') next('c');
     out_ += text;
@@ -24,6 +25,7 @@ class Record : public ToolSink {
     out_ += json;
   }
   bool offers(std::string_view name) const override { return name != "nobody"; }
+  bool held() const override { return held_; }
   std::string text() {
     if (kind_ == 'f') out_ += ")";
     return out_;
@@ -35,6 +37,7 @@ class Record : public ToolSink {
     if (kind_ != 0) out_ += "|";
     kind_ = kind;
   }
+  const bool held_;
   std::string out_;
   char kind_ = 0;
 };
@@ -47,10 +50,10 @@ const ToolFormatDef& format(std::string_view name) {
 }
 
 // The same whatever pieces the text comes in.
-std::string parsed(std::string_view name, const std::string& text) {
+std::string parsed(std::string_view name, const std::string& text, bool held = false) {
   std::string whole;
   for (size_t size = text.size() + 1; size > 0; size = size > 8 ? size / 2 : size - 1) {
-    Record record;
+    Record record(held);
     const auto parser = format(name).make(record);
     for (size_t at = 0; at < text.size(); at += size) parser->push(text.substr(at, size));
     parser->end();
@@ -139,6 +142,24 @@ TEST(ToolFormat, Generic) {
   EXPECT_EQ(run("{\"name\": \"f\", \"arguments\": {\"a\": \"x"), "f({\"a\": \"x)");
 }
 
+// Where a grammar holds the answer, only what it holds is a call.
+TEST(ToolFormat, HeldAnswers) {
+  const auto run = [](const char* name, const std::string& text) {
+    return parsed(name, text, true);
+  };
+  EXPECT_EQ(run("generic", "{\"name\": \"f\", \"arguments\": {}}"),
+            "{\"name\": \"f\", \"arguments\": {}}");
+  EXPECT_EQ(run("generic", "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"),
+            "f({})");
+  EXPECT_EQ(run("llama3", "{\"name\": \"f\", \"parameters\": {}}"), "f({})");
+  EXPECT_EQ(run("llama3", "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}"), "f({})");
+  for (const char* text :
+       {"{\"name\":\"f\", \"parameters\": {}}", "{ \"name\": \"f\", \"parameters\": {}}",
+        "{\"parameters\": {}, \"name\": \"f\"}", "<|python_tag|>{\"name\":\"f\"}", "{\"na"}) {
+    EXPECT_EQ(run("llama3", text), text);
+  }
+}
+
 TEST(ToolFormat, FoundByTheTemplate) {
   EXPECT_EQ(find_tool_format("{{ messages }}").name, "generic");
   EXPECT_EQ(find_tool_format("... <tool_call> ...").name, "hermes");
@@ -207,7 +228,7 @@ TEST(ToolFormats, ReadTheCallsThatTheirFormMakes) {
       EXPECT_FALSE(f.begin.empty() || f.trigger.empty()) << def->name;
       const std::string one = f.begin + R"({"a": "]}<\"", "b": [1, {}]})" + f.end;
       const std::string call = R"(get-it_1.a({"a": "]}<\"", "b": [1, {}]}))";
-      EXPECT_EQ(parsed(def->name, f.open + one + f.close), call) << def->name;
+      EXPECT_EQ(parsed(def->name, f.open + one + f.close, true), call) << def->name;
       EXPECT_EQ(parsed(def->name, f.open + one + f.separator + one + f.close), call + "|" + call)
           << def->name;
       ++forms;

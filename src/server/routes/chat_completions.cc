@@ -74,6 +74,7 @@ Job read_job(Call& call, const ServedModel& model) {
   }
   if (auto form = form_beside_calls(out.tools, out.wish.form, body, *model.assets)) {
     out.wish.form.reset();
+    out.tools.held = true;
     hold_to(std::move(*form), body, model, out.wish);
   }
   if (logprobs) {

@@ -17,7 +17,10 @@ constexpr std::string_view kLanguage = "json";
 
 class Parser final : public ToolParser {
  public:
-  explicit Parser(ToolSink& sink) : sink_(sink), marked_(hermes_tool_format().make(sink)) {}
+  explicit Parser(ToolSink& sink)
+      : sink_(sink),
+        marked_(hermes_tool_format().make(sink)),
+        at_(sink.held() ? At::kMarked : At::kBare) {}
 
   void push(std::string_view text) override {
     for (size_t i = 0; i < text.size(); ++i) {
@@ -106,10 +109,10 @@ class Parser final : public ToolParser {
 
   ToolSink& sink_;
   const std::unique_ptr<ToolParser> marked_;
+  At at_;
   std::optional<ToolCallReader> call_;
   std::string held_;
   int calls_ = 0;
-  At at_ = At::kBare;
 };
 
 }  // namespace tool_format_generic
