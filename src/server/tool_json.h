@@ -22,10 +22,11 @@ class JsonSpan {
 };
 
 // {"name": "…", "arguments": {…}}, in either order; "parameters" is taken for "arguments", and a
-// string that holds JSON for an object. The call begins when its name is known; arguments that come
-// before it wait. Bad: no such object; then nothing has been said. `offered`: a name that is no
-// tool's is bad too, where nothing but the object tells a call from JSON. `begin`: so it begins, to
-// the byte, or is bad; outlives this.
+// string that holds JSON for an object; a list, or text that is no JSON, is handed on as it is. The
+// call begins when its name is known; arguments that come before it wait. Bad: no such object; then
+// nothing has been said. `offered`: a name that is no tool's is bad too, and a tool's description,
+// where nothing but the object tells a call from JSON. `begin`: so it begins, to the byte, or is
+// bad; outlives this.
 class ToolCallReader {
  public:
   explicit ToolCallReader(ToolSink& sink, bool offered = false, std::string_view begin = {})

@@ -76,6 +76,25 @@ TEST(ToolFormat, Hermes) {
   EXPECT_EQ(run("<tool_call>{\"name\": \"f\"}</tool_call> done"), "f({})| done");
   EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": \"{\\\"a\\\": 1}\"}</tool_call>"),
             "f({\"a\": 1})");
+  // A list of calls, as SmolLM2 was trained to write them, and marks and braces that are missing.
+  EXPECT_EQ(run("<tool_call>[{\"name\": \"f\", \"arguments\": {\"a\": [1]}}, {\"name\": \"g\"}]"
+                "</tool_call> done"),
+            "f({\"a\": [1]})|g({})| done");
+  EXPECT_EQ(run("<tool_call>\n[\n{\"name\": \"f\", \"arguments\": {}}\n]\n</tool_call>\n"
+                "<tool_call>{\"name\": \"g\"}</tool_call>"),
+            "f({})|g({})");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1}\n</tool_call> done"),
+            "f({\"a\": 1})| done");
+  EXPECT_EQ(run("<tool_call>[{\"name\": \"f\", \"arguments\": {}]</tool_call>"), "f({})");
+  EXPECT_EQ(run("<tool_call><tool_call>{\"name\": \"f\"}"), "<tool_call>|f({})");
+  EXPECT_EQ(run("<tool_call>[]</tool_call>"), "<tool_call>[]</tool_call>");
+  EXPECT_EQ(run("<tool_call> [{\"nome\": 1}]"), "<tool_call> [{\"nome\": 1}]");
+  EXPECT_EQ(run("<tool_call>[{\"name\": \"f\"}, {\"nome\": 1}]"), "f({})|, {\"nome\": 1}]");
+  // Arguments that are no object are handed on.
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": [1]}"), "f([1])");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": \"Oslo\"}"), "f(Oslo)");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": \"\"}"), "f({})");
+  EXPECT_EQ(run("<tool_call>{\"name\": \"f\", \"arguments\": null}"), "f({})");
   // No calls: text.
   EXPECT_EQ(run("<tool_call>not JSON</tool_call>"), "<tool_call>not JSON</tool_call>");
   EXPECT_EQ(run("<tool_call>{\"nome\": 1}"), "<tool_call>{\"nome\": 1}");
@@ -133,9 +152,17 @@ TEST(ToolFormat, Generic) {
   EXPECT_EQ(run("{\"name\": \"f\"}, {\"name\": \"g\", \"arguments\": {\"b\": \"}\"}}\n"
                 "<tool_call>{\"name\": \"h\"}</tool_call>"),
             "f({})|g({\"b\": \"}\"})|h({})");
-  // Text, all of it, whatever it begins with.
+  EXPECT_EQ(run("[{\"name\": \"f\"}, {\"name\": \"g\", \"arguments\": {\"b\": []}}]"),
+            "f({})|g({\"b\": []})");
+  EXPECT_EQ(run("```json\n[\n {\"name\": \"f\"}\n]\n```"), "f({})");
+  EXPECT_EQ(run("{\"name\": \"f\"}\n</tool_call>\n{\"name\": \"g\"}</tool_call>"), "f({})|g({})");
+  EXPECT_EQ(run("{\"name\": \"f\"} </tool"), "f({})");
+  EXPECT_EQ(run("{\"name\": \"f\"} </p>"), "f({})| </p>");
+  // Text, all of it, whatever it begins with; a tool's description too.
   for (const char* text : {"{\"name\": \"nobody\", \"age\": 3}", "{\"answer\": 42}", "{oh no",
                            "```json\n[1]\n```", "```python\nprint(1)\n```", "`x` is",
+                           "{\"name\": \"f\", \"description\": \"\", \"parameters\": {}}",
+                           "[{\"name\": \"nobody\"}]", "[[{\"name\": \"f\"}]]", "[1, 2]", "[",
                            "{\"name\": \"f", "```js", "{\"age\": {\"name\": \"f\"}}"}) {
     EXPECT_EQ(run(text), text);
   }
