@@ -255,13 +255,31 @@ Json template_tool_calls(const Json& calls, const std::string& path) {
   return out;
 }
 
+void CallEnd::begin() {
+  span_ = {};
+  open_ = true;
+}
+
+void CallEnd::arguments(std::string_view json) {
+  for (size_t i = 0; i < json.size() && open_; ++i) open_ = span_.push(json[i]) == JsonStep::kMore;
+}
+
+// Where calls must come, text is a call that was cut before its name.
+void WholeAnswer::content(std::string_view text) {
+  if (!wish_.forced) content_ += text;
+}
+
 void WholeAnswer::begin_call(std::string_view name) {
   dropping_ = !wish_.parallel && !calls_.empty();
-  if (!dropping_) calls_.push_back({std::string(name), {}});
+  if (dropping_) return;
+  calls_.push_back({std::string(name), {}});
+  end_.begin();
 }
 
 void WholeAnswer::arguments(std::string_view json) {
-  if (!dropping_) calls_.back().arguments += json;
+  if (dropping_) return;
+  calls_.back().arguments += json;
+  end_.arguments(json);
 }
 
 Json WholeAnswer::message(const std::function<std::string()>& new_id) const {
@@ -279,6 +297,7 @@ Json WholeAnswer::message(const std::function<std::string()>& new_id) const {
 }
 
 void DeltaAnswer::content(std::string_view text) {
+  if (wish_.forced) return;
   if (!arguments_.empty()) flush();
   text_ += text;
 }
@@ -293,10 +312,13 @@ void DeltaAnswer::begin_call(std::string_view name) {
   append_json_string(name, delta);
   deltas_.push_back(delta + R"(,"arguments":""}}]})");
   ++calls_;
+  end_.begin();
 }
 
 void DeltaAnswer::arguments(std::string_view json) {
-  if (!dropping_) arguments_ += json;
+  if (dropping_) return;
+  arguments_ += json;
+  end_.arguments(json);
 }
 
 void DeltaAnswer::flush() {

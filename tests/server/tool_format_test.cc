@@ -135,6 +135,9 @@ TEST(ToolFormat, Mistral) {
             "f({})|g({})");
   EXPECT_EQ(run("So: [TOOL_CALLS]f[ARGS]{\"a\": \"]\"}"), "So: |f({\"a\": \"]\"})");
   EXPECT_EQ(run("[TOOL_CALLS]f[CALL_ID]abc[ARGS]{}[TOOL_CALLS]g{\"a\": 1}"), "f({})|g({\"a\": 1})");
+  EXPECT_EQ(run("[TOOL_CALLS]f[ARGS]"), "f({})");
+  EXPECT_EQ(run("[TOOL_CALLS]f[ARGS] Done."), "f({})|Done.");
+  EXPECT_EQ(run("[TOOL_CALLS]f[ARGS][TOOL_CALLS]g{}"), "f({})|g({})");
   EXPECT_EQ(run("[TOOL_CALLS]oops"), "[TOOL_CALLS]oops");
   EXPECT_EQ(run("[TOOL_CALLS][1]"), "[TOOL_CALLS][1]");
 }

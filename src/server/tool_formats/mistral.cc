@@ -27,6 +27,7 @@ class Parser final : public ToolParser {
 
   void end() override {
     if (at_ == At::kText) say(held_.size());
+    if (at_ == At::kArguments && !span_.started()) sink_.arguments("{}");
     if (at_ == At::kOpened || at_ == At::kName) sink_.content(std::string(kOpen) + held_);
     if (call_ && !call_->begun()) sink_.content(std::string(kOpen) + held_ + call_->text());
   }
@@ -97,6 +98,11 @@ class Parser final : public ToolParser {
 
   void arguments(char c) {
     if (!span_.started() && kBlank.find(c) != kBlank.npos) return;
+    if (!span_.started() && c != '{') {
+      sink_.arguments("{}");
+      at_ = At::kText;
+      return one(c);
+    }
     const JsonStep step = span_.push(c);
     if (step != JsonStep::kBad) sink_.arguments(std::string_view(&c, 1));
     if (step != JsonStep::kMore) at_ = At::kText;
