@@ -33,11 +33,20 @@ Json plain_content(const Json& content, const std::string& path) {
   return out;
 }
 
+// Clients send what they have no value for as null; templates ask whether there is such a key.
+Json without_nulls(const Json& message) {
+  Json out = Json::object();
+  for (const auto& [key, value] : message.items()) {
+    if (!value.is_null()) out[key] = value;
+  }
+  return out;
+}
+
 Json plain_messages(const Json& messages) {
   Json out = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
-    Json message = messages[i];
-    const bool calls = given(message, "tool_calls") != nullptr;
+    Json message = without_nulls(messages[i]);
+    const bool calls = message.contains("tool_calls");
     if (given(message, "content") != nullptr) {
       message["content"] =
           plain_content(message["content"], fmt::format("messages[{}].content", i));
@@ -50,6 +59,7 @@ Json plain_messages(const Json& messages) {
     if (calls) {
       message["tool_calls"] =
           template_tool_calls(message["tool_calls"], fmt::format("messages[{}].tool_calls", i));
+      if (message["tool_calls"].empty()) message.erase("tool_calls");
     }
     if (message["role"] == "developer") message["role"] = "system";
     out.push_back(std::move(message));

@@ -118,7 +118,9 @@ StructureWish strict_calls(const Json& tools, const ToolFormatDef& format,
 // Within the bounds of a body of its own.
 Json parsed_arguments(const Json& arguments, const std::string& path) {
   Json out = arguments;
-  if (arguments.is_string()) {
+  if (arguments == "") {
+    out = Json::object();  // of a tool that takes none, as streams of some servers add up
+  } else if (arguments.is_string()) {
     try {
       out = parse_body(arguments.get_ref<const std::string&>());
     } catch (const ApiError& error) {
