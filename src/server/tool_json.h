@@ -55,6 +55,9 @@ class ToolCallReader {
   size_t end_ = 0;  // of the string that a key or value is, in value_
 };
 
+// White space may wait so long for a call; more is content, for each byte looks at all that waits.
+constexpr size_t kMostHeld = 1024;
+
 // Bytes at the end of `text` that could be the beginning of `mark`.
 size_t held_back(std::string_view text, std::string_view mark);
 

@@ -210,6 +210,24 @@ TEST(ToolFormat, IdsFitTheTemplates) {
   }
 }
 
+// White space without an end does not wait for it.
+TEST(ToolFormat, EndlessBlanks) {
+  const std::string blanks(kMostHeld + 500, '\n');
+  for (const ToolFormatDef* def : server_tool_format_list()) {
+    const CallForm f = def->form("f", "");
+    const std::string call = f.open + f.begin + "{}" + f.end + f.close;
+    for (const std::string& before : {std::string(), call}) {
+      Record record(false);
+      const auto parser = def->make(record);
+      parser->push(before + blanks);
+      EXPECT_TRUE(record.text().ends_with(blanks)) << def->name << ": " << before;
+    }
+    EXPECT_EQ(parsed(def->name, blanks + "x"), blanks + "x") << def->name;
+    EXPECT_EQ(parsed(def->name, call + blanks + "x"), "f({})|" + blanks + "x") << def->name;
+    EXPECT_EQ(parsed(def->name, blanks.substr(0, kMostHeld / 2) + call), "f({})") << def->name;
+  }
+}
+
 // Whatever a model writes, in whatever pieces: no crash, and arguments only behind a call's name.
 TEST(ToolFormat, AnyText) {
   const std::vector<std::string> parts = {"<tool_call>",

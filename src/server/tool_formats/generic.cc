@@ -58,7 +58,7 @@ class Parser final : public ToolParser {
     }
     held_ += c;
     const bool hopeful = calls_ == 0 ? could_open(held_) : could_lie_between(held_);
-    if (!hopeful) hand_over(held_);
+    if (!hopeful || held_.size() > kMostHeld) hand_over(held_);
   }
 
   void inside(char c) {

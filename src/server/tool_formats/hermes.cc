@@ -94,7 +94,7 @@ class Parser final : public ToolParser {
   void behind(char c) {
     if (in_list_) {
       const size_t more = held_.find_first_not_of(" \n\t\r,");
-      if (more == held_.npos) return;
+      if (more == held_.npos && held_.size() <= kMostHeld) return;
       if (more + 1 == held_.size() && c == '{') return begin();
       in_list_ = false;
       if (more + 1 == held_.size() && c == ']') return held_.clear();
@@ -104,7 +104,8 @@ class Parser final : public ToolParser {
     if (text == kClose) {
       held_.clear();
       at_ = At::kText;
-    } else if (!kClose.starts_with(text) && !kOpen.starts_with(text)) {
+    } else if (held_.size() > kMostHeld ||
+               (!kClose.starts_with(text) && !kOpen.starts_with(text))) {
       at_ = At::kText;
     }
   }
@@ -112,7 +113,8 @@ class Parser final : public ToolParser {
   // White space alone, before a call or between two, is no content.
   void say(size_t size) {
     const std::string_view text = std::string_view(held_).substr(0, size);
-    if (text.empty() || (is_blank(text) && (after_call_ || !spoken_))) return;
+    const bool waits = (after_call_ || !spoken_) && size <= kMostHeld && is_blank(text);
+    if (text.empty() || waits) return;
     sink_.content(text);
     spoken_ = true;
     after_call_ = false;

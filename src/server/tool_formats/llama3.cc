@@ -48,7 +48,7 @@ class Parser final : public ToolParser {
       return;
     }
     held_ += c;
-    const bool blank = kBlank.find(c) != kBlank.npos;
+    const bool blank = kBlank.find(c) != kBlank.npos && held_.size() <= kMostHeld;
     if (blank || kTag.starts_with(text) || (calls_ > 0 && text == ";")) return;
     plain_ = true;
     sink_.content(held_);

@@ -126,7 +126,7 @@ class Parser final : public ToolParser {
 
   void say(size_t size) {
     const std::string_view text = std::string_view(held_).substr(0, size);
-    if (text.find_first_not_of(kBlank) == text.npos && !spoken_) return;
+    if (!spoken_ && size <= kMostHeld && text.find_first_not_of(kBlank) == text.npos) return;
     if (!text.empty()) sink_.content(text);
     spoken_ = spoken_ || !text.empty();
     held_.erase(0, size);
