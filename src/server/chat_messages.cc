@@ -182,7 +182,7 @@ void cut_behind_content(const Json& messages, ChatSegments& segments) {
 
 ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   if (!assets.tokenizer || !assets.chat_template) {
-    throw plain_error(400, "the model has no chat template: use /v1/completions");
+    throw bad_request("messages", "the model has no chat template: use /v1/completions");
   }
   ChatOptions options;
   const auto at = [&](const char* name) { return given(body, name); };

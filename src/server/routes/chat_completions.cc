@@ -81,7 +81,8 @@ Job read_job(Call& call, const ServedModel& model) {
     out.wish.logprobs = top != nullptr ? static_cast<int32_t>(top->get<double>()) : 0;
   }
   call.add_ignored(unread_fields(body, *model.assets));
-  out.request = make_request(out.wish, chat_prompt(body, *model.assets), model);
+  call.prompt_field = "messages";
+  out.request = make_request(out.wish, chat_prompt(body, *model.assets), model, call.prompt_field);
   return out;
 }
 

@@ -148,7 +148,9 @@ Job read_job(Call& call, const ServedModel& model) {
   }
   try {
     const Json chat = {{"messages", messages_of(body)}};
-    out.request = make_request(out.wish, chat_prompt(chat, *model.assets), model);
+    call.prompt_field = "input";
+    out.request =
+        make_request(out.wish, chat_prompt(chat, *model.assets), model, call.prompt_field);
   } catch (const ApiError& error) {
     ApiError inner = error;
     if (error.param.starts_with("messages")) inner.param = "input";
