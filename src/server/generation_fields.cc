@@ -17,6 +17,7 @@ namespace ingot {
 namespace {
 
 constexpr double kMostTokens = 1 << 30;
+constexpr double kMostSeed = 9223372036854775808.0;  // 2^63, as OpenAI's API
 constexpr size_t kMaxStops = 16;
 constexpr size_t kMostStopBytes = 4096;
 constexpr double kMostBiases = 1024;
@@ -364,10 +365,7 @@ std::vector<Field> generation_fields(double least_tokens) {
        .max = 100,
        .help = "llama-server's name of repetition_penalty"},
       {.name = "n", .kinds = kIntegerField, .min = 1, .max = kMaxChoices},
-      {.name = "seed",
-       .kinds = kIntegerField,
-       .min = -9007199254740992.0,
-       .max = 9007199254740992.0},
+      {.name = "seed", .kinds = kIntegerField, .min = -kMostSeed, .max = kMostSeed},
       {.name = "stop",
        .kinds = kTextField | kListField,
        .min = 0,

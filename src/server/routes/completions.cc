@@ -198,8 +198,10 @@ class Stream {
 
   void on_end(int32_t choice, const Generation& result) {
     echo(choice);
-    writer_.append(choice, text_fields("null", "", openai_finish_reason(result.finish)),
-                   usage_now(), pending_);
+    std::string more = usage_now();
+    if (!job_.wish.include_usage) more += ",\"timings\":" + answers_.timings().dump();
+    writer_.append(choice, text_fields("null", "", openai_finish_reason(result.finish)), more,
+                   pending_);
   }
 
   Call& call_;
