@@ -33,11 +33,13 @@ Json plain_content(const Json& content, const std::string& path) {
   return out;
 }
 
+constexpr std::string_view kParsed = "parsed";
+
 // Clients send what they have no value for as null; templates ask whether there is such a key.
 Json without_nulls(const Json& message) {
   Json out = Json::object();
   for (const auto& [key, value] : message.items()) {
-    if (!value.is_null()) out[key] = value;
+    if (!value.is_null() && key != kParsed) out[key] = value;
   }
   return out;
 }
@@ -153,6 +155,10 @@ std::vector<Field> message_fields() {
       {.name = "reasoning_content", .kinds = kTextField},
       {.name = "reasoning", .kinds = kTextField},
       {.name = "refusal", .kinds = kTextField},
+      {.name = kParsed,
+       .kinds = kBoolField | kNumberField | kTextField | kListField | kObjectField,
+       .open = true,
+       .help = "what OpenAI's client read out of the content; not looked at"},
       {.name = "function_call", .use = FieldUse::kRefused},
       {.name = "audio", .use = FieldUse::kRefused},
       {.name = "annotations", .use = FieldUse::kRefused, .neutral = Json::array()},

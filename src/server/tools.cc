@@ -249,7 +249,8 @@ Json template_tool_calls(const Json& calls, const std::string& path) {
     Json function = {{"name", sent["name"]},
                      {"arguments", parsed_arguments(arguments, inner + ".function.arguments")}};
     for (const auto& [key, value] : sent.items()) {
-      if (!function.contains(key)) function[key] = value;
+      // The last is what OpenAI's client read out of the arguments.
+      if (!function.contains(key) && key != "parsed_arguments") function[key] = value;
     }
     one["function"] = std::move(function);
     out.push_back(std::move(one));

@@ -52,6 +52,9 @@ def check_parse(checks, client):
                                          temperature=0, max_tokens=80)
     person = done.choices[0].message.parsed
     checks.check(isinstance(person, Person), f"chat.completions.parse: {person!r}")
+    said = client.chat.completions.create(
+        model=NAME, messages=[*ASK, done.choices[0].message, *ASK], max_tokens=4).choices[0].message
+    checks.check(said.content, f"a parsed message goes back as it came: {said.content!r}")
     done = client.responses.parse(model=NAME, input="Tell me of a person.", text_format=Person,
                                   temperature=0, max_output_tokens=80)
     checks.check(isinstance(done.output_parsed, Person), f"responses.parse: {done.output_parsed!r}")
@@ -184,9 +187,14 @@ def check_described_tools(checks, client):
                                         **given) as stream:
         for _ in stream:
             pass
-        call = stream.get_final_completion().choices[0].message.tool_calls[0]
+        message = stream.get_final_completion().choices[0].message
+        call = message.tool_calls[0]
     checks.check(isinstance(call.function.parsed_arguments, Forecast),
                  f"SmolLM2, strict and streamed: {call.function.parsed_arguments!r}")
+    result = {"role": "tool", "tool_call_id": call.id, "content": "Snow."}
+    after = client.chat.completions.create(**{**given, "messages": [*ask, message, result],
+                                              "max_tokens": 4}).choices[0].message
+    checks.check(after.content, f"SmolLM2, what was parsed goes back: {after.content!r}")
     free = client.chat.completions.create(tools=[WEATHER], **given).choices[0]
     checks.check(free.message.content or free.message.tool_calls,
                  f"SmolLM2, auto: {free.message.content!r} {free.message.tool_calls}")
