@@ -2,10 +2,13 @@
 forced tools; all beside answers that are free."""
 
 import concurrent.futures
+import contextlib
+import io
 import json
 import os
 import re
 import sys
+import textwrap
 from typing import Literal
 
 import jsonschema
@@ -248,6 +251,23 @@ def check_form_faults(checks, client):
     checks.equal(judged(client, many, 1, max_tokens=40), None, "an enum of 8000 texts")
 
 
+def check_documentation(checks, server):
+    """The Python of docs/serving.md, as it stands there but for the address."""
+    with open(os.path.join(ROOT, "docs", "serving.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"(?:^    .*\n)+", file.read(), re.MULTILINE)
+    blocks = [textwrap.dedent(block) for block in blocks if "client.chat.completions" in block]
+    names = {}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        for block in blocks:
+            # The first has no bound of its own.
+            block = block.replace("http://127.0.0.1:8000", server.url)
+            exec(block.replace("stream=True,", "stream=True, max_tokens=16,"), names)
+    checks.check(len(blocks) == 3 and names["wish"].days in range(1, 8) and
+                 re.search(r"name='.+' age=\d+\n", said.getvalue()),
+                 f"docs/serving.md: {said.getvalue()!r} {names.get('wish')}")
+
+
 def main():
     checks = Checks()
     with Server(real_model(), "--served-model-name", NAME, "--max-num-seqs", "16") as server:
@@ -257,6 +277,7 @@ def main():
         check_refused(checks, client)
         check_described_tools(checks, client)
         check_form_faults(checks, client)
+        check_documentation(checks, server)
         check_schemas(checks, client, "SmolLM2", 1, max_tokens=60)
     with Oracle(rows=32, context=1024) as server:
         client = client_of(server)
