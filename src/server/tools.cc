@@ -5,6 +5,7 @@
 
 #include "server/api_error.h"
 #include "server/chunk_writer.h"
+#include "server/tool_parameters.h"
 
 namespace ingot {
 namespace {
@@ -56,9 +57,10 @@ bool is_strict(const Json& function) {
 
 Json structure_of(const Json& function, const CallForm& form) {
   const Json* parameters = given(function, "parameters");
-  return {{"begin", form.begin},
-          {"schema", parameters == nullptr ? Json{{"type", "object"}} : *parameters},
-          {"end", form.end}};
+  return {
+      {"begin", form.begin},
+      {"schema", parameters == nullptr ? Json{{"type", "object"}} : closed_parameters(*parameters)},
+      {"end", form.end}};
 }
 
 StructureWish schema_of(const Json& function, size_t at) {
