@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""Runs the figures of reliability (D4 to D10, E3) at full counts: bench/reliability.py [NAME...]
+"""bench/reliability.py [NAME...]: the figures of reliability at full counts.
 
-One JSON object on standard output: every figure with its counts and times, the machine, the commit,
-and how many checks held; progress on standard error. Exit code 1 if any check failed.
-INGOT_BINARY names the program (default build/dev/ingot), whose build must have oracle_server_tool.
+C8, D4 to D10, TTFT, STREAMS (D1), E3. One JSON object on standard output: every figure with its
+counts and times, the machine, the commit, and how many checks held; progress on standard error.
+Exit code 1 if any check failed.
+INGOT_BINARY names the program (default build/dev/ingot), whose build must have
+oracle_server_tool and api_key_timing_tool.
 """
 
 import contextlib
@@ -19,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 for folder in ("server", "cli"):
     sys.path.insert(0, os.path.join(ROOT, "tests", folder))
 from cli_harness import Checks  # noqa: E402
-from reliability import FIGURES  # noqa: E402
+from figures import FIGURES  # noqa: E402
 
 
 def machine():

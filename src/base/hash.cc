@@ -46,12 +46,16 @@ Sha256::~Sha256() = default;
 void Sha256::update(std::span<const std::byte> bytes) {
   CHECK_EQ(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()), 1);
 }
+std::array<std::byte, 32> Sha256::digest() {
+  std::array<std::byte, 32> out;
+  CHECK_EQ(
+      EVP_DigestFinal_ex(state_->context, reinterpret_cast<unsigned char*>(out.data()), nullptr),
+      1);
+  return out;
+}
 std::string Sha256::hex_digest() {
-  unsigned char out[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  CHECK_EQ(EVP_DigestFinal_ex(state_->context, out, &size), 1);
   std::string hex;
-  for (unsigned int i = 0; i < size; ++i) hex += fmt::format("{:02x}", out[i]);
+  for (const std::byte byte : digest()) hex += fmt::format("{:02x}", byte);
   return hex;
 }
 

@@ -42,7 +42,9 @@ class Sha256 {
   Sha256();
   ~Sha256();
   void update(std::span<const std::byte> bytes);
-  std::string hex_digest();  // ends the stream; 64 lower-case digits
+  // Each ends the stream.
+  std::array<std::byte, 32> digest();
+  std::string hex_digest();  // 64 lower-case digits
 
  private:
   struct State;

@@ -94,8 +94,22 @@ void Loop::drain() {
   }
 }
 
+// Whose readers have caught up goes on.
+void Loop::resume_read() {
+  std::erase_if(paused_, [&](uint64_t id) {
+    const auto it = live_.find(id);
+    if (it == live_.end()) return true;
+    if (!it->second.writer.caught_up()) return false;
+    it->second.paused = false;
+    scheduler_->resume(id);
+    return true;
+  });
+}
+
 bool Loop::run_step() {
   drain();
+  begin("resuming requests");
+  resume_read();
   begin("planning a step");
   const Batch* batch = scheduler_->next();
   for (const uint64_t id : scheduler_->started()) {
@@ -111,7 +125,8 @@ bool Loop::run_step() {
   while (scheduler_->steps_in_flight() > keep) commit_oldest();
   publish();  // before its readers know of the step
   push();
-  return worked || !scheduler_->idle();
+  // For what is paused its reader wakes us.
+  return worked || scheduler_->has_work();
 }
 
 bool Loop::step() {
@@ -133,6 +148,7 @@ void Loop::publish() {
   const KvBlocks& kv = scheduler_->kv();
   stats_.running = static_cast<int64_t>(scheduler_->running());
   stats_.waiting = static_cast<int64_t>(scheduler_->waiting());
+  stats_.paused = static_cast<int64_t>(scheduler_->paused());
   for (size_t g = 0; g < stats_.pages.size(); ++g) {
     LoopStats::Pages& pages = stats_.pages[g];
     pages.used = pages.total - kv.available(g);
@@ -152,6 +168,7 @@ void Loop::publish() {
   stats_.prefix_hits = s.prefix_hits;
   stats_.prefix_hit_tokens = s.prefix_hit_tokens;
   stats_.preemptions = s.preemptions;
+  stats_.pauses = s.pauses;
   board_.publish(stats_);
 }
 
@@ -183,6 +200,7 @@ void Loop::recover(std::string_view what) {
 void Loop::end_live(FinishReason reason) {
   for (auto& [id, live] : live_) live.writer.close(reason);
   live_.clear();
+  paused_.clear();
 }
 
 void Loop::drop_steps() {
@@ -236,8 +254,14 @@ void Loop::push() {
     begin("handing out an event");
     auto it = live_.find(event.request_id);
     CHECK(it != live_.end());
-    it->second.writer.push(std::move(event));
-    if (!it->second.writer) live_.erase(it);
+    Live& live = it->second;
+    live.writer.push(std::move(event));
+    if (!live.writer) {
+      live_.erase(it);
+    } else if (!live.paused && live.writer.is_ahead() && scheduler_->pause(it->first)) {
+      live.paused = true;
+      paused_.push_back(it->first);
+    }
   }
   scheduler_->events().clear();
 }

@@ -78,9 +78,11 @@ class Loop {
   struct Live {
     OutboxWriter writer;
     QueueTicket ticket;  // until it has started
+    bool paused = false;
   };
   void begin(std::string_view phase);
   void drain();
+  void resume_read();
   bool run_step();
   bool submit_step(const Batch& batch);
   void commit_oldest();
@@ -107,6 +109,7 @@ class Loop {
   Arrivals arrivals_;                        // out of the inbox, not yet looked at
   int64_t taken_ = 0;                        // requests that were looked at
   std::unordered_map<uint64_t, Live> live_;  // by request id
+  std::vector<uint64_t> paused_;             // requests; some may have ended
   StepResult result_;
 };
 

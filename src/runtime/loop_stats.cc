@@ -12,10 +12,10 @@ namespace {
 template <class Stats, class F>
 void each_number(Stats& s, F&& f) {
   for (auto* number :
-       {&s.queued_requests, &s.queued_tokens, &s.running, &s.waiting, &s.steps,
+       {&s.queued_requests, &s.queued_tokens, &s.running, &s.waiting, &s.paused, &s.steps,
         &s.requests_finished, &s.requests_refused, &s.requests_overloaded, &s.requests_cancelled,
         &s.requests_timed_out, &s.prompt_tokens, &s.output_tokens, &s.prefix_hits,
-        &s.prefix_hit_tokens, &s.preemptions, &s.step_tokens}) {
+        &s.prefix_hit_tokens, &s.preemptions, &s.pauses, &s.step_tokens}) {
     f(*number);
   }
   for (auto& steps : s.steps_of_tokens) f(steps);

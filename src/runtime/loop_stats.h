@@ -17,6 +17,7 @@ struct LoopStats {
   int64_t queued_tokens = 0;    // of their prompts
   int64_t running = 0;          // sequences with pages
   int64_t waiting = 0;          // sequences without: queued or preempted
+  int64_t paused = 0;           // others without, whose readers are behind
   struct Pages {
     std::string group;
     int64_t total = 0;
@@ -38,6 +39,7 @@ struct LoopStats {
   int64_t prefix_hits = 0;  // sequences that started from cached pages
   int64_t prefix_hit_tokens = 0;
   int64_t preemptions = 0;
+  int64_t pauses = 0;  // of requests
   // Steps by the tokens that they computed: up to kStepTokens[i] (more than the one before); the
   // last: more than all of these.
   static constexpr std::array<int64_t, 13> kStepTokens = {1,   8,    16,   32,   64,   128,  256,

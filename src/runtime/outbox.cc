@@ -53,17 +53,39 @@ void Outbox::write(TokenEvent&& event) {
     last_ = fresh;
   }
   last_->events[place] = std::move(event);
-  written_bytes_ += bytes_of(last_->events[place]);
+  const int64_t bytes = bytes_of(last_->events[place]);
+  written_bytes_ += bytes;
+  largest_ = std::max(largest_, bytes);
   // Release, for the reader; in one order with sleeping_, see signal().
   written_.store(index + 1, std::memory_order_seq_cst);
 }
 
+// What may wait without a pause: two steps may be in flight, each with an event of every choice.
+int64_t Outbox::most_waiting() const {
+  const int64_t most = most_unread_.load(std::memory_order_relaxed);
+  if (most == kAnyNumber) return most;
+  return std::max<int64_t>(0, most - 2 * static_cast<int64_t>(ended_.size()) * largest_);
+}
+
 // Engine thread.
-void Outbox::bound_unread() noexcept {
+bool Outbox::is_ahead() noexcept {
+  const int64_t most = most_waiting();
+  if (most == kAnyNumber) return false;
   const int64_t unread = written_bytes_ - read_bytes_.load(std::memory_order_relaxed);
-  if (unread <= most_unread_.load(std::memory_order_relaxed)) return;
-  gave_up_.store(true, std::memory_order_release);
-  cancel();
+  peak_unread_.store(std::max(peak_unread(), unread), std::memory_order_relaxed);
+  if (unread <= most) return false;
+  low_ = most / 4;
+  return true;
+}
+
+// Engine thread. We write wake_at_ and then look at read_bytes_; the reader writes read_bytes_ and
+// then looks at wake_at_. In the single order of these four at least one of us sees the other.
+bool Outbox::caught_up() noexcept {
+  const int64_t enough = written_bytes_ - low_;
+  wake_at_.store(enough, std::memory_order_seq_cst);
+  if (read_bytes_.load(std::memory_order_seq_cst) < enough) return false;
+  wake_at_.store(kAnyNumber, std::memory_order_relaxed);
+  return true;
 }
 
 // The reader sets sleeping_ and then looks whether something is there; we write and then look at
@@ -137,8 +159,9 @@ const TokenEvent* Outbox::read() {
   }
   ++read_;
   const TokenEvent& event = reading_->events[place];
-  read_bytes_.store(read_bytes_.load(std::memory_order_relaxed) + bytes_of(event),
-                    std::memory_order_relaxed);
+  const int64_t read = read_bytes_.load(std::memory_order_relaxed) + bytes_of(event);
+  read_bytes_.store(read, std::memory_order_seq_cst);
+  if (read >= wake_at_.load(std::memory_order_seq_cst) && inbox_ != nullptr) inbox_->wake();
   if (event.finish != FinishReason::kNone) ended_.at(static_cast<size_t>(event.choice)) = true;
   finish_.cached_tokens = event.cached_tokens;
   done_ = event.request_done;
@@ -170,11 +193,7 @@ void OutboxWriter::push(TokenEvent&& event) {
   const bool last = event.request_done;
   outbox_->write(std::move(event));
   outbox_->signal();
-  if (last) {
-    outbox_.reset();
-  } else {
-    outbox_->bound_unread();
-  }
+  if (last) outbox_.reset();
 }
 
 void OutboxWriter::refuse(FinishReason reason) noexcept {

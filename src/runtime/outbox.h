@@ -1,5 +1,6 @@
 // A request's way out of the step loop. Events go one way, from the engine thread to one reader;
-// they take memory as they are made, and a slow reader never blocks the engine.
+// they take memory as they are made, and a slow reader never blocks the engine: the request of one
+// that says so is paused while too many wait.
 #pragma once
 
 #include <atomic>
@@ -41,13 +42,16 @@ class Outbox {
   // Asks the loop to end the request; its last event still comes. Calls after the first do nothing.
   // Takes no memory: it is what is left to do when there is none.
   void cancel() noexcept;
-  // While its reader cannot take events: cancels the request once more than `bytes` of them wait,
-  // prompt log probabilities (which have their own bound) not counted. kAnyNumber: no more of that.
+  // While its reader cannot take events: no more than `bytes` of them shall wait, prompt log
+  // probabilities (which have their own bound) not counted. The request is paused before, as soon
+  // as steps in flight could go beyond, and goes on when a quarter of what made it stop waits.
+  // kAnyNumber: no more of that.
   static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
-  void give_up_beyond(int64_t bytes) { most_unread_.store(bytes, std::memory_order_relaxed); }
+  void pause_beyond(int64_t bytes) { most_unread_.store(bytes, std::memory_order_relaxed); }
+  // The most bytes of events that waited while there was such a bound.
+  int64_t peak_unread() const { return peak_unread_.load(std::memory_order_relaxed); }
   // On the loop's Clock, when its first step was planned; 0: it waits still, or never ran.
   int64_t started_ns() const { return started_ns_.load(std::memory_order_acquire); }
-  bool gave_up() const { return gave_up_.load(std::memory_order_acquire); }
 
  private:
   friend class OutboxWriter;
@@ -57,7 +61,9 @@ class Outbox {
     Segment* next = nullptr;
   };
   void write(TokenEvent&& event);
-  void bound_unread() noexcept;
+  int64_t most_waiting() const;
+  bool is_ahead() noexcept;
+  bool caught_up() noexcept;
   void signal() noexcept;
   bool ready() const;
   void sleep(const std::chrono::steady_clock::time_point* until);
@@ -68,7 +74,6 @@ class Outbox {
   const std::shared_ptr<Inbox> inbox_;
   const std::function<void()> on_ready_;
   std::atomic<bool> cancelled_{false};
-  std::atomic<bool> gave_up_{false};
   std::atomic<int64_t> started_ns_{0};
   std::atomic<int64_t> most_unread_{kAnyNumber};
   std::unique_ptr<Arrival> cancel_;  // belongs to who sets cancelled_; null without an inbox
@@ -79,6 +84,9 @@ class Outbox {
   Segment* last_ = nullptr;
   std::atomic<uint64_t> written_{0};
   int64_t written_bytes_ = 0;
+  int64_t largest_ = 0;  // bytes of an event
+  int64_t low_ = 0;      // of unread bytes, where a paused request goes on
+  std::atomic<int64_t> peak_unread_{0};
   // Set after the last write: choices without a finish event end with this.
   std::atomic<FinishReason> closed_{FinishReason::kNone};
 
@@ -86,8 +94,11 @@ class Outbox {
   Segment* reading_ = nullptr;
   uint64_t read_ = 0;
   std::atomic<int64_t> read_bytes_{0};  // the reader alone changes it
-  std::vector<bool> ended_;             // choices
-  TokenEvent finish_;                   // made here when the outbox was closed
+  // When so many were read, the reader wakes the inbox. The engine alone changes it; one of the two
+  // sees the other's change, see caught_up().
+  std::atomic<int64_t> wake_at_{kAnyNumber};
+  std::vector<bool> ended_;  // choices
+  TokenEvent finish_;        // made here when the outbox was closed
   bool done_ = false;
 
   std::mutex mutex_;  // a sleeping reader's; the engine takes it only to wake one
@@ -113,6 +124,11 @@ class OutboxWriter {
   }
   // std::bad_alloc leaves the outbox as it was.
   void push(TokenEvent&& event);
+  // After push(): whether the request shall be paused (Outbox::pause_beyond()). From then on
+  // caught_up() tells whether it shall go on; while it says no, the inbox is woken when that
+  // changes.
+  bool is_ahead() noexcept { return outbox_->is_ahead(); }
+  bool caught_up() noexcept { return outbox_->caught_up(); }
   // Ends every choice that has not ended. Takes no memory.
   void close(FinishReason reason) noexcept;
   // The same for an outbox that nobody has yet: calls nobody.

@@ -166,7 +166,8 @@ struct KvTables {
   std::vector<int64_t> window_floor;  // first block that a windowed group still holds
 };
 
-enum class SequencePhase : uint8_t { kWaiting, kRunning, kFinished };
+// kPaused: its request's reader is behind; it has no pages and is not served.
+enum class SequencePhase : uint8_t { kWaiting, kRunning, kPaused, kFinished };
 
 // One choice of a request. Engine thread alone.
 struct Sequence {
@@ -176,15 +177,16 @@ struct Sequence {
   SequencePhase phase = SequencePhase::kWaiting;
   std::vector<TokenId> tokens;  // prompt and committed output; empty until the first start
   KvTables kv;
-  int32_t slot = -1;        // index in the runner's per-sequence state, while it holds pages
-  int64_t scheduled = 0;    // positions whose KV a submitted step writes
-  int64_t computed = 0;     // positions whose KV a committed step wrote
-  int32_t pending = 0;      // tokens that steps in flight will sample
-  int32_t in_flight = 0;    // rows in flight
-  bool forked = false;      // the choices (or beams) of the request exist
-  bool slot_fresh = true;   // the runner has not been told what this slot holds
-  double beam_score = 0;    // sum of logprobs, beam search only
-  bool beam_ready = false;  // has candidates for the next beam selection
+  int32_t slot = -1;           // index in the runner's per-sequence state, while it holds pages
+  int64_t scheduled = 0;       // positions whose KV a submitted step writes
+  int64_t computed = 0;        // positions whose KV a committed step wrote
+  int32_t pending = 0;         // tokens that steps in flight will sample
+  int32_t in_flight = 0;       // rows in flight
+  bool forked = false;         // the choices (or beams) of the request exist
+  bool slot_fresh = true;      // the runner has not been told what this slot holds
+  bool anew_by_pause = false;  // what the next start computes anew is its reader's doing
+  double beam_score = 0;       // sum of logprobs, beam search only
+  bool beam_ready = false;     // has candidates for the next beam selection
   std::vector<std::pair<TokenId, float>> beam_candidates;
 
   int64_t prompt_len() const { return static_cast<int64_t>(request->prompt.size()); }

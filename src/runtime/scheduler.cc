@@ -1,6 +1,7 @@
 #include "runtime/scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -106,6 +107,28 @@ void Scheduler::finish_request(uint64_t request_id, FinishReason reason) {
   end_group(it->second, reason);
 }
 
+bool Scheduler::pause(uint64_t request_id) {
+  const auto it = groups_.find(request_id);
+  if (it == groups_.end() || it->second.request->sampling.beam_width > 1) return false;
+  ++stats_.pauses;
+  for (Sequence* s : it->second.members) {
+    if (s->phase == SequencePhase::kPaused) continue;
+    s->anew_by_pause |= s->phase == SequencePhase::kRunning;
+    retire(*s, SequencePhase::kPaused);
+  }
+  return true;
+}
+
+void Scheduler::resume(uint64_t request_id) {
+  const auto it = groups_.find(request_id);
+  if (it == groups_.end()) return;
+  for (Sequence* s : it->second.members) {
+    if (s->phase != SequencePhase::kPaused) continue;
+    s->phase = SequencePhase::kWaiting;
+    order_.resume(*s);
+  }
+}
+
 void Scheduler::expire() {
   if (deadlines_.empty()) return;
   const int64_t now = clock_.now_ns();
@@ -160,7 +183,8 @@ const Batch* Scheduler::next() {
     admit();
     if (!plan_.empty()) return build();
   } while (steps_.empty() && preempt_waiting_beam());
-  if (steps_.empty() && !groups_.empty()) fail_first();
+  if (!has_work()) return nullptr;
+  if (steps_.empty()) fail_first();
   return nullptr;
 }
 
@@ -332,6 +356,8 @@ bool Scheduler::start(Sequence& s) {
     // Once: that it is recomputed after a preemption was not its tenant's wish.
     order_.charge(s, (s.prompt_len() - taken) * ServiceOrder::kPromptToken);
     started_.push_back(s.request->id);
+  } else if (std::exchange(s.anew_by_pause, false)) {
+    order_.charge(s, (length - taken) * ServiceOrder::kPromptToken);
   }
   // All tokens the sequence can have: no allocation while it decodes, none while it waits.
   s.tokens.reserve(static_cast<size_t>(group.max_length));
@@ -369,6 +395,7 @@ void Scheduler::check_invariants() const {
     retiring += s.slot >= 0 && s.phase != SequencePhase::kRunning;
     CHECK_EQ(order_.is_running(s), s.phase == SequencePhase::kRunning);
     CHECK_EQ(order_.is_waiting(s), s.phase == SequencePhase::kWaiting);
+    CHECK_EQ(order_.is_paused(s), s.phase == SequencePhase::kPaused);
     CHECK(s.phase != SequencePhase::kRunning || s.slot >= 0);
     CHECK(s.phase == SequencePhase::kRunning || s.slot < 0 || s.in_flight > 0);
     CHECK(s.phase == SequencePhase::kFinished || groups_.count(s.request->id) != 0);

@@ -42,7 +42,7 @@ struct SchedulerOptions {
 struct SchedulerStats {
   int64_t steps = 0, rows = 0, tokens = 0;
   int64_t prefix_hits = 0, prefix_hit_tokens = 0;  // sequences that started from cached pages
-  int64_t preemptions = 0, forks = 0, cancels = 0, timeouts = 0, refused = 0;
+  int64_t preemptions = 0, pauses = 0, forks = 0, cancels = 0, timeouts = 0, refused = 0;
   int64_t drafted = 0, accepted = 0, dropped = 0;  // dropped: sampled after the end
   int64_t finished = 0;
   int64_t prompt_tokens = 0;  // of requests that have started
@@ -64,6 +64,11 @@ class Scheduler {
   // Unknown or ended ids are ignored.
   void cancel(uint64_t request_id) { finish_request(request_id, FinishReason::kCancelled); }
   void finish_request(uint64_t request_id, FinishReason reason);
+  // Its sequences give their pages back, and are not served before resume(); steps in flight still
+  // give tokens. False: there is none such that tells of its tokens as they come. What is computed
+  // anew afterwards is charged to its tenant.
+  bool pause(uint64_t request_id);
+  void resume(uint64_t request_id);  // one that is not paused is left as it is
 
   // The next step, or null when nothing can run now. Valid until committed or failed. If nothing
   // can run, nothing is in flight and requests are left, the first of them ends with kOutOfMemory.
@@ -79,12 +84,15 @@ class Scheduler {
   // Requests that got their first place in a step, likewise.
   std::vector<uint64_t>& started() { return started_; }
 
+  // False: all that is left, if anything, is paused.
+  bool has_work() const { return !steps_.empty() || running() + waiting() > 0; }
   bool idle() const { return groups_.empty() && steps_.empty() && sequences_.empty(); }
   size_t steps_in_flight() const { return steps_.size(); }
   int64_t oldest_step() const { return steps_.front()->batch.step; }
   size_t live_requests() const { return groups_.size(); }
   size_t running() const { return order_.running(); }  // sequences
   size_t waiting() const { return order_.waiting(); }
+  size_t paused() const { return order_.paused(); }
   const SchedulerStats& stats() const { return stats_; }
   const KvBlocks& kv() const { return kv_; }
   KvBlocks& kv() { return kv_; }  // tests only: holding pages from outside

@@ -161,14 +161,16 @@ void Scheduler::end_group(Group& group, FinishReason reason) {
   for (Sequence* s : members) retire(*s, SequencePhase::kFinished);
 }
 
-// Out of service: preempted (to kWaiting) or ended (to kFinished). Pages and slot go back now, or
-// when the last step that names them is committed. May delete `s` and its group.
+// Out of service: preempted (to kWaiting), paused or ended (to kFinished). Pages and slot go back
+// now, or when the last step that names them is committed. May delete `s` and its group.
 void Scheduler::retire(Sequence& s, SequencePhase phase) {
   const bool was_running = s.phase == SequencePhase::kRunning;
   s.phase = phase;
   if (was_running) ++retiring_;
   if (phase == SequencePhase::kWaiting) {
     order_.preempt(s);
+  } else if (phase == SequencePhase::kPaused) {
+    order_.pause(s);
   } else {
     order_.remove(s);
     auto it = groups_.find(s.request->id);

@@ -54,7 +54,8 @@ void ServiceOrder::take_out(const Sequence& s, List Line::*list) {
   // Nobody of this priority is left to be fair to.
   if (--priority.sequences == 0) {
     priorities_.erase(at);
-  } else if (line.waiting.empty() && line.running.empty() && priority.lines.size() > kMostIdle) {
+  } else if (line.waiting.empty() && line.running.empty() && line.paused.empty() &&
+             priority.lines.size() > kMostIdle) {
     priority.lines.erase(tenant_of(s));
   }
 }
@@ -82,13 +83,40 @@ void ServiceOrder::preempt(Sequence& s) {
   --running_;
 }
 
+size_t& ServiceOrder::count_of(List Line::*list) {
+  return list == &Line::running ? running_ : list == &Line::waiting ? waiting_ : paused_;
+}
+
 void ServiceOrder::remove(const Sequence& s) {
-  const bool ran = is_running(s);
-  take_out(s, ran ? &Line::running : &Line::waiting);
-  --(ran ? running_ : waiting_);
+  List Line::*const list = is_running(s)  ? &Line::running
+                           : is_paused(s) ? &Line::paused
+                                          : &Line::waiting;
+  take_out(s, list);
+  --count_of(list);
+}
+
+void ServiceOrder::pause(Sequence& s) {
+  List Line::*const list = is_running(s) ? &Line::running : &Line::waiting;
+  add(s, &Line::paused);
+  ++paused_;
+  take_out(s, list);
+  --count_of(list);
+}
+
+void ServiceOrder::resume(Sequence& s) {
+  catch_up(s);
+  add_waiting(s);
+  take_out(s, &Line::paused);
+  --paused_;
 }
 
 void ServiceOrder::arrive(Sequence& s) {
+  catch_up(s);
+  add_waiting(s);
+}
+
+// Of its tenant, if nothing of that waits.
+void ServiceOrder::catch_up(const Sequence& s) {
   Line& line = line_of(s);
   if (line.waiting.empty()) {
     const Priority& priority = priorities_.at(s.request->priority);
@@ -99,7 +127,6 @@ void ServiceOrder::arrive(Sequence& s) {
     }
     line.served = std::max(line.served, least.value_or(priority.floor));
   }
-  add_waiting(s);
 }
 
 void ServiceOrder::charge(const Sequence& s, int64_t units) {

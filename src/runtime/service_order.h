@@ -26,19 +26,23 @@ class ServiceOrder {
   // The first sequence of a request. A tenant that had nothing waiting goes on from where the
   // least served of those that wait stands: what it left unused earlier is no credit.
   void arrive(Sequence& s);
-  // More sequences of a request. Each is in one of the two lists.
+  // More sequences of a request. Each is in one of the three lists.
   void add_waiting(Sequence& s);
   void add_running(Sequence& s);
   void start(Sequence& s);    // from the waiting to the running
   void preempt(Sequence& s);  // and back
+  void pause(Sequence& s);    // from either to those that nobody serves
+  void resume(Sequence& s);   // from there to the waiting, as one that arrives
   void remove(const Sequence& s);
   // Of the sequence's tenant, in kPromptToken and kOutputToken. It is in one of the lists.
   void charge(const Sequence& s, int64_t units);
 
   size_t waiting() const { return waiting_; }
   size_t running() const { return running_; }
+  size_t paused() const { return paused_; }
   bool is_running(const Sequence& s) const { return holds(s, &Line::running); }
   bool is_waiting(const Sequence& s) const { return holds(s, &Line::waiting); }
+  bool is_paused(const Sequence& s) const { return holds(s, &Line::paused); }
   bool before(const Sequence& a, const Sequence& b) const { return place_of(a) < place_of(b); }
 
   // Null: there is none. Beams that wait for others of their request are passed over. Of tenants
@@ -62,7 +66,7 @@ class ServiceOrder {
   };
   using List = std::map<Key, Sequence*>;
   struct Line {  // of one tenant in one priority
-    List waiting, running;
+    List waiting, running, paused;
     int64_t served = 0;  // units
   };
   struct Priority {
@@ -82,13 +86,15 @@ class ServiceOrder {
   Place place_of(const Sequence& s) const;
   const Line* find_line(const Sequence& s) const;
   Line& line_of(const Sequence& s);
+  void catch_up(const Sequence& s);
+  size_t& count_of(List Line::*list);
   bool holds(const Sequence& s, List Line::*list) const;
   void add(Sequence& s, List Line::*list);
   void take_out(const Sequence& s, List Line::*list);
 
   const bool fair_;
   std::map<int32_t, Priority> priorities_;  // those that have sequences
-  size_t waiting_ = 0, running_ = 0;
+  size_t waiting_ = 0, running_ = 0, paused_ = 0;
   std::vector<Sequence*> in_order_;
 };
 

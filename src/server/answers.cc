@@ -21,10 +21,14 @@ Hash128 salt_of(const Hash128& tenant, const Hash128& own) {
   return hash128(std::as_bytes(std::span(words)));
 }
 
+std::unique_ptr<LiveRequest> listed(Call& call) {
+  return std::make_unique<LiveRequest>(call.server().live, call.id(), call.request().path);
+}
+
 // Told of the wire for as long as it lives.
 class FullWatch {
  public:
-  FullWatch(Call& call, std::function<void(bool)> told) : call_(call) {
+  FullWatch(Call& call, std::function<void(int64_t)> told) : call_(call) {
     call_.tell_full(std::move(told));
   }
   ~FullWatch() { call_.tell_full(nullptr); }
@@ -48,11 +52,12 @@ struct Answers::One {
             },
             choices),
         told(static_cast<size_t>(choices), false),
+        begin(all.live_->begin()),
         last(static_cast<size_t>(choices), begin) {}
   const int32_t first;
   AnswerText text;
   std::vector<bool> told;  // choices whose end was handed over
-  const Time begin = std::chrono::steady_clock::now();
+  const Time begin;        // of the request, its form's compilation included
   std::vector<Time> last;  // of each choice's newest token
   std::shared_ptr<Outbox> outbox;
 };
@@ -62,14 +67,19 @@ Answers::Answers(Call& call, ServedModel& model, OnText on_text, OnEnd on_end)
       model_(model),
       on_text_(std::move(on_text)),
       on_end_(std::move(on_end)),
-      live_(call.server().live, call.id(), call.request().path) {}
+      live_(call.live ? std::move(call.live) : listed(call)) {
+  live_->restart();
+}
 
 Answers::~Answers() {
+  int64_t unread = 0;
   for (const auto& one : requests_) {
+    if (one->outbox) unread += one->outbox->peak_unread();
     if (one->outbox && !one->outbox->done()) one->outbox->cancel();
   }
-  call_.prompt_tokens += live_.prompt_tokens();
-  call_.output_tokens += live_.output_tokens();
+  if (most_held_ > 0) call_.server().metrics().client_stopped(most_held_ + unread);
+  call_.prompt_tokens += live_->prompt_tokens();
+  call_.output_tokens += live_->output_tokens();
 }
 
 void Answers::submit(Request request, const AnswerTextOptions& text) {
@@ -79,7 +89,7 @@ void Answers::submit(Request request, const AnswerTextOptions& text) {
   request.deadline_ns = call_.deadline_ns().value_or(request.deadline_ns);
   prompt_tokens_ += static_cast<int64_t>(request.prompt.size());
   call_.server().metrics().request_asked(choices, request.sampling.max_tokens);
-  live_.add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
+  live_->add_prompt(static_cast<int64_t>(request.prompt.size()), choices);
   auto one = std::make_unique<One>(*this, choices_, choices, model_.assets->tokenizer.get(), text);
   one->outbox =
       model_.loop->submit(std::move(request), [wakeup = call_.wakeup()] { wakeup->ring(); });
@@ -99,7 +109,7 @@ bool Answers::take() {
     while (!enough()) {
       const TokenEvent* event = one->outbox->poll();
       if (event == nullptr) break;
-      live_.add_output(event->count);
+      live_->add_output(event->count);
       const size_t before = one->text.result(event->choice).token_ids.size();
       one->text.take(*event);
       output_tokens_ +=
@@ -180,9 +190,6 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kOutOfMemory:
       throw unavailable("no memory for this request", call_.server().retry_after_s());
     case FinishReason::kCancelled:
-      if (one.outbox->gave_up()) {
-        throw plain_error(408, "the client read its answer too slowly: the rest was not made");
-      }
       throw unavailable("the server is shutting down", call_.server().retry_after_s());
     case FinishReason::kBadLogits:
       throw plain_error(500, "the model's output is not finite: no token can be drawn");
@@ -228,20 +235,19 @@ Task<bool> Answers::finish() {
   }
 }
 
-void Answers::when_full(bool full) {
-  constexpr int64_t kChoices = 4;
-  const int64_t each = call_.server().options().max_unread_bytes;
+void Answers::when_full(int64_t held) {
+  most_held_ = std::max(most_held_, held);
+  const int64_t each =
+      call_.server().options().max_unread_bytes / static_cast<int64_t>(requests_.size());
   for (const auto& one : requests_) {
-    const int64_t most =
-        each * std::max<int64_t>(kChoices, choice_count(one->outbox->request().sampling));
-    one->outbox->give_up_beyond(full ? most : Outbox::kAnyNumber);
+    one->outbox->pause_beyond(held == Wire::kNoBytes ? Outbox::kAnyNumber : each);
   }
 }
 
 Task<bool> Answers::stream(std::string& frames) {
   frames_ = &frames;
   take();  // a full queue shows before the stream's head
-  const FullWatch watch(call_, [this](bool full) { when_full(full); });
+  const FullWatch watch(call_, [this](int64_t held) { when_full(held); });
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);

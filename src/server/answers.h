@@ -39,7 +39,7 @@ class Answers {
 
   // Answers by an event stream: sends `frames`, and what the callbacks add to it, until all choices
   // have ended; what is then in it is left to the caller. False: the client is gone. While a client
-  // does not read, events stay tokens, and only ServerOptions::max_unread_bytes of them.
+  // does not read, events stay tokens, and only ServerOptions::max_unread_bytes of them are made.
   Task<bool> stream(std::string& frames);
 
   int32_t choices() const { return choices_; }
@@ -56,7 +56,7 @@ class Answers {
  private:
   struct One;
   bool take();
-  void when_full(bool full);
+  void when_full(int64_t held);
   void measure(One& one, size_t choice, std::chrono::steady_clock::time_point now);
   void count_end(const One& one, int32_t choice, std::chrono::steady_clock::time_point now);
   static std::optional<Metrics::Finished::Phases> phases_of(
@@ -69,11 +69,12 @@ class Answers {
   OnText on_text_;
   OnEnd on_end_;
   std::vector<std::unique_ptr<One>> requests_;
-  LiveRequest live_;
+  std::unique_ptr<LiveRequest> live_;
   int32_t choices_ = 0;
   int64_t prompt_tokens_ = 0;
   int64_t output_tokens_ = 0;            // of all choices, those behind a stop string not counted
   const std::string* frames_ = nullptr;  // of stream()
+  int64_t most_held_ = 0;                // bytes beside events, of a client that did not read
   std::chrono::steady_clock::time_point last_news_ = std::chrono::steady_clock::now();
 };
 

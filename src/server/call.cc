@@ -76,8 +76,8 @@ std::optional<int64_t> Call::deadline_ns() const {
 
 Task<> Call::compile(std::function<void()> work) {
   constexpr std::chrono::nanoseconds kTick = std::chrono::milliseconds(500);  // as Answers::next()
-  const auto place = server_.compile_queue().enter(tenant_.low, std::move(work),
-                                                   [wakeup = wakeup_] { wakeup->ring(); });
+  const auto place = server_.compile_queue().enter(
+      tenant_.low, std::move(work), [wakeup = wakeup_] { wakeup->ring(); }, id_);
   if (place == nullptr) {
     throw unavailable("too many forms of answers wait to be compiled", server_.retry_after_s());
   }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "server/live_requests.h"
 #include "server/route.h"
 #include "server/wakeup.h"
 
@@ -40,8 +41,10 @@ class Wire {
   virtual ~Wire() = default;
   // False: the client is gone.
   virtual Task<bool> write(std::string_view bytes) = 0;
-  // If set: told true before a write waits for a client that reads no more, false behind that.
-  std::function<void(bool full)> on_full;
+  // If set: told before a write waits for a client that reads no more how many bytes wait with it
+  // (its own and those that the kernel has not sent), and kNoBytes behind that.
+  static constexpr int64_t kNoBytes = -1;
+  std::function<void(int64_t held)> on_full;
 };
 
 // A body's bytes, counted against what all bodies may have.
@@ -108,7 +111,7 @@ class Call {
   Task<> send(std::string& frames);
   Task<> end_events();
   // See Wire; none: nobody is told.
-  void tell_full(std::function<void(bool full)> told) { wire_.on_full = std::move(told); }
+  void tell_full(std::function<void(int64_t held)> told) { wire_.on_full = std::move(told); }
   bool answered() const { return answered_; }
   bool streaming() const { return streaming_; }
   int status() const { return status_; }
@@ -149,6 +152,8 @@ class Call {
   int64_t prompt_tokens = 0, output_tokens = 0;  // for the log; told by Answers
   std::string prompt_field = "prompt";           // that the prompt is made of
   std::string form_field;  // that asks for the answers' form; told by hold_requests()
+  // Of a request whose form was compiled, until its Answers take it.
+  std::unique_ptr<LiveRequest> live;
 
  private:
   Task<> put(const std::string& bytes);

@@ -10,6 +10,7 @@ namespace ingot {
 
 struct CompileQueue::Job {
   const uint64_t tenant;
+  const std::string name;
   std::function<void()> work, ended;
   std::atomic<bool> done{false};
 };
@@ -28,13 +29,14 @@ CompileQueue::~CompileQueue() { stop(); }
 
 std::unique_ptr<CompileQueue::Place> CompileQueue::enter(uint64_t tenant,
                                                          std::function<void()> work,
-                                                         std::function<void()> ended) {
+                                                         std::function<void()> ended,
+                                                         std::string name) {
   const std::lock_guard lock(mutex_);
   if (stopped_ || count_ >= options_.most_waiting) return nullptr;
   const auto own = waiting_.find(tenant);
   const size_t places = own == waiting_.end() ? 0 : own->second.size();
   if (options_.shared && places >= options_.most_waiting - count_) return nullptr;
-  auto job = std::make_shared<Job>(tenant, std::move(work), std::move(ended));
+  auto job = std::make_shared<Job>(tenant, std::move(name), std::move(work), std::move(ended));
   auto place = std::make_unique<Place>(*this, job);
   const bool has_turn = under_way_ != nullptr && under_way_->tenant == tenant;
   if (places == 0 && !has_turn) turns_.push_back(tenant);
@@ -60,6 +62,24 @@ void CompileQueue::stop() {
 size_t CompileQueue::waiting() const {
   const std::lock_guard lock(mutex_);
   return count_;
+}
+
+std::vector<std::string> CompileQueue::order() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> out;
+  std::deque<uint64_t> turns = turns_;
+  if (under_way_ != nullptr) {
+    out.push_back(under_way_->name);
+    if (waiting_.contains(under_way_->tenant)) turns.push_back(under_way_->tenant);
+  }
+  const size_t all = out.size() + count_;
+  for (size_t round = 0; out.size() < all; ++round) {
+    for (const uint64_t tenant : turns) {
+      const auto& jobs = waiting_.at(tenant);
+      if (round < jobs.size()) out.push_back(jobs[round]->name);
+    }
+  }
+  return out;
 }
 
 void CompileQueue::leave(const Job& job) {

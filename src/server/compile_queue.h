@@ -9,7 +9,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace ingot {
 
@@ -45,12 +47,16 @@ class CompileQueue {
   CompileQueue& operator=(const CompileQueue&) = delete;
 
   // Queues `work`; the thread calls `ended` behind it. Neither may throw, and both own what they
-  // use: the place may be gone by then. nullptr: there is no room (left for this tenant).
+  // use: the place may be gone by then. nullptr: there is no room (left for this tenant). `name`:
+  // for order().
   std::unique_ptr<Place> enter(uint64_t tenant, std::function<void()> work,
-                               std::function<void()> ended);
+                               std::function<void()> ended, std::string name = {});
   // Drops the jobs that wait, which then never end, and waits for the one under way.
   void stop();
   size_t waiting() const;
+  // Names of the one under way and of those that wait, in the order in which they will be done if
+  // nobody comes or leaves. One under way may have been left by its caller.
+  std::vector<std::string> order() const;
 
  private:
   void run();

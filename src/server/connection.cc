@@ -1,6 +1,8 @@
 #include "server/connection.h"
 
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -52,13 +54,13 @@ class Connection final : public Wire {
   }
 
   Task<bool> write(std::string_view bytes) override {
-    lowest().expires_after(state_.options().write_timeout);
     boost::system::error_code error;
     while (!bytes.empty() && !error) {
       const bool full = on_full && !has_room();
-      if (full) on_full(true);
+      if (full) on_full(static_cast<int64_t>(bytes.size()) + unsent());
+      lowest().expires_after(state_.options().write_timeout);  // slow is not stopped
       const size_t wrote = co_await stream_.async_write_some(asio::buffer(bytes), ready(error));
-      if (full && on_full) on_full(false);
+      if (full && on_full) on_full(kNoBytes);
       bytes.remove_prefix(wrote);
     }
     co_return !error;
@@ -77,6 +79,12 @@ class Connection final : public Wire {
   bool has_room() {
     pollfd peer{lowest().socket().native_handle(), POLLOUT, 0};
     return ::poll(&peer, 1, 0) != 0;
+  }
+
+  // Bytes that the kernel has taken and not sent.
+  int64_t unsent() {
+    int bytes = 0;
+    return ::ioctl(lowest().socket().native_handle(), SIOCOUTQNSD, &bytes) == 0 ? bytes : 0;
   }
 
   // False: the connection ends.

@@ -490,9 +490,16 @@ Task<> hold_requests(Call& call, const ServedModel& model, const GenerationWish&
   if (!wish.form) co_return;
   call.form_field = wish.form->field;
   if (wish.input.sampling.grammar != nullptr) co_return;
+  // /requests shows who waits.
+  auto live = std::make_unique<LiveRequest>(call.server().live, call.id(), call.request().path);
+  live->set_compiling();
+  for (const Request& request : requests) {
+    live->add_prompt(static_cast<int64_t>(request.prompt.size()), choice_count(request.sampling));
+  }
   auto work = [form = *wish.form, grammars = model.grammars] { return compiled(form, *grammars); };
   const auto grammar = co_await call.on_compiler(std::move(work));
   for (Request& request : requests) request.sampling.grammar = grammar;
+  call.live = std::move(live);
 }
 
 std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server) {

@@ -11,7 +11,7 @@ std::vector<LiveRequests::Seen> LiveRequests::oldest(size_t most, size_t& count)
     if (out.size() == most) break;
     out.push_back({one->id_, one->endpoint_, now - one->begin_,
                    one->choices_.load(std::memory_order_relaxed), one->prompt_tokens(),
-                   one->output_tokens()});
+                   one->output_tokens(), one->compiling_.load(std::memory_order_relaxed)});
   }
   return out;
 }
@@ -25,6 +25,13 @@ LiveRequest::LiveRequest(LiveRequests& all, std::string id, std::string endpoint
 LiveRequest::~LiveRequest() {
   const std::lock_guard lock(all_.mutex_);
   all_.list_.erase(place_);
+}
+
+void LiveRequest::restart() {
+  compiling_.store(false, std::memory_order_relaxed);
+  for (std::atomic<int64_t>* one : {&choices_, &prompt_tokens_, &output_tokens_}) {
+    one->store(0, std::memory_order_relaxed);
+  }
 }
 
 // One thread writes: a load and a store are cheaper than an addition that others could join.

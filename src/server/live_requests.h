@@ -19,6 +19,7 @@ class LiveRequests {
     std::string id, endpoint;
     std::chrono::steady_clock::duration age;
     int64_t choices = 0, prompt_tokens = 0, output_tokens = 0;
+    bool compiling = false;  // waits for the grammar of its answers' form
   };
   // The oldest `most` of them, and how many there are.
   std::vector<Seen> oldest(size_t most, size_t& count) const;
@@ -37,6 +38,12 @@ class LiveRequest {
   LiveRequest(const LiveRequest&) = delete;
   LiveRequest& operator=(const LiveRequest&) = delete;
 
+  // Until restart().
+  void set_compiling() { compiling_.store(true, std::memory_order_relaxed); }
+  // As when it began, but for its age.
+  void restart();
+  std::chrono::steady_clock::time_point begin() const { return begin_; }
+
   void add_prompt(int64_t tokens, int64_t choices);
   void add_output(int64_t tokens);
   int64_t prompt_tokens() const { return prompt_tokens_.load(std::memory_order_relaxed); }
@@ -48,6 +55,7 @@ class LiveRequest {
   const std::string id_, endpoint_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::atomic<int64_t> choices_{0}, prompt_tokens_{0}, output_tokens_{0};
+  std::atomic<bool> compiling_{false};
   std::list<const LiveRequest*>::iterator place_;
 };
 

@@ -30,6 +30,7 @@ const Buckets kTokens = {1,   2,    5,    10,   20,    50,    100,   200,
                          500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
 const Buckets kChoices = {1, 2, 5, 10, 20, 50, 100, 200};
+const Buckets kBytes = {65536, 131072, 196608, 262144, 524288, 1048576};
 const Buckets kStep(LoopStats::kStepTokens.begin(), LoopStats::kStepTokens.end());
 
 }  // namespace
@@ -60,6 +61,8 @@ class Metrics::Set {
         asked_tokens(
             histogram(prefix + "request_params_max_tokens", "of a request's choice", kTokens)),
         step_tokens_(histogram(prefix + "iteration_tokens_total", "tokens of a step", kStep)),
+        stopped_bytes_(histogram(prefix + "stopped_client_bytes",
+                                 "most bytes that waited for a client that did not read", kBytes)),
         success_(prometheus::BuildCounter()
                      .Name(prefix + "request_success_total")
                      .Help("requests by how they ended")
@@ -77,9 +80,15 @@ class Metrics::Set {
         .Increment();
   }
 
-  void loop(const LoopStats& stats) {
+  // vLLM's requests wait for their grammars in the same queue as others.
+  void stopped(int64_t bytes) {
+    if (own_) stopped_bytes_.Observe(static_cast<double>(bytes));
+  }
+
+  void loop(const LoopStats& stats, int64_t compiling) {
     gauge("num_requests_running", "sequences with KV pages", static_cast<double>(stats.running));
-    gauge("num_requests_waiting", "sequences without", static_cast<double>(stats.waiting));
+    gauge("num_requests_waiting", "sequences without",
+          static_cast<double>(stats.waiting + (own_ ? 0 : compiling)));
     count("prompt_tokens_total", "of requests that have started", stats.prompt_tokens);
     count("generation_tokens_total", "tokens made", stats.output_tokens);
     count("num_preemptions_total", "sequences computed anew", stats.preemptions);
@@ -100,6 +109,9 @@ class Metrics::Set {
     steps(stats);
     gauge("kv_cache_usage_perc", "part of the KV cache that sequences hold, 0 to 1", used);
     if (!own_) return;
+    gauge("num_requests_paused", "sequences without, whose clients do not read",
+          static_cast<double>(stats.paused));
+    count("num_pauses_total", "of requests whose clients did not read", stats.pauses);
     count("steps_total", "steps of the engine", stats.steps);
     count("requests_overloaded_total", "refused for a full queue", stats.requests_overloaded);
     count("requests_cancelled_total", "whose clients went away", stats.requests_cancelled);
@@ -108,10 +120,12 @@ class Metrics::Set {
           static_cast<double>(stats.queued_tokens));
   }
 
-  void server(int64_t connections, int64_t calls) {
+  void server(const ServerCounts& counts) {
     if (!own_) return;
-    gauge("connections", "open connections", static_cast<double>(connections));
-    gauge("calls", "HTTP requests being answered", static_cast<double>(calls));
+    gauge("connections", "open connections", static_cast<double>(counts.connections));
+    gauge("calls", "HTTP requests being answered", static_cast<double>(counts.calls));
+    gauge("num_requests_compiling", "whose answers' form is compiled, or waits for that",
+          static_cast<double>(counts.compiling));
   }
 
   std::string text(std::string_view model) {
@@ -190,7 +204,7 @@ class Metrics::Set {
   prometheus::Histogram &queued, &prefill, &decode, &inference, &asked_choices, &asked_tokens;
 
  private:
-  prometheus::Histogram& step_tokens_;
+  prometheus::Histogram &step_tokens_, &stopped_bytes_;
   LoopStats counted_;  // what step_tokens_ has seen
   prometheus::Family<prometheus::Counter>& success_;
   const bool own_;
@@ -240,16 +254,17 @@ void Metrics::next_token(double seconds) {
 }
 
 void Metrics::answered(int status) { ours_->http(status); }
+void Metrics::client_stopped(int64_t bytes) { ours_->stopped(bytes); }
 
-std::string Metrics::text(const LoopStats* stats, std::string_view model, int64_t connections,
-                          int64_t calls) {
+std::string Metrics::text(const LoopStats* stats, std::string_view model,
+                          const ServerCounts& counts) {
   static std::mutex one_at_a_time;  // gauges are set and read together
   const std::lock_guard lock(one_at_a_time);
   std::string out;
   for (Set* set : {ours_.get(), vllm_.get()}) {
     if (set == nullptr) continue;
-    if (stats != nullptr) set->loop(*stats);
-    set->server(connections, calls);
+    if (stats != nullptr) set->loop(*stats, counts.compiling);
+    set->server(counts);
     out += set->text(model);
   }
   return out;

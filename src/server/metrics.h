@@ -39,10 +39,16 @@ class Metrics {
   void first_token(double seconds);                         // since the request arrived
   void next_token(double seconds);  // since the token before, of the same choice
   void answered(int status);        // an HTTP request
+  // Of a stream whose client did not read at some time: the most bytes that waited for it.
+  void client_stopped(int64_t bytes);
 
+  struct ServerCounts {
+    int64_t connections = 0;
+    int64_t calls = 0;      // being answered
+    int64_t compiling = 0;  // forms of answers that are being compiled or wait for that
+  };
   // Prometheus' text format. `stats`: null while there is no model.
-  std::string text(const LoopStats* stats, std::string_view model, int64_t connections,
-                   int64_t calls);
+  std::string text(const LoopStats* stats, std::string_view model, const ServerCounts& counts);
 
  private:
   class Set;

@@ -1,7 +1,5 @@
 #include "server/server_state.h"
 
-#include <openssl/crypto.h>
-
 #include <algorithm>
 #include <random>
 #include <set>
@@ -10,12 +8,6 @@
 
 namespace ingot {
 namespace {
-
-std::string digest_of(std::string_view key) {
-  Sha256 hash;
-  hash.update(std::as_bytes(std::span(key.data(), key.size())));
-  return hash.hex_digest();
-}
 
 bool several(const std::vector<std::string>& keys) {
   return std::set<std::string>(keys.begin(), keys.end()).size() > 1;
@@ -28,20 +20,6 @@ Hash128 random_seed() {
 }
 
 }  // namespace
-
-ApiKeys::ApiKeys(const std::vector<std::string>& keys) {
-  for (const std::string& key : keys) digests_.push_back(digest_of(key));
-}
-
-std::optional<Hash128> ApiKeys::tenant_of(std::string_view key) const {
-  const std::string shown = digest_of(key);
-  bool known = false;
-  for (const std::string& digest : digests_) {
-    known |= CRYPTO_memcmp(digest.data(), shown.data(), digest.size()) == 0;
-  }
-  if (!known) return std::nullopt;
-  return hash128(shown);
-}
 
 ServerState::ServerState(ServerOptions options)
     : options_(std::move(options)),

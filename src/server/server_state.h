@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "server/api_keys.h"
 #include "server/compile_queue.h"
 #include "server/live_requests.h"
 #include "server/metrics.h"
@@ -39,26 +40,14 @@ struct ServerOptions {
   std::chrono::milliseconds header_timeout{10'000};
   std::chrono::milliseconds body_timeout{30'000};
   std::chrono::milliseconds idle_timeout{75'000};   // between requests of a connection
-  std::chrono::milliseconds write_timeout{30'000};  // of a client that does not read
-  // Bytes of a choice's events that wait for a client that reads no more, at most; a request may
-  // have those of four choices. Then it is cancelled.
-  int64_t max_unread_bytes = 32 << 10;
+  std::chrono::milliseconds write_timeout{30'000};  // in which a client reads nothing
+  // Bytes of a call's events that may wait for a client that reads no more. What makes them is
+  // paused then, and goes on when it reads.
+  int64_t max_unread_bytes = 128 << 10;
   std::chrono::milliseconds ping_interval{15'000};  // of event streams without events
   std::chrono::milliseconds request_timeout{0};     // from arrival to the last token; 0: none
   std::chrono::milliseconds drain_timeout{30'000};
   bool vllm_metrics = false;  // /metrics also has vLLM's names
-};
-
-// Keys that callers may show. Compared by digest, all of them, in the same time whatever they are.
-class ApiKeys {
- public:
-  explicit ApiKeys(const std::vector<std::string>& keys);
-  bool empty() const { return digests_.empty(); }
-  // The tenant that a key stands for.
-  std::optional<Hash128> tenant_of(std::string_view key) const;
-
- private:
-  std::vector<std::string> digests_;
 };
 
 class ServerState {

@@ -51,6 +51,9 @@ struct ToolFormatDef {
   CallForm (*form)(std::string_view name, std::string_view chat_template);
   // Letters and digits that the templates demand of a call's id; 0: any id will do.
   size_t id_size = 0;
+  // Where calls stand at an answer's beginning alone: what other text must not begin with, white
+  // space left aside, or the parser may take it for a call. Empty: the trigger tells, anywhere.
+  std::vector<std::string_view> openings = {};
 };
 
 // Generated from server/tool_formats/*.cc, in name order.

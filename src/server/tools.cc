@@ -99,9 +99,16 @@ StructureWish forced_calls(const Json& tools, const std::string& name, bool para
 }
 
 // Free text, in which calls are of their tools' schemas; of those that are not strict, any object.
-StructureWish strict_calls(const Json& tools, const ToolFormatDef& format,
+// Text that is no call to the parser has no bounds.
+StructureWish strict_calls(const Json& tools, bool parallel, const ToolFormatDef& format,
                            std::string_view chat_template) {
   StructureWish out{"tools", {GrammarKind::kStructuralTags, ""}};
+  if (!format.openings.empty()) {
+    Json calls = calls_source(tools, "", true, parallel, format, chat_template, out.parts);
+    calls["text"] = format.openings;
+    out.source = {GrammarKind::kCalls, calls.dump()};
+    return out;
+  }
   Json tags = {{"structures", Json::array()}, {"triggers", Json::array()}};
   for (size_t i = 0; i < tools.size(); ++i) {
     Json function = tools[i]["function"];
@@ -198,7 +205,7 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   if (forced) {
     out.structure = forced_calls(*tools, name, out.parallel, *out.format, source);
   } else if (std::ranges::any_of(*tools, [](const Json& t) { return is_strict(t["function"]); })) {
-    out.structure = strict_calls(*tools, *out.format, source);
+    out.structure = strict_calls(*tools, out.parallel, *out.format, source);
   }
   out.held = out.structure.has_value();
   return out;

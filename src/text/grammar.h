@@ -27,7 +27,8 @@ enum class GrammarKind : uint8_t {
                     // "most": 0, "open": "", "close": ""}: one structure (most: 1), or any number
                     // of them (0, or absent) with the separator between; nothing around them but
                     // open before all and close behind. "answer": the text of a JSON Schema, of
-                    // which a value may stand in place of all that
+                    // which a value may stand in place of all that. "text": ["{", ...]: so may any
+                    // text that begins, white space left aside, with none of these
 };
 
 struct GrammarSource {

@@ -138,6 +138,23 @@ std::string tags_element(const std::string& text, size_t max_bytes, EbnfWriter& 
   return "TagDispatch(" + dispatch + ")";
 }
 
+// Any text but those that begin so behind white space.
+std::string free_text_rule(const Json& beginnings, EbnfWriter& writer) {
+  std::string expression;
+  for (const Json& one : beginnings) {
+    if (!one.is_string() || one.get_ref<const std::string&>().empty()) {
+      malformed("text", "beginnings that are not empty");
+    }
+    expression += expression.empty() ? "[ \\n\\t\\r]*(" : "|";
+    for (const char c : one.get_ref<const std::string&>()) {
+      const auto byte = static_cast<unsigned char>(c);
+      expression += byte < 0x80 ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+    }
+  }
+  const auto calls = TextAutomaton::of_regex(expression + ")[\\s\\S]*", RegexUse::kWhole);
+  return TextAutomaton::any().minus(calls).rule({}, writer);
+}
+
 std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter& writer) {
   const Json calls = parse_source(text, "calls");
   const Json& structures = list_of(calls, "structures");
@@ -162,6 +179,9 @@ std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter&
   // No call, but a value.
   if (calls.contains("answer")) {
     out += " | " + schema_element(text_of(calls, "answer", "calls"), max_bytes, writer);
+  }
+  if (calls.contains("text")) {
+    out += " | " + free_text_rule(list_of(calls, "text"), writer);
   }
   return out;
 }

@@ -137,6 +137,7 @@ void Simulation::run(SimulationTotals& totals) {
       clients_[live_[at]].outbox->cancel();
       clients_[live_[at]].cancelled = true;
     }
+    if (random_.chance(3) && !live_.empty()) stall();
     one_step();
     if (testing::Test::HasFailure()) return;
     ASSERT_LT(step_, 20 * target + 20'000) << "no end in sight";
@@ -155,15 +156,33 @@ void Simulation::run(SimulationTotals& totals) {
   add(totals);
 }
 
+// A client reads nothing for a while: none of its events may be lost, and few may wait.
+void Simulation::stall() {
+  const auto at = static_cast<size_t>(random_.below(static_cast<int64_t>(live_.size())));
+  Client& client = clients_[live_[at]];
+  client.stalled_until = step_ + random_.between(1, 40);
+  client.outbox->pause_beyond(random_.between(1, 4'000));
+}
+
 void Simulation::one_step() {
   clock_.advance_ns(random_.between(0, 2'000'000));
   loop_->step();
   ++step_;
   loop_->scheduler().check_invariants();
-  for (const size_t at : live_) read(clients_[at]);
+  for (const size_t at : live_) {
+    Client& client = clients_[at];
+    const bool reads = client.stalled_until < step_ || client.cancelled;
+    if (reads && client.stalled_until >= 0) {
+      // Some read slowly from then on.
+      if (random_.chance(70)) client.outbox->pause_beyond(Outbox::kAnyNumber);
+      client.stalled_until = -1;
+    }
+    if (reads) read(client);
+  }
   std::erase_if(live_, [&](size_t at) { return clients_[at].done(); });
   for (const size_t at : live_) {
     const Client& client = clients_[at];
+    if (client.stalled_until >= 0) continue;  // it has not looked
     ASSERT_FALSE(client.cancelled) << "a request outlives the step after its cancellation";
     ASSERT_GT(client.outbox->request().deadline_ns, clock_.now_ns()) << "and its deadline";
   }
@@ -274,8 +293,11 @@ void Simulation::read(Client& client) {
 // steps than it has tokens to recompute; beams and choices may preempt each other first. One tenant
 // alone: the first request ends in time.
 void Simulation::check_progress() {
-  if (live_.empty()) {
+  const bool all_read = std::all_of(live_.begin(), live_.end(),
+                                    [&](size_t at) { return clients_[at].stalled_until < 0; });
+  if (live_.empty() || !all_read) {
     last_news_ = step_;
+    for (const size_t at : live_) clients_[at].head_since = -1;
     return;
   }
   ASSERT_LT(step_ - last_news_, 6 * room_ + 40) << "no request gets on";
@@ -447,8 +469,8 @@ void Simulation::add(SimulationTotals& t) const {
   for (int64_t SchedulerStats::*count :
        {&SchedulerStats::preemptions, &SchedulerStats::prefix_hits,
         &SchedulerStats::prefix_hit_tokens, &SchedulerStats::cancels, &SchedulerStats::timeouts,
-        &SchedulerStats::refused, &SchedulerStats::forks, &SchedulerStats::drafted,
-        &SchedulerStats::accepted, &SchedulerStats::dropped}) {
+        &SchedulerStats::refused, &SchedulerStats::forks, &SchedulerStats::pauses,
+        &SchedulerStats::drafted, &SchedulerStats::accepted, &SchedulerStats::dropped}) {
     t.stats.*count += s.*count;
   }
   t.kv.evictions += kv.evictions;

@@ -69,6 +69,7 @@ class Simulation {
     int64_t head_since = -1;
     int64_t cached = 0;  // tokens of the prompt that were found
     bool cancelled = false;
+    int64_t stalled_until = -1;  // step; until then it reads nothing, and says so
     bool done() const { return done_events > 0; }
   };
 
@@ -79,6 +80,7 @@ class Simulation {
   void add_masks(SamplingParams& p);
   void submit(const Request& request);
   void one_step();
+  void stall();
   void read(Client& client);
   void check_progress();
   void check_head();

@@ -54,7 +54,7 @@ TEST(Outbox, ASlowReaderFindsEverythingInOrder) {
   EXPECT_EQ(ends.box->wait_for(std::chrono::hours(1)), nullptr);
 }
 
-TEST(Outbox, AReaderThatCannotTakeEventsHasABound) {
+TEST(Outbox, AReaderThatCannotTakeEventsIsWaitedFor) {
   Ends ends;
   constexpr int64_t kBytes = 10'000;
   const auto push = [&](int64_t bytes) {
@@ -62,32 +62,50 @@ TEST(Outbox, AReaderThatCannotTakeEventsHasABound) {
     event.logprobs.resize(1);
     event.logprobs[0].top.resize(static_cast<size_t>(bytes) / sizeof(event.logprobs[0].top[0]));
     ends.writer.push(std::move(event));
+    return ends.writer.is_ahead();
   };
-  push(2 * kBytes);  // nobody has asked yet
-  EXPECT_FALSE(ends.box->gave_up());
-  ends.box->poll();
-  ends.box->give_up_beyond(kBytes);
-  push(kBytes / 2);
-  EXPECT_FALSE(ends.box->gave_up());
+  uint32_t seen = ends.inbox->count();
+  const auto woken = [&] {
+    const uint32_t now = ends.inbox->count();
+    return std::exchange(seen, now) != now;
+  };
+  EXPECT_FALSE(push(2'000)) << "nobody has asked yet";
+  ends.box->pause_beyond(kBytes);
+  EXPECT_FALSE(push(2'000));
   ends.box->poll();  // what was read does not count
-  push(kBytes / 2);
-  EXPECT_FALSE(ends.box->gave_up());
-  ends.box->give_up_beyond(Outbox::kAnyNumber);
-  push(kBytes);
-  EXPECT_FALSE(ends.box->gave_up());
-  EXPECT_TRUE(ends.inbox->take().empty());
-  ends.box->give_up_beyond(kBytes);
+  EXPECT_FALSE(push(2'000));
+  EXPECT_TRUE(push(2'000)) << "two steps in flight would be beyond";
+  EXPECT_GE(ends.box->peak_unread(), 6'000);
+  EXPECT_FALSE(ends.writer.caught_up());
+  EXPECT_FALSE(woken());
+  push(2'000);  // of a step in flight
+  EXPECT_FALSE(ends.writer.caught_up());
+  for (int i = 0; i < 3; ++i) ends.box->poll();
+  EXPECT_FALSE(woken()) << "more than a quarter still waits";
+  EXPECT_FALSE(ends.writer.caught_up());
+  ends.box->poll();
+  EXPECT_TRUE(woken());
+  EXPECT_TRUE(ends.writer.caught_up());
   push(0);
-  EXPECT_TRUE(ends.box->gave_up());
-  push(0);
-  Arrivals cancels = ends.inbox->take();
-  const auto cancel = cancels.pop();
-  ASSERT_NE(cancel, nullptr);
-  EXPECT_EQ(cancel->cancel_id, 7u);
-  EXPECT_TRUE(cancels.empty());  // once
-  int events = 0;
-  while (ends.box->poll() != nullptr) ++events;
-  EXPECT_EQ(events, 4);  // what is there can still be read
+  ends.box->poll();
+  EXPECT_FALSE(woken()) << "nobody waits for it any more";
+  EXPECT_LE(ends.box->peak_unread(), kBytes);
+  ends.box->pause_beyond(Outbox::kAnyNumber);
+  EXPECT_FALSE(push(5 * kBytes));
+  EXPECT_TRUE(ends.inbox->take().empty()) << "nothing was cancelled";
+}
+
+// Events so large that any of them may be too many: one at a time.
+TEST(Outbox, ATinyBoundLetsOneStepThroughAtATime) {
+  Ends ends;
+  ends.box->pause_beyond(1);
+  for (int i = 0; i < 3; ++i) {
+    ends.writer.push(event_of(1));
+    EXPECT_TRUE(ends.writer.is_ahead());
+    EXPECT_FALSE(ends.writer.caught_up());
+    EXPECT_NE(ends.box->poll(), nullptr);
+    EXPECT_TRUE(ends.writer.caught_up());
+  }
 }
 
 TEST(Outbox, ReaderAndWriterRunSideBySide) {

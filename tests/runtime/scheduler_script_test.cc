@@ -10,6 +10,7 @@
 //   next                plans a step, which stays in flight
 //   commit [a=7 a.1=8,9 b=!internal]   results of the oldest step; rows not named draw token 1
 //   fail                the oldest step fails
+//   pause a / resume a  its reader is behind, and has caught up
 //   cancel a / clock 5 (milliseconds) / hold 3 (pages taken from outside) / kv
 #include <gtest/gtest.h>
 
@@ -84,6 +85,10 @@ class Script : public DraftSource {
       scheduler().fail_step(step, FinishReason::kInternal);
     } else if (command == "cancel") {
       scheduler().cancel(ids_.at(args.at("")));
+    } else if (command == "pause") {
+      if (!scheduler().pause(ids_.at(args.at("")))) out_ << "> not paused\n";
+    } else if (command == "resume") {
+      scheduler().resume(ids_.at(args.at("")));
     } else if (command == "clock") {
       clock_.advance_ns(std::stoll(args.at("")) * 1'000'000);
     } else if (command == "hold") {

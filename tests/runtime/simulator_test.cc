@@ -1,8 +1,8 @@
-// Deterministic simulator: random arrivals, priorities, tenants, cancels, deadlines, pool sizes,
-// shared prefixes, choices, beams, speculation, faults and full queues on the oracle model, under a
-// fake clock. After every step all invariants; at the end every stream equals the one worked out
-// without KV pages. INGOT_SIM_SEEDS sets the number of seeds, INGOT_SIM_FIRST the first. Seeds are
-// cut into parts, so that parts can run side by side.
+// Deterministic simulator: random arrivals, priorities, tenants, cancels, deadlines, readers that
+// stop, pool sizes, shared prefixes, choices, beams, speculation, faults and full queues on the
+// oracle model, under a fake clock. After every step all invariants; at the end every stream equals
+// the one worked out without KV pages. INGOT_SIM_SEEDS sets the number of seeds, INGOT_SIM_FIRST
+// the first. Seeds are cut into parts, so that parts can run side by side.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -28,21 +28,26 @@ void print(const SimulationTotals& t) {
       "steps, {} rows\n"
       "  preemptions {}  evictions {}  prefix hits {} ({} tokens)  cancels {}  timeouts {}\n"
       "  too long {}  forks {}  page copies {}  drafted {}  accepted {}  dropped {}\n"
-      "  overloaded {}  faults {} in {} seeds  seeds with tenants {}\n",
+      "  overloaded {}  faults {} in {} seeds  seeds with tenants {}  pauses {}\n",
       t.seeds, t.requests, t.beams, t.masked, t.tokens, t.scored, t.steps, t.rows,
       t.stats.preemptions, t.kv.evictions, t.stats.prefix_hits, t.stats.prefix_hit_tokens,
       t.stats.cancels, t.stats.timeouts, t.stats.refused, t.stats.forks, t.kv.copies,
       t.stats.drafted, t.stats.accepted, t.stats.dropped, t.overloaded, t.faults, t.faulted,
-      t.tenants);
+      t.tenants, t.stats.pauses);
 }
 
 // Whatever a seed can meet was met.
 void expect_everything(const SimulationTotals& t) {
-  for (const int64_t count :
-       {t.masked, t.scored, t.logprobs, t.minimums, t.stopped, t.beams, t.overloaded, t.faults,
-        t.tenants, t.stats.preemptions, t.kv.evictions, t.stats.prefix_hits, t.stats.cancels,
-        t.stats.timeouts, t.stats.refused, t.stats.forks, t.kv.copies, t.stats.accepted,
-        t.stats.dropped}) {
+  for (const int64_t count : {t.masked,        t.scored,
+                              t.logprobs,      t.minimums,
+                              t.stopped,       t.beams,
+                              t.overloaded,    t.faults,
+                              t.tenants,       t.stats.preemptions,
+                              t.kv.evictions,  t.stats.prefix_hits,
+                              t.stats.cancels, t.stats.timeouts,
+                              t.stats.refused, t.stats.forks,
+                              t.kv.copies,     t.stats.accepted,
+                              t.stats.dropped, t.stats.pauses}) {
     EXPECT_GT(count, 0);
   }
   EXPECT_LT(t.stats.accepted, t.stats.drafted);

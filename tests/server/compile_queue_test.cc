@@ -11,6 +11,7 @@
 
 #include "server/api_error.h"
 #include "server/call.h"
+#include "tests/server/inline_model.h"
 #include "tests/server/oracle_server.h"
 
 namespace ingot {
@@ -95,6 +96,34 @@ TEST(CompileQueue, TenantsTakeTurns) {
   wait_until([&] { return places[7]->ended(); });
   EXPECT_THAT(order, ElementsAre("b3", "a4", "a5"));
   for (const auto& place : places) EXPECT_TRUE(place->ended());
+}
+
+TEST(CompileQueue, OrderIsThatOfBeingDone) {
+  CompileQueue queue;
+  std::vector<std::string> done;  // of the queue's thread until it has ended
+  std::vector<std::string> expected;
+  Places places;
+  const auto enter = [&](uint64_t tenant, const std::string& name) {
+    places.push_back(queue.enter(
+        tenant, [&done, name] { done.push_back(name); }, [] {}, name));
+    ASSERT_NE(places.back(), nullptr);
+  };
+  EXPECT_THAT(queue.order(), ElementsAre());
+  {
+    Held held(queue, 1);  // whose name is empty
+    for (const auto& [tenant, name] : std::vector<std::pair<uint64_t, std::string>>{
+             {1, "a1"}, {2, "b1"}, {2, "b2"}, {1, "a2"}, {3, "c1"}, {2, "b3"}, {3, "c2"}}) {
+      enter(tenant, name);
+    }
+    places[4].reset();  // c1 leaves
+    expected = queue.order();
+    ASSERT_EQ(expected.size(), 7u);
+    EXPECT_EQ(expected[0], "");
+    expected.erase(expected.begin());
+  }
+  wait_until([&] { return queue.order().empty(); });
+  EXPECT_EQ(done, expected);
+  EXPECT_THAT(done, ElementsAre("b1", "c2", "a1", "b2", "a2", "b3"));
 }
 
 TEST(CompileQueue, ATenantHasNoMoreThanItLeavesFree) {
@@ -323,6 +352,54 @@ TEST(CompileQueue, AFullOneIsToldWithATimeToWait) {
   waiting.expect_answers();
 }
 
+Json requests_of(OracleServer& server, const std::string& key) {
+  const std::string request =
+      fmt::format("GET /requests HTTP/1.1\r\nHost: a\r\nx-api-key: {}\r\n\r\n", key);
+  return Json::parse(answer_to(server, request).body());
+}
+
+double metric_of(OracleServer& server, const std::string& name) {
+  const std::string request = "GET /metrics HTTP/1.1\r\nHost: a\r\nx-api-key: few\r\n\r\n";
+  const std::string text = answer_to(server, request).body();
+  const size_t at = text.find("\n" + name + "{");
+  if (at == text.npos) return -1;
+  return std::stod(text.substr(text.find("} ", at) + 2));
+}
+
+TEST(CompileQueue, WhoWaitsIsShown) {
+  OracleServerOptions options;
+  options.server.api_keys = {"flood", "few"};
+  OracleServer server(options);
+  Held held(queue_of(server));
+  Waiting waiting(server);
+  waiting.add(3, "flood");
+  waiting.add(2, "few");
+  const Json now = requests_of(server, "few");
+  ASSERT_EQ(now["count"], 5) << now;
+  EXPECT_EQ(now["compile_queue"]["requests"], 6) << "with the one under way";
+  std::vector<int> positions;
+  for (const Json& one : now["requests"]) {
+    EXPECT_EQ(one["state"], "compiling");
+    EXPECT_EQ(one["endpoint"], "/v1/completions");
+    EXPECT_EQ(one["prompt_tokens"], 1);
+    EXPECT_EQ(one["choices"], 1);
+    EXPECT_GT(one["age_ms"], 0.0);
+    positions.push_back(one["compile_position"]);
+  }
+  EXPECT_THAT(positions, ElementsAre(1, 3, 5, 2, 4)) << "keys take turns";
+  EXPECT_EQ(metric_of(server, "ingot_num_requests_compiling"), 6);
+  held.release();
+  waiting.expect_answers();
+  wait_until([&] { return requests_of(server, "few")["count"] == 0; });
+  EXPECT_EQ(requests_of(server, "few")["compile_queue"]["requests"], 0);
+  EXPECT_EQ(metric_of(server, "ingot_num_requests_compiling"), 0);
+  // Time to the first token counts from before the wait.
+  double waited = 0;
+  for (const Json& one : now["requests"]) waited += one["age_ms"].get<double>() * 1e-3;
+  EXPECT_GE(metric_of(server, "ingot_time_to_first_token_seconds_sum"), waited);
+  EXPECT_GE(metric_of(server, "ingot_request_queue_time_seconds_sum"), waited);
+}
+
 TEST(CompileQueue, OneKeyLeavesOthersTheirPlaces) {
   OracleServerOptions options;
   options.server.api_keys = {"flood", "few"};
@@ -384,23 +461,14 @@ TEST(CompileQueue, TheEndOfDrainingIsTold) {
 }
 
 // Every answer in a form is over its limits.
-class FaultyModel final : public ModelRunner {
+class FaultyModel final : public InlineModel {
  public:
-  explicit FaultyModel(ModelLimits limits) : limits_(std::move(limits)) {}
-  const ModelLimits& limits() const override { return limits_; }
-  bool asynchronous() const override { return false; }
-  void submit(const Batch& batch) override { queue_.push_back(&batch); }
-  void collect(StepResult& result) override {
-    const Batch& batch = *queue_.front();
-    queue_.pop_front();
-    result.step = batch.step;
-    result.rows.assign(batch.rows.size(), {});
-    for (RowResult& row : result.rows) row.failure = FinishReason::kFormFault;
-  }
+  using InlineModel::InlineModel;
 
  private:
-  const ModelLimits limits_;
-  std::deque<const Batch*> queue_;
+  void answer(const Batch&, std::vector<RowResult>& rows) override {
+    for (RowResult& row : rows) row.failure = FinishReason::kFormFault;
+  }
 };
 
 TEST(FormFaults, NameTheFieldOfTheForm) {

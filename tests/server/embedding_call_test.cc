@@ -42,7 +42,7 @@ TEST(EmbeddingCall, WhoIsGoneIsNotComputed) {
   EXPECT_EQ(now["requests"][0]["endpoint"], "/v1/embeddings");
   EXPECT_EQ(now["requests"][0]["prompt_tokens"], 128);
   EXPECT_EQ(now["requests"][0]["choices"], 8);
-  EXPECT_EQ(now["sequences"], Json({{"running", 2}, {"waiting", 6}}));
+  EXPECT_EQ(now["sequences"], Json({{"running", 2}, {"waiting", 6}, {"paused", 0}}));
   client.reset();
   size_t count = 1;
   wait_until([&] {

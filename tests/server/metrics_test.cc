@@ -23,14 +23,26 @@ LoopStats some_stats() {
 TEST(Metrics, CountersFollowTheLoop) {
   Metrics metrics(false);
   LoopStats stats = some_stats();
-  metrics.text(&stats, "m", 0, 0);
+  metrics.text(&stats, "m", {});
   stats.output_tokens = 45;
-  const std::string text = metrics.text(&stats, "m", 3, 1);
+  const std::string text =
+      metrics.text(&stats, "m", {.connections = 3, .calls = 1, .compiling = 2});
   EXPECT_THAT(text, HasSubstr("ingot_generation_tokens_total{model_name=\"m\"} 45\n"));
   EXPECT_THAT(text, HasSubstr("ingot_num_requests_running{model_name=\"m\"} 2\n"));
   EXPECT_THAT(text, HasSubstr("ingot_kv_cache_usage_perc{model_name=\"m\"} 0.4"));
   EXPECT_THAT(text, HasSubstr("ingot_connections{model_name=\"m\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("ingot_num_requests_compiling{model_name=\"m\"} 2\n"));
   EXPECT_THAT(text, Not(HasSubstr("vllm:")));
+}
+
+// vLLM counts who waits for a grammar among those that wait.
+TEST(Metrics, FormsWait) {
+  Metrics metrics(true);
+  LoopStats stats = some_stats();
+  stats.waiting = 5;
+  const std::string text = metrics.text(&stats, "m", {.compiling = 3});
+  EXPECT_THAT(text, HasSubstr("ingot_num_requests_waiting{model_name=\"m\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("vllm:num_requests_waiting{model_name=\"m\"} 8\n"));
 }
 
 TEST(Metrics, NamesOfVllm) {
@@ -41,7 +53,7 @@ TEST(Metrics, NamesOfVllm) {
   metrics.first_token(0.07);
   metrics.next_token(0.02);
   const LoopStats stats = some_stats();
-  const std::string text = metrics.text(&stats, "m", 0, 0);
+  const std::string text = metrics.text(&stats, "m", {});
   for (const char* line :
        {"vllm:num_requests_running{model_name=\"m\"} 2",
         "vllm:num_requests_waiting{",
@@ -77,12 +89,12 @@ TEST(Metrics, NamesOfVllm) {
     EXPECT_THAT(text, HasSubstr(line));
   }
   EXPECT_THAT(text, Not(HasSubstr("vllm:connections")));
-  EXPECT_EQ(metrics.text(&stats, "m", 0, 0), text);  // what was counted is not counted again
+  EXPECT_EQ(metrics.text(&stats, "m", {}), text);  // what was counted is not counted again
 }
 
 TEST(Metrics, WithoutAModel) {
   Metrics metrics(false);
-  EXPECT_THAT(metrics.text(nullptr, "", 0, 0), HasSubstr("ingot_calls"));
+  EXPECT_THAT(metrics.text(nullptr, "", {}), HasSubstr("ingot_calls"));
 }
 
 }  // namespace

@@ -4,42 +4,35 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <unordered_map>
 
-#include "runtime/model_runner.h"
+#include "inline_model.h"
 #include "text/grammar.h"
 
 namespace ingot {
 
-class ParrotModel final : public ModelRunner {
+class ParrotModel final : public InlineModel {
  public:
-  explicit ParrotModel(ModelLimits limits) : limits_(std::move(limits)) {}
-  const ModelLimits& limits() const override { return limits_; }
-  bool asynchronous() const override { return false; }
-  void submit(const Batch& batch) override { queue_.push_back(&batch); }
-  void collect(StepResult& result) override {
-    const Batch& batch = *queue_.front();
-    queue_.pop_front();
+  using InlineModel::InlineModel;
+
+ private:
+  void answer(const Batch& batch, std::vector<RowResult>& rows) override {
     for (const SlotStart& start : batch.slot_starts) {
       const size_t said = start.tokens.size() - start.request->prompt.size();
       Slot& slot = slots_[start.slot] = {text_of(start.request->prompt), said, nullptr};
       const auto& grammar = start.request->sampling.grammar;
       if (grammar != nullptr) slot.matcher = std::make_unique<GrammarMatcher>(grammar);
     }
-    result.step = batch.step;
-    result.rows.assign(batch.rows.size(), {});
     for (size_t r = 0; r < batch.rows.size(); ++r) {
       if (batch.rows[r].logit_count == 0) continue;
       Slot& slot = slots_[batch.rows[r].slot];
-      RowResult& row = result.rows[r];
+      RowResult& row = rows[r];
       row.count = 1;
       row.tokens[0] = slot.matcher ? in_grammar(slot) : slot.next();
     }
   }
 
- private:
   static constexpr TokenId kEnd = 257;
   struct Slot {
     TokenId next() { return said < text.size() ? text[said++] : kEnd; }
@@ -67,8 +60,6 @@ class ParrotModel final : public ModelRunner {
     return {at + 4, std::find(at, prompt.end(), kEnd)};
   }
 
-  const ModelLimits limits_;
-  std::deque<const Batch*> queue_;
   std::unordered_map<int32_t, Slot> slots_;
 };
 

@@ -1,13 +1,10 @@
 """Figures of reliability (docs/serving.md): `ingot serve`'s server before the oracle model, under
 clients that leave, stall, flood and probe. Every function checks counts, whatever the machine, and
-returns them with the times that it saw. run_reliability.py runs them small, bench/reliability.py
-at full counts."""
+returns them with the times that it saw. figures.py has the counts."""
 
-import contextlib
 import json
 import os
 import random
-import re
 import signal
 import socket
 import statistics
@@ -45,7 +42,7 @@ def look(oracle, key=None):
 
 def is_idle(seen):
     return (seen["count"] == 0 and seen["queue"] == {"requests": 0, "tokens": 0} and
-            seen["sequences"] == {"running": 0, "waiting": 0} and
+            not any(seen["sequences"].values()) and
             all(group["used"] == 0 for group in seen["kv_pages"]))
 
 
@@ -188,67 +185,6 @@ def disconnects(checks, count):
     return {"disconnects": each * (len(PHASES) + 1), "phases": [*PHASES, "while it waits"],
             "seconds": seconds,
             "peak_rss_mib": cost["peak_rss_bytes"] >> 20}
-
-
-class SlowReader:
-    """Asks for a long answer with much text a token, and reads a byte a second, or nothing."""
-
-    def __init__(self, port, trickle):
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.sendall(wish(stream=True, max_tokens=4000, logprobs=20, n=4))
-        self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.read, daemon=True) if trickle else None
-        if self.thread:
-            self.thread.start()
-
-    def read(self):
-        with contextlib.suppress(OSError):
-            while not self.ended.wait(1):
-                self.socket.recv(1)
-
-    def close(self):
-        self.ended.set()
-        if self.thread:
-            self.thread.join()
-        self.socket.close()
-
-
-def slow_readers(checks, slow, streams, tokens):
-    """D5: readers that stop do not slow others, take bounded memory, and are given up."""
-    rows = streams + 4 * slow
-    with Oracle(rows=rows, context=8192, step_us=300, write_timeout_ms=3000) as oracle:
-        code, alone = verify(oracle, streams=streams, tokens=tokens)
-        checks.equal((code, alone["wrong_streams"]), (0, 0), "D5: streams alone")
-        resident = status_kib(oracle, "VmRSS")
-        readers = [SlowReader(oracle.port, i % 2) for i in range(slow)]
-        checks.check(eventually(lambda: look(oracle)["count"] == slow), "D5: slow readers are here")
-        runs = []
-        while look(oracle)["count"] > 0 and len(runs) < 200:
-            code, beside = verify(oracle, streams=streams, tokens=tokens)
-            runs.append(beside["tokens_s"])
-            if code != 0 or beside["wrong_streams"]:
-                checks.check(False, f"D5: streams beside them are right: {beside}")
-                break
-        checks.check(bool(runs), f"D5: {len(runs)} times {streams} streams beside them are right")
-        gone = eventually(lambda: is_idle(look(oracle)))
-        checks.check(gone, f"D5: readers that stopped are given up: {look(oracle)}")
-        growth = status_kib(oracle, "VmHWM") - resident
-        # Four answers of 4,000 tokens with 20 log probabilities each are 30 MiB of text; the rest
-        # is what the streams beside them take.
-        most = slow * 256 + streams * 24
-        checks.check(growth <= most, f"D5: memory of {slow} slow readers: {growth} KiB")
-        stats = exchange(oracle.port, request("GET", "/metrics")).body.decode()
-        cancelled = re.search(r"ingot_requests_cancelled_total\{.*\} (\d+)", stats)
-        checks.equal(int(cancelled[1]), slow, "D5: each is cancelled for what it left unread")
-        for reader in readers:
-            reader.close()
-        checks.equal(oracle.stop()["running"], 0, "D5: idle at the end")
-    return {"slow_readers": slow, "streams": streams, "tokens": tokens,
-            "tokens_s_alone": alone["tokens_s"], "tokens_s_beside": statistics.median(runs),
-            "tokens_s_beside_best": max(runs),
-            "memory_kib_per_slow_reader": growth // slow}
 
 
 def refused_at_once(oracle):
@@ -539,19 +475,3 @@ def drain(checks, streams):
             out[name] = {"streams": streams, "limit_ms": limit, "not_ready_after_ms": ready_ms,
                          "ended_after_s": time.monotonic() - began}
     return out
-
-
-# Each figure with its counts: full, and for CI.
-FIGURES = {
-    "D4": (disconnects, {"count": 100_000}, {"count": 10_000}),
-    "D5": (slow_readers, {"slow": 50, "streams": 500, "tokens": 256},
-           {"slow": 6, "streams": 32, "tokens": 64}),
-    "D6": (overload, {"seconds": 60}, {"seconds": 1}),
-    "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
-    "D8": (deadlines, {"count": 200}, {"count": 12}),
-    "D9": (fairness, {"flood": 400, "few": 200, "rounds": 4, "judge_times": True},
-           {"flood": 100, "few": 4, "rounds": 1, "judge_times": False}),
-    "D10": (cache_isolation, {"secrets": 1000, "judge_times": True},
-            {"secrets": 20, "judge_times": False}),
-    "E3": (drain, {"streams": 200}, {"streams": 20}),
-}

@@ -67,7 +67,7 @@ def live(server):
 
 
 def nobody(seen):
-    return seen["count"] == 0 and seen["sequences"] == {"running": 0, "waiting": 0}
+    return seen["count"] == 0 and not any(seen["sequences"].values())
 
 
 def reads_prompt(seen):

@@ -5,7 +5,7 @@ import json
 import os
 import time
 
-from reliability import FIGURES
+from figures import FIGURES
 from cli_harness import Checks
 
 SECONDS = 25

@@ -40,6 +40,7 @@ FORMS = {"meta-llama-Llama-3.1-8B-Instruct.jinja": '{"name": "alarm", "parameter
          # These know none: tools are described, calls are text.
          "google-gemma-2-2b-it.jinja": '<tool_call>\n{"name":"alarm","arguments":{',
          "microsoft-Phi-3.5-mini-instruct.jinja": '<tool_call>\n{"name":"alarm","arguments":{'}
+LLAMA = [name for name in FORMS if name.startswith("meta-llama-")]
 # A template that cannot do without more variables.
 MORE = {"fireworks-ai-llama-3-firefunction-v2.jinja": {"functions": "", "datetime": ""}}
 
@@ -72,6 +73,39 @@ def streamed_call(ask):
     return name, arguments
 
 
+def said_strictly(ask, text, **more):
+    """What comes of an answer that would be `text`, with strict tools: (calls, content)."""
+    tools = [{**tool, "function": {**tool["function"], "strict": True}} for tool in TOOLS]
+    message = ask([{"role": "user", "content": "SAY:" + text}], tools=tools,
+                  **more).choices[0].message
+    calls = [(call.function.name, arguments_of(call, ("clock_now", "alarm")))
+             for call in message.tool_calls or []]
+    return calls, message.content
+
+
+def check_strict(name, ask):
+    """Calls are of their schemas, however they are spelled; what is no call is as it is."""
+    right = {"zone": "UTC-0", "hour": 12}
+    call = '{"name": "alarm", "parameters": ' + json.dumps(right) + "}"
+    wrong = '{"name": "alarm", "parameters": {"zone": "Mars", "when": 7}}'
+    mid_text = 'Her card says {"name": "Ann", "parameters": {"age": 3}} and {"name": "alarm"}.'
+    found = said_strictly(ask, mid_text, max_tokens=len(mid_text))
+    if found != ([], mid_text):
+        raise ValueError(f"JSON within text: expected it, found {found}")
+    if name in LLAMA:
+        if said_strictly(ask, call) != ([("alarm", right)], None):
+            raise ValueError("a call as it should be has changed")
+        if said_strictly(ask, call + "; " + call)[0] != 2 * [("alarm", right)]:
+            raise ValueError("two calls as they should be have changed")
+    for text in (wrong, wrong.replace("{", "{ ", 1), "\n" + wrong, "<|python_tag|>" + wrong,
+                 wrong.replace('{"name"', '{"type": "function", "name"'),
+                 '{"parameters": {"zone": 3}, "name": "alarm"}', "```json\n" + wrong + "\n```",
+                 "[TOOL_CALLS][" + wrong.replace("parameters", "arguments") + "]",
+                 "[TOOL_CALLS]alarm[ARGS]{}", '[TOOL_CALLS]alarm{"zone": 1}',
+                 "<tool_call>" + wrong + "</tool_call>"):
+        said_strictly(ask, text)  # its calls are looked at there
+
+
 def check_template(name, source):
     """Why it does not hold; None where it does."""
     with tempfile.NamedTemporaryFile("w", suffix=".jinja", newline="") as file:
@@ -90,8 +124,8 @@ def check_conversation(name, server, client):
         if word not in prompt:
             raise ValueError(f"{word!r} is not in the prompt: {prompt[-600:]!r}")
 
-    def ask(messages, **fields):
-        return client.chat.completions.create(model="oracle", messages=messages, tools=TOOLS,
+    def ask(messages, tools=TOOLS, **fields):  # pylint: disable=dangerous-default-value
+        return client.chat.completions.create(model="oracle", messages=messages, tools=tools,
                                               extra_body=more, **fields)
 
     any_call = ask([QUESTION], tool_choice="required", parallel_tool_calls=False).choices[0]
@@ -105,6 +139,7 @@ def check_conversation(name, server, client):
     if streamed != ("alarm", call.function.arguments):
         raise ValueError(f"streamed: expected {call}, found {streamed}")
 
+    check_strict(name, ask)
     turns = [QUESTION, named.model_dump(exclude_none=True),
              {"role": "tool", "tool_call_id": call.id, "content": "ring at 11:59"}]
     again = rendered(server, turns, more)

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/json.h"
 #include "server/tool_json.h"
 
@@ -228,6 +230,12 @@ TEST(ToolFormat, EndlessBlanks) {
   }
 }
 
+// Whether `text` begins with one of them behind white space.
+bool opens(std::string_view text, const std::vector<std::string_view>& openings) {
+  text.remove_prefix(std::min(text.find_first_not_of(" \n\t\r"), text.size()));
+  return std::ranges::any_of(openings, [&](auto one) { return text.starts_with(one); });
+}
+
 // Whatever a model writes, in whatever pieces: no crash, and arguments only behind a call's name.
 TEST(ToolFormat, AnyText) {
   const std::vector<std::string> parts = {"<tool_call>",
@@ -262,7 +270,20 @@ TEST(ToolFormat, AnyText) {
       state = state * 6364136223846793005ULL + 1442695040888963407ULL;
       text += parts[(state >> 33) % parts.size()];
     }
-    for (const ToolFormatDef* def : server_tool_format_list()) parsed(def->name, text);
+    for (const ToolFormatDef* def : server_tool_format_list()) {
+      const std::string read = parsed(def->name, text);
+      if (!def->openings.empty() && !opens(text, def->openings)) EXPECT_EQ(read, text);
+    }
+  }
+}
+
+// Where calls must be of their schemas, what no grammar holds is no call.
+TEST(ToolFormat, HeldOnesAreReadInTheirFormAlone) {
+  for (const ToolFormatDef* def : server_tool_format_list()) {
+    for (const char* text : {" {\"name\": \"f\", \"arguments\": {}}", "```json\n{\"name\": \"f\"}",
+                             "So: {\"name\": \"f\", \"parameters\": {}}"}) {
+      if (!opens(text, def->openings)) EXPECT_EQ(parsed(def->name, text, true), text) << def->name;
+    }
   }
 }
 

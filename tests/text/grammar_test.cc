@@ -161,6 +161,23 @@ TEST(Grammar, CallsOrAValue) {
   EXPECT_FALSE(takes("1"));
 }
 
+TEST(Grammar, CallsOrOtherText) {
+  const auto grammar = grammar_of(GrammarKind::kCalls, R"json({"structures": [
+      {"begin": "{f: ", "schema": {"enum": [1]}, "end": "}"}], "text": ["{", "<|t|>", "é!"]})json");
+  for (const char* good :
+       {"{f: 1}", "{f: 1}{f: 1}", "", " \n", "words", "so: {f: 2}", "<", "<|", "<|t", "<|u|>",
+        "<b>{", " <|t|", "[{", "}", "1 <|t|> {", "é", "é?", "è!"}) {
+    EXPECT_TRUE(accepts(grammar, good)) << good;
+  }
+  for (const char* bad :
+       {"{", "{f: 2}", " {f: 1}", "{f: 1} ", "\n{", "<|t|>", "<|t|>{f: 1}", "é!", "\t é!"}) {
+    EXPECT_FALSE(accepts(grammar, bad)) << bad;
+  }
+  EXPECT_THAT(error_of(GrammarKind::kCalls, R"({"text": [""], "structures": [
+      {"begin": "a", "end": "b", "schema": {}}]})"),
+              HasSubstr("text: expected beginnings that are not empty"));
+}
+
 TEST(Grammar, CallsDrawnFromMasksAreCalls) {
   const auto tokenizer = byte_level_tokenizer();
   for (const size_t most : {0, 1}) {

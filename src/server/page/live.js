@@ -31,7 +31,9 @@ function figure(name, text, part) {
 
 function row(request) {
   const out = document.createElement("tr");
-  const fields = [request.id, request.endpoint, request.state, age(request.age_ms),
+  const state = request.compile_position > 0 ? `${request.state}, ${request.compile_position} before`
+                                             : request.state;
+  const fields = [request.id, request.endpoint, state, age(request.age_ms),
                   count(request.prompt_tokens), count(request.output_tokens)];
   fields.forEach((text, i) => {
     const cell = document.createElement("td");

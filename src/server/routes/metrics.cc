@@ -10,9 +10,12 @@ Task<> handle(Call& call) {
   ServerState& server = call.server();
   const ServedModel* model = server.loaded_model();
   const LoopStats stats = model != nullptr ? model->stats() : LoopStats();
+  const auto compiling = static_cast<int64_t>(server.compile_queue().order().size());
   const std::string text = server.metrics().text(model != nullptr ? &stats : nullptr,
                                                  model != nullptr ? model->name : "",
-                                                 server.connections.load(), server.calls.load());
+                                                 {.connections = server.connections.load(),
+                                                  .calls = server.calls.load(),
+                                                  .compiling = compiling});
   co_await call.reply_text(200, "text/plain; version=0.0.4; charset=utf-8", text);
 }
 

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "server/call.h"
 #include "server/server_state.h"
 
@@ -6,17 +8,24 @@ namespace route_requests {
 
 constexpr size_t kMostListed = 1000;
 
-Json requests_json(const LiveRequests& live, Json& count) {
+// `compiling`: ids in the order in which their forms will be done.
+Json requests_json(const LiveRequests& live, const std::vector<std::string>& compiling,
+                   Json& count) {
   size_t found = 0;
   Json out = Json::array();
   for (const LiveRequests::Seen& one : live.oldest(kMostListed, found)) {
+    const char* state = one.compiling ? "compiling" : one.output_tokens > 0 ? "running" : "waiting";
     out.push_back({{"id", one.id},
                    {"endpoint", one.endpoint},
-                   {"state", one.output_tokens > 0 ? "running" : "waiting"},
+                   {"state", state},
                    {"age_ms", std::chrono::duration<double, std::milli>(one.age).count()},
                    {"choices", one.choices},
                    {"prompt_tokens", one.prompt_tokens},
                    {"output_tokens", one.output_tokens}});
+    const auto place = std::ranges::find(compiling, one.id);
+    if (one.compiling && place != compiling.end()) {
+      out.back()["compile_position"] = place - compiling.begin();
+    }
   }
   count = found;
   return out;
@@ -26,7 +35,8 @@ void append_loop(const ServedModel& model, Json& out) {
   const LoopStats stats = model.stats();
   out["model"] = model.name;
   out["queue"] = {{"requests", stats.queued_requests}, {"tokens", stats.queued_tokens}};
-  out["sequences"] = {{"running", stats.running}, {"waiting", stats.waiting}};
+  out["sequences"] = {
+      {"running", stats.running}, {"waiting", stats.waiting}, {"paused", stats.paused}};
   Json pages = Json::array();
   for (const LoopStats::Pages& group : stats.pages) {
     pages.push_back({{"group", group.group},
@@ -44,9 +54,13 @@ Task<> handle(Call& call) {
   const ServedModel* model = server.loaded_model();
   const char* status = server.draining() ? "draining" : model == nullptr ? "loading" : "ready";
   Json count;
-  const Json requests = requests_json(server.live, count);
+  const std::vector<std::string> compiling = server.compile_queue().order();
+  const Json requests = requests_json(server.live, compiling, count);
   Json out = {{"status", status}, {"count", count}, {"requests", requests}};
-  if (model != nullptr) append_loop(*model, out);
+  if (model != nullptr) {
+    append_loop(*model, out);
+    out["compile_queue"] = {{"requests", compiling.size()}};
+  }
   co_await call.reply(200, out);
 }
 

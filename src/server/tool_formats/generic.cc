@@ -1,6 +1,6 @@
 // Of models whose chat template has no form for tools: they are told to write calls as Hermes' do.
 // An answer that begins with such an object or a list of them, with no marks or as a block of
-// Markdown, is read too.
+// Markdown, is read too, unless calls are held to a form.
 #include <optional>
 
 #include "server/tool_format.h"

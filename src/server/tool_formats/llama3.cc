@@ -98,7 +98,8 @@ const ToolFormatDef& llama3_tool_format() {
           [](ToolSink& sink) {
             return std::unique_ptr<ToolParser>(std::make_unique<Parser>(sink));
           },
-      .form = form};
+      .form = form,
+      .openings = {"{", kTag}};
   return def;
 }
 
