@@ -60,10 +60,19 @@ class Signals {
   std::atomic<bool> serving_{false}, stopped_{false};
 };
 
+constexpr size_t kMostKey = 4096;
+
+// Whether a header can hold it; else nobody could show it.
+bool is_sendable(const std::string& key) {
+  return key.size() <= kMostKey && std::ranges::none_of(key, [](unsigned char c) {
+           return (c < 0x20 && c != '\t') || c == 0x7f;
+         });
+}
+
 std::vector<std::string> read_keys(const std::string& path) {
   // A pipe is a good place for keys, so this waits for its end, within bounds.
   std::ifstream source(path);
-  constexpr size_t kMostKey = 4096, kMostBytes = 16 << 20;
+  constexpr size_t kMostBytes = 16 << 20;
   std::string text(kMostBytes + 1, '\0');
   source.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!source.is_open() || source.bad()) {
@@ -81,9 +90,7 @@ std::vector<std::string> read_keys(const std::string& path) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     ++number;
     if (line.empty() || line[0] == '#') continue;
-    const bool sendable = std::ranges::none_of(
-        line, [](unsigned char c) { return (c < 0x20 && c != '\t') || c == 0x7f; });
-    if (!sendable || line.size() > kMostKey) {
+    if (!is_sendable(line)) {
       fail(ErrorCode::kInvalidArgument, "cli/serve",
            "{}: line {}: expected a key that a header can hold (no control characters, at most {} "
            "bytes), found one of {} bytes",
@@ -290,6 +297,7 @@ class Serve final : public Command {
     check_range("max-connections", max_connections_, 1, 1 << 20);
     check_range("max-body-memory", body_mib_, 1, 1 << 20);
     check_range("max-num-seqs", sequences_, 1, 1 << 16);
+    check_range("max-num-batched-tokens", step_tokens_, 0, 1 << 24);
     check_range("max-queued-requests", max_queued_, 1, 1 << 20);
     check_range("request-timeout", request_timeout_, 0, 1 << 20);
     check_range("drain-timeout", drain_timeout_, 0, 1 << 20);
@@ -302,6 +310,12 @@ class Serve final : public Command {
     ServerOptions out;
     out.host = host_;
     out.port = static_cast<int>(port_);
+    if (!std::ranges::all_of(keys_, is_sendable)) {
+      throw UsageError(
+          fmt::format("--api-key: expected a key that a header can hold (no control "
+                      "characters, at most {} bytes)",
+                      kMostKey));
+    }
     out.api_keys = keys_;
     if (!key_file_.empty()) {
       const auto more = read_keys(key_file_);

@@ -175,7 +175,7 @@ std::optional<Metrics::Finished::Phases> Answers::phases_of(const One& one,
 // Which of several prompts, and its own length.
 ApiError Answers::too_long(const One& one) const {
   const auto tokens = static_cast<int64_t>(one.outbox->request().prompt.size());
-  if (requests_.size() == 1) return context_exceeded(tokens, model_.context);
+  if (requests_.size() == 1) return context_exceeded(tokens, model_.context, call_.prompt_field);
   const auto at = std::find_if(requests_.begin(), requests_.end(),
                                [&](const auto& other) { return other.get() == &one; });
   return context_exceeded(tokens, model_.context,

@@ -43,11 +43,10 @@ ApiError bad_request(std::string param, std::string message) {
 }
 
 ApiError context_exceeded(int64_t prompt_tokens, int64_t context, std::string param) {
-  const std::string which = param.empty() ? "the prompt" : fmt::format("'{}'", param);
   ApiError error = plain_error(
-      400, fmt::format("{} has {} tokens; expected fewer than {}, which hold prompt and answer "
-                       "together",
-                       which, prompt_tokens, context));
+      400, fmt::format("'{}': the prompt has {} tokens; expected fewer than {}, which hold prompt "
+                       "and answer together",
+                       param, prompt_tokens, context));
   error.param = std::move(param);
   error.code = "context_length_exceeded";
   return error;

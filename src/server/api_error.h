@@ -24,8 +24,8 @@ struct ApiError : std::exception {
 
 // 400, of the request's field `param`.
 ApiError bad_request(std::string param, std::string message);
-// 400 with code "context_length_exceeded"; `param`: which of several prompts.
-ApiError context_exceeded(int64_t prompt_tokens, int64_t context, std::string param = {});
+// 400 with code "context_length_exceeded"; `param`: the field of the prompt.
+ApiError context_exceeded(int64_t prompt_tokens, int64_t context, std::string param);
 ApiError unauthorized(bool key_given);                           // 401
 ApiError not_found(std::string message, std::string code = {});  // 404
 ApiError model_not_found(const std::string& model);              // 404, code "model_not_found"

@@ -150,6 +150,7 @@ class Call {
   std::vector<std::string> more_headers;  // "Name: value"
   std::string_view cache_control = "no-store";
   int64_t prompt_tokens = 0, output_tokens = 0;  // for the log; told by Answers
+  std::string prompt_field = "prompt";           // that the prompt is made of
   std::string form_field;  // that asks for the answers' form; told by hold_requests()
   // Of a request whose form was compiled, until its Answers take it.
   std::unique_ptr<LiveRequest> live;

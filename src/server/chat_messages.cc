@@ -33,11 +33,22 @@ Json plain_content(const Json& content, const std::string& path) {
   return out;
 }
 
+constexpr std::string_view kParsed = "parsed";
+
+// Clients send what they have no value for as null; templates ask whether there is such a key.
+Json without_nulls(const Json& message) {
+  Json out = Json::object();
+  for (const auto& [key, value] : message.items()) {
+    if (!value.is_null() && key != kParsed) out[key] = value;
+  }
+  return out;
+}
+
 Json plain_messages(const Json& messages) {
   Json out = Json::array();
   for (size_t i = 0; i < messages.size(); ++i) {
-    Json message = messages[i];
-    const bool calls = given(message, "tool_calls") != nullptr;
+    Json message = without_nulls(messages[i]);
+    const bool calls = message.contains("tool_calls");
     if (given(message, "content") != nullptr) {
       message["content"] =
           plain_content(message["content"], fmt::format("messages[{}].content", i));
@@ -50,6 +61,7 @@ Json plain_messages(const Json& messages) {
     if (calls) {
       message["tool_calls"] =
           template_tool_calls(message["tool_calls"], fmt::format("messages[{}].tool_calls", i));
+      if (message["tool_calls"].empty()) message.erase("tool_calls");
     }
     if (message["role"] == "developer") message["role"] = "system";
     out.push_back(std::move(message));
@@ -143,6 +155,10 @@ std::vector<Field> message_fields() {
       {.name = "reasoning_content", .kinds = kTextField},
       {.name = "reasoning", .kinds = kTextField},
       {.name = "refusal", .kinds = kTextField},
+      {.name = kParsed,
+       .kinds = kBoolField | kNumberField | kTextField | kListField | kObjectField,
+       .open = true,
+       .help = "what OpenAI's client read out of the content; not looked at"},
       {.name = "function_call", .use = FieldUse::kRefused},
       {.name = "audio", .use = FieldUse::kRefused},
       {.name = "annotations", .use = FieldUse::kRefused, .neutral = Json::array()},
@@ -172,7 +188,7 @@ void cut_behind_content(const Json& messages, ChatSegments& segments) {
 
 ChatSegments chat_segments(const Json& body, const TextAssets& assets) {
   if (!assets.tokenizer || !assets.chat_template) {
-    throw plain_error(400, "the model has no chat template: use /v1/completions");
+    throw bad_request("messages", "the model has no chat template: use /v1/completions");
   }
   ChatOptions options;
   const auto at = [&](const char* name) { return given(body, name); };

@@ -17,6 +17,7 @@ namespace ingot {
 namespace {
 
 constexpr double kMostTokens = 1 << 30;
+constexpr double kMostSeed = 9223372036854775808.0;  // 2^63, as OpenAI's API
 constexpr size_t kMaxStops = 16;
 constexpr size_t kMostStopBytes = 4096;
 constexpr double kMostBiases = 1024;
@@ -147,7 +148,7 @@ void read_allowed(const Json& body, int64_t vocab_size, const std::set<int32_t>&
 void read_bad_words(const Json& body, const ServedModel& model, SamplingParams& sampling) {
   const Json* words = given(body, "bad_words");
   if (words == nullptr || words->empty()) return;
-  const Tokenizer& tokenizer = model.require_tokenizer();
+  const Tokenizer& tokenizer = model.require_tokenizer("bad_words");
   std::set<int32_t> banned;
   std::set<std::vector<int32_t>> longer;
   for (size_t i = 0; i < words->size(); ++i) {
@@ -364,10 +365,7 @@ std::vector<Field> generation_fields(double least_tokens) {
        .max = 100,
        .help = "llama-server's name of repetition_penalty"},
       {.name = "n", .kinds = kIntegerField, .min = 1, .max = kMaxChoices},
-      {.name = "seed",
-       .kinds = kIntegerField,
-       .min = -9007199254740992.0,
-       .max = 9007199254740992.0},
+      {.name = "seed", .kinds = kIntegerField, .min = -kMostSeed, .max = kMostSeed},
       {.name = "stop",
        .kinds = kTextField | kListField,
        .min = 0,
@@ -510,7 +508,7 @@ std::string answer_id(std::string_view prefix, const GenerationWish& wish, Serve
 }
 
 Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
-                     const ServedModel& model) {
+                     const ServedModel& model, const std::string& field) {
   if (const auto most = static_cast<size_t>(wish.truncate_prompt);
       most > 0 && prompt.size() > most) {
     prompt.erase(prompt.begin(), prompt.end() - static_cast<ptrdiff_t>(most));
@@ -522,7 +520,7 @@ Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
   if (sampling.n > wish.choices) sampling.logprobs = std::max(sampling.logprobs, 0);
   sampling.prompt_logprobs =
       wish.echo ? std::max(wish.prompt_logprobs, wish.logprobs) : wish.prompt_logprobs;
-  Request out = model.prepare(input);
+  Request out = model.prepare(input, field);
   out.priority = wish.priority;
   if (!wish.cache_salt.empty()) out.tenant_salt = hash128(wish.cache_salt);
   return out;

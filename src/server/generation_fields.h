@@ -57,8 +57,9 @@ Task<> hold_requests(Call& call, const ServedModel& model, const GenerationWish&
 // The answer's id: what the request calls itself, or one that the server makes.
 std::string answer_id(std::string_view prefix, const GenerationWish& wish, ServerState& server);
 
-// The wish's requests ready for the loop, one for `prompt`. ApiError (400) for what cannot be.
+// The wish's request ready for the loop, for a `prompt` of `field`. ApiError (400) for what cannot
+// be.
 Request make_request(const GenerationWish& wish, std::vector<int32_t> prompt,
-                     const ServedModel& model);
+                     const ServedModel& model, const std::string& field);
 
 }  // namespace ingot

@@ -41,18 +41,27 @@ LoopStats ServedModel::stats() const {
   return loop != nullptr ? loop->stats() : embeddings->queue->stats();
 }
 
-const Tokenizer& ServedModel::require_tokenizer() const {
-  if (!assets->tokenizer) throw plain_error(400, "the model has no tokenizer: send token ids");
-  return *assets->tokenizer;
+const Tokenizer& ServedModel::require_tokenizer(std::string field) const {
+  if (assets->tokenizer) return *assets->tokenizer;
+  ApiError error = plain_error(400, "the model has no tokenizer: send token ids");
+  error.param = std::move(field);
+  throw error;
 }
 
-Request ServedModel::prepare(const GenerateInput& input) const {
+Request ServedModel::prepare(const GenerateInput& input, const std::string& field) const {
   const auto tokens = static_cast<int64_t>(input.prompt.size());
-  if (tokens >= context) throw context_exceeded(tokens, context);
+  if (tokens == 0) throw bad_request(field, fmt::format("'{}': the prompt has no tokens", field));
+  if (tokens >= context) throw context_exceeded(tokens, context, field);
+  if (!input.stops.empty() && !input.tokenizer) {
+    throw bad_request("stop", "'stop': the model has no tokenizer: send 'stop_token_ids'");
+  }
   try {
     return prepare_request(input, loop->limits(), context);
   } catch (const Error& error) {
-    throw api_error_of(error);
+    ApiError out = api_error_of(error);
+    const std::string_view values = "prompt_logprobs";
+    if (out.message.starts_with(values)) out.param = values;
+    throw out;
   }
 }
 

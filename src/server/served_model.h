@@ -42,10 +42,10 @@ struct ServedModel {
   const ServedEmbeddings& require_embeddings() const;
   // Of the loop or the queue.
   LoopStats stats() const;
-  // ApiError (400) when the model brought none.
-  const Tokenizer& require_tokenizer() const;
-  // ApiError (400) for a prompt that does not fit and parameters out of range.
-  Request prepare(const GenerateInput& input) const;
+  // ApiError (400) when the model brought none; `field` wants it.
+  const Tokenizer& require_tokenizer(std::string field = {}) const;
+  // ApiError (400) for a prompt, of `field`, that does not fit and parameters out of range.
+  Request prepare(const GenerateInput& input, const std::string& field) const;
 };
 
 }  // namespace ingot

@@ -19,6 +19,9 @@ class ToolSink {
   virtual void arguments(std::string_view json) = 0;  // more of those of the newest call
   // Whether the request has such a tool.
   virtual bool offers(std::string_view /*name*/) const { return true; }
+  // Whether a grammar holds the answer to the format's CallForm: text that looks like a call in
+  // another form is content, for nothing holds its arguments.
+  virtual bool held() const { return false; }
 };
 
 // Text of one answer in pieces of any size. Text that is no well-formed call is content.
@@ -51,9 +54,6 @@ struct ToolFormatDef {
   // Where calls stand at an answer's beginning alone: what other text must not begin with, white
   // space left aside, or the parser may take it for a call. Empty: the trigger tells, anywhere.
   std::vector<std::string_view> openings = {};
-  // Reads the calls that its form makes and no others, which could not be held to their schemas.
-  // Null: so does this one.
-  const ToolFormatDef& (*strict)() = nullptr;
 };
 
 // Generated from server/tool_formats/*.cc, in name order.

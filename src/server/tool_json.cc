@@ -49,7 +49,8 @@ JsonStep JsonSpan::push(char c) {
 
 JsonStep ToolCallReader::push(char c) {
   text_ += c;
-  if (text_.size() > kMaxCallBytes) return JsonStep::kBad;
+  const size_t at = text_.size() - 1;
+  if (at >= kMaxCallBytes || (at < begin_.size() && c != begin_[at])) return JsonStep::kBad;
   switch (at_) {
     case At::kStart:
       if (is_space(c)) return JsonStep::kMore;
@@ -96,6 +97,8 @@ JsonStep ToolCallReader::key(char c) {
     escaped_ = true;
   } else if (c == '"') {
     if (!decode_string(value_, key_)) return JsonStep::kBad;
+    // A tool as it was described to the model, whose "parameters" are a schema.
+    if (offered_ && !begun_ && key_ == "description") return JsonStep::kBad;
     value_.clear();
     at_ = At::kColon;
   }
@@ -108,7 +111,7 @@ JsonStep ToolCallReader::value(char c) {
   if (value_.empty() ? c == '{' || c == '[' : span_.started()) {
     const JsonStep step = span_.push(c);
     if (value_.empty()) value_ = c;  // the rest of an object is not kept
-    if (arguments && value_[0] == '{' && !said_) {
+    if (arguments && !said_) {
       if (begun_ || named_) begin();
       if (begun_) {
         sink_.arguments(std::string_view(&c, 1));
@@ -117,7 +120,7 @@ JsonStep ToolCallReader::value(char c) {
       }
     }
     if (step == JsonStep::kDone) {
-      said_ = said_ || (arguments && value_[0] == '{');
+      said_ = said_ || arguments;
       value_.clear();
       at_ = At::kComma;
       return JsonStep::kMore;
@@ -165,7 +168,7 @@ JsonStep ToolCallReader::finish_value() {
     if (!waiting_.empty()) begin();
   } else if ((key_ == "arguments" || key_ == "parameters") && !said_ && waiting_.empty()) {
     // A model that writes its arguments as OpenAI's API shows them.
-    if (!Json::parse(text, nullptr, false).is_object()) return JsonStep::kMore;
+    if (text.empty()) return JsonStep::kMore;
     waiting_ = text;
     said_ = true;
     if (named_) begin();

@@ -22,12 +22,15 @@ class JsonSpan {
 };
 
 // {"name": "…", "arguments": {…}}, in either order; "parameters" is taken for "arguments", and a
-// string that holds JSON for an object. The call begins when its name is known; arguments that come
-// before it wait. Bad: no such object; then nothing has been said. `offered`: a name that is no
-// tool's is bad too, where nothing but the object tells a call from JSON.
+// string that holds JSON for an object; a list, or text that is no JSON, is handed on as it is. The
+// call begins when its name is known; arguments that come before it wait. Bad: no such object; then
+// nothing has been said. `offered`: a name that is no tool's is bad too, and a tool's description,
+// where nothing but the object tells a call from JSON. `begin`: so it begins, to the byte, or is
+// bad; outlives this.
 class ToolCallReader {
  public:
-  explicit ToolCallReader(ToolSink& sink, bool offered = false) : sink_(sink), offered_(offered) {}
+  explicit ToolCallReader(ToolSink& sink, bool offered = false, std::string_view begin = {})
+      : sink_(sink), offered_(offered), begin_(begin) {}
   JsonStep push(char c);
   bool begun() const { return begun_; }
   const std::string& text() const { return text_; }  // all that was pushed
@@ -42,6 +45,7 @@ class ToolCallReader {
 
   ToolSink& sink_;
   const bool offered_;
+  const std::string_view begin_;
   At at_ = At::kStart;
   std::string text_, key_, value_, waiting_;
   JsonSpan span_;
@@ -50,6 +54,9 @@ class ToolCallReader {
   bool escaped_ = false;
   size_t end_ = 0;  // of the string that a key or value is, in value_
 };
+
+// White space may wait so long for a call; more is content, for each byte looks at all that waits.
+constexpr size_t kMostHeld = 1024;
 
 // Bytes at the end of `text` that could be the beginning of `mark`.
 size_t held_back(std::string_view text, std::string_view mark);

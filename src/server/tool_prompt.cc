@@ -73,29 +73,36 @@ std::string tool_description(const Json& tools) {
 
 Json messages_without_tools(const Json& messages) {
   Json out = Json::array();
-  bool results = false;  // the newest of `out` is made of results
+  bool results = false;  // the newest of `out` ends with one
   for (const Json& message : messages) {
-    if (is_from(message, "tool")) {
-      const std::string text =
-          fmt::format("<tool_response>\n{}\n</tool_response>", text_of(message));
-      if (results) {
-        out.back()["content"] = text_of(out.back()) + "\n" + text;
-      } else {
-        out.push_back({{"role", "user"}, {"content", text}});
-      }
-      results = true;
+    const bool result = is_from(message, "tool");
+    const std::string said = text_of(message);
+    const std::string text =
+        result ? fmt::format("<tool_response>\n{}\n</tool_response>", said) : said;
+    const bool of_user = result || is_from(message, "user");
+    const bool joins =
+        (result || results) && of_user && !out.empty() && is_from(out.back(), "user");
+    const std::string_view between = result && results ? "\n" : "\n\n";
+    results = result;
+    if (joins) {
+      std::string all = text_of(out.back());
+      append_block(all, text, between);
+      out.back()["content"] = all;
       continue;
     }
-    results = false;
+    if (result) {
+      out.push_back({{"role", "user"}, {"content", text}});
+      continue;
+    }
     Json one = message;
     const auto calls = one.find("tool_calls");
     if (calls != one.end()) {
-      std::string text = text_of(one);
+      std::string with_calls = said;
       if (calls->is_array()) {
-        for (const Json& call : *calls) append_block(text, call_text(call), "\n");
+        for (const Json& call : *calls) append_block(with_calls, call_text(call), "\n");
       }
       one.erase("tool_calls");
-      one["content"] = text;
+      one["content"] = with_calls;
     }
     out.push_back(std::move(one));
   }

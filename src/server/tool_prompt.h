@@ -14,7 +14,7 @@ std::string tool_description(const Json& tools);
 
 // `messages` with content that is text or null, and calls whose arguments are objects. Calls of an
 // assistant come behind its text, in the form of tool_formats/generic.cc; results of tools become
-// messages of the user, neighbours one.
+// messages of the user, one with what the user says beside them: many templates want turns.
 Json messages_without_tools(const Json& messages);
 
 // `messages` with `description` at the end of the system message, one of its own where they begin

@@ -5,6 +5,7 @@
 
 #include "server/api_error.h"
 #include "server/chunk_writer.h"
+#include "server/tool_parameters.h"
 
 namespace ingot {
 namespace {
@@ -56,9 +57,10 @@ bool is_strict(const Json& function) {
 
 Json structure_of(const Json& function, const CallForm& form) {
   const Json* parameters = given(function, "parameters");
-  return {{"begin", form.begin},
-          {"schema", parameters == nullptr ? Json{{"type", "object"}} : *parameters},
-          {"end", form.end}};
+  return {
+      {"begin", form.begin},
+      {"schema", parameters == nullptr ? Json{{"type", "object"}} : closed_parameters(*parameters)},
+      {"end", form.end}};
 }
 
 StructureWish schema_of(const Json& function, size_t at) {
@@ -125,7 +127,9 @@ StructureWish strict_calls(const Json& tools, bool parallel, const ToolFormatDef
 // Within the bounds of a body of its own.
 Json parsed_arguments(const Json& arguments, const std::string& path) {
   Json out = arguments;
-  if (arguments.is_string()) {
+  if (arguments == "") {
+    out = Json::object();  // of a tool that takes none, as streams of some servers add up
+  } else if (arguments.is_string()) {
     try {
       out = parse_body(arguments.get_ref<const std::string&>());
     } catch (const ApiError& error) {
@@ -201,9 +205,9 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   if (forced) {
     out.structure = forced_calls(*tools, name, out.parallel, *out.format, source);
   } else if (std::ranges::any_of(*tools, [](const Json& t) { return is_strict(t["function"]); })) {
-    if (out.format->strict != nullptr) out.format = &out.format->strict();
     out.structure = strict_calls(*tools, out.parallel, *out.format, source);
   }
+  out.held = out.structure.has_value();
   return out;
 }
 
@@ -254,7 +258,8 @@ Json template_tool_calls(const Json& calls, const std::string& path) {
     Json function = {{"name", sent["name"]},
                      {"arguments", parsed_arguments(arguments, inner + ".function.arguments")}};
     for (const auto& [key, value] : sent.items()) {
-      if (!function.contains(key)) function[key] = value;
+      // The last is what OpenAI's client read out of the arguments.
+      if (!function.contains(key) && key != "parsed_arguments") function[key] = value;
     }
     one["function"] = std::move(function);
     out.push_back(std::move(one));
@@ -262,13 +267,31 @@ Json template_tool_calls(const Json& calls, const std::string& path) {
   return out;
 }
 
+void CallEnd::begin() {
+  span_ = {};
+  open_ = true;
+}
+
+void CallEnd::arguments(std::string_view json) {
+  for (size_t i = 0; i < json.size() && open_; ++i) open_ = span_.push(json[i]) == JsonStep::kMore;
+}
+
+// Where calls must come, text is a call that was cut before its name.
+void WholeAnswer::content(std::string_view text) {
+  if (!wish_.forced) content_ += text;
+}
+
 void WholeAnswer::begin_call(std::string_view name) {
   dropping_ = !wish_.parallel && !calls_.empty();
-  if (!dropping_) calls_.push_back({std::string(name), {}});
+  if (dropping_) return;
+  calls_.push_back({std::string(name), {}});
+  end_.begin();
 }
 
 void WholeAnswer::arguments(std::string_view json) {
-  if (!dropping_) calls_.back().arguments += json;
+  if (dropping_) return;
+  calls_.back().arguments += json;
+  end_.arguments(json);
 }
 
 Json WholeAnswer::message(const std::function<std::string()>& new_id) const {
@@ -286,6 +309,7 @@ Json WholeAnswer::message(const std::function<std::string()>& new_id) const {
 }
 
 void DeltaAnswer::content(std::string_view text) {
+  if (wish_.forced) return;
   if (!arguments_.empty()) flush();
   text_ += text;
 }
@@ -300,10 +324,13 @@ void DeltaAnswer::begin_call(std::string_view name) {
   append_json_string(name, delta);
   deltas_.push_back(delta + R"(,"arguments":""}}]})");
   ++calls_;
+  end_.begin();
 }
 
 void DeltaAnswer::arguments(std::string_view json) {
-  if (!dropping_) arguments_ += json;
+  if (dropping_) return;
+  arguments_ += json;
+  end_.arguments(json);
 }
 
 void DeltaAnswer::flush() {

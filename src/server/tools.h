@@ -11,6 +11,7 @@
 #include "server/schema.h"
 #include "server/structured_outputs.h"
 #include "server/tool_format.h"
+#include "server/tool_json.h"
 
 namespace ingot {
 
@@ -25,6 +26,7 @@ struct ToolWish {
   std::vector<std::string> names;         // of the tools
   bool named = false;                     // the caller chose the tool: finish_reason is "stop"
   bool forced = false;                    // a call must come
+  bool held = false;                      // a grammar holds calls to the format's form
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
   bool offers(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
@@ -45,17 +47,31 @@ std::optional<StructureWish> form_beside_calls(const ToolWish& tools,
 // with `path` before the field's.
 Json template_tool_calls(const Json& calls, const std::string& path);
 
+// Tells whether a call's arguments have ended: a stop string may cut them.
+class CallEnd {
+ public:
+  void begin();
+  void arguments(std::string_view json);
+  bool is_open() const { return open_; }
+
+ private:
+  JsonSpan span_;
+  bool open_ = false;
+};
+
 // An answer's parts, for one that is sent whole.
 class WholeAnswer final : public ToolSink {
  public:
   explicit WholeAnswer(const ToolWish& wish) : wish_(wish) {}
-  void content(std::string_view text) override { content_ += text; }
+  void content(std::string_view text) override;
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  bool held() const override { return wish_.held; }
   // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
   Json message(const std::function<std::string()>& new_id) const;
-  bool has_calls() const { return !calls_.empty(); }
+  // Calls, the last of them whole.
+  bool has_calls() const { return !calls_.empty() && !end_.is_open(); }
 
  private:
   struct One {
@@ -64,6 +80,7 @@ class WholeAnswer final : public ToolSink {
   const ToolWish& wish_;
   std::string content_;
   std::vector<One> calls_;
+  CallEnd end_;
   bool dropping_ = false;
 };
 
@@ -76,9 +93,10 @@ class DeltaAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  bool held() const override { return wish_.held; }
   // What has come since the last call, in order.
   std::vector<std::string> take();
-  bool has_calls() const { return calls_ > 0; }
+  bool has_calls() const { return calls_ > 0 && !end_.is_open(); }
 
  private:
   void flush();
@@ -87,6 +105,7 @@ class DeltaAnswer final : public ToolSink {
   std::vector<std::string> deltas_;
   std::string text_, arguments_;
   int calls_ = 0;
+  CallEnd end_;
   bool dropping_ = false;
 };
 

@@ -73,6 +73,8 @@ TEST(ChatStream, done_or_a_reason_ends_it) {
   EXPECT_EQ(hear(part + part + end).tokens, 2);
   EXPECT_THAT(hear(part).error, HasSubstr("ended before the answer did"));
   EXPECT_THAT(hear(part + "data: {\"cho").error, HasSubstr("ended before the answer did"));
+  EXPECT_THAT(hear("").error, HasSubstr("ended before the answer did"));
+  EXPECT_THAT(hear("data: {\"cho").error, HasSubstr("ended before the answer did"));
   EXPECT_EQ(hear(part).text, "a");
 }
 

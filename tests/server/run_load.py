@@ -120,6 +120,7 @@ def check_misbehaviour(checks):
         "the stream ended early": HEAD + chunk(TEXT) + b"0\r\n\r\n",
         "error in the stream": HEAD + chunk(TEXT) + chunk(FAULT) + b"0\r\n\r\n",
         "HTTP 500": b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno",
+        "malformed stream": HEAD + chunk(b"data: " + b"x" * (17 << 20)),
         "malformed answer": b"220 smtp.example.com\r\n\r\n",
         "": HEAD + chunk(TEXT[:20]) + chunk(TEXT[20:] + b": ping\r\n\r\n" + TEXT) +
             chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n",

@@ -2,10 +2,13 @@
 forced tools; all beside answers that are free."""
 
 import concurrent.futures
+import contextlib
+import io
 import json
 import os
 import re
 import sys
+import textwrap
 from typing import Literal
 
 import jsonschema
@@ -52,6 +55,9 @@ def check_parse(checks, client):
                                          temperature=0, max_tokens=80)
     person = done.choices[0].message.parsed
     checks.check(isinstance(person, Person), f"chat.completions.parse: {person!r}")
+    said = client.chat.completions.create(
+        model=NAME, messages=[*ASK, done.choices[0].message, *ASK], max_tokens=4).choices[0].message
+    checks.check(said.content, f"a parsed message goes back as it came: {said.content!r}")
     done = client.responses.parse(model=NAME, input="Tell me of a person.", text_format=Person,
                                   temperature=0, max_output_tokens=80)
     checks.check(isinstance(done.output_parsed, Person), f"responses.parse: {done.output_parsed!r}")
@@ -184,9 +190,14 @@ def check_described_tools(checks, client):
                                         **given) as stream:
         for _ in stream:
             pass
-        call = stream.get_final_completion().choices[0].message.tool_calls[0]
+        message = stream.get_final_completion().choices[0].message
+        call = message.tool_calls[0]
     checks.check(isinstance(call.function.parsed_arguments, Forecast),
                  f"SmolLM2, strict and streamed: {call.function.parsed_arguments!r}")
+    result = {"role": "tool", "tool_call_id": call.id, "content": "Snow."}
+    after = client.chat.completions.create(**{**given, "messages": [*ask, message, result],
+                                              "max_tokens": 4}).choices[0].message
+    checks.check(after.content, f"SmolLM2, what was parsed goes back: {after.content!r}")
     free = client.chat.completions.create(tools=[WEATHER], **given).choices[0]
     checks.check(free.message.content or free.message.tool_calls,
                  f"SmolLM2, auto: {free.message.content!r} {free.message.tool_calls}")
@@ -240,6 +251,23 @@ def check_form_faults(checks, client):
     checks.equal(judged(client, many, 1, max_tokens=40), None, "an enum of 8000 texts")
 
 
+def check_documentation(checks, server):
+    """The Python of docs/serving.md, as it stands there but for the address."""
+    with open(os.path.join(ROOT, "docs", "serving.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"(?:^    .*\n)+", file.read(), re.MULTILINE)
+    blocks = [textwrap.dedent(block) for block in blocks if "client.chat.completions" in block]
+    names = {}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        for block in blocks:
+            # The first has no bound of its own.
+            block = block.replace("http://127.0.0.1:8000", server.url)
+            exec(block.replace("stream=True,", "stream=True, max_tokens=16,"), names)
+    checks.check(len(blocks) == 3 and names["wish"].days in range(1, 8) and
+                 re.search(r"name='.+' age=\d+\n", said.getvalue()),
+                 f"docs/serving.md: {said.getvalue()!r} {names.get('wish')}")
+
+
 def main():
     checks = Checks()
     with Server(real_model(), "--served-model-name", NAME, "--max-num-seqs", "16") as server:
@@ -249,6 +277,7 @@ def main():
         check_refused(checks, client)
         check_described_tools(checks, client)
         check_form_faults(checks, client)
+        check_documentation(checks, server)
         check_schemas(checks, client, "SmolLM2", 1, max_tokens=60)
     with Oracle(rows=32, context=1024) as server:
         client = client_of(server)

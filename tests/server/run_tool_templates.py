@@ -149,8 +149,8 @@ def check_conversation(name, server, client):
     for word in ("alarm", arguments["zone"], "ring at 11:59", FORMS.get(name, "")):
         if word not in behind:
             raise ValueError(f"{word!r} is not in the next turn: {behind!r}")
-    next_turn = ask([*turns, {"role": "assistant", "content": "Done."}, QUESTION],
-                    tool_choice=NAMED).choices[0]
+    done = {"role": "assistant", "content": "Done.", "tool_calls": None, "function_call": None}
+    next_turn = ask([*turns, done, QUESTION], tool_choice=NAMED).choices[0]
     if arguments_of(next_turn.message.tool_calls[0], ("alarm",)) != arguments:
         raise ValueError(f"a call in the next turn: expected {arguments}, found {next_turn}")
 

@@ -265,9 +265,9 @@ def wrong_values(schema):
     for kind in kinds:
         low, high = kind.get("minimum"), kind.get("maximum")
         if low is not None:
-            yield from (low - 1, -1e308, -2**63)
+            yield from (low - 1, -1e308, -2**65)
         if high is not None:
-            yield from (high + 1, 1e308, 2**63, 2**64)
+            yield from (high + 1, 1e308, 2**64, 2**65)
 
 
 def taken(schema):

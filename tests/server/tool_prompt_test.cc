@@ -65,15 +65,15 @@ TEST(ToolPrompt, CallsAndResultsAreText) {
       {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"},
       {"role": "user", "content": "And?"}, {"role": "tool", "content": "3"},
       {"role": "assistant", "content": "Done.", "tool_calls": null}])"));
-  ASSERT_EQ(out.size(), 5u);
+  ASSERT_EQ(out.size(), 3u);
   EXPECT_EQ(out[0]["content"],
             "Let me see.\n<tool_call>\n{\"name\":\"f\",\"arguments\":{\"x\":[1]}}\n</tool_call>");
   EXPECT_FALSE(out[0].contains("tool_calls"));
-  EXPECT_EQ(out[1], Json::parse(R"({"role": "user", "content":
-      "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>"})"));
-  EXPECT_EQ(out[2]["content"], "And?");
-  EXPECT_EQ(out[3]["role"], "user");
-  EXPECT_EQ(out[4]["content"], "Done.");
+  EXPECT_EQ(out[1]["role"], "user");
+  EXPECT_EQ(out[1]["content"],
+            "<tool_response>\n1\n</tool_response>\n<tool_response>\n2\n</tool_response>\n\nAnd?"
+            "\n\n<tool_response>\n3\n</tool_response>");
+  EXPECT_EQ(out[2]["content"], "Done.");
 }
 
 }  // namespace

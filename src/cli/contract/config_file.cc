@@ -5,6 +5,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <ios>
 
 #include "base/error.h"
 #include "cli/contract/command.h"
@@ -55,6 +56,8 @@ std::vector<ConfigEntry> read_config_file(const std::string& path) {
   try {
     return entries_of(path, YAML::LoadFile(path));
   } catch (const YAML::BadFile&) {
+    fail(ErrorCode::kIo, "cli", "--config {}: cannot be read", path);
+  } catch (const std::ios_base::failure&) {  // a folder opens, and cannot be read
     fail(ErrorCode::kIo, "cli", "--config {}: cannot be read", path);
   } catch (const YAML::Exception& error) {
     throw wrong_config(path, error.mark, "not YAML: " + error.msg);

@@ -94,6 +94,7 @@ class ChatStream::Impl {
     const Json whole = json ? parsed(data) : Json();
     if (json) refuse_error(whole, false, data);
     if (!remote_chat::at(whole, "choices")) {
+      if (content_type.starts_with("text/event-stream")) return;  // ended before its first event
       fail(ErrorCode::kIo, remote_chat::kWhere,
            "expected an OpenAI server's event stream, found {}: {}",
            content_type.empty() ? "no content type" : content_type, error_message(data));

@@ -44,12 +44,21 @@ class Reader {
  public:
   Reader(ServeRecord& record, const Stopwatch& watch) : record_(record), watch_(watch) {}
 
-  void take(std::string_view bytes) {
+  // False: what has come is no event stream, or one without bounds.
+  bool take(std::string_view bytes) {
     now_ = watch_.ms() * 1e-3;  // of all that one read brought
-    parser_.feed(bytes, [this](const SseEvent& event) { on_event(event); });
+    try {
+      parser_.feed(bytes, [this](const SseEvent& event) { on_event(event); });
+    } catch (const Error& error) {
+      broken_ = true;
+      error_ = error.what();
+    }
+    return !broken_;
   }
-  // Why the stream, which ended in good order, is no whole answer.
+  bool broken() const { return broken_; }
+  // Why the stream, which ended in good order or is broken, is no whole answer.
   std::string fault() const {
+    if (broken_) return "malformed stream";
     if (!error_.empty()) return "error in the stream";
     return done_ || finished_ ? "" : "the stream ended early";
   }
@@ -75,6 +84,7 @@ class Reader {
   SseParser parser_;
   double now_ = 0;
   std::string error_;
+  bool broken_ = false;
   bool done_ = false;
   bool finished_ = false;
 };
@@ -187,10 +197,7 @@ class Load {
     request.body = bodies_[index];
     OnBytes on_bytes;  // none: the answer's body is kept
     if (options_.stream) {
-      on_bytes = [&reader](std::string_view bytes) {
-        reader.take(bytes);
-        return true;
-      };
+      on_bytes = [&reader](std::string_view bytes) { return reader.take(bytes); };
     }
     const ClientAnswer answer = co_await live.client->call(request, on_bytes);
     const bool refused = answer.status == 429 || answer.status == 503;
@@ -211,7 +218,10 @@ class Load {
   void judge(const ClientAnswer& answer, const Reader& reader, ServeRecord& record) const {
     if (answer.fault == ClientFault::kStopped && stopping_) return;
     record.done = true;
-    if (answer.fault != ClientFault::kNone) {
+    if (reader.broken()) {
+      record.fault = reader.fault();
+      record.message = reader.message();
+    } else if (answer.fault != ClientFault::kNone) {
       record.fault = client_fault_name(answer.fault);
       record.message = answer.message;
     } else if (answer.status != 200) {

@@ -74,13 +74,15 @@ Job read_job(Call& call, const ServedModel& model) {
   }
   if (auto form = form_beside_calls(out.tools, out.wish.form, body, *model.assets)) {
     out.wish.form.reset();
+    out.tools.held = true;
     hold_to(std::move(*form), body, model, out.wish);
   }
   if (logprobs) {
     out.wish.logprobs = top != nullptr ? static_cast<int32_t>(top->get<double>()) : 0;
   }
   call.add_ignored(unread_fields(body, *model.assets));
-  out.request = make_request(out.wish, chat_prompt(body, *model.assets), model);
+  call.prompt_field = "messages";
+  out.request = make_request(out.wish, chat_prompt(body, *model.assets), model, call.prompt_field);
   return out;
 }
 

@@ -54,8 +54,8 @@ std::vector<int32_t> prompt_of(const Json& prompt, const std::string& path, bool
     throw bad_request(path, fmt::format("'{}': expected a string or a list of token ids", path));
   }
   try {
-    return model.require_tokenizer().encode(prompt.get_ref<const std::string&>(),
-                                            {.add_special = add_special});
+    return model.require_tokenizer(path).encode(prompt.get_ref<const std::string&>(),
+                                                {.add_special = add_special});
   } catch (const Error& error) {
     throw api_error_of(error);
   }
@@ -81,7 +81,7 @@ Job read_job(Call& call, const ServedModel& model) {
     out.wish.logprobs = static_cast<int32_t>(count->get<double>());
   }
   out.wish.echo = body.contains("echo") && body["echo"] == true;
-  if (out.wish.echo) model.require_tokenizer();
+  if (out.wish.echo) model.require_tokenizer("echo");
   const Json* add = given(body, "add_special_tokens");
   const bool add_special = add == nullptr || add->get<bool>();
   const Json& prompt = body["prompt"];
@@ -107,9 +107,7 @@ Job read_job(Call& call, const ServedModel& model) {
                                     kMaxPromptValues));
     }
     if (out.wish.echo) kept.text = text_of(prompts[i], kept.ids, model);
-    const auto tokens = static_cast<int64_t>(kept.ids.size());
-    if (!one && tokens >= model.context) throw context_exceeded(tokens, model.context, path);
-    out.requests.push_back(make_request(out.wish, kept.ids, model));
+    out.requests.push_back(make_request(out.wish, kept.ids, model, path));
     out.prompts.push_back(std::move(kept));
   }
   return out;
@@ -200,8 +198,10 @@ class Stream {
 
   void on_end(int32_t choice, const Generation& result) {
     echo(choice);
-    writer_.append(choice, text_fields("null", "", openai_finish_reason(result.finish)),
-                   usage_now(), pending_);
+    std::string more = usage_now();
+    if (!job_.wish.include_usage) more += ",\"timings\":" + answers_.timings().dump();
+    writer_.append(choice, text_fields("null", "", openai_finish_reason(result.finish)), more,
+                   pending_);
   }
 
   Call& call_;

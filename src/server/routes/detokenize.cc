@@ -16,7 +16,7 @@ const Schema& schema() {
 std::string decode(Call& call, const ServedModel& model) {
   const Json body = call.read_body(schema());
   model.check_wanted(body);
-  const Tokenizer& tokenizer = model.require_tokenizer();
+  const Tokenizer& tokenizer = model.require_tokenizer("tokens");
   const auto ids = read_token_ids(body["tokens"], "tokens", tokenizer.vocab_size());
   return tokenizer.decode(ids, false);
 }

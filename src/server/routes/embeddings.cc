@@ -130,7 +130,7 @@ class Reader {
       const auto& text = input.get_ref<const std::string&>();
       if (text.empty()) throw empty(path);
       try {
-        ids = embedding_ids(model_.require_tokenizer(), embeddings_.rules, text, options_);
+        ids = embedding_ids(model_.require_tokenizer(path), embeddings_.rules, text, options_);
         check_embedding_ids(ids, embeddings_.queue->limits());
       } catch (const Error& error) {
         ApiError out = api_error_of(error);

@@ -43,9 +43,22 @@ const Schema& schema() {
             {.name = "prompt", .use = FieldUse::kRefused},
             {.name = "max_tool_calls", .use = FieldUse::kRefused},
             {.name = "top_logprobs", .use = FieldUse::kRefused, .neutral = 0},
-            {.name = "stream_options", .use = FieldUse::kRefused, .neutral = Json::object()}},
+            {.name = "stream_options",
+             .kinds = kObjectField,
+             .fields =
+                 {{.name = "include_obfuscation", .use = FieldUse::kRefused, .neutral = false}}}},
            ignored_fields()})};
   return schema;
+}
+
+ApiError with_param(const ApiError& error, const std::string& param) {
+  ApiError out = error;
+  const std::string quoted = fmt::format("'{}'", error.param);
+  if (const size_t at = out.message.find(quoted); at != out.message.npos) {
+    out.message.replace(at, quoted.size(), fmt::format("'{}'", param));
+  }
+  out.param = param;
+  return out;
 }
 
 Json messages_of(const Json& body) {
@@ -72,13 +85,26 @@ Json messages_of(const Json& body) {
     try {
       check_body(plain, one);
     } catch (const ApiError& error) {
-      ApiError inner = error;
-      inner.param = path + "." + error.param;
-      throw inner;
+      throw with_param(error, path + "." + error.param);
     }
     out.push_back(plain);
   }
   return out;
+}
+
+// An error of the chat's messages as one of the input.
+ApiError in_input(const ApiError& error, const Json& body) {
+  const std::string_view list = "messages";
+  if (!error.param.starts_with(list)) return error;
+  std::string path = error.param.substr(list.size());
+  if (body["input"].is_string()) path.clear();
+  size_t at = 0;
+  if (path.starts_with('[') && given(body, "instructions") != nullptr) {
+    const int index = std::stoi(path.substr(1), &at);
+    if (index == 0) return with_param(error, "instructions");
+    path = fmt::format("[{}{}", index - 1, path.substr(at + 1));
+  }
+  return with_param(error, "input" + path);
 }
 
 // "text.format" as chat's "response_format".
@@ -86,9 +112,8 @@ Json response_format_of(const Json& body) {
   const Json* text = given(body, "text");
   const Json* format = text != nullptr ? given(*text, "format") : nullptr;
   if (format == nullptr) return nullptr;
-  Json out = {{"type", format->contains("type") ? format->at("type") : Json()}};
-  if (out["type"] != "json_schema") return out;
-  out["json_schema"] = *format;
+  if (!format->contains("type") || format->at("type") != "json_schema") return *format;
+  Json out = {{"type", "json_schema"}, {"json_schema", *format}};
   out["json_schema"].erase("type");
   return out;
 }
@@ -148,11 +173,11 @@ Job read_job(Call& call, const ServedModel& model) {
   }
   try {
     const Json chat = {{"messages", messages_of(body)}};
-    out.request = make_request(out.wish, chat_prompt(chat, *model.assets), model);
+    call.prompt_field = "input";
+    out.request =
+        make_request(out.wish, chat_prompt(chat, *model.assets), model, call.prompt_field);
   } catch (const ApiError& error) {
-    ApiError inner = error;
-    if (error.param.starts_with("messages")) inner.param = "input";
-    throw inner;
+    throw in_input(error, body);
   }
   out.shown = shown_fields(body, out.wish.input.sampling);
   return out;

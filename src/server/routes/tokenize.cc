@@ -37,7 +37,7 @@ bool flag(const Json& body, const char* name, bool fallback) {
 }
 
 std::vector<int32_t> encode(const Json& body, const ServedModel& model) {
-  const Tokenizer& tokenizer = model.require_tokenizer();
+  const Tokenizer& tokenizer = model.require_tokenizer("prompt");
   const bool messages = given(body, "messages") != nullptr;
   const char* text = given(body, "prompt") ? "prompt" : "content";
   if (messages == (given(body, text) != nullptr)) {

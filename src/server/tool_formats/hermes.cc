@@ -1,4 +1,5 @@
-// <tool_call>{"name": …, "arguments": …}</tool_call>: Hermes, Qwen 2.5 and 3, and many after them.
+// <tool_call>{"name": …, "arguments": …}</tool_call>: Hermes, Qwen 2.5 and 3, and many after them;
+// SmolLM2 was trained to write a list of such objects between the marks.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,6 +13,9 @@ namespace tool_format_hermes {
 
 constexpr std::string_view kOpen = "<tool_call>";
 constexpr std::string_view kClose = "</tool_call>";
+constexpr std::string_view kBlank = " \n\t\r";
+
+bool is_blank(std::string_view text) { return text.find_first_not_of(kBlank) == text.npos; }
 
 class Parser final : public ToolParser {
  public:
@@ -19,70 +23,109 @@ class Parser final : public ToolParser {
 
   void push(std::string_view text) override {
     for (const char c : text) one(c);
-    if (!call_ && !closing_) say(held_.size() - held_back(held_, kOpen));
+    if (at_ == At::kText) say(held_.size() - held_back(held_, kOpen));
   }
 
   void end() override {
-    if (call_) {
-      if (!call_->begun()) sink_.content(std::string(kOpen) + call_->text());
-    } else if (!closing_) {
-      say(held_.size());
-    }
+    if (at_ == At::kOpened) sink_.content(std::string(kOpen) + held_);
+    if (at_ == At::kCall && !call_->begun()) sink_.content(held_ + call_->text());
+    if (at_ == At::kText) say(held_.size());
   }
 
  private:
+  enum class At {
+    kText,
+    kOpened,  // behind the mark: held_ is what came since
+    kCall,    // held_ is what came before the object and is no content if that is a call
+    kBehind,  // behind a call: held_ is what came since
+  };
+
   void one(char c) {
-    if (call_) {
-      inside(c);
-      return;
-    }
+    if (at_ == At::kCall) return inside(c);
     held_ += c;
-    if (closing_) close();
+    if (at_ == At::kOpened) return opened(c);
+    if (at_ == At::kBehind) behind(c);
     if (!held_.ends_with(kOpen)) return;
     held_.resize(held_.size() - kOpen.size());
     say(held_.size());
     held_.clear();
-    closing_ = false;
+    at_ = At::kOpened;
+    in_list_ = false;
+  }
+
+  void opened(char c) {
+    if (is_blank({&c, 1})) return;
+    if (c == '[' && !in_list_) {
+      in_list_ = true;
+    } else if (c == '{') {
+      held_.insert(0, kOpen);
+      begin();
+    } else {
+      held_.insert(0, kOpen);
+      at_ = At::kText;
+    }
+  }
+
+  // The last of held_ is the object's first.
+  void begin() {
+    held_.pop_back();
     call_.emplace(sink_);
+    call_->push('{');
+    at_ = At::kCall;
   }
 
   void inside(char c) {
     const JsonStep step = call_->push(c);
     if (step == JsonStep::kMore) return;
-    closing_ = call_->begun();
-    after_call_ = after_call_ || closing_;
-    if (!closing_) sink_.content(std::string(kOpen) + call_->text());
+    const bool begun = call_->begun();
+    if (!begun) {
+      sink_.content(held_ + call_->text());
+      spoken_ = true;
+    }
+    after_call_ = begun;
+    held_.clear();
     call_.reset();
+    at_ = begun ? At::kBehind : At::kText;
+    // What broke the object off may be the mark that ends it.
+    if (begun && step == JsonStep::kBad) one(c);
   }
 
-  // Behind a call: white space and the closing mark go; anything else is text.
-  void close() {
+  // White space, the rest of a list and the closing mark go; anything else is text.
+  void behind(char c) {
+    if (in_list_) {
+      const size_t more = held_.find_first_not_of(" \n\t\r,");
+      if (more == held_.npos && held_.size() <= kMostHeld) return;
+      if (more + 1 == held_.size() && c == '{') return begin();
+      in_list_ = false;
+      if (more + 1 == held_.size() && c == ']') return held_.clear();
+    }
     const size_t first = std::min(held_.find_first_not_of(kBlank), held_.size());
     const std::string_view text = std::string_view(held_).substr(first);
     if (text == kClose) {
       held_.clear();
-      closing_ = false;
-    } else if (!kClose.starts_with(text) && !kOpen.starts_with(text)) {
-      closing_ = false;
+      at_ = At::kText;
+    } else if (held_.size() > kMostHeld ||
+               (!kClose.starts_with(text) && !kOpen.starts_with(text))) {
+      at_ = At::kText;
     }
   }
 
   // White space alone, before a call or between two, is no content.
   void say(size_t size) {
     const std::string_view text = std::string_view(held_).substr(0, size);
-    const bool blank = text.find_first_not_of(kBlank) == text.npos;
-    if (text.empty() || (blank && (after_call_ || !spoken_))) return;
+    const bool waits = (after_call_ || !spoken_) && size <= kMostHeld && is_blank(text);
+    if (text.empty() || waits) return;
     sink_.content(text);
     spoken_ = true;
     after_call_ = false;
     held_.erase(0, size);
   }
 
-  static constexpr std::string_view kBlank = " \n\t\r";
   ToolSink& sink_;
   std::optional<ToolCallReader> call_;
   std::string held_;
-  bool closing_ = false;     // a call has ended, its mark has not come
+  At at_ = At::kText;
+  bool in_list_ = false;     // the objects between the marks stand in a list
   bool after_call_ = false;  // nothing was said since
   bool spoken_ = false;
 };

@@ -11,6 +11,7 @@ namespace ingot {
 namespace tool_format_llama3 {
 
 constexpr std::string_view kTag = "<|python_tag|>";
+constexpr std::string_view kBegin = "{\"name\": \"";
 constexpr std::string_view kBlank = " \n\t\r";
 
 class Parser final : public ToolParser {
@@ -42,12 +43,12 @@ class Parser final : public ToolParser {
     const size_t first = std::min(held_.find_first_not_of(kBlank), held_.size());
     const std::string text = held_.substr(first) + c;
     if (c == '{' && (text.size() == 1 || held_.substr(first) == kTag || calls_ > 0)) {
-      call_.emplace(sink_, !held_.ends_with(kTag));
+      call_.emplace(sink_, !held_.ends_with(kTag), sink_.held() ? kBegin : "");
       call_->push(c);
       return;
     }
     held_ += c;
-    const bool blank = kBlank.find(c) != kBlank.npos;
+    const bool blank = kBlank.find(c) != kBlank.npos && held_.size() <= kMostHeld;
     if (blank || kTag.starts_with(text) || (calls_ > 0 && text == ";")) return;
     plain_ = true;
     sink_.content(held_);
@@ -74,7 +75,6 @@ class Parser final : public ToolParser {
 };
 
 CallForm form(std::string_view name, std::string_view) {
-  constexpr std::string_view kBegin = "{\"name\": \"";
   return {.separator = "; ",
           .begin = fmt::format("{}{}\", \"parameters\": ", kBegin, name),
           .end = "}",

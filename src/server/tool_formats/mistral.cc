@@ -27,6 +27,7 @@ class Parser final : public ToolParser {
 
   void end() override {
     if (at_ == At::kText) say(held_.size());
+    if (at_ == At::kArguments && !span_.started()) sink_.arguments("{}");
     if (at_ == At::kOpened || at_ == At::kName) sink_.content(std::string(kOpen) + held_);
     if (call_ && !call_->begun()) sink_.content(std::string(kOpen) + held_ + call_->text());
   }
@@ -97,6 +98,11 @@ class Parser final : public ToolParser {
 
   void arguments(char c) {
     if (!span_.started() && kBlank.find(c) != kBlank.npos) return;
+    if (!span_.started() && c != '{') {
+      sink_.arguments("{}");
+      at_ = At::kText;
+      return one(c);
+    }
     const JsonStep step = span_.push(c);
     if (step != JsonStep::kBad) sink_.arguments(std::string_view(&c, 1));
     if (step != JsonStep::kMore) at_ = At::kText;
@@ -120,7 +126,7 @@ class Parser final : public ToolParser {
 
   void say(size_t size) {
     const std::string_view text = std::string_view(held_).substr(0, size);
-    if (text.find_first_not_of(kBlank) == text.npos && !spoken_) return;
+    if (!spoken_ && size <= kMostHeld && text.find_first_not_of(kBlank) == text.npos) return;
     if (!text.empty()) sink_.content(text);
     spoken_ = spoken_ || !text.empty();
     held_.erase(0, size);
