@@ -40,8 +40,8 @@ struct GrammarLimits {
   size_t max_text_bytes = size_t{256} << 10;
   size_t max_rule_bytes = size_t{1} << 20;  // of the rules that the text becomes
   size_t max_bytes = size_t{64} << 20;      // of the grammar when it has been compiled
-  // Until the rules are written, in steps of some 20 ns and in time. What XGrammar makes of them
-  // then has no end but that of `max_rule_bytes`: about 2 s at most.
+  // Until the rules are written, in steps of some 20 ns and in time on a core. What XGrammar makes
+  // of them then has no end but that of `max_rule_bytes`: about 2 s at most.
   uint64_t max_steps = 50'000'000;
   std::chrono::milliseconds max_time{5000};
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();

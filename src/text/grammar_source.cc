@@ -189,8 +189,7 @@ std::string calls_element(const std::string& text, size_t max_bytes, EbnfWriter&
 }  // namespace
 
 std::string grammar_rules(const GrammarSource& source, const GrammarLimits& limits) {
-  const auto now = std::chrono::steady_clock::now();
-  const WorkBudget budget(limits.max_steps, std::min(limits.deadline, now + limits.max_time));
+  const WorkBudget budget(limits.max_steps, limits.deadline, limits.max_time);
   spend_work(source.text.size());
   check_text(source.text, limits.max_text_bytes);
   EbnfWriter writer(limits.max_rule_bytes);

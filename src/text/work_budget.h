@@ -1,5 +1,5 @@
-// How much may be done for a stranger's grammar: steps that are the same on every machine, and a
-// deadline. Internal to text/.
+// How much may be done for a stranger's grammar: steps that are the same on every machine, a
+// deadline, and time on a core, which a crowded machine does not make longer. Internal to text/.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,9 @@ namespace ingot {
 class WorkBudget {
  public:
   using Time = std::chrono::steady_clock::time_point;
-  explicit WorkBudget(uint64_t steps, Time deadline = Time::max());
+  using Span = std::chrono::nanoseconds;
+  // `busy`: most time that the thread may run on a core from here on.
+  explicit WorkBudget(uint64_t steps, Time deadline = Time::max(), Span busy = Span::max());
   ~WorkBudget();
   WorkBudget(const WorkBudget&) = delete;
   WorkBudget& operator=(const WorkBudget&) = delete;
@@ -23,8 +25,9 @@ class WorkBudget {
   WorkBudget* const outer_;
   const uint64_t steps_;
   const Time deadline_;
+  const Span busy_, busy_before_;
   uint64_t spent_ = 0;
-  uint64_t until_clock_ = 0;  // steps until the deadline is looked at
+  uint64_t until_clock_ = 0;  // steps until the clocks are looked at
 };
 
 // Error{kUnsupported} when a budget of this thread has no steps left, or its time is over. Does

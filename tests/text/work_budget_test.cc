@@ -57,5 +57,16 @@ TEST(WorkBudget, EndsAtItsDeadline) {
   EXPECT_THAT(spend(1), testing::HasSubstr("its time is over"));
 }
 
+// A thread that others keep from its core has not worked.
+TEST(WorkBudget, TimeOffTheCoreDoesNotCount) {
+  const auto most = std::chrono::milliseconds(200);
+  WorkBudget budget(~uint64_t{0}, WorkBudget::Time::max(), most);
+  std::this_thread::sleep_for(2 * most);
+  EXPECT_EQ(spend(1 << 20), "");
+  std::string said;
+  while (said.empty()) said = spend(1 << 20);
+  EXPECT_THAT(said, testing::HasSubstr("its time is over"));
+}
+
 }  // namespace
 }  // namespace ingot
