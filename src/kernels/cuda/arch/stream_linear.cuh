@@ -29,8 +29,8 @@ constexpr int kStage = kRows * kStride;
 // Two blocks share a multiprocessor: the next layer's weights arrive while this one's last are
 // multiplied and the small kernels between them run.
 constexpr int kStages = 3;
-// Named barriers: 1 is of the warps that multiply; kFree + s, of all threads, tells that stage s has
-// been read. (As barriers in shared memory they are no slower, but racecheck does not see that
+// Named barriers: 1 is of the warps that multiply; kFree + s, of all threads, tells that stage s
+// has been read. (As barriers in shared memory they are no slower, but racecheck does not see that
 // copies wait for them.)
 constexpr int kFree = 2;
 
