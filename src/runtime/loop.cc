@@ -105,9 +105,29 @@ void Loop::resume_read() {
     if (it == live_.end()) return true;
     if (!it->second.writer.caught_up()) return false;
     it->second.paused = false;
+    paused_tokens_ -= std::exchange(it->second.paused_tokens, 0);
     scheduler_->resume(id);
     return true;
   });
+}
+
+// What it has is kept, without pages: as many tokens as it may have, whatever it has now.
+void Loop::pause(uint64_t id, Live& live) {
+  const Request& request = *live.writer.request();
+  if (request.sampling.beam_width > 1) return;  // its tokens come at its end
+  const int64_t tokens = choice_count(request.sampling) *
+                         std::min(static_cast<int64_t>(request.prompt.size()) +
+                                      std::max<int64_t>(0, request.sampling.max_tokens),
+                                  limits_.max_seq_len);
+  if (paused_tokens_ + tokens > options_.max_paused_tokens) {
+    too_many_.push_back(id);
+    return;
+  }
+  if (!scheduler_->pause(id)) return;
+  live.paused = true;
+  live.paused_tokens = tokens;
+  paused_tokens_ += tokens;
+  paused_.push_back(id);
 }
 
 bool Loop::run_step() {
@@ -224,6 +244,8 @@ void Loop::end_live(FinishReason reason) {
   for (auto& [id, live] : live_) live.writer.close(reason);
   live_.clear();
   paused_.clear();
+  paused_tokens_ = 0;
+  too_many_.clear();
 }
 
 void Loop::drop_steps() {
@@ -281,13 +303,18 @@ void Loop::push() {
     Live& live = it->second;
     live.writer.push(std::move(event));
     if (!live.writer) {
+      paused_tokens_ -= live.paused_tokens;
       live_.erase(it);
-    } else if (!live.paused && live.writer.is_ahead() && scheduler_->pause(it->first)) {
-      live.paused = true;
-      paused_.push_back(it->first);
+    } else if (!live.paused && live.writer.is_ahead()) {
+      pause(it->first, live);
     }
   }
   scheduler_->events().clear();
+  if (too_many_.empty()) return;
+  for (const uint64_t id : too_many_) scheduler_->finish_request(id, FinishReason::kOverloaded);
+  too_many_.clear();
+  publish();
+  push();  // their ends alone
 }
 
 void Loop::run() {

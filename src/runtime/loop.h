@@ -29,6 +29,9 @@ struct LoopOptions {
   // requests anyway.
   int64_t max_queued_requests = 0;
   int64_t max_queued_tokens = 0;
+  // Bound of the tokens that paused requests keep: each of their choices' prompt and most output.
+  // One that finds no room is not paused, it ends with kOverloaded.
+  int64_t max_paused_tokens = int64_t{16} << 20;
   // A tenant may have no more in the queue than is left free (QueueGauge).
   bool share_queue = false;
   // Tests: called when step() begins a phase, with its name as the log says it; may throw.
@@ -81,10 +84,12 @@ class Loop {
     OutboxWriter writer;
     QueueTicket ticket;  // until it has started
     bool paused = false;
+    int64_t paused_tokens = 0;  // counted in the loop's while it is paused
   };
   void begin(std::string_view phase);
   void drain();
   void resume_read();
+  void pause(uint64_t id, Live& live);
   bool run_step();
   bool submit_step(const Batch& batch);
   void sleep(uint32_t seen);
@@ -113,6 +118,8 @@ class Loop {
   int64_t taken_ = 0;                        // requests that were looked at
   std::unordered_map<uint64_t, Live> live_;  // by request id
   std::vector<uint64_t> paused_;             // requests; some may have ended
+  int64_t paused_tokens_ = 0;
+  std::vector<uint64_t> too_many_;  // requests that could not be paused
   StepResult result_;
 };
 

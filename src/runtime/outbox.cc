@@ -61,10 +61,11 @@ void Outbox::write(TokenEvent&& event) {
 }
 
 // What may wait without a pause: two steps may be in flight, each with an event of every choice.
+// At least half, so that many choices do not pause at each event.
 int64_t Outbox::most_waiting() const {
   const int64_t most = most_unread_.load(std::memory_order_relaxed);
   if (most == kAnyNumber) return most;
-  return std::max<int64_t>(0, most - 2 * static_cast<int64_t>(ended_.size()) * largest_);
+  return std::max(most / 2, most - 2 * static_cast<int64_t>(ended_.size()) * largest_);
 }
 
 // Engine thread.

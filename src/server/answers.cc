@@ -58,6 +58,7 @@ struct Answers::One {
   AnswerText text;
   std::vector<bool> told;  // choices whose end was handed over
   const Time begin;        // of the request, its form's compilation included
+  const Time submitted = std::chrono::steady_clock::now();
   std::vector<Time> last;  // of each choice's newest token
   std::shared_ptr<Outbox> outbox;
 };
@@ -165,8 +166,9 @@ std::optional<Metrics::Finished::Phases> Answers::phases_of(const One& one,
   const Time begin{std::chrono::nanoseconds(started)};  // SteadyClock's is steady_clock's time
   Metrics::Finished::Phases out;
   out.queued = std::max(0.0, seconds_between(one.begin, begin));
-  const double first =
-      result.token_ids.empty() ? seconds_between(one.begin, now) : result.prefill_ms * 1e-3;
+  const double first = result.token_ids.empty()
+                           ? seconds_between(one.begin, now)
+                           : seconds_between(one.begin, one.submitted) + result.prefill_ms * 1e-3;
   out.prefill = std::max(0.0, first - out.queued);
   out.decode = result.token_ids.empty() ? 0.0 : result.decode_ms * 1e-3;
   return out;
@@ -187,7 +189,9 @@ void Answers::check(const One& one, const Generation& result) const {
     case FinishReason::kTooLong:
       throw too_long(one);
     case FinishReason::kOverloaded:
-      throw too_busy(call_.server().retry_after_s());
+      if (result.token_ids.empty()) throw too_busy(call_.server().retry_after_s());
+      throw unavailable("too many answers wait for clients that do not read them",
+                        call_.server().retry_after_s());
     case FinishReason::kTimeout:
       throw took_too_long();
     case FinishReason::kOutOfMemory:
@@ -240,8 +244,9 @@ Task<bool> Answers::finish() {
 
 void Answers::when_full(int64_t held) {
   most_held_ = std::max(most_held_, held);
-  const int64_t each =
-      call_.server().options().max_unread_bytes / static_cast<int64_t>(requests_.size());
+  constexpr int64_t kLeast = 1 << 10;  // some events, however many prompts a call has
+  const int64_t each = std::max(
+      kLeast, call_.server().options().max_unread_bytes / static_cast<int64_t>(requests_.size()));
   for (const auto& one : requests_) {
     one->outbox->pause_beyond(held == Wire::kNoBytes ? Outbox::kAnyNumber : each);
   }

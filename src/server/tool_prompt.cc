@@ -85,9 +85,9 @@ Json messages_without_tools(const Json& messages) {
     const std::string_view between = result && results ? "\n" : "\n\n";
     results = result;
     if (joins) {
-      std::string all = text_of(out.back());
-      append_block(all, text, between);
-      out.back()["content"] = all;
+      Json& content = out.back()["content"];  // in place: results may be many
+      if (!content.is_string()) content = text_of(out.back());
+      append_block(content.get_ref<std::string&>(), text, between);
       continue;
     }
     if (result) {

@@ -54,6 +54,50 @@ TEST(Loop, SleepsWhileAllReadersAreBehind) {
   }
 }
 
+// What paused requests keep has a bound: one more ends, the others go on.
+TEST(Loop, NoMoreArePausedThanMayBeKept) {
+  OracleModel model(small_limits());
+  FakeClock clock;
+  LoopOptions options;
+  options.max_paused_tokens = 300;
+  Loop loop(model, options, clock);
+  const Request request = small_request(40, 100, 1);  // 140 tokens: two fit
+  std::vector<std::shared_ptr<Outbox>> boxes;
+  for (int i = 0; i < 3; ++i) {
+    boxes.push_back(loop.submit(request));
+    boxes.back()->pause_beyond(1'000);
+  }
+  while (loop.step()) loop.scheduler().check_invariants();
+  EXPECT_EQ(loop.stats().paused, 2);
+  EXPECT_EQ(loop.stats().requests_finished, 1);
+  int ended = 0;
+  for (int i = 0; i < 3; ++i) {
+    std::vector<TokenId> got;
+    FinishReason reason = FinishReason::kNone;
+    while (!boxes[i]->done()) {
+      while (const TokenEvent* event = boxes[i]->poll()) {
+        if (event->count > 0) got.push_back(event->tokens[0]);
+        if (event->finish != FinishReason::kNone) reason = event->finish;
+      }
+      loop.step();
+    }
+    if (reason == FinishReason::kOverloaded) {
+      ++ended;
+      EXPECT_FALSE(got.empty());
+    } else {
+      EXPECT_EQ(got, expected(request));
+    }
+  }
+  EXPECT_EQ(ended, 1);
+  EXPECT_TRUE(loop.scheduler().idle());
+  // Its room is free again.
+  const auto next = loop.submit(request);
+  next->pause_beyond(1'000);
+  while (loop.step()) {
+  }
+  EXPECT_EQ(loop.stats().paused, 1);
+}
+
 // A reader wakes the sleeping loop, always.
 TEST(Loop, ReadersThatAreBehindWakeItWhenTheyHaveRead) {
   OracleModel model(small_limits());

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "server/api_error.h"
 #include "tests/server/oracle_server.h"
 
@@ -56,6 +58,19 @@ TEST(ToolPrompt, WhatACallerSentIsRefusedAsTheTemplateDoes) {
   const Json messages = Json::parse(R"([{"role": "system", "content": "S"}])");
   EXPECT_THROW(described("{{ raise_exception('no system') }}", messages), Error);
   EXPECT_THROW(described("{{ messages[0].role }}", question()), ApiError);
+}
+
+// Each is put behind the others in place: copies of what is there would be 60 GB here.
+TEST(ToolPrompt, ManyResultsAreOneTurn) {
+  constexpr size_t kResults = 10'000, kBig = 2 << 20;
+  Json messages = Json::array();
+  messages.push_back({{"role", "tool"}, {"content", std::string(kBig, 'x')}});
+  for (size_t i = 0; i < kResults; ++i) messages.push_back({{"role", "tool"}, {"content", "y"}});
+  const Json out = messages_without_tools(messages);
+  ASSERT_EQ(out.size(), 1);
+  const std::string& text = out[0]["content"].get_ref<const std::string&>();
+  EXPECT_EQ(std::ranges::count(text, 'x'), kBig);
+  EXPECT_EQ(std::ranges::count(text, 'y'), kResults);
 }
 
 TEST(ToolPrompt, CallsAndResultsAreText) {
