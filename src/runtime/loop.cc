@@ -111,14 +111,10 @@ void Loop::resume_read() {
   });
 }
 
-// What it has is kept, without pages: as many tokens as it may have, whatever it has now.
+// What it has is kept, without pages.
 void Loop::pause(uint64_t id, Live& live) {
-  const Request& request = *live.writer.request();
-  if (request.sampling.beam_width > 1) return;  // its tokens come at its end
-  const int64_t tokens = choice_count(request.sampling) *
-                         std::min(static_cast<int64_t>(request.prompt.size()) +
-                                      std::max<int64_t>(0, request.sampling.max_tokens),
-                                  limits_.max_seq_len);
+  if (live.writer.request()->sampling.beam_width > 1) return;  // its tokens come at its end
+  const int64_t tokens = scheduler_->tokens(id);
   if (paused_tokens_ + tokens > options_.max_paused_tokens) {
     too_many_.push_back(id);
     return;

@@ -29,7 +29,7 @@ struct LoopOptions {
   // requests anyway.
   int64_t max_queued_requests = 0;
   int64_t max_queued_tokens = 0;
-  // Bound of the tokens that paused requests keep: each of their choices' prompt and most output.
+  // Bound of the tokens that paused requests keep: prompt and output so far of each choice.
   // One that finds no room is not paused, it ends with kOverloaded.
   int64_t max_paused_tokens = int64_t{16} << 20;
   // A tenant may have no more in the queue than is left free (QueueGauge).

@@ -129,6 +129,16 @@ void Scheduler::resume(uint64_t request_id) {
   }
 }
 
+int64_t Scheduler::tokens(uint64_t request_id) const {
+  const auto it = groups_.find(request_id);
+  if (it == groups_.end()) return 0;
+  int64_t out = 0;
+  for (const Sequence* s : it->second.members) {
+    out += std::max(s->prompt_len(), static_cast<int64_t>(s->tokens.size()));
+  }
+  return out;
+}
+
 void Scheduler::expire() {
   if (deadlines_.empty()) return;
   const int64_t now = clock_.now_ns();

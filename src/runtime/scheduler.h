@@ -109,6 +109,8 @@ class Scheduler {
   size_t running() const { return order_.running(); }  // sequences
   size_t waiting() const { return order_.waiting(); }
   size_t paused() const { return order_.paused(); }
+  // Prompt and output so far of each of its choices, together; 0: unknown or ended.
+  int64_t tokens(uint64_t request_id) const;
   const SchedulerStats& stats() const { return stats_; }
   const KvBlocks& kv() const { return kv_; }
   KvBlocks& kv() { return kv_; }  // tests only: holding pages from outside

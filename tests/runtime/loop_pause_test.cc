@@ -59,9 +59,9 @@ TEST(Loop, NoMoreArePausedThanMayBeKept) {
   OracleModel model(small_limits());
   FakeClock clock;
   LoopOptions options;
-  options.max_paused_tokens = 300;
+  options.max_paused_tokens = 120;
   Loop loop(model, options, clock);
-  const Request request = small_request(40, 100, 1);  // 140 tokens: two fit
+  const Request request = small_request(40, 100, 1);  // 40 and some tokens each: two fit
   std::vector<std::shared_ptr<Outbox>> boxes;
   for (int i = 0; i < 3; ++i) {
     boxes.push_back(loop.submit(request));
