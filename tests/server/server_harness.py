@@ -59,8 +59,10 @@ class Server:
         return found
 
     def stderr(self):
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
+        """All of it so far. Not by seek and read: the offset is the server's too, whose next line
+        would then overwrite the first ones."""
+        file = self.log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
