@@ -1,7 +1,6 @@
 // Tools in chat requests, and their calls in answers.
 #pragma once
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,17 +18,23 @@ namespace ingot {
 Field tool_list_field();  // "tools" alone
 std::vector<Field> tool_fields();
 
+struct OfferedTool {
+  std::string name;
+  Json parameters;  // null: none are stated
+};
+
 struct ToolWish {
   const ToolFormatDef* format = nullptr;  // null: the answer is text
   bool parallel = true;                   // false: calls behind the first are left out
   std::vector<int32_t> shown;             // control tokens that the format wants to see
-  std::vector<std::string> names;         // of the tools
-  bool named = false;                     // the caller chose the tool: finish_reason is "stop"
-  bool forced = false;                    // a call must come
-  bool held = false;                      // a grammar holds calls to the format's form
+  std::vector<OfferedTool> tools;
+  bool named = false;   // the caller chose the tool: finish_reason is "stop"
+  bool forced = false;  // a call must come
+  bool held = false;    // a grammar holds calls to the format's form
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
-  bool offers(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
+  bool offers(std::string_view name) const;
+  const Json* parameters(std::string_view name) const;  // of a tool; null: none are stated
 };
 
 // Of a body that check_body() has passed. ApiError (400) for tools that are malformed or of a kind
@@ -67,6 +72,7 @@ class WholeAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  const Json* parameters(std::string_view name) const override { return wish_.parameters(name); }
   bool held() const override { return wish_.held; }
   // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
   Json message(const std::function<std::string()>& new_id) const;
@@ -93,6 +99,7 @@ class DeltaAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  const Json* parameters(std::string_view name) const override { return wish_.parameters(name); }
   bool held() const override { return wish_.held; }
   // What has come since the last call, in order.
   std::vector<std::string> take();
