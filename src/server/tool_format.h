@@ -28,6 +28,8 @@ class ToolSink {
   // Whether a grammar holds the answer to the format's CallForm: text that looks like a call in
   // another form is content, for nothing holds its arguments.
   virtual bool held() const { return false; }
+  // Whether it holds such a tool's arguments to their schema too; else they are any.
+  virtual bool strict(std::string_view /*name*/) const { return held(); }
 };
 
 // Text of one answer in pieces of any size. Text that is no well-formed call is content.

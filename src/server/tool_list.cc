@@ -55,7 +55,8 @@ class ListParser final : public ToolParser {
     say(held_.size());
     held_.clear();
     mark_ = open_;
-    at_ = At::kOpened;
+    in_list_ = open_.ends_with('[');
+    at_ = in_list_ ? At::kList : At::kOpened;
   }
 
   // mark_ and held_ are text.
@@ -156,7 +157,7 @@ std::unique_ptr<ToolParser> make_list_parser(ToolSink& sink, std::string_view op
 }
 
 CallForm list_form(std::string_view name, std::string_view open, std::string_view close) {
-  return {.open = fmt::format("{}[", open),
+  return {.open = fmt::format("{}{}", open, open.ends_with('[') ? "" : "["),
           .close = fmt::format("]{}", close),
           .separator = ", ",
           .begin = fmt::format("{{\"name\": \"{}\", \"arguments\": ", name),

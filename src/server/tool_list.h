@@ -8,8 +8,8 @@
 
 namespace ingot {
 
-// Reads `open`, a list of calls or one of them, and `close` behind it, which may be missing. Both
-// outlive the parser.
+// Reads `open`, a list of calls or one of them, and `close` behind it, which may be missing. An
+// `open` that ends with '[' begins the list itself. Both outlive the parser.
 std::unique_ptr<ToolParser> make_list_parser(ToolSink& sink, std::string_view open,
                                              std::string_view close = {});
 

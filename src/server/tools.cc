@@ -177,13 +177,14 @@ std::string delta_of(std::string_view key, std::string_view text) {
 
 }  // namespace
 
-bool ToolWish::offers(std::string_view name) const {
-  return std::ranges::find(tools, name, &OfferedTool::name) != tools.end();
+const OfferedTool* ToolWish::find(std::string_view name) const {
+  const auto found = std::ranges::find(tools, name, &OfferedTool::name);
+  return found == tools.end() ? nullptr : &*found;
 }
 
 const Json* ToolWish::parameters(std::string_view name) const {
-  const auto found = std::ranges::find(tools, name, &OfferedTool::name);
-  return found == tools.end() || found->parameters.is_null() ? nullptr : &found->parameters;
+  const OfferedTool* tool = find(name);
+  return tool == nullptr || tool->parameters.is_null() ? nullptr : &tool->parameters;
 }
 
 Field tool_list_field() {
@@ -227,8 +228,10 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   out.format = &find_tool_format(assets.template_source);
   if (assets.tokenizer) out.shown = ids_of(*out.format, *assets.tokenizer);
   for (const Json& tool : *tools) {
-    const Json* parameters = given(tool["function"], "parameters");
-    out.tools.push_back({tool["function"]["name"], parameters ? *parameters : Json()});
+    const Json& function = tool["function"];
+    const Json* parameters = given(function, "parameters");
+    out.tools.push_back(
+        {function["name"], parameters ? *parameters : Json(), forced || is_strict(function)});
   }
   out.named = !name.empty();
   out.forced = forced;

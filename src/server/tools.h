@@ -20,7 +20,8 @@ std::vector<Field> tool_fields();
 
 struct OfferedTool {
   std::string name;
-  Json parameters;  // null: none are stated
+  Json parameters;      // null: none are stated
+  bool strict = false;  // calls are held to them
 };
 
 struct ToolWish {
@@ -33,8 +34,10 @@ struct ToolWish {
   bool held = false;    // a grammar holds calls to the format's form
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
-  bool offers(std::string_view name) const;
+  const OfferedTool* find(std::string_view name) const;  // null: there is none
+  bool offers(std::string_view name) const { return find(name) != nullptr; }
   const Json* parameters(std::string_view name) const;  // of a tool; null: none are stated
+  bool strict(std::string_view name) const { return held && offers(name) && find(name)->strict; }
 };
 
 // Of a body that check_body() has passed. ApiError (400) for tools that are malformed or of a kind
@@ -74,6 +77,7 @@ class WholeAnswer final : public ToolSink {
   bool offers(std::string_view name) const override { return wish_.offers(name); }
   const Json* parameters(std::string_view name) const override { return wish_.parameters(name); }
   bool held() const override { return wish_.held; }
+  bool strict(std::string_view name) const override { return wish_.strict(name); }
   // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
   Json message(const std::function<std::string()>& new_id) const;
   // Calls, the last of them whole.
@@ -101,6 +105,7 @@ class DeltaAnswer final : public ToolSink {
   bool offers(std::string_view name) const override { return wish_.offers(name); }
   const Json* parameters(std::string_view name) const override { return wish_.parameters(name); }
   bool held() const override { return wish_.held; }
+  bool strict(std::string_view name) const override { return wish_.strict(name); }
   // What has come since the last call, in order.
   std::vector<std::string> take();
   bool has_calls() const { return calls_ > 0 && !end_.is_open(); }

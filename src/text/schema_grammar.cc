@@ -323,15 +323,20 @@ class SchemaWriter {
       return texts.empty() ? "" : ebnf_texts(std::move(texts), writer_);
     }
     if ((node.types & kJsonString) == 0) return "";
+    std::string& any = any_texts_[either ? 1 : 0];
+    if (!node.text && !any.empty()) return any;
     TextAutomaton texts = (node.text ? *node.text : TextAutomaton::any()).minus(spelling_->no_text);
     if (either) texts = texts.minus(spelling_->no_either);
-    return texts.empty() ? "" : texts.rule({}, writer_);
+    const std::string rule = texts.empty() ? "" : texts.rule({}, writer_);
+    if (!node.text) any = rule;
+    return rule;
   }
 
   const CheckedSchema& schema_;
   EbnfWriter& writer_;
   std::vector<std::string> names_;  // of the nodes' rules
   const MemberSpelling* const spelling_;
+  std::string any_texts_[2];  // the rules for strings of any text, of kText and kEither
   std::vector<int> pending_;
   std::string space_, escape_, rest_, any_char_, string_;
 };

@@ -109,6 +109,20 @@ def streamed_call(ask):
     return name, arguments
 
 
+def check_streamed_members(ask):
+    """Arguments that are not JSON, of a call that nothing holds: typed by the schema, in pieces."""
+    text = ("Well.\n<tool_call>\n<function=alarm>\n<parameter=hour>\n11\n</parameter>\n"
+            "<parameter=zone>\nCET-1\n</parameter>\n</function>\n</tool_call>")
+    deltas = [chunk.choices[0].delta for chunk in
+              ask([{"role": "user", "content": "SAY:" + text}], stream=True)]
+    calls = [call.function for delta in deltas for call in delta.tool_calls or []]
+    said = "".join(call.arguments for call in calls)
+    if calls[0].name != "alarm" or json.loads(said) != {"hour": 11, "zone": "CET-1"}:
+        raise ValueError(f"a call of members: found {calls}")
+    if len(calls) < 8 or "".join(delta.content or "" for delta in deltas) != "Well.\n":
+        raise ValueError(f"a call of members, streamed: found {deltas}")
+
+
 def said_strictly(ask, text, **more):
     """What comes of an answer that would be `text`, with strict tools: (calls, content)."""
     tools = [{**tool, "function": {**tool["function"], "strict": True}} for tool in TOOLS]
@@ -179,6 +193,8 @@ def check_conversation(name, server, client):
         raise ValueError(f"streamed: expected {call}, found {streamed}")
 
     check_strict(name, ask)
+    if "<function=" in FORMS.get(name, ""):
+        check_streamed_members(ask)
     turns = [QUESTION, named.model_dump(exclude_none=True),
              {"role": "tool", "tool_call_id": call.id, "content": "ring at 11:59"}]
     again = rendered(server, turns, more)

@@ -293,7 +293,10 @@ TEST(ToolFormat, Phi4Mini) {
 TEST(ToolFormat, Functools) {
   const auto run = [](const std::string& text) { return parsed("functools", text); };
   EXPECT_EQ(run(" functools[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]"), "f({\"a\": 1})");
-  EXPECT_EQ(run("import functools\n[1]"), "import functools\n[1]");
+  EXPECT_EQ(run("functools[{\"name\": \"f\"}, {\"name\": \"g\"}]"), "f({})|g({})");
+  for (const char* text : {"import functools\n[1]", "functools[1]", "functools[", "functools[]"}) {
+    EXPECT_EQ(run(text), text);
+  }
 }
 
 TEST(ToolFormat, InternLm) {
@@ -422,7 +425,7 @@ TEST(ToolFormat, AnyText) {
                                           "n>",
                                           "<|tool_call|>",
                                           "<|/tool_call|>",
-                                          "functools",
+                                          "functools[",
                                           "<|assistant|>",
                                           "x(",
                                           ")",

@@ -139,5 +139,42 @@ TEST(Tools, HeldCallsAreReadAsTheirSchemasSay) {
   }
 }
 
+// Arguments of tools that are not strict are any; what a value of them holds ends no call.
+TEST(Tools, LaxCallsAreReadToTheirEnds) {
+  const Json tool = {{"name", "f"},
+                     {"parameters", {{"additionalProperties", {{"type", "array"}}}}}};
+  Json body = {{"tools", Json::array()}};
+  body["tools"].push_back({{"type", "function"}, {"function", tool}});
+  for (const auto& [name, source] : kTemplates) {
+    TextAssets assets;
+    assets.template_source = source;
+    ToolWish wish = read_tools(body, assets);
+    const StructureWish json{"response_format", {GrammarKind::kJsonObject, ""}};
+    const auto form = form_beside_calls(wish, json, body, assets);
+    wish.held = true;
+    EXPECT_FALSE(wish.strict("f"));
+    const auto grammar = Grammar::compile(drawn_vocabulary(), form->source);
+    std::mt19937_64 random(2);
+    size_t calls = 0;
+    for (int i = 0; i < 30; ++i) {
+      const std::string text = drawn(grammar, random);
+      if (text.empty() || text[0] == '{') continue;
+      WholeAnswer answer(wish);
+      const auto parser = wish.format->make(answer);
+      parser->push(text);
+      parser->end();
+      ASSERT_TRUE(answer.has_calls()) << name << "\n" << text;
+      const Json message = answer.message([] { return "id"; });
+      EXPECT_EQ(message["content"], nullptr) << name << "\n" << text;
+      for (const Json& call : message["tool_calls"]) {
+        const std::string said = call["function"]["arguments"];
+        EXPECT_TRUE(Json::parse(said, nullptr, false).is_object()) << text << "\n" << said;
+        ++calls;
+      }
+    }
+    EXPECT_TRUE(calls > 5 || name == "llama3") << name << " " << calls;
+  }
+}
+
 }  // namespace
 }  // namespace ingot

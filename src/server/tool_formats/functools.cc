@@ -4,7 +4,7 @@
 namespace ingot {
 namespace tool_format_functools {
 
-constexpr std::string_view kMark = "functools";
+constexpr std::string_view kMark = "functools[";
 
 // Firefunction's template has a name of its own for tools.
 void arrange(Json&, Json& variables, std::string_view) {
@@ -21,7 +21,7 @@ const ToolFormatDef& functools_tool_format() {
   using namespace tool_format_functools;
   static const ToolFormatDef def = {
       .name = "functools",
-      .claims = [](std::string_view text) { return text.find("functools[") != text.npos; },
+      .claims = [](std::string_view text) { return text.find(kMark) != text.npos; },
       .marks = {},
       .make = [](ToolSink& sink) { return make_list_parser(sink, kMark); },
       .form = [](std::string_view name, std::string_view) { return list_form(name, kMark); },

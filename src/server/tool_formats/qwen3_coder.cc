@@ -135,6 +135,7 @@ class Parser final : public ToolParser {
       return no_call();
     }
     name_ = std::exchange(held_, {});
+    strict_ = sink_.strict(name_);
     sink_.begin_call(name_);
     sink_.arguments("{");
     parameters_ = 0;
@@ -189,7 +190,7 @@ class Parser final : public ToolParser {
     size_t done = 0;
     for (; done < held_.size(); ++done) {
       const std::string_view rest = std::string_view(held_).substr(done);
-      // In a string of JSON nothing ends; only an answer that is held is sure to end strings.
+      // In a string of JSON nothing ends; only one that a grammar holds is sure to end itself.
       const Mark mark = in_string_ ? Mark::kNone : value_end(rest);
       if (mark == Mark::kMore) break;
       if (mark == Mark::kThere) {
@@ -203,7 +204,7 @@ class Parser final : public ToolParser {
 
   void take(char c) {
     if (text_) return sink_.arguments(json_escaped({&c, 1}));
-    if (sink_.held() && !json_ && is_blank(value_)) {
+    if (strict_ && !json_ && is_blank(value_)) {
       json_ = kind_ == ValueKind::kJson || c == '"' || c == '[' || c == '{';
     }
     value_ += c;
@@ -260,6 +261,7 @@ class Parser final : public ToolParser {
   ValueKind kind_ = ValueKind::kText;
   int parameters_ = 0;
   bool bare_ = false;                         // no <tool_call> stood before the function
+  bool strict_ = false;                       // the call's arguments are of their schema
   bool text_ = false;                         // the value is said as it comes
   bool started_ = false;                      // some of the value has come
   bool json_ = false;                         // the value is JSON for sure
