@@ -416,9 +416,9 @@ def main():
             name = os.path.basename(target)
             row = rows.get(name, {"status": "no row", "reason": done.stderr.decode()[-300:]})
             error = row.get("max_error")
+            arch = gguf.MODEL_ARCH_NAMES[CASES[name.removesuffix("-parts")][0]]
             checks.equal((row["status"], row.get("reason")), ("pass", ""),
-                         f"{name} as {gguf.MODEL_ARCH_NAMES[CASES[name.removesuffix('-parts')][0]]}: "
-                         f"error {error}")
+                         f"{name} as {arch}: error {error}")
     checks.finish()
 
 
