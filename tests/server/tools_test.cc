@@ -33,26 +33,44 @@ const std::map<std::string, std::string> kTemplates = {
     {"pythonic", "[func_name1("},
     {"qwen3_coder", "<tool_call><function=<parameter="}};
 
-// An answer that masks allow, drawn at random: characters of calls more often than others.
+// An answer that masks allow, drawn at random; now and then it begins to write a mark of calls, and
+// goes on with it while it may.
 std::string drawn(const std::shared_ptr<const Grammar>& grammar, std::mt19937_64& random) {
-  static const std::string likely = "</parameter>\n</function>\"{}[],:=0123456789tfn";
-  const auto tokenizer = byte_level_tokenizer();
+  static const std::vector<std::string> marks = {"\n</parameter>\n",
+                                                 "</parameter></function>",
+                                                 "</function>\n</tool_call>",
+                                                 "<tool_call>\n",
+                                                 "<parameter=",
+                                                 "}",
+                                                 "]",
+                                                 ")]",
+                                                 "\"",
+                                                 "f\n{",
+                                                 "12",
+                                                 "null"};
   GrammarMatcher matcher(grammar);
   std::vector<uint32_t> bits(drawn_vocabulary()->mask_words());
-  std::string text;
+  const auto allowed = [&](int32_t id) {
+    return (bits[static_cast<size_t>(id) / 32] >> (id % 32) & 1) != 0;
+  };
+  std::string text, mark;
   for (int step = 0; step < 1500; ++step) {
     EXPECT_EQ(matcher.mask(bits), GrammarMatcher::Result::kOk);
-    std::vector<int32_t> tokens;
-    for (int32_t id = 0; id < drawn_vocabulary()->size(); ++id) {
-      if ((bits[static_cast<size_t>(id) / 32] >> (id % 32) & 1) == 0) continue;
-      const bool often = id < 128 && likely.find(static_cast<char>(id)) != likely.npos;
-      tokens.insert(tokens.end(), often || id == kDrawnEnd ? 24 : 1, id);
+    if (mark.empty() && random() % 4 == 0) mark = marks[random() % marks.size()];
+    int32_t token = mark.empty() ? kDrawnEnd : static_cast<unsigned char>(mark[0]);
+    if (!mark.empty()) mark.erase(0, 1);
+    if (!allowed(token)) {
+      mark.clear();
+      std::vector<int32_t> bytes;
+      for (int32_t id = 0; id < 256; ++id) {
+        if (allowed(id)) bytes.insert(bytes.end(), id < 128 ? 8 : 1, id);
+      }
+      if (bytes.empty()) break;
+      token = bytes[random() % bytes.size()];
     }
-    if (tokens.empty()) break;
-    const int32_t token = tokens[random() % tokens.size()];
     EXPECT_EQ(matcher.accept(token), GrammarMatcher::Result::kOk);
     if (token == kDrawnEnd) return text;
-    text += tokenizer->token_bytes(token);
+    text += static_cast<char>(token);
   }
   return "";
 }
@@ -116,7 +134,7 @@ TEST(Tools, HeldCallsAreReadAsTheirSchemasSay) {
       const ToolWish wish = read_tools(body, assets);
       ASSERT_EQ(wish.format->name, name);
       const auto grammar = Grammar::compile(drawn_vocabulary(), wish.structure->source);
-      for (int i = 0; i < 8; ++i) {
+      for (int i = 0; i < 20; ++i) {
         const std::string text = drawn(grammar, random);
         if (text.empty()) continue;
         WholeAnswer answer(wish);
@@ -135,7 +153,7 @@ TEST(Tools, HeldCallsAreReadAsTheirSchemasSay) {
         }
       }
     }
-    EXPECT_GT(calls, 40U) << name;
+    EXPECT_GT(calls, 20U) << name;
   }
 }
 
