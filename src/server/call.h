@@ -179,6 +179,4 @@ class Call {
   int status_ = 0;
 };
 
-std::string_view status_text(int status);
-
 }  // namespace ingot

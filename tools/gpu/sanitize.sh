@@ -6,6 +6,8 @@
 # proven.
 #   ./sanitize.sh [FOLDER for the logs] [memcheck|racecheck|all]
 # SANITIZE_SECONDS (110): of each tool; SANITIZE_LIMIT (90): of a process; SANITIZE_JOBS (12).
+# SANITIZE_CASES: an extended regular expression; the cases that it fits and no others, the large
+# ones too, each in a process of its own.
 cd "$(dirname "$0")" || exit 1
 logs=${1:-.}/sanitize
 which=${2:-all}
@@ -31,6 +33,13 @@ large+='|gpu_(tiny|half|nearly_all)_|_(faulty|flat)_|bf16_(decode_)?group([5-8]|
 cases=$(bin/ops_tests --gtest_list_tests --gtest_filter='*gpu_*' |
   awk '/^[^ ]/ {suite = $1} /^ / {print suite $1}') # "op.gpu_case" a line
 [ -n "$cases" ] || { echo "sanitize: bin/ops_tests lists no gpu_ cases"; exit 1; }
+most=16 slow=6 race_most=6 race_slow=2
+if [ -n "${SANITIZE_CASES:-}" ]; then
+  cases=$(echo "$cases" | grep -E "$SANITIZE_CASES")
+  [ -n "$cases" ] || { echo "sanitize: no gpu_ case fits '$SANITIZE_CASES'"; exit 1; }
+  shared=. large='^$'
+  most=1 slow=1 race_most=1 race_slow=1
+fi
 
 # Cases on standard input, packed into filters of at most $1 ($2 of linear and paged_attention).
 # Operators take turns, so that time that runs out takes from each.
@@ -105,12 +114,12 @@ run_tool() {
 
 status=0
 if [ "$which" != racecheck ]; then
-  echo "$cases" | packed 16 6 | run_tool memcheck || status=1
+  echo "$cases" | packed "$most" "$slow" | run_tool memcheck || status=1
 fi
 if [ "$which" != memcheck ]; then
   chosen=$(echo "$cases" | grep -E "$shared" | grep -vE "$large")
   echo "$cases" | grep -E "$shared" | grep -E "$large" >"$logs/racecheck_left_out.txt"
-  echo "$chosen" | packed 6 2 | run_tool racecheck || status=1
+  echo "$chosen" | packed "$race_most" "$race_slow" | run_tool racecheck || status=1
   echo "racecheck: $(wc -l <"$logs/racecheck_left_out.txt") cases of these operators left out:" \
     "$logs/racecheck_left_out.txt"
 fi
