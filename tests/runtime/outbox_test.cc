@@ -131,6 +131,7 @@ TEST(Outbox, ReaderAndWriterRunSideBySide) {
     std::thread engine([&] {
       for (TokenId t = 0; t < 20000; ++t) {
         ends.writer.push(event_of(t));
+        ends.writer.is_ahead();
         if (t % 97 == 0) std::this_thread::yield();
       }
       ends.writer.push(event_of(20000, FinishReason::kStop, 0, true));
@@ -139,6 +140,7 @@ TEST(Outbox, ReaderAndWriterRunSideBySide) {
     while (!ends.box->done()) {
       const TokenEvent* event = timed ? ends.box->wait_for(milliseconds(1)) : ends.box->wait();
       if (event != nullptr) EXPECT_EQ(event->tokens[0], next++);
+      if (next % 50 == 0) ends.box->pause_beyond(next % 100 == 0 ? 1'000 : Outbox::kAnyNumber);
     }
     EXPECT_EQ(next, 20001);
     engine.join();
