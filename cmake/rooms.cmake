@@ -9,8 +9,9 @@
 #   of a shelf room lives in its contract/ folder.
 # ingot_block_formats()
 #   Writes generated/tensor_format_shelf.h, which includes all block formats and lists them for
-#   kernels: INGOT_TENSOR_FORMATS(X) is X(<stem>, <STEM>Block) for each file of tensor/formats; and
-#   generated/kernels_cpu_format_shelf.h, which includes all of kernels/cpu/formats.
+#   kernels: INGOT_TENSOR_FORMATS(X) is X(<stem>, <STEM>Block) for each file of tensor/formats;
+#   generated/kernels_cpu_format_shelf.h, which includes all of kernels/cpu/formats; and
+#   generated/kernels_cpu_format_list.h with their names, for tests.
 # ingot_batch(<target> <sources...>)
 #   Compiles several sources at once (CMake's unity builds): as many as make about 64 KB, since the
 #   headers of one unit cost what 20 KB of our own code do. That is several times as fast.
@@ -260,13 +261,21 @@ ${includes}
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/cpu/formats/*.h)
   list(SORT files)
   set(includes "")
+  set(names "")
   foreach(file IN LISTS files)
     get_filename_component(stem ${file} NAME_WE)
     string(APPEND includes "#include \"kernels/cpu/formats/${stem}.h\"\n")
+    string(APPEND names " \"${stem}\",")
   endforeach()
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kernels_cpu_format_shelf.h CONTENT
 "// Generated from the file names in src/kernels/cpu/formats.
 #pragma once
 
 ${includes}" @ONLY)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kernels_cpu_format_list.h CONTENT
+"// Generated from the file names in src/kernels/cpu/formats.
+#pragma once
+
+#define INGOT_CPU_FORMATS${names}
+" @ONLY)
 endfunction()
