@@ -25,7 +25,7 @@ SHELVES = [
     ("text/tokenizers", ".cc", "tests/text", r'\bkind_name\(\), "STEM"\)'),
     ("tensor/formats", ".h", "tests/tensor", "tests/data/formats/STEM.bin"),  # formats_test.cc
     ("models", ".cc", "tests/models", None),
-    ("runtime/sampling", ".cc", "tests/runtime", r"\.STEM = "),
+    ("runtime/sampling", ".cc", "tests/runtime", r'\.STEM = |\bothers\["STEM"\] = '),
     ("cli", ".cc", "tests", COMMAND),
     ("cli/bench_modes", ".cc", "tests/cli", r'\bbench\("STEM", '),  # of run_json_output.py
     ("quantize", ".cc", "tests/quantize", None),
