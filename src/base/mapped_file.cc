@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/mapping_faults.h"
 
 namespace ingot {
 
@@ -37,13 +38,16 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
            std::strerror(error));
     }
     file->data_ = static_cast<const std::byte*>(data);
+    note_mapping(data, file->size_, path);
   }
   ::close(fd);
   return file;
 }
 
 MappedFile::~MappedFile() {
-  if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (!data_) return;
+  forget_mapping(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 void MappedFile::drop_pages(std::span<const std::byte> range) const {

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -32,13 +33,17 @@ namespace command_serve {
 
 constexpr int64_t kHostSequence = 2048;  // tokens of KV cache for each sequence on a CPU
 
-// SIGINT and SIGTERM, taken by one thread; all others block them from here on.
+// SIGINT, SIGTERM and SIGHUP, taken by one thread; all others block them from here on. Who starts
+// the program under nohup, which ignores SIGHUP, wants it to outlive the terminal.
 class Signals {
  public:
   Signals() {
     sigemptyset(&set_);
     sigaddset(&set_, SIGINT);
     sigaddset(&set_, SIGTERM);
+    struct sigaction hangup = {};
+    ::sigaction(SIGHUP, nullptr, &hangup);
+    if (hangup.sa_handler != SIG_IGN) sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     thread_ = std::thread([this] { listen(); });
     thread_.detach();  // it ends with the process
@@ -58,6 +63,26 @@ class Signals {
   sigset_t set_;
   std::thread thread_;
   std::atomic<bool> serving_{false}, stopped_{false};
+};
+
+// A model's steps on a thread of their own, to the end of the scope, errors included: then `stop`
+// tells them, and the server ends before what its threads look at.
+class Steps {
+ public:
+  Steps(HttpServer& server, std::function<void()> run, std::function<void()> stop)
+      : server_(server), stop_(std::move(stop)), thread_(std::move(run)) {}
+  Steps(const Steps&) = delete;
+  Steps& operator=(const Steps&) = delete;
+  ~Steps() {
+    stop_();
+    thread_.join();
+    server_.stop();
+  }
+
+ private:
+  HttpServer& server_;
+  std::function<void()> stop_;
+  std::thread thread_;
 };
 
 constexpr size_t kMostKey = 4096;
@@ -229,11 +254,9 @@ class Serve final : public Command {
     served.loop = &session.loop();
     served.grammars =
         std::make_shared<ModelGrammars>(model.assets, session.loop().limits().vocab_size);
-    std::thread engine([&] { session.loop().run(); });
+    const Steps steps(
+        server, [&] { session.loop().run(); }, [&] { session.loop().stop(); });
     serve(signals, server, served);
-    session.loop().stop();
-    engine.join();
-    server.stop();  // before the session, which its threads look at
   }
 
   void serve_embeddings(Signals& signals, HttpServer& server, const OpenModel& model) {
@@ -251,11 +274,9 @@ class Serve final : public Command {
     embeddings.queue = &queue;
     ServedModel served = served_model(model.assets, session.limits().max_tokens);
     served.embeddings = &embeddings;
-    std::thread engine([&] { queue.run(); });
+    const Steps steps(
+        server, [&] { queue.run(); }, [&] { queue.stop(); });
     serve(signals, server, served);
-    queue.stop();
-    engine.join();
-    server.stop();
   }
 
   // Until a signal, and until requests have ended.
@@ -405,9 +426,20 @@ class Serve final : public Command {
                   {"max_num_seqs", sequences_}};
     const bool embeds = model.embeddings != nullptr;
     if (embeds) event["task"] = "embed";
-    if (json) print_now(event);
+    if (json) print_ready(event);
     say(event, fmt::format("ready: {}, up to {} tokens of {}", model.name, model.context,
                            embeds ? "a text to embed" : "prompt and answer"));
+  }
+
+  // A program that needed the port alone may have closed its end since.
+  static void print_ready(const Json& event) {
+    try {
+      print_now(event);
+    } catch (const Error& error) {
+      spdlog::warn("the event \"ready\" reached nobody, serving goes on: {}", error.what());
+      // What is left of it would be an error at the end.
+      if (std::freopen("/dev/null", "w", stdout) == nullptr) throw;
+    }
   }
 
   static void print_now(const Json& event) {

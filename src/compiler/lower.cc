@@ -115,13 +115,7 @@ class Lowering {
       group.name = value.state.group;
       group.kind = std::string(state_kind_name(value.state.kind));
       group.window = value.state.window;
-      ++group.layers;
-      // Paged states are [pages, heads, page tokens, dim]; sizes without pages count as one token.
-      const SymShape& shape = value.type.shape;
-      const bool paged = shape.size() == 4 && is_constant({shape[1], shape[2], shape[3]});
-      group.page_tokens = paged ? shape[2].constant() : 1;
-      const int64_t elements = paged ? shape[1].constant() * shape[3].constant() : 1;
-      group.bytes_per_token += std::max<int64_t>(1, value.type.element.bytes(elements));
+      group.add(value.type);
     }
     for (auto& [name, group] : groups) plan_.groups.push_back(std::move(group));
   }

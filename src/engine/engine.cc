@@ -1,5 +1,7 @@
 #include "engine/engine.h"
 
+#include <numeric>
+
 #include "base/check.h"
 #include "base/checked.h"
 #include "base/json.h"
@@ -10,7 +12,7 @@ namespace ingot {
 namespace {
 
 constexpr std::string_view kWhere = "engine/engine";
-constexpr size_t kTensorAlignment = 64;  // one cache line
+constexpr uint64_t kTensorAlignment = 64;  // one cache line
 constexpr std::string_view kExtraPrefix = "extra.";
 constexpr std::string_view kDevicePrefix = "device.";
 
@@ -129,6 +131,15 @@ std::shared_ptr<const Engine> load_engine(const std::string& path) {
       fail(ErrorCode::kCorrupt, kWhere,
            "{}: tensor '{}' at offset {} of the weights section: needs {} bytes, section has {}",
            path, tensor.name, offset, bytes, weights.size());
+    }
+    // Pieces of a value follow each other without padding, in whole blocks or elements.
+    const ElementType& type = tensor.type;
+    const auto unit =
+        static_cast<uint64_t>(type.is_block() ? type.block->block_bytes : dtype_size(type.dtype));
+    if (const uint64_t step = std::gcd(kTensorAlignment, unit); offset % step != 0) {
+      fail(ErrorCode::kCorrupt, kWhere,
+           "{}: tensor '{}' of {}: expected an offset in steps of {} bytes, found {}", path,
+           tensor.name, type.name(), step, offset);
     }
     engine->tensors.push_back(weights.subspan(offset, bytes));
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/checked.h"
 #include "base/hash.h"
 #include "base/json.h"
 
@@ -20,6 +21,32 @@ int Plan::root(int value) const {
     value = values[static_cast<size_t>(value)].storage;
   }
   return value;
+}
+
+void PlanStateGroup::add(const ValueType& state) {
+  const SymShape& shape = state.shape;
+  const bool paged = shape.size() == 4 && is_constant({shape[1], shape[2], shape[3]});
+  const BlockFormat* block = state.element.block;
+  int64_t elements = block ? block->block_elements : 1;
+  if (paged) {
+    const int64_t dims[] = {shape[1].constant(), shape[3].constant()};
+    elements = checked_elements(dims, name);
+  }
+  if (elements > kMostTokenBytes || (block && elements % block->block_elements != 0)) {
+    fail(ErrorCode::kCorrupt, "engine/plan",
+         "state group '{}': expected whole blocks of at most 2^40 elements, found a token of {}",
+         name, elements);
+  }
+  const CheckedSize sum =
+      CheckedSize(static_cast<uint64_t>(bytes_per_token), "a token's states") +
+      static_cast<uint64_t>(std::max<int64_t>(1, state.element.bytes(elements)));
+  if (sum.value() > kMostTokenBytes) {
+    fail(ErrorCode::kCorrupt, "engine/plan",
+         "state group '{}': expected at most 2^40 bytes a token, found {}", name, sum.value());
+  }
+  ++layers;
+  page_tokens = paged ? shape[2].constant() : 1;
+  bytes_per_token = static_cast<int64_t>(sum.value());
 }
 
 namespace {

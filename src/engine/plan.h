@@ -63,8 +63,16 @@ struct PlanStateGroup {
   int64_t window = 0;
   int64_t layers = 0;
   int64_t page_tokens = 0;
-  int64_t bytes_per_token = 0;
+  int64_t bytes_per_token = 0;  // at most kMostTokenBytes
+
+  // Counts one more state in. Paged ones are [pages, heads, page tokens, dim]; other states count
+  // as one token of an element. Error{kCorrupt} where a row is no whole blocks or sizes get too
+  // large.
+  void add(const ValueType& state);
 };
+
+// A terabyte: products with counts of pages and tokens stay far from 64 bits.
+inline constexpr int64_t kMostTokenBytes = int64_t{1} << 40;
 
 // Sizes a plan is tuned for: one value for each symbol. At run time the first bucket that covers
 // every symbol is used; past the last one, the last.

@@ -1,5 +1,6 @@
 // Plans to JSON and back. Loading trusts nothing: the bytes may come from a stranger's file.
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/checked.h"
@@ -326,10 +327,40 @@ PlanStateGroup group_from_json(const Json& json) {
   group.layers = json_require<int64_t>(json, "layers", kWhere, kFile);
   group.page_tokens = json_require<int64_t>(json, "page_tokens", kWhere, kFile);
   group.bytes_per_token = json_require<int64_t>(json, "bytes_per_token", kWhere, kFile);
-  if (group.layers < 1 || group.page_tokens < 1 || group.bytes_per_token < 1) {
-    corrupt(fmt::format("state group '{}' has a size below 1", group.name));
-  }
   return group;
+}
+
+// Memory is counted by groups, so what they say must be what their states take.
+void check_groups(const Plan& plan) {
+  std::map<std::string, PlanStateGroup> found;
+  int64_t bytes = 0;
+  for (int id : plan.states) {
+    const PlanValue& value = plan.values[static_cast<size_t>(id)];
+    PlanStateGroup& group = found[value.group];
+    group.name = value.group;
+    bytes -= group.bytes_per_token;
+    group.add(value.type);
+    bytes += group.bytes_per_token;
+    if (bytes <= kMostTokenBytes) continue;
+    corrupt(fmt::format("expected at most {} bytes of states a token, found {}", kMostTokenBytes,
+                        bytes));
+  }
+  for (const PlanStateGroup& group : plan.groups) {
+    const PlanStateGroup& states = found[group.name];
+    if (group.layers == states.layers && group.page_tokens == states.page_tokens &&
+        group.bytes_per_token == states.bytes_per_token && states.layers > 0) {
+      found.erase(group.name);
+      continue;
+    }
+    corrupt(
+        fmt::format("state group '{}': expected {} states, {} tokens a page and {} bytes a "
+                    "token, as its states have, found {}, {} and {}",
+                    group.name, states.layers, states.page_tokens, states.bytes_per_token,
+                    group.layers, group.page_tokens, group.bytes_per_token));
+  }
+  if (!found.empty()) {
+    corrupt(fmt::format("state group '{}' has states and is not listed", found.begin()->first));
+  }
 }
 
 // Inputs and states get memory by being listed, so each must be, once, and nothing else may be.
@@ -407,6 +438,7 @@ Plan plan_from(const Json& json, const std::vector<PlanTensor>* outer_tensors, i
     }
   }
   check_order(plan);
+  check_groups(plan);
   return plan;
 }
 

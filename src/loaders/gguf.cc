@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "loaders/gguf_parts.h"
 
 namespace ingot {
 namespace {
@@ -192,7 +193,41 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
   auto mapped = MappedFile::open(path);
   auto file = parse_file(mapped->bytes(), path);
   file->tensors_.add_file(std::move(mapped));
+  if (file->get_int("split.count", 1) != 1) file->add_parts(path);
   return file;
+}
+
+void GgufFile::add_parts(const std::string& path) {
+  const int64_t count = require_int("split.count");
+  const std::vector<std::string> names = gguf_part_names(path, count);
+  const auto expect = [&](const GgufFile& part, std::string_view key, int64_t wanted) {
+    const int64_t found = part.require_int(key);
+    if (found == wanted) return;
+    fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected {}, found {}", part.origin(), key, wanted,
+         found);
+  };
+  expect(*this, "split.no", 0);
+  for (int64_t i = 1; i < count; ++i) {
+    auto mapped = MappedFile::open(names[static_cast<size_t>(i)]);
+    auto part = parse_file(mapped->bytes(), names[static_cast<size_t>(i)]);
+    expect(*part, "split.no", i);
+    expect(*part, "split.count", count);
+    for (const auto& entry : part->tensors_.entries()) {
+      if (tensors_.add(*entry)) continue;
+      fail(ErrorCode::kCorrupt, kWhere, "{}: tensor '{}' is in a part before it too",
+           part->origin(), entry->name);
+    }
+    tensors_.add_file(std::move(mapped));
+    parts_.push_back(std::move(part));
+  }
+  const auto tensors = static_cast<int64_t>(tensors_.entries().size());
+  if (has("split.tensors.count")) expect(*this, "split.tensors.count", tensors);
+}
+
+std::vector<std::span<const std::byte>> GgufFile::headers() const {
+  std::vector<std::span<const std::byte>> out = {header_};
+  for (const auto& part : parts_) out.push_back(part->header_);
+  return out;
 }
 
 std::shared_ptr<const GgufFile> GgufFile::parse(std::span<const std::byte> bytes,

@@ -51,7 +51,8 @@ class GgufFile : public WeightSource {
  public:
   // Error{kNotFound, kIo} from the system; kCorrupt naming file, place, expected and found;
   // kUnsupported for big-endian files, versions other than 2 and 3, and tensor types without a
-  // BlockFormat.
+  // BlockFormat. A model in several files (gguf_parts.h) is opened by its first: metadata are that
+  // one's, tensors and files() those of all. Error{kCorrupt} where a part is another's.
   static std::shared_ptr<const GgufFile> open(const std::string& path);
   // The same from memory that the caller keeps alive; `name` stands for the path in messages.
   static std::shared_ptr<const GgufFile> parse(std::span<const std::byte> bytes,
@@ -59,8 +60,8 @@ class GgufFile : public WeightSource {
 
   uint32_t version() const { return version_; }
   uint64_t alignment() const { return alignment_; }
-  // Bytes before the tensor data: header, metadata and tensor table.
-  std::span<const std::byte> header() const { return header_; }
+  // Bytes before the tensor data (header, metadata and tensor table) of each of files().
+  std::vector<std::span<const std::byte>> headers() const;
 
   const std::vector<GgufValue>& metadata() const { return metadata_; }
   const GgufValue* find_value(std::string_view key) const;
@@ -103,6 +104,7 @@ class GgufFile : public WeightSource {
   void read_metadata(ByteReader& reader, uint64_t count);
   void read_tensors(ByteReader& reader, uint64_t count, std::span<const std::byte> file);
   Entry read_tensor(ByteReader& reader, RefusalList& refused) const;
+  void add_parts(const std::string& path);
   void check_extents(const std::vector<Entry>& entries, uint64_t data_size) const;
   const GgufValue& require_value(std::string_view key) const;
   const GgufValue& require_array(std::string_view key) const;
@@ -114,6 +116,7 @@ class GgufFile : public WeightSource {
   std::vector<GgufValue> metadata_;
   std::unordered_map<std::string_view, size_t> by_key_;
   WeightTable tensors_;
+  std::vector<std::shared_ptr<const GgufFile>> parts_;  // but for the first, which is this
 };
 
 }  // namespace ingot

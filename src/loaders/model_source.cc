@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/refusal.h"
 #include "loaders/checkpoint.h"
+#include "loaders/gguf_parts.h"
 #include "loaders/safetensors.h"
 #include "loaders/sharded_weights.h"
 
@@ -62,10 +63,13 @@ std::string identity_of(const ModelSource& source, const std::vector<std::string
     hash_stat(hasher, path);
     hasher.update(read_file(path));
   }
-  for (const auto& file : source.weights->files()) {
-    hash_stat(hasher, file->path());
-    const size_t header = source.gguf ? source.gguf->header().size() : header_bytes(*file);
-    hash_weights(hasher, file->bytes(), header);
+  const auto files = source.weights->files();
+  std::vector<std::span<const std::byte>> headers;
+  if (source.gguf) headers = source.gguf->headers();
+  for (size_t i = 0; i < files.size(); ++i) {
+    hash_stat(hasher, files[i]->path());
+    const size_t header = source.gguf ? headers[i].size() : header_bytes(*files[i]);
+    hash_weights(hasher, files[i]->bytes(), header);
   }
   return hasher.digest().hex();
 }
@@ -96,11 +100,6 @@ ModelSource open_gguf(const std::string& path) {
   if (const auto type = file.get_string("general.type", "model"); type != "model") {
     refuse(ErrorCode::kUnsupported, kWhere,
            {"architecture", path, "general.type", "model", fmt::format("'{}'", type)});
-  }
-  const int64_t parts = file.get_int("split.count", 1);
-  if (parts > 1) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: expected a whole model, found one of {} parts", path,
-         parts);
   }
   source.weights = source.gguf;
   source.architecture = file.architecture();
@@ -193,7 +192,8 @@ ModelSource open_directory(const std::string& path) {
   if (fs::exists(fs::path(path) / "config.json", error) || error) {
     return open_config_directory(path, "");
   }
-  if (gguf_files.size() == 1) return open_gguf(gguf_files.front());
+  std::sort(gguf_files.begin(), gguf_files.end());
+  if (gguf_files.size() == 1 || are_gguf_parts(gguf_files)) return open_gguf(gguf_files.front());
   fail(ErrorCode::kNotFound, kWhere,
        "{}: expected config.json or one .gguf file, found {} files, {} of them .gguf", path,
        entries, gguf_files.size());

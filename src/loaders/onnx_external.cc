@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/mapping_faults.h"
 
 namespace ingot {
 namespace {
@@ -49,7 +50,9 @@ struct OnnxExternalData::Mapping {
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
   ~Mapping() {
-    if (data) ::munmap(data, size);
+    if (!data) return;
+    forget_mapping(data);
+    ::munmap(data, size);
   }
 };
 
@@ -90,6 +93,7 @@ std::shared_ptr<const OnnxExternalData::Mapping> OnnxExternalData::open(
            std::strerror(errno));
     }
     mapping->data = static_cast<std::byte*>(data);
+    note_mapping(data, mapping->size, folder_ + "/" + location);
   }
   files_[location] = mapping;
   return mapping;

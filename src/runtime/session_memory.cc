@@ -30,6 +30,15 @@ int64_t graph_count(int64_t rows) {
 
 double gib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 30); }
 
+// An engine's file may state any sizes; sums of the sums fit 64 bits too.
+void add(int64_t& sum, int64_t bytes) {
+  constexpr int64_t kMost = int64_t{1} << 60;
+  if (bytes > kMost - sum) {
+    fail(ErrorCode::kOutOfMemory, kWhere, "the plan's sizes add up to more than 2^60 bytes");
+  }
+  sum += bytes;
+}
+
 }  // namespace
 
 int64_t SessionMemory::room_for_kv() const {
@@ -44,17 +53,17 @@ SessionMemory memory_at(const Engine& engine, const SymbolValues& values, const 
   SessionMemory out;
   out.device = device.kind();
   for (const PlanTensor& tensor : plan.tensors) {
-    out.weights += tensor.bytes();
-    if (apart || tensor.random) out.weights_new += tensor.bytes();
+    add(out.weights, tensor.bytes());
+    if (apart || tensor.random) add(out.weights_new, tensor.bytes());
   }
-  for (const PlanStateGroup& group : plan.groups) out.kv_token += group.bytes_per_token;
+  for (const PlanStateGroup& group : plan.groups) add(out.kv_token, group.bytes_per_token);
   for (int id : plan.states) {
-    out.kv += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
+    add(out.kv, bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0));
   }
   const auto fused = tuned_fused_steps(plan, device.kind(), find_section(engine, device));
   out.activations = plan_memory(plan, symbols, fused).layout.total;
   for (int id : plan.inputs) {
-    out.activations += bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0);
+    add(out.activations, bytes_at(plan.values[static_cast<size_t>(id)].type, symbols).value_or(0));
   }
   out.free = static_cast<int64_t>(device.free_bytes());
   return out;

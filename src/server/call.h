@@ -176,6 +176,4 @@ class Call {
   int status_ = 0;
 };
 
-std::string_view status_text(int status);
-
 }  // namespace ingot

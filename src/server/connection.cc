@@ -32,6 +32,8 @@ using asio::ip::tcp;
 
 namespace {
 
+constexpr int64_t kMostUnwanted = 4096;  // bytes of a body where no endpoint wants one
+
 // Told when the client closes its side while its request is being answered.
 struct Watch {
   Call* call = nullptr;  // null: nobody is interested any more
@@ -183,22 +185,28 @@ class Connection final : public Wire {
     const bool preflight = head.method == "OPTIONS" && !state_.options().allowed_origins.empty();
     if (!preflight) authorize(call, head, match);
     request.parameter = match.parameter;
-    co_await read_body(call, head, head_text);
+    const bool wanted = match.route != nullptr && match.method_fits && match.route->body != nullptr;
+    if (!wanted && !preflight && head.content_length > kMostUnwanted)
+      check_match(call, head, match);
+    co_await read_body(call, head, head_text, wanted);
     call.keep_alive = wished && head.keep_alive() && !state_.draining();
     if (preflight) {
       co_await call.reply_text(204, "text/plain", "");
       co_return;
     }
+    check_match(call, head, match);
+    if (wanted) check_content_type(head);
+    co_await call_route(call, *match.route);
+  }
+
+  static void check_match(Call& call, const RequestHead& head, const RouteMatch& match) {
     if (match.route == nullptr) {
       throw not_found(fmt::format("there is no endpoint {}", printable(head.path)));
     }
-    if (!match.method_fits) {
-      call.more_headers.push_back(match.route->method == Method::kGet ? "Allow: GET, HEAD"
-                                                                      : "Allow: POST");
-      throw plain_error(405, fmt::format("{} does not take {}", printable(head.path), head.method));
-    }
-    if (match.route->body != nullptr) check_content_type(head);
-    co_await call_route(call, *match.route);
+    if (match.method_fits) return;
+    call.more_headers.push_back(match.route->method == Method::kGet ? "Allow: GET, HEAD"
+                                                                    : "Allow: POST");
+    throw plain_error(405, fmt::format("{} does not take {}", printable(head.path), head.method));
   }
 
   Task<> call_route(Call& call, const RouteDef& route) {
@@ -298,8 +306,11 @@ class Connection final : public Wire {
     throw plain_error(415, "expected Content-Type: application/json");
   }
 
-  Task<> read_body(Call& call, const RequestHead& head, const std::string& head_text) {
-    const auto most = static_cast<uint64_t>(state_.options().max_body_bytes);
+  // A body that no endpoint wants may come from anyone: it is read past where it is small, and is
+  // not of those that the server has room for.
+  Task<> read_body(Call& call, const RequestHead& head, const std::string& head_text, bool wanted) {
+    const auto most =
+        static_cast<uint64_t>(wanted ? state_.options().max_body_bytes : kMostUnwanted);
     const auto too_large = [&] {
       return plain_error(413, fmt::format("the body: expected at most {} bytes", most));
     };
@@ -327,7 +338,7 @@ class Connection final : public Wire {
         co_await http::async_read_some(stream_, buffer_, parser, ready(error));
         // By what has come: a length that is only promised takes no room.
         const auto bytes = static_cast<int64_t>(parser.get().body().size());
-        if (!call.body_share.grow_to(bytes, state_.options().max_body_memory)) {
+        if (wanted && !call.body_share.grow_to(bytes, state_.options().max_body_memory)) {
           throw unavailable("too many request bodies are there", state_.retry_after_s());
         }
       }

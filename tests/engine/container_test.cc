@@ -83,6 +83,26 @@ TEST(ContainerTest, EngineReadsBack) {
 
 // Every truncation and every flipped bit of a small engine, padding included, is refused with an
 // error that names the file.
+TEST(ContainerTest, WeightsLieInWholeElements) {
+  ScratchDirectory dir;
+  const auto engine = gated_engine();
+  save_engine(*engine, dir / "e");
+  Json plan = parse_json(Container::open(dir / "e")->text("plan"), "test", "plan");
+  for (const int offset : {1, 2, 4}) {
+    plan["tensor_offsets"][0] = offset;
+    ContainerWriter writer(dir / "moved", 2);
+    writer.add("plan", plan.dump());
+    writer.add("weights", std::string(1024, '\0'));
+    writer.commit();
+    if (offset == 4) {
+      EXPECT_EQ(load_engine(dir / "moved")->tensors.size(), engine->tensors.size());
+    } else {
+      expect_error([&] { load_engine(dir / "moved"); }, ErrorCode::kCorrupt,
+                   {dir / "moved", "steps of 4 bytes", std::to_string(offset)});
+    }
+  }
+}
+
 TEST(ContainerTest, DamageIsRefused) {
   ScratchDirectory dir;
   const auto engine = gated_engine();

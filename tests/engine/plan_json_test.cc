@@ -235,5 +235,37 @@ TEST(PlanJsonTest, StateStepsMustShareMemory) {
   EXPECT_THROW(load(forged), Error);
 }
 
+// The bytes of a group decide how many pages fit: they are those of its states, or none.
+TEST(PlanJsonTest, GroupsAreWhatTheirStatesTake) {
+  EngineMaker maker;
+  const SymShape cache = {Dim::symbol("pages"), 2, 32, 4};
+  maker.value(PlanValue::Kind::kState, "kc", {DType::kFloat32, cache, true});
+  maker.value(PlanValue::Kind::kState, "vc", {DType::kFloat16, cache, true});
+  const Json json = plan_to_json(maker.finish({{"pages", 2}})->plan);
+  load(json);
+  EXPECT_EQ(json["groups"][0]["bytes_per_token"], 2 * 4 * (4 + 2));
+  const auto refused = [&](const char* what, const auto& change) {
+    Json forged = json;
+    change(forged);
+    EXPECT_THROW(load(forged), Error) << what;
+  };
+  for (const int64_t bytes : {int64_t{0}, int64_t{47}, int64_t{1} << 61, int64_t{1} << 62}) {
+    refused("bytes", [&](Json& j) { j["groups"][0]["bytes_per_token"] = bytes; });
+  }
+  refused("layers", [](Json& j) { j["groups"][0]["layers"] = 3; });
+  refused("page", [](Json& j) { j["groups"][0]["page_tokens"] = 16; });
+  refused("a group without states", [](Json& j) {
+    j["groups"].push_back(j["groups"][0]);
+    j["groups"][1]["name"] = "other";
+  });
+  refused("the same twice", [](Json& j) { j["groups"].push_back(j["groups"][0]); });
+  refused("none", [](Json& j) { j["groups"] = Json::array(); });
+  refused("a terabyte a token", [](Json& j) {
+    for (int i : {0, 1}) j["values"][i]["type"]["shape"] = {"pages", 1 << 20, 32, 1 << 20};
+    j["groups"][0]["bytes_per_token"] = (int64_t{1} << 40) * 6;
+  });
+  refused("no whole blocks", [](Json& j) { j["values"][0]["type"]["element"] = "q8_0"; });
+}
+
 }  // namespace
 }  // namespace ingot

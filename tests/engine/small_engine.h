@@ -48,7 +48,7 @@ class EngineMaker {
     const int id = static_cast<int>(plan().values.size());
     plan().values.push_back(std::move(out));
     if (kind == PlanValue::Kind::kInput) plan().inputs.push_back(id);
-    if (kind == PlanValue::Kind::kState) plan().states.push_back(id);
+    if (kind == PlanValue::Kind::kState) add_state(id);
     return id;
   }
   int input(const std::string& name, ElementType type, SymShape shape) {
@@ -118,6 +118,13 @@ class EngineMaker {
   }
 
  private:
+  void add_state(int id) {
+    plan().states.push_back(id);
+    if (plan().groups.empty()) plan().groups.push_back({"kv", "paged"});
+    plan().groups[0].add(plan().values.back().type);
+    plan().values.back().group = "kv";
+  }
+
   std::shared_ptr<Engine> engine_ = std::make_shared<Engine>();
 };
 

@@ -1,4 +1,4 @@
-// links: engine
+// links: runtime
 // Engine files from anywhere: refused with Error, or bound and run once within bounds. Hashes stop
 // nearly every changed byte, so an input that is no container is taken as a plan (JSON), wrapped
 // into one with zero weights.
@@ -12,6 +12,7 @@
 #include "engine/memory.h"
 #include "engine/plan_check.h"
 #include "fuzz/parsed.h"
+#include "runtime/session_memory.h"
 #include "tensor/device.h"
 
 namespace ingot {
@@ -67,6 +68,14 @@ void run(const std::shared_ptr<const Engine>& engine, Device& device) {
   for (size_t i = 0; i < plan.outputs.size(); ++i) executor.output(i);
 }
 
+// What `ingot plan` and a server work out before they run it.
+void count_memory(const Engine& engine, const Device& device) {
+  try {
+    session_memory(engine, {}, device);
+  } catch (const Error&) {
+  }
+}
+
 // A file of the process's own memory, named by its descriptor.
 class MemoryFile {
  public:
@@ -86,6 +95,7 @@ void try_container(const uint8_t* data, size_t size, Device& device) {
   file.write(data, size);
   const auto engine = load_engine(file.path());
   fuzz_parsed();
+  count_memory(*engine, device);
   run(engine, device);
 }
 
@@ -103,6 +113,7 @@ void try_plan(const uint8_t* data, size_t size, Device& device) {
   for (const auto& bytes : weights) engine->tensors.push_back(bytes);
   check_plan_types(engine->plan, engine->tensors);
   fuzz_parsed();
+  count_memory(*engine, device);
   run(engine, device);
 }
 

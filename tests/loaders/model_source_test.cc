@@ -274,15 +274,5 @@ TEST(ModelSourceTest, UnreadableDirectory) {
   }
 }
 
-TEST(ModelSourceTest, SplitGgufIsNamed) {
-  ScratchDirectory dir;
-  GgufWriter writer;
-  writer.add_string("general.architecture", "llama");
-  writer.add_uint32("split.count", 3);
-  writer.write(dir / "a.gguf");
-  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kUnsupported,
-               {"a.gguf", "one of 3 parts"});
-}
-
 }  // namespace
 }  // namespace ingot

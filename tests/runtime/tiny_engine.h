@@ -2,6 +2,7 @@
 // plans.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,12 +52,12 @@ class TinyPlanWriter {
     plan.states.push_back(value(PlanValue::Kind::kState, name, {DType::kFloat32, shape, true}));
     plan.values.back().group = layer.group;
     plan.limits[layer.pages] = 8;
-    for (PlanStateGroup& group : plan.groups) {
-      if (group.name != layer.group) continue;
-      group.bytes_per_token += kTinyDim * 4;
-      return plan.states.back();
+    auto group = std::ranges::find(plan.groups, layer.group, &PlanStateGroup::name);
+    if (group == plan.groups.end()) {
+      plan.groups.push_back({layer.group, layer.kind, layer.group_window});
+      group = plan.groups.end() - 1;
     }
-    plan.groups.push_back({layer.group, layer.kind, layer.group_window, 1, 32, kTinyDim * 4});
+    group->add(plan.values.back().type);
     return plan.states.back();
   }
   std::vector<int> step(const char* op, Attrs attrs, std::vector<int> inputs, size_t outputs = 1) {

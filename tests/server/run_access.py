@@ -109,6 +109,35 @@ def check_odd_forms(checks, server):
     checks.equal(set(found.values()), {404}, "the page's path leads to no other endpoint")
 
 
+def check_unwanted_bodies(checks):
+    """Bodies that no endpoint wants: large ones are not read, and none takes a caller's room."""
+    key = f"Authorization: Bearer {KEY}"
+    large, room = b"x" * 900_000, ("--max-body-memory", "1")  # MiB
+    wanted = request("POST", "/v1/completions", json.dumps(BODY).encode() + b" " * 600_000, key)
+    with Server(TINY, "--api-key", KEY, *room, "--allowed-origins", "https://a.example") as server:
+        for method, path in (("GET", "/livez"), ("GET", "/"), ("GET", "/readyz"),
+                             ("OPTIONS", "/v1/models")):
+            with Wire(server.port) as wire:
+                # The length is enough: nothing need come of it.
+                wire.send(request(method, path, large)[:500])
+                checks.equal(wire.answer().status, 413, f"{method} {path} with 900,000 bytes")
+        chunked = request("GET", "/livez", None, "Transfer-Encoding: chunked")
+        with Wire(server.port) as wire, Wire(server.port) as other:
+            for each in (wire, other):
+                each.send(chunked + b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            checks.equal(exchange(server.port, wanted).status, 200, "a caller beside them has room")
+            wire.send(b"1\r\nx\r\n")
+            checks.equal(wire.answer().status, 413, "GET /livez with 4,097 bytes in chunks")
+        for path, method, status in (("/v1/nowhere", "POST", 404), ("/v1/models", "POST", 405)):
+            found = exchange(server.port, request(method, path, large, key))
+            checks.equal(found and found.status, status, f"{method} {path} with 900,000 bytes")
+        with Wire(server.port) as wire:
+            for size in (0, 1, 4096):
+                wire.send(request("GET", "/livez", b"x" * size))
+                checks.equal(wire.answer().status, 200, f"GET /livez with {size} bytes")
+        checks.equal(exchange(server.port, wanted).status, 200, "a caller after them")
+
+
 def check_log(checks, server):
     """Neither keys nor prompts, nor queries, are in the log."""
     marked = {"prompt": "a-prompt-to-keep", "stop": "a-stop-to-keep"}
@@ -335,6 +364,7 @@ def main():
         check_keys(checks, server, routes)
         check_odd_forms(checks, server)
         check_log(checks, server)
+    check_unwanted_bodies(checks)
     check_json_log(checks)
     check_hosts(checks)
     check_cors(checks)

@@ -1,6 +1,7 @@
 """`ingot serve`: clients that leave in every phase, the end on SIGTERM, starts that must fail."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -213,6 +214,44 @@ def check_drain_timeout(checks):
         checks.equal(server.exit_code(), 0, "drain timeout: exit code")
 
 
+def check_hangup(checks):
+    """SIGHUP drains as SIGTERM does; under nohup, which ignores it, nothing happens."""
+    with Server(MODEL) as server, Wire(server.port) as wire:
+        wire.send(short(40, stream=True))
+        first_piece(wire)
+        server.process.send_signal(signal.SIGHUP)
+        text = b"".join(iter(wire.chunk, b""))
+        checks.check(b"[DONE]" in text, f"SIGHUP: a stream gets to its end: {text[-200:]}")
+        checks.equal(server.exit_code(), 0, "SIGHUP: exit code")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Server(TINY) as server:
+        server.process.send_signal(signal.SIGHUP)
+        checks.equal(exchange(server.port, request("GET", "/readyz")).status, 200,
+                     "SIGHUP under nohup: ready")
+        checks.equal(server.stop(), 0, "SIGHUP under nohup: exit code after SIGTERM")
+    signal.signal(signal.SIGHUP, before)
+
+
+def check_closed_output(checks):
+    """Who closes standard output when the port is known gets a server all the same."""
+    # A model of some size: the second event comes when the output is closed.
+    process = subprocess.Popen([BINARY, "serve", MODEL, "--port", "0", "--json"],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
+    try:
+        port = json.loads(process.stdout.readline())["port"]
+        process.stdout.close()
+        ready = request("GET", "/readyz")
+        checks.check(eventually(lambda: exchange(port, ready).status == 200),
+                     "standard output closed: ready")
+        process.terminate()
+        said = process.communicate(timeout=LIMIT)[1]
+        checks.check(b"reached nobody" in said, f"standard output closed: a line: {said!r}")
+        checks.equal(process.returncode, 0, "standard output closed: exit code")
+    finally:
+        process.kill()
+
+
 def check_tls(checks, folder):
     """A client that leaves is noticed behind TLS too; a second SIGTERM does not wait."""
     certificate, key = make_certificate(folder)
@@ -286,6 +325,8 @@ def main():
     check_many(checks)
     check_phases(checks)
     check_drain(checks)
+    check_hangup(checks)
+    check_closed_output(checks)
     check_drain_timeout(checks)
     checks.finish()
 

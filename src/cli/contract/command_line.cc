@@ -19,6 +19,7 @@
 #include "base/json.h"
 #include "base/knobs.h"
 #include "base/log.h"
+#include "base/mapping_faults.h"
 #include "base/nearest.h"
 #include "base/progress.h"
 #include "base/temporary.h"
@@ -545,6 +546,7 @@ int run_parsed(std::vector<std::string> arguments) {
 int run_command_line(int argc, char** argv) {
   occupy_standard_streams();
   remove_temporaries_on_signals();
+  name_mapping_faults();
   ::signal(SIGPIPE, SIG_IGN);  // a reader that left is an error line
   try {
     const int code = run_parsed({argv + std::min(argc, 1), argv + argc});

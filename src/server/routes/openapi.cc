@@ -1,29 +1,10 @@
 #include <algorithm>
 
 #include "server/call.h"
+#include "server/http_status.h"
 
 namespace ingot {
 namespace route_openapi {
-
-// Of any endpoint; what a head is refused for before an endpoint is known is among them.
-constexpr std::pair<const char*, const char*> kErrors[] = {
-    {"400", "the request is not well formed, or a field is wrong, which is named"},
-    {"401", "no key, or a wrong one"},
-    {"403", "a Host that is not known here"},
-    {"404", "no such endpoint, model or file"},
-    {"405", "another method"},
-    {"408", "the body did not come"},
-    {"413", "the body is too large"},
-    {"415", "the body is not plain JSON"},
-    {"417", "an Expect that is not known"},
-    {"429", "the queue is full; Retry-After"},
-    {"431", "the head is too large"},
-    {"500", "a fault of the server"},
-    {"501", "a transfer coding that is not known"},
-    {"503", "loading, draining, or without memory; Retry-After"},
-    {"504", "the request's time was over"},
-    {"505", "another version of HTTP"},
-};
 
 Json error_schema() {
   const Json text_or_null = {{"type", {"string", "null"}}};
@@ -57,9 +38,10 @@ Json content_of(const RouteDef& route) {
 
 Json responses_of(const RouteDef& route) {
   Json out = {{"200", {{"description", "the answer"}, {"content", content_of(route)}}}};
-  for (const auto& [status, why] : kErrors) {
-    out[status] = {
-        {"description", why},
+  for (const HttpStatus& status : http_statuses()) {
+    if (status.why.empty()) continue;
+    out[std::to_string(status.code)] = {
+        {"description", status.why},
         {"content",
          {{"application/json", {{"schema", {{"$ref", "#/components/schemas/Error"}}}}}}}};
   }
