@@ -188,6 +188,7 @@ class Serve final : public Command {
     Signals signals;
     model_.task = task_.task();
     pooling_.check();
+    if (model_.task == ModelTask::kGenerate) refuse_pooling();
     kv_cache_.check();
     read_cache_types();
     const std::string template_text = template_file_.empty() ? "" : read_template();
@@ -249,6 +250,7 @@ class Serve final : public Command {
     if (model_.task == ModelTask::kEmbed) {
       engine_embedding_rules(*model.loaded.engine, model_.model);  // says what is missing
     }
+    refuse_pooling();
     TextSession session(model.loaded.engine, *model.device, session_options(model));
     ServedModel served = served_model(model.assets, session.room());
     served.loop = &session.loop();
@@ -259,7 +261,27 @@ class Serve final : public Command {
     serve(signals, server, served);
   }
 
+  // Flags of models of the other kind are not ignored: what would change answers is refused, what
+  // sizes or forbids something that is not there is taken with a line, as of other servers' flags.
+  void refuse_pooling() const {
+    if (pooling_.name.empty()) return;
+    throw UsageError("--pooling: the model answers text; --task embed makes embeddings of it");
+  }
+
+  void check_embedding_flags() const {
+    if (fairness_ == "off") {
+      throw UsageError("--fairness: expected on, found 'off': callers of embeddings take turns");
+    }
+    for (const std::string_view name : kv_cache_.given()) {
+      spdlog::warn("{} has no effect: nothing is cached of texts to embed", name);
+    }
+    if (no_prefix_cache_) {
+      spdlog::warn("--no-prefix-cache has no effect: nothing is cached of texts to embed");
+    }
+  }
+
   void serve_embeddings(Signals& signals, HttpServer& server, const OpenModel& model) {
+    check_embedding_flags();
     ServedEmbeddings embeddings;
     embeddings.rules = engine_embedding_rules(*model.loaded.engine, model_.model);
     pooling_.apply(embeddings.rules);

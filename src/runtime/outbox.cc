@@ -54,10 +54,28 @@ void Outbox::write(TokenEvent&& event) {
   }
   last_->events[place] = std::move(event);
   const int64_t bytes = bytes_of(last_->events[place]);
-  written_bytes_ += bytes;
+  written_bytes_.store(written_bytes_.load(std::memory_order_relaxed) + bytes,
+                       std::memory_order_relaxed);
   largest_ = std::max(largest_, bytes);
-  // Release, for the reader; in one order with sleeping_, see signal().
+  // Release, for the reader; in one order with sleeping_, see signal(), and with most_unread_.
   written_.store(index + 1, std::memory_order_seq_cst);
+  if (most_unread_.load(std::memory_order_seq_cst) != kAnyNumber) count_unread();
+}
+
+// Either the writer sees the bound, or we see its event.
+void Outbox::pause_beyond(int64_t bytes) {
+  most_unread_.store(bytes, std::memory_order_seq_cst);
+  if (bytes == kAnyNumber || written_.load(std::memory_order_seq_cst) == read_) return;
+  count_unread();
+}
+
+void Outbox::count_unread() noexcept {
+  const int64_t unread =
+      written_bytes_.load(std::memory_order_relaxed) - read_bytes_.load(std::memory_order_relaxed);
+  int64_t peak = peak_unread();
+  while (unread > peak &&
+         !peak_unread_.compare_exchange_weak(peak, unread, std::memory_order_relaxed)) {
+  }
 }
 
 // What may wait without a pause: two steps may be in flight, each with an event of every choice.
@@ -72,8 +90,8 @@ int64_t Outbox::most_waiting() const {
 bool Outbox::is_ahead() noexcept {
   const int64_t most = most_waiting();
   if (most == kAnyNumber) return false;
-  const int64_t unread = written_bytes_ - read_bytes_.load(std::memory_order_relaxed);
-  peak_unread_.store(std::max(peak_unread(), unread), std::memory_order_relaxed);
+  const int64_t unread =
+      written_bytes_.load(std::memory_order_relaxed) - read_bytes_.load(std::memory_order_relaxed);
   if (unread <= most) return false;
   low_ = most / 4;
   return true;
@@ -82,7 +100,7 @@ bool Outbox::is_ahead() noexcept {
 // Engine thread. We write wake_at_ and then look at read_bytes_; the reader writes read_bytes_ and
 // then looks at wake_at_. In the single order of these four at least one of us sees the other.
 bool Outbox::caught_up() noexcept {
-  const int64_t enough = written_bytes_ - low_;
+  const int64_t enough = written_bytes_.load(std::memory_order_relaxed) - low_;
   wake_at_.store(enough, std::memory_order_seq_cst);
   if (read_bytes_.load(std::memory_order_seq_cst) < enough) return false;
   wake_at_.store(kAnyNumber, std::memory_order_relaxed);

@@ -47,8 +47,9 @@ class Outbox {
   // as steps in flight could go beyond, and goes on when a quarter of what made it stop waits.
   // kAnyNumber: no more of that.
   static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
-  void pause_beyond(int64_t bytes) { most_unread_.store(bytes, std::memory_order_relaxed); }
-  // The most bytes of events that waited while there was such a bound.
+  void pause_beyond(int64_t bytes);
+  // The most bytes of events that waited while there was such a bound: those that were there when
+  // it was set, and those of steps in flight when the request was paused, counted in.
   int64_t peak_unread() const { return peak_unread_.load(std::memory_order_relaxed); }
   // On the loop's Clock, when its first step was planned; 0: it waits still, or never ran.
   int64_t started_ns() const { return started_ns_.load(std::memory_order_acquire); }
@@ -61,6 +62,7 @@ class Outbox {
     Segment* next = nullptr;
   };
   void write(TokenEvent&& event);
+  void count_unread() noexcept;
   int64_t most_waiting() const;
   bool is_ahead() noexcept;
   bool caught_up() noexcept;
@@ -83,10 +85,10 @@ class Outbox {
   Segment* first_ = nullptr;
   Segment* last_ = nullptr;
   std::atomic<uint64_t> written_{0};
-  int64_t written_bytes_ = 0;
-  int64_t largest_ = 0;  // bytes of an event
-  int64_t low_ = 0;      // of unread bytes, where a paused request goes on
-  std::atomic<int64_t> peak_unread_{0};
+  std::atomic<int64_t> written_bytes_{0};  // the writer alone changes it
+  int64_t largest_ = 0;                    // bytes of an event
+  int64_t low_ = 0;                        // of unread bytes, where a paused request goes on
+  std::atomic<int64_t> peak_unread_{0};    // either side
   // Set after the last write: choices without a finish event end with this.
   std::atomic<FinishReason> closed_{FinishReason::kNone};
 

@@ -210,6 +210,18 @@ void Answers::check(const One& one, const Generation& result) const {
   }
 }
 
+// All choices have ended, and that was handed over.
+bool Answers::over() const {
+  return std::all_of(requests_.begin(), requests_.end(), [](const auto& one) {
+    return std::find(one->told.begin(), one->told.end(), false) == one->told.end();
+  });
+}
+
+void Answers::check_ending() const {
+  if (!call_.server().ending.load()) return;
+  throw unavailable("the server is shutting down", call_.server().retry_after_s());
+}
+
 Task<Answers::Step> Answers::next() {
   constexpr std::chrono::milliseconds kTick{500};  // until the server's end is noticed
   while (true) {
@@ -218,13 +230,8 @@ Task<Answers::Step> Answers::next() {
       last_news_ = std::chrono::steady_clock::now();
       co_return Step::kNews;
     }
-    const bool over = std::all_of(requests_.begin(), requests_.end(), [](const auto& one) {
-      return std::find(one->told.begin(), one->told.end(), false) == one->told.end();
-    });
-    if (over) co_return Step::kOver;
-    if (call_.server().ending.load()) {
-      throw unavailable("the server is shutting down", call_.server().retry_after_s());
-    }
+    if (over()) co_return Step::kOver;
+    check_ending();
     const bool rung = co_await call_.wakeup()->wait(kTick);
     if (rung) continue;
     const auto now = std::chrono::steady_clock::now();
@@ -259,6 +266,7 @@ Task<bool> Answers::stream(std::string& frames) {
   co_await call_.start_events();
   while (true) {
     co_await call_.send(frames);
+    if (!over()) check_ending();  // a client that was behind is not sent first what waits
     const Step step = co_await next();
     if (step == Step::kGone) co_return false;
     if (step == Step::kOver) co_return true;

@@ -56,6 +56,8 @@ class Answers {
  private:
   struct One;
   bool take();
+  bool over() const;
+  void check_ending() const;
   void when_full(int64_t held);
   void measure(One& one, size_t choice, std::chrono::steady_clock::time_point now);
   void count_end(const One& one, int32_t choice, std::chrono::steady_clock::time_point now);

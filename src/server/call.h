@@ -41,6 +41,9 @@ class Wire {
   virtual ~Wire() = default;
   // False: the client is gone.
   virtual Task<bool> write(std::string_view bytes) = 0;
+  // The kernel shall take what is left of an answer: it gives that to a client that reads later,
+  // when the process has ended.
+  virtual void make_room() = 0;
   // If set: told before a write waits for a client that reads no more how many bytes wait with it
   // (its own and those that the kernel has not sent), and kNoBytes behind that.
   static constexpr int64_t kNoBytes = -1;

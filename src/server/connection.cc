@@ -1,8 +1,10 @@
 #include "server/connection.h"
 
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -14,6 +16,7 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
 #include <cctype>
+#include <limits>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,7 +50,12 @@ class Connection final : public Wire {
       : stream_(stream),
         state_(state),
         shard_(shard),
-        buffer_(static_cast<size_t>(state.options().max_header_bytes)) {}
+        buffer_(static_cast<size_t>(state.options().max_header_bytes)) {
+    shard_.wires.insert(this);
+  }
+  ~Connection() { shard_.wires.erase(this); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   Task<> run() {
     bool more = true;
@@ -66,6 +74,18 @@ class Connection final : public Wire {
       bytes.remove_prefix(wrote);
     }
     co_return !error;
+  }
+
+  // Either option wakes a write that waits. A buffer that the kernel has made larger stays so.
+  void make_room() override {
+    constexpr int kMost = 1 << 20;
+    const int socket = lowest().socket().native_handle();
+    const int any = std::numeric_limits<int>::max();
+    ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &any, sizeof(any));
+    int now = 0;
+    socklen_t size = sizeof(now);
+    if (::getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &now, &size) != 0 || now >= kMost) return;
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kMost, sizeof(kMost));
   }
 
  private:

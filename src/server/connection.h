@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <set>
 
 #include "server/route.h"
 #include "server/server_state.h"
@@ -12,8 +13,11 @@
 
 namespace ingot {
 
+class Wire;
+
 // An I/O thread's own.
 struct Shard {
+  std::set<Wire*> wires;  // of its connections, which io's end destroys
   boost::asio::io_context io{1};
   WakeupQueue wakeups{io};
 };

@@ -5,12 +5,14 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <thread>
 
 #include "base/log.h"
+#include "server/call.h"
 #include "server/connection.h"
 
 namespace ingot {
@@ -117,6 +119,11 @@ class HttpServer::Impl {
     };
     wait(end);
     state_.ending.store(true);
+    for (const auto& shard : shards_) {
+      asio::post(shard->io, [all = &shard->wires] {
+        for (Wire* wire : *all) wire->make_room();
+      });
+    }
     wait(std::chrono::steady_clock::now() + std::chrono::seconds(2));
   }
 

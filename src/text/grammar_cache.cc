@@ -4,8 +4,6 @@
 
 #include <utility>
 
-#include "base/error.h"
-
 namespace ingot {
 
 GrammarCache::GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, size_t max_bytes,
@@ -16,10 +14,10 @@ GrammarCache::GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, 
             check_start(out);  // better told now than by every answer
             return out;
           },
-          max_bytes, 2 * limits.max_time) {}
+          max_bytes) {}
 
-GrammarCache::GrammarCache(Compile compile, size_t max_bytes, std::chrono::milliseconds max_wait)
-    : compile_(std::move(compile)), max_bytes_(max_bytes), max_wait_(max_wait) {}
+GrammarCache::GrammarCache(Compile compile, size_t max_bytes)
+    : compile_(std::move(compile)), max_bytes_(max_bytes) {}
 
 namespace {
 
@@ -62,12 +60,7 @@ std::shared_ptr<const Grammar> GrammarCache::get(const GrammarSource& source) {
       compiling_.emplace(key, promise.get_future().share());
     }
   }
-  if (other.valid()) {
-    if (other.wait_for(max_wait_) == std::future_status::ready) return other.get();
-    fail(ErrorCode::kUnsupported, "text/grammar",
-         "the same grammar is being compiled for another request, and was not done in {} ms",
-         max_wait_.count());
-  }
+  if (other.valid()) return other.get();  // its work is bounded, so this ends
   try {
     Compiled grammar = compile_(source);
     keep(key, grammar);

@@ -1,7 +1,6 @@
 // Compiled grammars of one vocabulary, kept while there is room.
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <future>
@@ -24,11 +23,11 @@ class GrammarCache {
   // for.
   GrammarCache(std::shared_ptr<const GrammarVocabulary> vocabulary, size_t max_bytes,
                GrammarLimits limits = {});
-  // With another way to compile, and how long one waits for another thread's compiling.
-  GrammarCache(Compile compile, size_t max_bytes, std::chrono::milliseconds max_wait);
-  // Errors as Grammar::compile(), which runs on the caller's thread; those of another thread that
-  // compiles the same text too; Error{kUnsupported} when that takes longer than twice the limits'
-  // time.
+  // With another way to compile.
+  GrammarCache(Compile compile, size_t max_bytes);
+  // Errors as Grammar::compile(), which runs on the caller's thread; where another thread compiles
+  // the same text, what comes of that. The limits bound its work, not the time that it takes on a
+  // crowded machine, so there is no other end of the wait.
   std::shared_ptr<const Grammar> get(const GrammarSource& source);
 
   // The grammar if it is here; nullptr: it would have to be compiled.
@@ -54,7 +53,6 @@ class GrammarCache {
 
   const Compile compile_;
   const size_t max_bytes_;
-  const std::chrono::milliseconds max_wait_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the last used first
   std::map<std::string, std::list<Entry>::iterator> by_key_;

@@ -124,7 +124,8 @@ struct MaskedAnswer {
 };
 
 std::vector<MaskedAnswer> run(Device& device, const std::vector<Request>& requests,
-                              SchedulerOptions scheduler, int64_t kv_pages) {
+                              SchedulerOptions scheduler, int64_t kv_pages,
+                              int64_t* preemptions = nullptr) {
   EngineRunnerOptions options{.kv_pages = kv_pages};
   options.executor.selection.reference = device.host_visible();
   EngineRunner runner(tiny_engine(), device, options);
@@ -144,9 +145,7 @@ std::vector<MaskedAnswer> run(Device& device, const std::vector<Request>& reques
     }
     out.insert(out.end(), choices.begin(), choices.end());
   }
-  if (kv_pages < 8) {
-    EXPECT_GT(loop.scheduler().stats().preemptions, 0);
-  }
+  if (preemptions) *preemptions += loop.scheduler().stats().preemptions;
   return out;
 }
 
@@ -167,10 +166,7 @@ void expect_answers_in_their_grammars(Device& device) {
       alone.push_back(std::move(one.text));
   }
   EXPECT_NE(alone[3], alone[4]);
-  SchedulerOptions tight;
-  tight.max_chunk = 7;
-  for (const auto& [options, pages] : {std::pair{SchedulerOptions{}, 24}, std::pair{tight, 5}}) {
-    const std::vector<MaskedAnswer> got = run(device, all, options, pages);
+  const auto expect_alike = [&](const std::vector<MaskedAnswer>& got) {
     ASSERT_EQ(got.size(), alone.size());
     for (size_t i = 0; i < got.size(); ++i) {
       EXPECT_EQ(got[i].text, alone[i]);
@@ -178,7 +174,16 @@ void expect_answers_in_their_grammars(Device& device) {
       EXPECT_EQ(got[i].finish, FinishReason::kStop);
       EXPECT_TRUE(std::regex_match(got[i].text, std::regex(regexes[i] + "\\."))) << got[i].text;
     }
+  };
+  expect_alike(run(device, all, {}, 24));
+  // Five pages are too few, but where masks are late one answer may end before others begin.
+  SchedulerOptions tight;
+  tight.max_chunk = 7;
+  int64_t preemptions = 0;
+  for (int i = 0; i < 50 && preemptions == 0; ++i) {
+    expect_alike(run(device, all, tight, 5, &preemptions));
   }
+  EXPECT_GT(preemptions, 0);
 }
 
 TEST(GrammarMasks, AnswersAreInTheirGrammars) {

@@ -70,7 +70,9 @@ TEST(Outbox, AReaderThatCannotTakeEventsIsWaitedFor) {
     return std::exchange(seen, now) != now;
   };
   EXPECT_FALSE(push(2'000)) << "nobody has asked yet";
+  EXPECT_EQ(ends.box->peak_unread(), 0);
   ends.box->pause_beyond(kBytes);
+  EXPECT_GE(ends.box->peak_unread(), 2'000) << "what was there already waits too";
   EXPECT_FALSE(push(2'000));
   ends.box->poll();  // what was read does not count
   EXPECT_FALSE(push(2'000));
@@ -79,6 +81,7 @@ TEST(Outbox, AReaderThatCannotTakeEventsIsWaitedFor) {
   EXPECT_FALSE(ends.writer.caught_up());
   EXPECT_FALSE(woken());
   push(2'000);  // of a step in flight
+  EXPECT_GE(ends.box->peak_unread(), 8'000) << "which waits as well";
   EXPECT_FALSE(ends.writer.caught_up());
   for (int i = 0; i < 3; ++i) ends.box->poll();
   EXPECT_FALSE(woken()) << "more than a quarter still waits";
@@ -96,6 +99,20 @@ TEST(Outbox, AReaderThatCannotTakeEventsIsWaitedFor) {
 }
 
 // Events so large that any of them may be too many: one at a time.
+// A bound that comes when all was written counts what waits then.
+TEST(Outbox, WhatWaitsWhenTheBoundComesIsCounted) {
+  Ends ends;
+  for (int i = 0; i < 100; ++i) ends.writer.push(event_of(i));
+  ends.writer.push(event_of(100, FinishReason::kStop, 0, true));
+  for (int i = 0; i < 50; ++i) ends.box->poll();
+  ends.box->pause_beyond(1);
+  const auto each = static_cast<int64_t>(sizeof(TokenEvent));
+  EXPECT_EQ(ends.box->peak_unread(), 51 * each);
+  ends.box->poll();
+  ends.box->pause_beyond(1);
+  EXPECT_EQ(ends.box->peak_unread(), 51 * each) << "the most of all";
+}
+
 TEST(Outbox, ATinyBoundLetsOneStepThroughAtATime) {
   Ends ends;
   ends.box->pause_beyond(1);
@@ -114,6 +131,7 @@ TEST(Outbox, ReaderAndWriterRunSideBySide) {
     std::thread engine([&] {
       for (TokenId t = 0; t < 20000; ++t) {
         ends.writer.push(event_of(t));
+        ends.writer.is_ahead();
         if (t % 97 == 0) std::this_thread::yield();
       }
       ends.writer.push(event_of(20000, FinishReason::kStop, 0, true));
@@ -122,6 +140,7 @@ TEST(Outbox, ReaderAndWriterRunSideBySide) {
     while (!ends.box->done()) {
       const TokenEvent* event = timed ? ends.box->wait_for(milliseconds(1)) : ends.box->wait();
       if (event != nullptr) EXPECT_EQ(event->tokens[0], next++);
+      if (next % 50 == 0) ends.box->pause_beyond(next % 100 == 0 ? 1'000 : Outbox::kAnyNumber);
     }
     EXPECT_EQ(next, 20001);
     engine.join();

@@ -220,6 +220,7 @@ TEST(CompileQueue, ManyThreadsEnterAndLeave) {
 
 struct NoWire final : Wire {
   Task<bool> write(std::string_view) override { co_return true; }
+  void make_room() override {}
 };
 
 // The text of on_compiler()'s error, or of what its work gave. `meanwhile`: when it waits;

@@ -12,7 +12,7 @@ FIGURES = {
     "D5": (slow_readers, {"slow": 50, "streams": 500, "tokens": 256},
            {"slow": 6, "streams": 32, "tokens": 64}),
     "D5_steady": (steady_readers, {"readers": 3, "tokens": 3000, "bytes_s": 20_000},
-                  {"readers": 2, "tokens": 900, "bytes_s": 400_000}),
+                  {"readers": 2, "tokens": 900, "bytes_s": 150_000}),
     "D6": (overload, {"seconds": 60}, {"seconds": 1}),
     "D7": (small_pool, {"rounds": 20}, {"rounds": 1}),
     "D8": (deadlines, {"count": 200}, {"count": 12}),

@@ -32,11 +32,15 @@ int64_t number(const Options& options, const std::string& name, int64_t otherwis
   return at == options.end() ? otherwise : std::stoll(at->second);
 }
 
+std::string text(const Options& options, const std::string& name) {
+  const auto at = options.find(name);
+  return at == options.end() ? "" : at->second;
+}
+
 // "a,b" as two.
 std::vector<std::string> words(const Options& options, const std::string& name) {
   std::vector<std::string> out;
-  const auto at = options.find(name);
-  std::stringstream list(at == options.end() ? "" : at->second);
+  std::stringstream list(text(options, name));
   for (std::string word; std::getline(list, word, ',');) out.push_back(word);
   return out;
 }
@@ -84,6 +88,8 @@ int serve(const Options& given) {
   options.loop.scheduler.fair = number(given, "fair", 1) != 0;
   options.server.io_threads = number(given, "io-threads", 1);
   options.server.api_keys = words(given, "api-key");
+  options.server.tls_certificate = text(given, "ssl-certfile");
+  options.server.tls_key = text(given, "ssl-keyfile");
   if (given.contains("chat-template")) {
     options.chat_template = read_file(given.at("chat-template"), TemplateLimits().source_bytes);
   }

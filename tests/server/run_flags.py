@@ -95,6 +95,34 @@ def check_not_here(bad):
                      "a template for a model without tokenizer is refused")
 
 
+def check_other_kind(checks):
+    """Flags of embeddings on a model that answers text, and the other way round. Of most models the
+    kind is known when they are loaded, behind the line on the port."""
+    def refused(says, *flags, early=False):
+        done = ingot("serve", TINY, "--port", "0", *flags, timeout=60)
+        lines = done.stderr.decode().splitlines()
+        errors = [line for line in lines if line.startswith("error: ")]
+        checks.check(done.returncode == 2 and len(errors) == 1 and says in errors[0],
+                     f"{' '.join(flags)}: {done.returncode}, {errors or lines}")
+        checks.equal(any(line.startswith("listening") for line in lines), not early,
+                     f"{' '.join(flags)}: told {'before' if early else 'when'} it is loaded")
+
+    text = "--pooling: the model answers text; --task embed makes embeddings of it"
+    refused(text, "--pooling", "mean")
+    refused(text, "--task", "generate", "--pooling", "cls", early=True)
+    refused("--fairness: expected on, found 'off': callers of embeddings take turns",
+            "--task", "embed", "--fairness", "off")
+    for flags in (["--kv-tokens", "512"], ["--kv-memory", "0.5"], ["--no-prefix-cache"],
+                  ["--kv-cache-memory-bytes", "1000000"], ["--gpu-memory-utilization", "0.5"]):
+        with Server(TINY, "--task", "embed", *flags) as server:
+            says = f"{flags[0]} has no effect: nothing is cached of texts to embed"
+            lines = [line for line in server.stderr().splitlines() if "has no effect" in line]
+            checks.check(len(lines) == 1 and says in lines[0], f"{' '.join(flags)}: {lines}")
+    with Server(TINY, "--task", "embed", "--pooling", "mean", "--kv-dtype", "float32",
+                "--fairness", "on") as server:
+        checks.check("has no effect" not in server.stderr(), "those that have one: no line")
+
+
 def check_template(checks, folder):
     text = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"
     path = write(folder, text, "t.jinja")
@@ -194,6 +222,7 @@ def main():
         check_wrong(bad)
         check_without_effect(checks, folder)
         check_not_here(bad)
+        check_other_kind(checks)
         check_kv_cache(checks)
         check_template(checks, folder)
         check_config(checks, folder)

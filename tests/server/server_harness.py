@@ -19,12 +19,13 @@ TOOL = os.path.join(os.path.dirname(BINARY), "tests", "oracle_server_tool")
 
 
 class Server:
-    """`ingot serve MODEL --port 0 FLAGS`; ready when made, killed at the end of `with`.
+    """`ingot serve MODEL --port 0 FLAGS`; ready when made (unless told not to wait for it), killed
+    at the end of `with`.
 
     Without a model the flags name it.
     """
 
-    def __init__(self, model, *flags, env=None):
+    def __init__(self, model, *flags, env=None, wait=True):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [BINARY, "serve", *([model] if model else []), "--port", "0", "--json", *flags],
@@ -35,7 +36,7 @@ class Server:
         timer.daemon = True
         timer.start()
         self.listening = self.event("listening")
-        self.ready = self.event("ready")
+        self.ready = self.event("ready") if wait else None
         timer.cancel()
         self.port = self.listening["port"]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -137,10 +138,14 @@ class Answer:
 
 
 class Wire:
-    """One connection."""
+    """One connection; `room`: bytes that this side's kernel takes in beyond what was read."""
 
-    def __init__(self, port, tls=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=LIMIT)
+    def __init__(self, port, tls=None, room=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(LIMIT)
+        if room:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self.socket.connect(("127.0.0.1", port))
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.buffer = b""

@@ -24,7 +24,6 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PORT = 8124
 EMBEDDERS = ("roberta", "llama-mha", "qwen2-tied", "gpt-neox-serial")
 SCHEMA = {"type": "object", "additionalProperties": False,
           "required": ["name", "age", "mood", "tags"],
@@ -48,14 +47,18 @@ def check(good, what):
 
 
 class Server:
+    port = 0  # of the one that runs
+
     def __init__(self, binary, model, device, *flags):
         self.process = subprocess.Popen(
-            [binary, "serve", model, "--device", device, "--port", str(PORT), *flags],
+            [binary, "serve", model, "--device", device, "--port", "0", *flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         begin = time.monotonic()
         self.lines = []
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
+            if found := re.match(r"listening on http://127\.0\.0\.1:(\d+)", line):
+                Server.port = int(found[1])
             if line.startswith("ready"):
                 break
         self.seconds = time.monotonic() - begin
@@ -70,7 +73,7 @@ class Server:
 
 
 def post(path, body):
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=300)
+    connection = http.client.HTTPConnection("127.0.0.1", Server.port, timeout=300)
     connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
     answer = connection.getresponse()
     text = answer.read()
@@ -79,7 +82,7 @@ def post(path, body):
 
 
 def get(path):
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", Server.port, timeout=60)
     connection.request("GET", path)
     return connection.getresponse().read().decode()
 
@@ -105,7 +108,7 @@ def fits(text):
 
 def stream_gaps(tokens, seed):
     """Milliseconds between the events of a free answer, and to the first."""
-    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=300)
+    connection = http.client.HTTPConnection("127.0.0.1", Server.port, timeout=300)
     begin = time.monotonic()
     connection.request("POST", "/v1/completions", json.dumps(
         {"prompt": "Once upon a time", "max_tokens": tokens, "stream": True, "seed": seed,
@@ -164,7 +167,7 @@ def check_forms(many):
 
 def check_leaving():
     for _ in range(8):
-        connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", Server.port, timeout=60)
         connection.request("POST", "/v1/completions", json.dumps(
             {"prompt": "a", "max_tokens": 4000, "stream": True, "ignore_eos": True}),
             {"Content-Type": "application/json"})

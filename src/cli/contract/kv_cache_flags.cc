@@ -35,15 +35,17 @@ void KvCacheFlags::check() const {
   check_range("kv-cache-memory-bytes", bytes, 0, std::numeric_limits<int64_t>::max());
   check_range("gpu-memory-utilization", utilization, 0.0, 1.0);
   kv_memory_amount(memory);
-  std::string_view first;
-  for (const auto& [name, given] : {std::pair{"--kv-tokens", tokens > 0},
-                                    {"--kv-memory", !memory.empty()},
-                                    {"--kv-cache-memory-bytes", bytes > 0},
-                                    {"--gpu-memory-utilization", utilization > 0}}) {
-    if (!given) continue;
-    if (!first.empty()) throw UsageError(fmt::format("{} does not go with {}", name, first));
-    first = name;
-  }
+  const auto names = given();
+  if (names.size() > 1) throw UsageError(fmt::format("{} does not go with {}", names[1], names[0]));
+}
+
+std::vector<std::string_view> KvCacheFlags::given() const {
+  std::vector<std::string_view> out;
+  if (tokens > 0) out.push_back("--kv-tokens");
+  if (!memory.empty()) out.push_back("--kv-memory");
+  if (bytes > 0) out.push_back("--kv-cache-memory-bytes");
+  if (utilization > 0) out.push_back("--gpu-memory-utilization");
+  return out;
 }
 
 std::optional<int64_t> KvCacheFlags::pages(const SessionMemory& session) const {

@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "cli/contract/command.h"
 #include "runtime/session_memory.h"
@@ -15,6 +17,8 @@ double kv_memory_amount(const std::string& text);
 struct KvCacheFlags {
   void declare(Flags& flags);
   void check() const;  // UsageError: a value out of range, two of the flags
+  // The flags that are given, with their dashes.
+  std::vector<std::string_view> given() const;
   // Pages that the flags ask for, at least 1; nothing where none is given. Error{kUnsupported} for
   // a part of memory whose free bytes are not known.
   std::optional<int64_t> pages(const SessionMemory& memory) const;
