@@ -9,8 +9,9 @@
 #   of a shelf room lives in its contract/ folder.
 # ingot_block_formats()
 #   Writes generated/tensor_format_shelf.h, which includes all block formats and lists them for
-#   kernels: INGOT_TENSOR_FORMATS(X) is X(<stem>, <STEM>Block) for each file of tensor/formats; and
-#   generated/kernels_cpu_format_shelf.h, which includes all of kernels/cpu/formats.
+#   kernels: INGOT_TENSOR_FORMATS(X) is X(<stem>, <STEM>Block) for each file of tensor/formats;
+#   generated/kernels_cpu_format_shelf.h, which includes all of kernels/cpu/formats; and
+#   generated/kernels_cpu_format_list.h with their names, for tests.
 # ingot_batch(<target> <sources...>)
 #   Compiles several sources at once (CMake's unity builds): as many as make about 64 KB, since the
 #   headers of one unit cost what 20 KB of our own code do. That is several times as fast.
@@ -68,10 +69,10 @@ function(ingot_batch target)
 endfunction()
 
 # ingot_cuda_batch(<variable> <sources...>)
-#   The same for CUDA sources, which CMake does not batch: units that include ten small kernels, or
-#   three of attention, linear layers and experts, since reading the headers costs 4 s of CPU and
-#   FlashInfer's 9. Those that include FlashInfer share units of their own, cuda_flashinfer_*.cu,
-#   because its folders are searched for them alone.
+#   The same for CUDA sources, which CMake does not batch: units that include ten kernels, since
+#   reading the headers costs 4 s of CPU. A first line of a file puts it elsewhere: "// unit: large"
+#   (slow to compile: three a unit), "// unit: flashinfer" (includes FlashInfer, whose headers cost
+#   9 s: units of their own, cuda_flashinfer_*.cu, because its folders are searched for them alone).
 function(ingot_cuda_batch variable)
   set(all ${ARGN})
   list(FILTER all INCLUDE REGEX "/kernels/cuda/(contract/)?[^/]*[.]cu$")
@@ -79,20 +80,29 @@ function(ingot_cuda_batch variable)
     set(${variable} ${ARGN} PARENT_SCOPE)
     return()
   endif()
-  set(flashinfer ${all})
-  list(FILTER flashinfer INCLUDE REGEX "_flashinfer_")
-  list(REMOVE_ITEM all ${flashinfer} "")
-  set(large ${all})
-  list(FILTER large INCLUDE REGEX "/(paged_attention|(gated_)?linear|moe|contract)[^/]*")
+  ingot_marked(flashinfer flashinfer ${all})
+  ingot_marked(large large ${all})
   set(small ${all})
-  list(REMOVE_ITEM small ${large} "")
+  list(REMOVE_ITEM small ${flashinfer} ${large} "")
   set(units "")
   ingot_cuda_units(cuda_flashinfer 3 ${flashinfer})
   ingot_cuda_units(cuda_large 3 ${large})
   ingot_cuda_units(cuda_small 10 ${small})
   set(alone ${ARGN})
-  list(REMOVE_ITEM alone ${flashinfer} ${all} "")
+  list(REMOVE_ITEM alone ${all} "")
   set(${variable} ${alone} ${units} PARENT_SCOPE)
+endfunction()
+
+# ingot_marked(<variable> <mark> <sources...>): the sources whose first line is "// unit: <mark>".
+function(ingot_marked variable mark)
+  set(marked "")
+  foreach(file IN LISTS ARGN)
+    file(STRINGS ${file} first LIMIT_COUNT 1)
+    if(first STREQUAL "// unit: ${mark}")
+      list(APPEND marked ${file})
+    endif()
+  endforeach()
+  set(${variable} ${marked} PARENT_SCOPE)
 endfunction()
 
 # Writes generated/<name>_<n>.cu with that many `#include`s each; appends them to the caller's
@@ -260,13 +270,21 @@ ${includes}
   file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/cpu/formats/*.h)
   list(SORT files)
   set(includes "")
+  set(names "")
   foreach(file IN LISTS files)
     get_filename_component(stem ${file} NAME_WE)
     string(APPEND includes "#include \"kernels/cpu/formats/${stem}.h\"\n")
+    string(APPEND names " \"${stem}\",")
   endforeach()
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kernels_cpu_format_shelf.h CONTENT
 "// Generated from the file names in src/kernels/cpu/formats.
 #pragma once
 
 ${includes}" @ONLY)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kernels_cpu_format_list.h CONTENT
+"// Generated from the file names in src/kernels/cpu/formats.
+#pragma once
+
+#define INGOT_CPU_FORMATS${names}
+" @ONLY)
 endfunction()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Proves that rooms include only the rooms that docs/MAP.md allows, and that CMake agrees.
 
-Checked: every #include "room/file.h" below src/ against the table (the lists that CMake writes are
-called <room>_..._shelf.h); no cycle between rooms or between headers; DEPS of each ingot_room() in
-src/CMakeLists.txt equals the table; include/ingot holds at most ten headers that include only each
-other and the standard library.
+Checked: every #include "room/file.h" or <room/file.h> below src/ against the table (the lists that
+CMake writes are called <room>_..._shelf.h); no cycle between rooms or between headers; DEPS of each
+ingot_room() in src/CMakeLists.txt equals the table; include/ingot holds at most ten headers that
+include only each other and the standard library.
 """
 
 import os
@@ -12,8 +12,17 @@ import re
 
 import repo
 
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+# "room/file.h" and <room/file.h>: src/ and include/ are on the search path, so both find it.
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
 MAX_PUBLIC_HEADERS = 10
+
+
+def included(text, rooms):
+    """What `text` includes of this project: all in quotes; in <> what its folder or name tells."""
+    for quoted, angled in INCLUDE.findall(text):
+        folder = angled.split("/")[0] if "/" in angled else ""
+        if quoted or folder in rooms or folder == "ingot" or angled.endswith("_shelf.h"):
+            yield quoted or angled
 
 
 def check_includes(table, problems):
@@ -24,7 +33,7 @@ def check_includes(table, problems):
             problems.append(f"{path}: room '{room}' is not in docs/MAP.md")
             continue
         edges[path] = []
-        for target in INCLUDE.findall(repo.read(path)):
+        for target in included(repo.read(path), table):
             if target.startswith("ingot/"):
                 if room not in ("capi", "cli", "python"):
                     problems.append(f"{path}: includes \"{target}\"; only capi, cli and python may")
@@ -109,14 +118,14 @@ def check_cmake(table, problems):
             problems.append(f"src/{room}: has sources but no ingot_room({room}) in CMake")
 
 
-def check_public_headers(problems):
+def check_public_headers(table, problems):
     headers = [p for p in repo.files("include") if p.endswith((".h", ".hpp"))]
     if len(headers) > MAX_PUBLIC_HEADERS:
         problems.append(f"include/ingot: {len(headers)} headers, at most {MAX_PUBLIC_HEADERS}")
     for path in headers:
         if not path.startswith("include/ingot/"):
             problems.append(f"{path}: public headers live in include/ingot/")
-        for target in INCLUDE.findall(repo.read(path)):
+        for target in included(repo.read(path), table):
             if not target.startswith("ingot/"):
                 problems.append(f"{path}: a public header may not include \"{target}\"")
     return headers
@@ -152,7 +161,7 @@ def main():
     if cycle:
         problems.append("headers include each other: " + " -> ".join(cycle))
     check_cmake(table, problems)
-    headers = check_public_headers(problems)
+    headers = check_public_headers(table, problems)
     links = sum(len(targets) for targets in edges.values())
     repo.finish("layers", problems,
                 f"{len(edges)} files, {links} includes, {len(table)} rooms, "

@@ -4,7 +4,8 @@
 A test file is its subject's by name: <stem>_test, or <stem>_<more>_test where no other file of the
 shelf has the longer name. On some shelves what a test does with the stem stands in for that: it
 calls the registration function, sets the rule's parameter, runs the command. A word in quotes is no
-proof: "run" and "add" stand everywhere. A kernel is tested by its op's cases, so the op that its
+proof: "run" and "add" stand everywhere. Where one test loops over a shelf, the data that it reads
+for each of its files is the proof. A kernel is tested by its op's cases, so the op that its
 source names must have a test.
 """
 
@@ -16,19 +17,21 @@ import repo
 # A call of the program, whose first argument is the command: ingot("run", ...), [BINARY, "run",
 # ...], or its arguments as a list: ["run", ...].
 COMMAND = r'(?:\bingot(?:_json)?\(|\bBINARY,|(?<![\w\])])\[)\s*"STEM"\s*[],)]'
-# (folder below src, suffix, folder of tests, what a test does with STEM; None: it is named so)
+# (folder below src, suffix, folder of tests, what a test does with STEM; None: it is named so; a
+# path that begins with "tests/": the file that a test of the whole shelf reads for STEM)
 SHELVES = [
     ("ops", ".cc", "tests/ops", None),
     ("passes", ".cc", "tests/passes", None),
     ("text/tokenizers", ".cc", "tests/text", r'\bkind_name\(\), "STEM"\)'),
-    ("tensor/formats", ".h", "tests/tensor", r'\bRow\{"STEM", \d'),  # of formats_test.cc
+    ("tensor/formats", ".h", "tests/tensor", "tests/data/formats/STEM.bin"),  # formats_test.cc
     ("models", ".cc", "tests/models", None),
-    ("runtime/sampling", ".cc", "tests/runtime", r"\.STEM = "),
+    ("runtime/sampling", ".cc", "tests/runtime", r'\.STEM = |\bothers\["STEM"\] = '),
     ("cli", ".cc", "tests", COMMAND),
     ("cli/bench_modes", ".cc", "tests/cli", r'\bbench\("STEM", '),  # of run_json_output.py
     ("quantize", ".cc", "tests/quantize", None),
     ("server/routes", ".cc", "tests/server", None),
-    ("server/tool_formats", ".cc", "tests/server", r'"STEM"'),  # of tool_format_test.cc
+    # Of tool_format_test.cc: it parses calls written so.
+    ("server/tool_formats", ".cc", "tests/server", r'\bparsed\("STEM", '),
 ]
 NOT_ON_THE_SHELF = {"passes/pipeline.cc"}
 # What counts as holding a test.
@@ -61,6 +64,12 @@ def subjects(stems, tests):
 def check_shelf(folder, suffix, test_folder, proof, problems):
     tests = repo.files(test_folder, suffixes=(".cc", ".txt", ".py"))
     paths = shelf_files(folder, suffix)
+    if proof and proof.startswith("tests/"):
+        for path in paths:
+            data = proof.replace("STEM", stem_of(path))
+            if not os.path.exists(os.path.join(repo.ROOT, data)):
+                problems.append(f"src/{path}: has no test; expected {data}")
+        return len(paths)
     tested = subjects({stem_of(path) for path in paths}, tests)
     texts = [repo.read(t) for t in tests] if proof else []
     for path in paths:

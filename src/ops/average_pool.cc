@@ -2,6 +2,7 @@
 // window's part inside the padded input.
 #include <algorithm>
 
+#include "ops/contract/op_cost.h"
 #include "ops/shared/pool.h"
 
 namespace ingot {
@@ -74,7 +75,8 @@ const OpDef& average_pool_op() {
                            .onnx = {{"", "AveragePool", 1, &import_average_pool}},
                            .infer = &infer,
                            .reference = &reference,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = &plain_cost};
   return op;
 }
 

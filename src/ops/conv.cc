@@ -1,5 +1,6 @@
 // Convolution: x[N, C, spatial..] with w[M, C / groups, kernel..] and an optional bias[M].
 // Accumulated in double.
+#include "ops/contract/op_cost.h"
 #include "ops/shared/element.h"
 #include "ops/shared/window.h"
 
@@ -103,6 +104,14 @@ std::vector<int> import_conv(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("conv", write_attrs(a), {x, w, ops::onnx_input(node, 2)})};
 }
 
+// Each element of y is a product with one filter, w[m]; taps in the padding count (Sze et al.,
+// "Efficient Processing of Deep Neural Networks", 2017, section III.A).
+OpCost cost(const CostArgs& args) {
+  const CostOperand& w = args.inputs[1];
+  const double filter = w.elements() / static_cast<double>(w.shape[0]);
+  return product_cost(args, 2 * args.outputs[0].elements() * filter);
+}
+
 }  // namespace op_conv
 
 const OpDef& conv_op() {
@@ -111,7 +120,8 @@ const OpDef& conv_op() {
                            .onnx = {{"", "Conv", 1, &import_conv}},
                            .infer = &infer,
                            .reference = &reference,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = &cost};
   return op;
 }
 

@@ -2,6 +2,7 @@
 // bias[M]. Each input element adds its scaled kernel to the output; accumulated in double.
 #include <algorithm>
 
+#include "ops/contract/op_cost.h"
 #include "ops/shared/element.h"
 #include "ops/shared/window.h"
 
@@ -136,6 +137,13 @@ std::vector<int> import_conv_transpose(const OnnxNode& node, OpEmitter& emitter)
   return {emitter.emit("conv_transpose", write_attrs(a), {x, w, ops::onnx_input(node, 2)})};
 }
 
+// Each element of x is multiplied with one kernel, w[c]; taps that padding cuts off count.
+OpCost cost(const CostArgs& args) {
+  const CostOperand& w = args.inputs[1];
+  const double kernel = w.elements() / static_cast<double>(w.shape[0]);
+  return product_cost(args, 2 * args.inputs[0].elements() * kernel);
+}
+
 }  // namespace op_conv_transpose
 
 const OpDef& conv_transpose_op() {
@@ -144,7 +152,8 @@ const OpDef& conv_transpose_op() {
                            .onnx = {{"", "ConvTranspose", 1, &import_conv_transpose}},
                            .infer = &infer,
                            .reference = &reference,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = &cost};
   return op;
 }
 

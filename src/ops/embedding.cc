@@ -1,4 +1,5 @@
 #include "ops/contract/llm_args.h"
+#include "ops/contract/op_cost.h"
 
 namespace ingot {
 namespace op_embedding {
@@ -43,7 +44,8 @@ const OpDef& embedding_op() {
       .weight_pieces = true,
       .representative = [](const RepresentativeArgs& args) -> IndexInputs {
         return {{0, spread_indices(args.inputs[0][0], args.inputs[1][0])}};
-      }};
+      },
+      .cost = [](const CostArgs& args) { return picking_cost(args, 1); }};
   return op;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "ops/contract/fusion.h"
+#include "ops/contract/op_cost.h"
 #include "ops/shared/activation.h"
 
 namespace ingot {
@@ -70,6 +71,11 @@ std::optional<FusionMatch> match(const StepSource& steps, size_t last) {
                      {*product, *halves, last}};
 }
 
+// Both halves of the weight are multiplied.
+OpCost cost(const CostArgs& args) {
+  return product_cost(args, 4 * args.outputs[0].elements() * args.inputs[0].columns());
+}
+
 }  // namespace op_gated_linear
 
 // y[.., N] = activation(x * gate^T) * (x * up^T) of x[.., K], weight[2N, K] and bias[2N]: the first
@@ -83,7 +89,8 @@ const OpDef& gated_linear_op() {
                            .match = match,
                            .row_strided = true,
                            .weight_pieces = true,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = cost};
   return op;
 }
 

@@ -1,7 +1,7 @@
 #include <cstring>
 
 #include "base/check.h"
-#include "ops/contract/op_def.h"
+#include "ops/contract/op_cost.h"
 
 namespace ingot {
 namespace op_gather {
@@ -94,7 +94,8 @@ const OpDef& gather_op() {
                            .infer = infer,
                            .reference = reference,
                            .dims = gather_dims,
-                           .representative = representative};
+                           .representative = representative,
+                           .cost = [](const CostArgs& args) { return picking_cost(args, 0); }};
   return op;
 }
 

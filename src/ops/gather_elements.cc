@@ -1,5 +1,6 @@
 // y[i][j][k] = x[index[i][j][k]][j][k] along `axis`. An index out of range is an
 // error.
+#include "ops/contract/op_cost.h"
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
@@ -58,7 +59,8 @@ const OpDef& gather_elements_op() {
   static const OpDef op = {.name = "gather_elements",
                            .onnx = {{"", "GatherElements", 11, &import_gather_elements}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .cost = [](const CostArgs& args) { return picking_cost(args, 0); }};
   return op;
 }
 

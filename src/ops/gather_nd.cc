@@ -1,5 +1,6 @@
 // Takes slices of x named by the last axis of the indices; batch_dims leading axes are paired up.
 // An index out of range is an error.
+#include "ops/contract/op_cost.h"
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
@@ -79,7 +80,8 @@ const OpDef& gather_nd_op() {
   static const OpDef op = {.name = "gather_nd",
                            .onnx = {{"", "GatherND", 11, &import_gather_nd}},
                            .infer = &infer,
-                           .reference = &reference};
+                           .reference = &reference,
+                           .cost = [](const CostArgs& args) { return picking_cost(args, 0); }};
   return op;
 }
 

@@ -1,4 +1,5 @@
 #include "ops/contract/llm_args.h"
+#include "ops/contract/op_cost.h"
 
 namespace ingot {
 namespace op_linear {
@@ -56,6 +57,11 @@ void reference(const OpArgs& args) {
   }
 }
 
+// Each element of y is a product of K terms.
+OpCost cost(const CostArgs& args) {
+  return product_cost(args, 2 * args.outputs[0].elements() * args.inputs[0].columns());
+}
+
 }  // namespace op_linear
 
 // y[.., N] = x[.., K] * w[N, K]^T + bias[N], accumulated in float32. The weight may be of any
@@ -67,7 +73,8 @@ const OpDef& linear_op() {
                            .reference = reference,
                            .row_strided = true,
                            .weight_pieces = true,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = cost};
   return op;
 }
 

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "ops/contract/op_def.h"
+#include "ops/contract/op_cost.h"
 
 namespace ingot {
 namespace op_lora_delta {
@@ -61,6 +61,15 @@ void reference(const OpArgs& args) {
   }
 }
 
+// x a^T, then that times b^T. Of y the columns count that the adapter touches, read and written.
+OpCost cost(const CostArgs& args) {
+  const CostOperand& y = args.inputs[0];
+  const CostOperand &x = args.inputs[1], &a = args.inputs[2], &b = args.inputs[3];
+  OpCost out = product_cost(args, 2 * x.rows() * (a.elements() + b.elements()));
+  out.bytes += 2 * (y.bytes_of(y.rows() * b.rows()) - y.bytes());
+  return out;
+}
+
 }  // namespace op_lora_delta
 
 // y[.., offset : offset + rows] += scale * (x a^T) b^T, in place (Hu et al., "LoRA", 2021).
@@ -69,7 +78,8 @@ const OpDef& lora_delta_op() {
   static const OpDef op = {.name = "lora_delta",
                            .infer = infer,
                            .effects = {.aliases = {{0, 0}}},
-                           .reference = reference};
+                           .reference = reference,
+                           .cost = cost};
   return op;
 }
 

@@ -1,4 +1,5 @@
 // p-norm of each window; padding counts as zero.
+#include "ops/contract/op_cost.h"
 #include "ops/shared/pool.h"
 
 namespace ingot {
@@ -57,7 +58,8 @@ const OpDef& lp_pool_op() {
                            .onnx = {{"", "LpPool", 2, &import_lp_pool}},
                            .infer = &infer,
                            .reference = &reference,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = &plain_cost};
   return op;
 }
 

@@ -1,5 +1,6 @@
 // Batched matrix product: a[.., M, K] * b[.., K, N], leading axes broadcast. Floats accumulate in
 // double, integers wrap.
+#include "ops/contract/op_cost.h"
 #include "ops/shared/attention_import.h"
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
@@ -135,6 +136,11 @@ std::vector<int> import_gemm(const OnnxNode& node, OpEmitter& emitter) {
   return {emitter.emit("add", {}, {product, scaled(emitter, c, beta)})};
 }
 
+// Each element of the result is a product of K terms.
+OpCost cost(const CostArgs& args) {
+  return product_cost(args, 2 * args.outputs[0].elements() * args.inputs[0].columns());
+}
+
 }  // namespace op_matmul
 
 const OpDef& matmul_op() {
@@ -145,7 +151,8 @@ const OpDef& matmul_op() {
                                     {"", "Attention", 23, &ops::import_attention}},
                            .infer = &infer,
                            .reference = &reference,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = &cost};
   return op;
 }
 

@@ -1,5 +1,6 @@
 // Largest value of each window; a second output holds its flat index in the input (row-major, or
 // column-major in the plane when storage_order is 1).
+#include "ops/contract/op_cost.h"
 #include "ops/shared/pool.h"
 
 namespace ingot {
@@ -93,7 +94,8 @@ const OpDef& max_pool_op() {
                            .onnx = {{"", "MaxPool", 1, &import_max_pool}},
                            .infer = &infer,
                            .reference = &reference,
-                           .heavy = true};
+                           .heavy = true,
+                           .cost = &plain_cost};
   return op;
 }
 

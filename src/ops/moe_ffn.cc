@@ -1,4 +1,7 @@
+#include <algorithm>
+
 #include "ops/contract/llm_args.h"
+#include "ops/contract/op_cost.h"
 #include "ops/shared/activation.h"
 #include "ops/shared/moe_inputs.h"
 
@@ -122,6 +125,20 @@ IndexInputs representative(const RepresentativeArgs& args) {
   return {{kMoeIds, std::move(ids)}};
 }
 
+// Three products for each of a token's experts. Of all experts' weights those count that the tokens
+// may use at the most: no two share one.
+OpCost cost(const CostArgs& args) {
+  const CostOperand& down = args.inputs[kMoeDown];
+  const double pairs = args.inputs[kMoeIds].elements();
+  const auto experts = static_cast<double>(down.shape[0]);
+  OpCost out = product_cost(args, 6 * pairs * down.elements() / experts);
+  for (size_t i = kMoeGate; i < args.inputs.size(); ++i) {
+    if (!args.inputs[i].present) continue;
+    out.bytes -= args.inputs[i].bytes() * (1 - std::min(1.0, pairs / experts));
+  }
+  return out;
+}
+
 }  // namespace op_moe_ffn
 
 // Gated feed-forward layers of a mixture of experts: x[tokens, hidden], ids int32[tokens, k],
@@ -140,7 +157,8 @@ const OpDef& moe_ffn_op() {
                            .row_strided = true,
                            .weight_pieces = true,
                            .heavy = true,
-                           .representative = representative};
+                           .representative = representative,
+                           .cost = cost};
   return op;
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ops/contract/llm_args.h"
+#include "ops/contract/op_cost.h"
 
 namespace ingot {
 namespace op_paged_attention {
@@ -152,6 +153,17 @@ IndexInputs representative(const RepresentativeArgs& args) {
           {7, std::move(packed.block_tables)}};
 }
 
+// q.k and the sum over v, for each pair of a query and a key. The caches count with the positions
+// that are read.
+OpCost cost(const CostArgs& args) {
+  OpCost out = product_cost(args, 4 * args.load.pairs * args.inputs[0].columns());
+  for (const size_t i : {1, 2}) {
+    const CostOperand& cache = args.inputs[i];
+    out.bytes += args.load.positions * position_bytes(cache) - cache.bytes();
+  }
+  return out;
+}
+
 }  // namespace op_paged_attention
 
 // Scaled dot-product attention of packed tokens over a paged KV cache. Inputs: q[tokens, heads *
@@ -173,7 +185,8 @@ const OpDef& paged_attention_op() {
                            .infer = infer,
                            .reference = reference,
                            .row_strided = true,
-                           .representative = representative};
+                           .representative = representative,
+                           .cost = cost};
   return op;
 }
 

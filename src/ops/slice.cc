@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/contract/op_cost.h"
 #include "ops/shared/element.h"
 #include "ops/shared/onnx_import.h"
 #include "ops/shared/shape.h"
@@ -205,7 +206,8 @@ const OpDef& slice_op() {
                                     {"", "Split", 2, &import_split}},
                            .infer = &infer,
                            .reference = &reference,
-                           .dims = &dims};
+                           .dims = &dims,
+                           .cost = [](const CostArgs& args) { return picking_cost(args, 0); }};
   return op;
 }
 

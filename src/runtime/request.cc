@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "runtime/sampler_rule.h"
 #include "text/grammar.h"
 
 namespace ingot {
@@ -125,6 +126,15 @@ void check_masks(const SamplingParams& p, int64_t vocab_size) {
   }
 }
 
+void check_rules(const SamplingParams& p) {
+  for (const SamplerParam& param : sampler_params()) {
+    const double value = param.get(p);
+    if (param.holds(value)) continue;
+    fail(ErrorCode::kInvalidArgument, "runtime/request", "{}: expected {}, found {}", param.name,
+         param.range_text(), value);
+  }
+}
+
 }  // namespace
 
 bool has_masks(const SamplingParams& p) {
@@ -145,13 +155,7 @@ void bad_word_ends(const SamplingParams& p, std::span<const TokenId> output,
 void validate(const SamplingParams& p, int64_t vocab_size) {
   in_range<int64_t>("max_tokens", p.max_tokens, 0, kMaxTokens);
   in_range<int64_t>("min_tokens", p.min_tokens, 0, p.max_tokens);
-  in_range<double>("temperature", p.temperature, 0, 100);
-  in_range<int64_t>("top_k", p.top_k, 0, kMaxTokens);
-  in_range<double>("top_p", p.top_p, std::numeric_limits<double>::min(), 1);
-  in_range<double>("min_p", p.min_p, 0, 1);
-  in_range<double>("repetition_penalty", p.repetition_penalty, 1e-3, 1e3);
-  in_range<double>("presence_penalty", p.presence_penalty, -100, 100);
-  in_range<double>("frequency_penalty", p.frequency_penalty, -100, 100);
+  check_rules(p);
   in_range<int64_t>("logprobs", p.logprobs, -1, std::min<int64_t>(vocab_size, 1024));
   in_range<int64_t>("prompt_logprobs", p.prompt_logprobs, -1, std::min<int64_t>(vocab_size, 1024));
   in_range<int32_t>("n", p.n, 1, kMaxChoices);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -39,15 +40,15 @@ constexpr int64_t kNoDeadline = std::numeric_limits<int64_t>::max();
 
 // What a client may ask of sampling. The order of the rules: penalties, logit_bias, masks
 // (min_tokens, allowed_token_ids, bad_words, grammar), temperature, top_k, top_p, min_p, draw.
-// Defaults change nothing.
+// Defaults change nothing. Ranges of the rules' numbers stand with the rules (SamplerParam).
 struct SamplingParams {
-  int64_t max_tokens = 512;       // output tokens, 0: none; clamped to what the context leaves
-  int64_t min_tokens = 0;         // no end or stop token is drawn among the first so many
-  double temperature = 0;         // below 1e-5: greedy, the lowest id wins ties
-  int32_t top_k = 0;              // 0: off
-  double top_p = 1;               // in (0, 1]
-  double min_p = 0;               // in [0, 1], relative to the best token's probability
-  double repetition_penalty = 1;  // > 0, over prompt and output tokens
+  int64_t max_tokens = 512;  // output tokens, 0: none; clamped to what the context leaves
+  int64_t min_tokens = 0;    // no end or stop token is drawn among the first so many
+  double temperature = 0;    // below 1e-5: greedy, the lowest id wins ties
+  int32_t top_k = 0;         // 0: off
+  double top_p = 1;
+  double min_p = 0;               // relative to the best token's probability
+  double repetition_penalty = 1;  // over prompt and output tokens
   double presence_penalty = 0;    // over output tokens
   double frequency_penalty = 0;   // over output tokens
   uint64_t seed = 0;              // draw i of choice c depends on (seed, c, i) alone
@@ -69,6 +70,8 @@ struct SamplingParams {
   // vocabulary is the model's, whose ids beyond it are never drawn. Not with beams, ignore_eos,
   // min_tokens and other masks: a token must be left to draw.
   std::shared_ptr<const Grammar> grammar;
+  // Numbers that nothing but their rule reads, by SamplerParam::name; absent: neutral.
+  std::map<std::string, double, std::less<>> others = {};
 };
 
 // Answers that are streamed: n, brought into 1 … kMaxChoices where nobody validated it.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "base/check.h"
 #include "base/error.h"
 
 namespace ingot {
@@ -19,6 +20,49 @@ std::vector<const SamplerRule*>& extra_rules() {
 }
 
 }  // namespace
+
+double SamplerParam::get(const SamplingParams& params) const {
+  if (number) return params.*number;
+  if (integer) return params.*integer;
+  const auto found = params.others.find(name);
+  return found == params.others.end() ? neutral : found->second;
+}
+
+void SamplerParam::set(SamplingParams& params, double value) const {
+  if (number) {
+    params.*number = value;
+  } else if (integer) {
+    params.*integer = static_cast<int32_t>(value);
+  } else {
+    params.others[std::string(name)] = value;
+  }
+}
+
+bool SamplerParam::holds(double value) const {
+  return value >= min && value <= max && !(above_min && value == min);
+}
+
+std::string SamplerParam::range_text() const {
+  if (above_min) return fmt::format("more than {} and at most {}", min, max);
+  return fmt::format("{} to {}", min, max);
+}
+
+std::vector<SamplerParam> sampler_params() {
+  std::vector<SamplerParam> out;
+  for (const SamplerRule* rule : sampler_rules()) {
+    out.insert(out.end(), rule->params.begin(), rule->params.end());
+  }
+  return out;
+}
+
+const SamplerParam& sampler_param(std::string_view name) {
+  for (const SamplerRule* rule : runtime_rule_list()) {
+    for (const SamplerParam& param : rule->params) {
+      if (param.name == name) return param;
+    }
+  }
+  check_failed(__FILE__, __LINE__, fmt::format("no sampling rule has a parameter '{}'", name));
+}
 
 std::vector<const SamplerRule*> sampler_rules() {
   std::vector<const SamplerRule*> rules = runtime_rule_list();

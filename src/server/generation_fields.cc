@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 
+#include "runtime/sampler_rule.h"
 #include "server/api_error.h"
 #include "server/server_state.h"
 #include "server/structured_outputs.h"
@@ -200,16 +201,14 @@ void read_lengths(const Json& body, const ServedModel& model, SamplingParams& sa
 }
 
 void read_filters(const Json& body, SamplingParams& sampling) {
-  read(body, "temperature", sampling.temperature);
-  read(body, "top_p", sampling.top_p);
-  read(body, "min_p", sampling.min_p);
-  int64_t top_k = sampling.top_k;
-  read_integer(body, "top_k", top_k);
-  sampling.top_k = static_cast<int32_t>(std::max<int64_t>(top_k, 0));  // -1: off, in vLLM's API
-  read(body, "presence_penalty", sampling.presence_penalty);
-  read(body, "frequency_penalty", sampling.frequency_penalty);
-  read(body, "repeat_penalty", sampling.repetition_penalty);
-  read(body, "repetition_penalty", sampling.repetition_penalty);
+  for (const SamplerParam& param : sampler_params()) {
+    const Json* value = given(body, param.name);
+    if (value == nullptr && param.name == "repetition_penalty") {
+      value = given(body, "repeat_penalty");
+    }
+    // What is below the rule's range is another way to say "off" (top_k).
+    if (value) param.set(sampling, std::max(param.min, value->get<double>()));
+  }
 }
 
 // What has no effect on beams is not ignored.
@@ -218,18 +217,16 @@ void check_beam_fields(const Json& body) {
     std::string_view name;
     std::vector<Json> values;
   };
-  const std::vector<Neutral> neutrals = {{"temperature", {0, 1}},
-                                         {"top_p", {1}},
-                                         {"top_k", {0, -1}},
-                                         {"min_p", {0}},
-                                         {"presence_penalty", {0}},
-                                         {"frequency_penalty", {0}},
-                                         {"repetition_penalty", {1}},
-                                         {"repeat_penalty", {1}},
-                                         {"logit_bias", {Json::object()}},
-                                         {"allowed_token_ids", {}},
-                                         {"bad_words", {Json::array()}},
-                                         {"logprobs", {false}}};
+  std::vector<Neutral> neutrals = {{"repeat_penalty", {1}},
+                                   {"logit_bias", {Json::object()}},
+                                   {"allowed_token_ids", {}},
+                                   {"bad_words", {Json::array()}},
+                                   {"logprobs", {false}}};
+  for (const SamplerParam& param : sampler_params()) {
+    neutrals.push_back({param.name, {param.neutral}});
+    if (param.name == "temperature") neutrals.back().values.push_back(0);
+    if (param.name == "top_k") neutrals.back().values.push_back(-1);
+  }
   for (const auto& [name, values] : neutrals) {
     const Json* value = given(body, name);
     if (value == nullptr || std::find(values.begin(), values.end(), *value) != values.end()) {
@@ -330,6 +327,47 @@ std::vector<Field> text_fields() {
   };
 }
 
+// Where this API's range is not the rule's.
+struct ApiRange {
+  std::string_view name;
+  double min;
+  std::optional<double> max;
+  std::string_view help;
+};
+constexpr ApiRange kApiRanges[] = {
+    // As OpenAI's API.
+    {"presence_penalty", -2, 2, "over tokens of the answer"},
+    {"frequency_penalty", -2, 2, "over tokens of the answer, each time"},
+    // As vLLM's, in which -1 is off.
+    {"top_k", -1, {}, "draw from the k best tokens; 0 and -1: off"},
+};
+
+Field rule_field(const SamplerParam& param) {
+  Field out = {.name = param.name,
+               .kinds = param.whole ? kIntegerField : kNumberField,
+               .min = param.min,
+               .max = param.max,
+               .above_min = param.above_min,
+               .help = param.help};
+  for (const ApiRange& range : kApiRanges) {
+    if (range.name != param.name) continue;
+    out.min = range.min;
+    out.max = range.max.value_or(param.max);
+    out.help = range.help;
+  }
+  return out;
+}
+
+// A field for each number of the sampling rules.
+std::vector<Field> rule_fields() {
+  std::vector<Field> out;
+  for (const SamplerParam& param : sampler_params()) out.push_back(rule_field(param));
+  out.push_back(rule_field(sampler_param("repetition_penalty")));
+  out.back().name = "repeat_penalty";
+  out.back().help = "llama-server's name of repetition_penalty";
+  return out;
+}
+
 std::vector<Field> unused_fields() {
   const std::vector<Field> refused = {
       {.name = "spaces_between_special_tokens", .use = FieldUse::kRefused, .neutral = true},
@@ -348,22 +386,6 @@ std::vector<Field> generation_fields(double least_tokens) {
        .max = kMostTokens,
        .help = "most tokens of an answer; without it as many as the context has room for"},
       {.name = "min_tokens", .kinds = kIntegerField, .min = 0, .max = kMostTokens},
-      {.name = "temperature", .kinds = kNumberField, .min = 0, .max = 100},
-      {.name = "top_p", .kinds = kNumberField, .min = 1e-9, .max = 1},
-      {.name = "top_k",
-       .kinds = kIntegerField,
-       .min = -1,
-       .max = kMostTokens,
-       .help = "0 and -1: off"},
-      {.name = "min_p", .kinds = kNumberField, .min = 0, .max = 1},
-      {.name = "presence_penalty", .kinds = kNumberField, .min = -2, .max = 2},
-      {.name = "frequency_penalty", .kinds = kNumberField, .min = -2, .max = 2},
-      {.name = "repetition_penalty", .kinds = kNumberField, .min = 1e-3, .max = 100},
-      {.name = "repeat_penalty",
-       .kinds = kNumberField,
-       .min = 1e-3,
-       .max = 100,
-       .help = "llama-server's name of repetition_penalty"},
       {.name = "n", .kinds = kIntegerField, .min = 1, .max = kMaxChoices},
       {.name = "seed", .kinds = kIntegerField, .min = -kMostSeed, .max = kMostSeed},
       {.name = "stop",
@@ -414,7 +436,7 @@ std::vector<Field> generation_fields(double least_tokens) {
        .help = "letters, digits, '-', '_' and '.'; the answer's id ends with it"},
   };
   return joined_fields(
-      {fields, choice_fields(), text_fields(), structure_fields(), unused_fields()});
+      {fields, rule_fields(), choice_fields(), text_fields(), structure_fields(), unused_fields()});
 }
 
 GenerationWish read_generation(const Json& body, const ServedModel& model) {

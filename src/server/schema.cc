@@ -160,7 +160,8 @@ class Checker {
     } else {
       return;
     }
-    if (!(size >= field.min && size <= field.max)) {
+    const bool low_end = field.above_min && size == field.min;
+    if (!(size >= field.min && size <= field.max) || low_end) {
       throw bad_request(
           path, fmt::format("'{}': expected {}{}, found {}{}", path, range_text(field), what,
                             value.is_number() ? found_text(value) : fmt::format("{}", size), what));
@@ -177,6 +178,7 @@ class Checker {
   static std::string range_text(const Field& field) {
     if (std::isinf(field.max)) return fmt::format("at least {}", field.min);
     if (std::isinf(field.min)) return fmt::format("at most {}", field.max);
+    if (field.above_min) return fmt::format("more than {} and at most {}", field.min, field.max);
     return fmt::format("{} to {}", field.min, field.max);
   }
 
@@ -266,7 +268,10 @@ Json object_schema(const std::vector<Field>& fields, bool open) {
 }
 
 void add_bounds(const Field& field, std::string_view type, Json& out) {
-  const char* low = type == "string" ? "minLength" : type == "array" ? "minItems" : "minimum";
+  const char* low = type == "string"  ? "minLength"
+                    : type == "array" ? "minItems"
+                    : field.above_min ? "exclusiveMinimum"
+                                      : "minimum";
   const char* high = type == "string" ? "maxLength" : type == "array" ? "maxItems" : "maximum";
   if (!std::isinf(field.min)) out[low] = field.min;
   if (!std::isinf(field.max)) out[high] = field.max;

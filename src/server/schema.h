@@ -35,6 +35,7 @@ struct Field {
   // Of numbers; of a text its bytes; of a list its items.
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
+  bool above_min = false;                     // of a number: min itself is refused
   std::vector<std::string_view> one_of = {};  // of a text
   std::vector<Field> fields = {};             // of an object, or of each object of a list
   bool open = false;                          // objects may hold fields that are not in `fields`

@@ -1,8 +1,12 @@
 #include "tensor/block_format.h"
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
+#include <span>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace ingot {
 namespace {
@@ -49,6 +53,27 @@ void register_block_format(const BlockFormat& format) {
     }
   }
   all_formats().push_back(&format);
+}
+
+void random_blocks(const BlockFormat& format, uint64_t seed, int64_t blocks, std::byte* dst) {
+  constexpr int kMostDraws = 1000;
+  std::vector<float> values(static_cast<size_t>(format.block_elements));
+  uint64_t drawn = 0;
+  for (int64_t b = 0; b < blocks; ++b, dst += format.block_bytes) {
+    int draws = 0;
+    do {
+      if (++draws > kMostDraws) {
+        fail(ErrorCode::kInternal, "tensor/block_format",
+             "format '{}': {} blocks of random bytes all held numbers of 2^16 or more", format.name,
+             kMostDraws);
+      }
+      for (std::byte& byte : std::span(dst, static_cast<size_t>(format.block_bytes))) {
+        byte = static_cast<std::byte>(random_u64(seed, drawn++) >> 56);
+      }
+      format.decode(dst, 1, values.data());
+    } while (!std::all_of(values.begin(), values.end(),
+                          [](float v) { return std::fabs(v) < 0x1p16f; }));  // false for NaN
+  }
 }
 
 }  // namespace ingot

@@ -20,8 +20,12 @@ struct BlockFormat {
   // Number of the type in a GGUF file's tensor table, nullopt if the file format has none.
   std::optional<uint32_t> gguf_type;
   void (*decode)(const std::byte* src, int64_t blocks, float* dst);
-  // Plain round-to-nearest quantization, good enough for tests and RTN; nullptr if there is none.
-  void (*encode)(const float* src, int64_t blocks, std::byte* dst);
+  // Plain round-to-nearest quantization, good enough for tests and RTN; nullptr if there is none
+  // (where encoding is a search): self-tests then take random_blocks().
+  void (*encode)(const float* src, int64_t blocks, std::byte* dst) = nullptr;
+  // Largest error of one element that encode makes, as a share of the largest magnitude in its
+  // block, the rounding of float16 fields apart. 0 without encode.
+  double error_bound = 0;
 };
 
 // Generated from tensor/formats/*.h.
@@ -33,5 +37,9 @@ const BlockFormat* find_gguf_format(uint32_t gguf_type);
 // Adds a format for the life of the process (plugins, tests). Error{kInvalidArgument} when another
 // format has the name. `format` must have static lifetime. Thread safe.
 void register_block_format(const BlockFormat& format);
+
+// Blocks of random bytes, each drawn again until all that it decodes to is below 2^16 in size: what
+// stands in for encoded numbers where a format has no encoder.
+void random_blocks(const BlockFormat& format, uint64_t seed, int64_t blocks, std::byte* dst);
 
 }  // namespace ingot

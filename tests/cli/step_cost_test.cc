@@ -8,7 +8,7 @@
 namespace ingot {
 namespace {
 
-StepCost cost_of(const std::string& op) {
+OpCost cost_of(const std::string& op) {
   const auto engine = tiny_engine();
   const SymbolValues symbols = {
       {"tokens", 4}, {"batch", 2}, {"logit_rows", 2}, {"max_blocks", 8}, {"kv_pages", 8}};
@@ -24,7 +24,7 @@ TEST(StepCost, CountsOperandsOnceAndTablesByTheRowsPicked) {
   EXPECT_EQ(cost_of("embedding").bytes, 2 * kMatrix + 4 * 4) << "rows read and written, and ids";
   EXPECT_EQ(cost_of("add").bytes, 3 * kMatrix);
   EXPECT_EQ(cost_of("add").flops, 0);
-  const StepCost head = cost_of("linear");
+  const OpCost head = cost_of("linear");
   EXPECT_EQ(head.bytes, 2 * kTinyDim * 4 + kTinyVocab * kTinyDim * 4 + 2 * kTinyVocab * 4);
   EXPECT_EQ(head.flops, 2.0 * 2 * kTinyVocab * kTinyDim);
 }
@@ -34,7 +34,7 @@ TEST(StepCost, CachesCountByThePositionsTouched) {
   constexpr double kPosition = kTinyDim * 4;
   constexpr double kTable = 2 * 8 * 4;
   EXPECT_EQ(cost_of("kv_append").bytes, 2 * kMatrix + 2 * 4 * kPosition + 2 * 4 * 4 + kTable);
-  const StepCost attention = cost_of("paged_attention");
+  const OpCost attention = cost_of("paged_attention");
   EXPECT_EQ(attention.bytes, 2 * kMatrix + 2 * 10 * kPosition + 2 * 4 * 4 + 3 * 4 + 2 * 4 + kTable);
   EXPECT_EQ(attention.flops, 4.0 * 20 * kTinyDim);
 }
@@ -54,7 +54,7 @@ TEST(StepCost, OfExpertsCountsThoseThatTokensMayUse) {
   step.outputs = {value(DType::kFloat32, {tokens, 16})};
   constexpr double kExpert = 3 * 24 * 16 * 2;
   for (const int64_t count : {1, 3, 40}) {
-    const StepCost cost = step_cost(plan, step, {{"tokens", count}}, {});
+    const OpCost cost = step_cost(plan, step, {{"tokens", count}}, {});
     const double rows = static_cast<double>(count) * (2 * 16 * 4 + 2 * 4 + 2 * 4);
     EXPECT_EQ(cost.bytes, rows + kExpert * static_cast<double>(std::min<int64_t>(8, 2 * count)));
     EXPECT_EQ(cost.flops, 2.0 * static_cast<double>(count) * 2 * 3 * 24 * 16);

@@ -1,18 +1,23 @@
-// Probe: a sampling rule from outside. It lowers to an operator that is registered here, stands in
-// the sample plan in its order, changes what its rows draw and leaves the other rows alone.
+// Probe: a sampling rule from outside, with a number of its own. It lowers to an operator that is
+// registered here, stands in the sample plan in its order, changes what its rows draw and leaves
+// the other rows alone. Requests, the server's fields and the flags of `run` and `chat` know its
+// number.
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "base/error.h"
+#include "cli/contract/generation_flags.h"
 #include "runtime/sample_plan.h"
+#include "server/api_error.h"
+#include "server/generation_fields.h"
 #include "tensor/device.h"
 
 namespace ingot {
 namespace {
 
 constexpr int64_t kVocab = 12;
-constexpr uint64_t kEvenSeed = 4242;  // requests with this seed want even ids
 
 // (logits[samples, vocab], on[samples]): odd ids of rows with on != 0 become -infinity.
 const OpDef& even_op() {
@@ -32,24 +37,76 @@ const OpDef& even_op() {
   return op;
 }
 
+const SamplerParam kEven = {
+    .name = "probe_even", .max = 1, .help = "1 = even ids alone", .whole = true};
+
 const SamplerRule& even_rule() {
   static const SamplerRule rule = {
       .name = "probe_even",
       .order = 250,  // a mask: behind the penalties, before temperature
-      .active = [](const SamplingParams& p) { return p.seed == kEvenSeed; },
+      .active = [](const SamplingParams& p) { return kEven.get(p) != 0; },
       .lower =
           [](SampleBuilder& b) {
-            const int on = b.row_param("probe_even", DType::kFloat32, [](const SamplingParams& p) {
-              return p.seed == kEvenSeed ? 1.0 : 0.0;
-            });
+            const int on = b.row_param("probe_even", DType::kFloat32,
+                                       [](const SamplingParams& p) { return kEven.get(p); });
             b.set_logits(b.step("probe_logits_even", {}, {b.logits(), on})[0]);
-          }};
+          },
+      .params = {kEven}};
   return rule;
 }
 
+// Takes the flags' places in memory.
+class NamedFlags : public Flags {
+ public:
+  void argument(std::string, std::string*, std::string, bool) override {}
+  void arguments(std::string, std::vector<std::string>*, std::string) override {}
+  void flag(std::string, std::string*, std::string, bool*) override {}
+  void flag(std::string name, int64_t* value, std::string, bool* given) override {
+    numbers[name] = {value, given};
+  }
+  void flag(std::string, double*, std::string, bool*) override {}
+  void flag(std::string, bool*, std::string) override {}
+  void flag(std::string, std::vector<std::string>*, std::string) override {}
+  void text(std::string, std::string*, std::string) override {}
+  void also(const std::string&, const std::vector<std::string>&) override {}
+  void other(const OtherFlag&) override {}
+  void config_file() override {}
+  std::map<std::string, std::pair<int64_t*, bool*>> numbers;
+};
+
+void add_even_rule() {
+  static const bool once = (register_op(even_op()), register_rule(even_rule()), true);
+  EXPECT_TRUE(once);
+}
+
+TEST(SamplingRule, ItsNumberIsKnownToRequestsEndpointsAndCommands) {
+  add_even_rule();
+  SamplingParams params;
+  kEven.set(params, 1);
+  EXPECT_NO_THROW(validate(params, 100));
+  kEven.set(params, 2);
+  EXPECT_THROW(validate(params, 100), Error);
+
+  const Schema schema = {"Probe", generation_fields(1)};
+  EXPECT_NO_THROW(check_body(Json{{"probe_even", 1}}, schema));
+  EXPECT_THROW(check_body(Json{{"probe_even", 2}}, schema), ApiError);
+
+  SamplingFlags sampling;
+  NamedFlags flags;
+  sampling.declare(flags);
+  const auto [value, given] = flags.numbers.at("probe-even");
+  EXPECT_EQ(sampling.params({}).others.count("probe_even"), 0u);
+  *value = 1;
+  *given = true;
+  EXPECT_NO_THROW(sampling.check());
+  EXPECT_EQ(kEven.get(sampling.params({})), 1);
+  EXPECT_EQ(sampling.openai_fields(), (Json{{"probe_even", 1}}));
+  *value = 2;
+  EXPECT_THROW(sampling.check(), UsageError);
+}
+
 TEST(SamplingRule, ChangesWhatIsDrawnForItsRows) {
-  register_op(even_op());
-  register_rule(even_rule());
+  add_even_rule();
   EXPECT_THROW(register_rule(even_rule()), Error);  // the name is taken
 
   const auto device = make_cpu_device(1);
@@ -60,7 +117,7 @@ TEST(SamplingRule, ChangesWhatIsDrawnForItsRows) {
   }
   const TensorView view{DType::kFloat32, {2, kVocab}, reinterpret_cast<std::byte*>(logits.data())};
   SamplingParams even, plain;
-  even.seed = kEvenSeed;
+  kEven.set(even, 1);
   const std::vector<TokenId> history = {1};
   const std::vector<SampleRow> rows = {{&even, 0, 1, history, 0}, {&plain, 0, 1, history, 1}};
 

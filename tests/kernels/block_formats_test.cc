@@ -1,12 +1,11 @@
-// Which kernels read which block formats without a copy: all of the shelf, but for those named here
-// with the reason.
+// Which kernels read which block formats without a copy, and that they decode exactly.
 #include <gtest/gtest.h>
 
-#include <map>
+#include <set>
 
-#include "base/random.h"
 #include "base/thread_team.h"
 #include "kernels/kernel_def.h"
+#include "kernels_cpu_format_list.h"
 #include "tensor/block_format.h"
 #include "tensor/buffer.h"
 #include "tensor/cpu_isa.h"
@@ -14,17 +13,8 @@
 namespace ingot {
 namespace {
 
-// Formats without a kernels/cpu/formats/<format>.h.
-const std::map<std::string_view, std::string_view> kPanelOnCpu = {
-    {"q2_k", "groups of 16 with their own scale and minimum: no vector code yet"},
-    {"q3_k", "6-bit scales spread over the block: no vector code yet"},
-    {"q4_0", "files of today bring Q4_1 and K-quants: no vector code yet"},
-    {"q4_k", "6-bit scales and minima: no vector code yet"},
-    {"q5_0", "a separate bit a weight: no vector code yet"},
-    {"q5_1", "a separate bit a weight: no vector code yet"},
-    {"q5_k", "a separate bit a weight: no vector code yet"},
-    {"q6_k", "two separate bits a weight: no vector code yet"},
-};
+// Formats with a kernels/cpu/formats/<format>.h.
+const std::set<std::string_view> kInRegisters = {INGOT_CPU_FORMATS};
 
 KernelDesc linear_of(const BlockFormat& format, int64_t m, int64_t n) {
   const int64_t k = 2 * format.block_elements;
@@ -43,31 +33,27 @@ const KernelDef* listed(std::string_view name) {
   return nullptr;
 }
 
+// The others are decoded into memory, a panel at a time.
 TEST(block_formats, cpu_vector_kernels_decode_in_registers) {
-  std::map<std::string_view, std::string_view> exceptions = kPanelOnCpu;
+  size_t in_registers = 0;
   for (const BlockFormat* format : tensor_format_list()) {
-    exceptions.erase(format->name);
+    in_registers += kInRegisters.count(format->name);
     for (const char* name : {"linear_avx2", "linear_avx512"}) {
       const KernelDef* kernel = listed(name);
       ASSERT_NE(kernel, nullptr) << name;
       const bool panel = kernel->tactics(linear_of(*format, 1, 8)).front() == "panel";
-      EXPECT_EQ(panel, kPanelOnCpu.contains(format->name))
-          << name << " on " << format->name
-          << ": add kernels/cpu/formats/<format>.h, or the reason in kPanelOnCpu";
+      EXPECT_EQ(panel, !kInRegisters.contains(format->name)) << name << " on " << format->name;
     }
   }
-  EXPECT_TRUE(exceptions.empty()) << exceptions.begin()->first << " is not on the shelf";
+  EXPECT_EQ(in_registers, kInRegisters.size()) << "a decoder of a format that is not on the shelf";
 }
 
 // The rows of the unit matrix give the weights themselves.
 void expect_exact(const KernelDef& kernel, const BlockFormat& format) {
   const int64_t n = 3, k = 2 * format.block_elements;
-  std::vector<float> source(static_cast<size_t>(n * k)), want(source.size());
-  for (size_t i = 0; i < source.size(); ++i) {
-    source[i] = static_cast<float>(random_below(7, i, 2001)) * 1e-3f - 1;
-  }
+  std::vector<float> want(static_cast<size_t>(n * k));
   std::vector<std::byte> encoded(static_cast<size_t>(n * 2 * format.block_bytes));
-  format.encode(source.data(), n * 2, encoded.data());
+  random_blocks(format, 7, n * 2, encoded.data());
   format.decode(encoded.data(), n * 2, want.data());
   std::vector<float> unit(static_cast<size_t>(k * k)), got(static_cast<size_t>(k * n));
   for (int64_t i = 0; i < k; ++i) unit[static_cast<size_t>(i * k + i)] = 1;

@@ -125,7 +125,7 @@ void fill_normal(const CaseInput& input, const TensorView& view, uint64_t seed) 
       }
     }
     if (view.type.is_block()) {
-      ASSERT_NE(view.type.block->encode, nullptr);
+      ASSERT_NE(view.type.block->encode, nullptr) << view.type.name();
       view.type.block->encode(row.data(), view.columns() / view.type.block->block_elements,
                               view.row(r));
     } else {

@@ -266,6 +266,8 @@ def wrong_values(schema):
         low, high = kind.get("minimum"), kind.get("maximum")
         if low is not None:
             yield from (low - 1, -1e308, -2**65)
+        if "exclusiveMinimum" in kind:
+            yield from (kind["exclusiveMinimum"], kind["exclusiveMinimum"] - 1)
         if high is not None:
             yield from (high + 1, 1e308, 2**64, 2**65)
 

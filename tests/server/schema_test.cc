@@ -11,17 +11,20 @@ namespace {
 
 const Schema& example() {
   static const Schema schema = {
-      "Example", joined_fields({{{.name = "count", .kinds = kIntegerField, .min = 1, .max = 4},
-                                 {.name = "rate", .kinds = kNumberField, .min = 0, .max = 2},
-                                 {.name = "text", .kinds = kTextField | kListField, .max = 3},
-                                 {.name = "kind", .kinds = kTextField, .one_of = {"a", "b"}},
-                                 {.name = "list",
-                                  .kinds = kListField,
-                                  .max = 2,
-                                  .fields = {{.name = "x", .kinds = kBoolField, .required = true}}},
-                                 {.name = "open", .kinds = kObjectField, .open = true},
-                                 {.name = "refused", .use = FieldUse::kRefused, .neutral = 1}},
-                                ignored_fields()})};
+      "Example",
+      joined_fields(
+          {{{.name = "count", .kinds = kIntegerField, .min = 1, .max = 4},
+            {.name = "rate", .kinds = kNumberField, .min = 0, .max = 2},
+            {.name = "share", .kinds = kNumberField, .min = 0, .max = 1, .above_min = true},
+            {.name = "text", .kinds = kTextField | kListField, .max = 3},
+            {.name = "kind", .kinds = kTextField, .one_of = {"a", "b"}},
+            {.name = "list",
+             .kinds = kListField,
+             .max = 2,
+             .fields = {{.name = "x", .kinds = kBoolField, .required = true}}},
+            {.name = "open", .kinds = kObjectField, .open = true},
+            {.name = "refused", .use = FieldUse::kRefused, .neutral = 1}},
+           ignored_fields()})};
   return schema;
 }
 
@@ -56,6 +59,12 @@ TEST(Schema, Bounds) {
   EXPECT_EQ(fault(R"({"count": 9223372036854775807})"), "count");
   EXPECT_EQ(fault(R"({"count": -1e308})"), "count");
   EXPECT_EQ(fault(R"({"rate": 2.1})"), "rate");
+  EXPECT_EQ(fault(R"({"share": 0})"), "share");
+  EXPECT_EQ(fault(R"({"share": 1e-300})"), "");
+  const Json share = json_schema_of(example())["properties"]["share"];
+  EXPECT_EQ(share["exclusiveMinimum"], 0);
+  EXPECT_FALSE(share.contains("minimum"));
+  EXPECT_EQ(share["maximum"], 1);
   EXPECT_EQ(fault(R"({"text": "abcd"})"), "text");
   EXPECT_EQ(fault(R"({"text": [1, 2, 3, 4]})"), "text");
   EXPECT_EQ(fault(R"({"kind": "c"})"), "kind");

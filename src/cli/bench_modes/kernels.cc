@@ -3,10 +3,12 @@
 #include <cstdio>
 #include <map>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "cli/contract/bench_modes.h"
 #include "cli/contract/device_measure.h"
 #include "cli/contract/step_cost.h"
+#include "engine/fusion.h"
 
 namespace ingot {
 namespace mode_kernels {
@@ -18,7 +20,7 @@ struct KernelRow {
   std::string operand;  // its weight, else its result
   double us = 0;        // of all of its steps in one step of the scheduler
   int64_t count = 0;
-  StepCost cost;  // of all of them
+  OpCost cost;  // of all of them
 };
 
 std::string operand_text(const Plan& plan, const PlanStep& step) {
@@ -33,8 +35,20 @@ std::string operand_text(const Plan& plan, const PlanStep& step) {
   return type_text(plan.values[static_cast<size_t>(step.outputs[0])].type);
 }
 
-Json rows_json(const Plan& plan, const std::vector<StepTiming>& timings, int64_t steps,
-               const SymbolValues& symbols, const AttentionLoad& load, const DeviceRates& rates) {
+// The fused operator's step that was timed, if it is one: it moves nothing between the plan's steps
+// that it covers.
+const PlanStep& timed_step(const Plan& plan, const std::vector<FusedStep>& fused,
+                           const StepTiming& timing) {
+  for (const FusedStep& one : fused) {
+    if (one.step.op == timing.op && one.covers == timing.steps) return one.step;
+  }
+  CHECK_EQ(timing.steps.size(), 1u);
+  return plan.steps[timing.steps.front()];
+}
+
+Json rows_json(const Plan& plan, const std::vector<FusedStep>& fused,
+               const std::vector<StepTiming>& timings, int64_t steps, const SymbolValues& symbols,
+               const AttentionLoad& load, const DeviceRates& rates) {
   std::map<std::string, KernelRow> rows;
   for (const StepTiming& timing : timings) {
     const std::string operand = operand_text(plan, plan.steps[timing.steps.front()]);
@@ -44,11 +58,9 @@ Json rows_json(const Plan& plan, const std::vector<StepTiming>& timings, int64_t
     row.operand = operand;
     row.us += timing.microseconds / static_cast<double>(steps);
     ++row.count;
-    for (size_t index : timing.steps) {
-      const StepCost cost = step_cost(plan, plan.steps[index], symbols, load);
-      row.cost.bytes += cost.bytes;
-      row.cost.flops += cost.flops;
-    }
+    const OpCost cost = step_cost(plan, timed_step(plan, fused, timing), symbols, load);
+    row.cost.bytes += cost.bytes;
+    row.cost.flops += cost.flops;
   }
   Json out = Json::array();
   for (const auto& [key, row] : rows) {
@@ -88,6 +100,7 @@ Json measure_kernels(const BenchFlags& flags) {
   out["isl"] = flags.isl;
   out["osl"] = osl;
   out["measured"] = rates_json(rates);
+  const std::vector<FusedStep> fused = find_fused_steps(plan, bench.open().device->kind());
   SymbolValues symbols = bench.session().executor().limits();
   const auto set = [&](int64_t tokens, int64_t rows) {
     symbols["tokens"] = tokens;
@@ -108,7 +121,7 @@ Json measure_kernels(const BenchFlags& flags) {
       set(flags.isl, 1);
       const double pairs = isl * (isl + 1) / 2;
       if (times.prefill_steps == 1) {
-        out["prefill"] = rows_json(plan, times.prefill, 1, symbols, {isl, pairs}, rates);
+        out["prefill"] = rows_json(plan, fused, times.prefill, 1, symbols, {isl, pairs}, rates);
       }
       prompt = true;
     }
@@ -117,8 +130,8 @@ Json measure_kernels(const BenchFlags& flags) {
     const double positions = static_cast<double>(batch) * (isl + static_cast<double>(osl) / 2);
     out["decode"].push_back({{"batch", batch},
                              {"steps", times.decode_steps},
-                             {"kernels", rows_json(plan, times.decode, times.decode_steps, symbols,
-                                                   {positions, positions}, rates)}});
+                             {"kernels", rows_json(plan, fused, times.decode, times.decode_steps,
+                                                   symbols, {positions, positions}, rates)}});
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #include "cli/contract/generation_flags.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <limits>
 
@@ -89,19 +90,32 @@ OpenModel ModelFlags::open(std::unique_ptr<Device> opened) const {
   return out;
 }
 
+namespace {
+
+// "top-k" of "top_k".
+std::string flag_name(const SamplerParam& param) {
+  std::string name(param.name);
+  std::replace(name.begin(), name.end(), '_', '-');
+  return name;
+}
+
+}  // namespace
+
 void SamplingFlags::declare(Flags& flags) {
   flags.flag("max-tokens", &max_tokens, "most tokens of the answer", &has_max_tokens_);
-  flags.flag("temperature", &temperature, "0 = greedy; default: the model's generation_config",
-             &has_temperature_);
-  flags.flag("top-k", &top_k, "draw from the k best tokens; 0 = off", &has_top_k_);
-  flags.flag("top-p", &top_p, "draw from the best tokens that hold this probability", &has_top_p_);
-  flags.flag("min-p", &min_p, "least probability relative to the best token", &has_min_p_);
-  flags.flag("repetition-penalty", &repetition_penalty, "over prompt and answer; 1 = off",
-             &has_repetition_penalty_);
-  flags.flag("presence-penalty", &presence_penalty, "over tokens of the answer; 0 = off",
-             &has_presence_penalty_);
-  flags.flag("frequency-penalty", &frequency_penalty, "over tokens of the answer; 0 = off",
-             &has_frequency_penalty_);
+  for (const SamplerParam& param : sampler_params()) {
+    const double plain = param.get({});
+    rules_.push_back({param, plain, static_cast<int64_t>(plain)});
+  }
+  for (RuleFlag& rule : rules_) {
+    std::string help(rule.param.help);
+    if (rule.param.name == "temperature") help += "; default: the model's generation_config";
+    if (rule.param.whole) {
+      flags.flag(flag_name(rule.param), &rule.whole, help, &rule.given);
+    } else {
+      flags.flag(flag_name(rule.param), &rule.number, help, &rule.given);
+    }
+  }
   flags.flag("seed", &seed, "of the draws", &has_seed_);
   flags.flag("stop", &stop, "text that ends the answer; may be given several times");
   flags.flag("logprobs", &logprobs, "log probabilities of the k best tokens, 0 = of the drawn one");
@@ -110,15 +124,12 @@ void SamplingFlags::declare(Flags& flags) {
 void SamplingFlags::check() const {
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   check_range("max-tokens", max_tokens, 1, kMost);
-  check_range("temperature", temperature, 0.0, 100.0);
-  check_range("top-k", top_k, 0, kMost);
-  if (!(top_p > 0 && top_p <= 1)) {
-    throw UsageError(fmt::format("--top-p: expected more than 0 and at most 1, found {}", top_p));
+  for (const RuleFlag& rule : rules_) {
+    if (rule.param.holds(rule.value())) continue;
+    throw UsageError(fmt::format(
+        "--{}: expected {}, found {}", flag_name(rule.param), rule.param.range_text(),
+        rule.param.whole ? std::to_string(rule.whole) : fmt::format("{}", rule.number)));
   }
-  check_range("min-p", min_p, 0.0, 1.0);
-  check_range("repetition-penalty", repetition_penalty, 1e-3, 1e3);
-  check_range("presence-penalty", presence_penalty, -100.0, 100.0);
-  check_range("frequency-penalty", frequency_penalty, -100.0, 100.0);
   check_seed(seed);
   check_range("logprobs", logprobs, -1, 1024);
 }
@@ -126,13 +137,9 @@ void SamplingFlags::check() const {
 SamplingParams SamplingFlags::params(const TextAssets& assets) const {
   SamplingParams out = assets.sampling();
   out.max_tokens = max_tokens;
-  if (has_temperature_) out.temperature = temperature;
-  if (has_top_k_) out.top_k = static_cast<int32_t>(top_k);
-  if (has_top_p_) out.top_p = top_p;
-  if (has_min_p_) out.min_p = min_p;
-  if (has_repetition_penalty_) out.repetition_penalty = repetition_penalty;
-  out.presence_penalty = presence_penalty;
-  out.frequency_penalty = frequency_penalty;
+  for (const RuleFlag& rule : rules_) {
+    if (rule.given) rule.param.set(out, rule.value());
+  }
   out.seed = static_cast<uint64_t>(seed);
   out.logprobs = static_cast<int32_t>(logprobs);
   return out;
@@ -144,13 +151,10 @@ Json SamplingFlags::openai_fields() const {
     if (given) out[name] = value;
   };
   add(has_max_tokens_, "max_tokens", max_tokens);
-  add(has_temperature_, "temperature", temperature);
-  add(has_top_k_, "top_k", top_k);
-  add(has_top_p_, "top_p", top_p);
-  add(has_min_p_, "min_p", min_p);
-  add(has_repetition_penalty_, "repetition_penalty", repetition_penalty);
-  add(has_presence_penalty_, "presence_penalty", presence_penalty);
-  add(has_frequency_penalty_, "frequency_penalty", frequency_penalty);
+  for (const RuleFlag& rule : rules_) {
+    if (!rule.given) continue;
+    out[std::string(rule.param.name)] = rule.param.whole ? Json(rule.whole) : Json(rule.number);
+  }
   add(has_seed_, "seed", seed);
   add(!stop.empty(), "stop", stop);
   return out;

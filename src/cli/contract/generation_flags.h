@@ -7,6 +7,7 @@
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
+#include "runtime/sampler_rule.h"
 #include "runtime/text_session.h"
 
 namespace ingot {
@@ -52,7 +53,7 @@ struct ModelFlags {
   LoadedModel load(Device& target) const;
 };
 
-// --max-tokens, --temperature and the other rules, --seed, --stop, --logprobs.
+// --max-tokens, a flag for each number of the sampling rules, --seed, --stop, --logprobs.
 struct SamplingFlags {
   void declare(Flags& flags);
   // UsageError for values out of range; before any work.
@@ -64,27 +65,22 @@ struct SamplingFlags {
   Json openai_fields() const;
 
   int64_t max_tokens = 512;
-  double temperature = 0;
-  int64_t top_k = 0;
-  double top_p = 1;
-  double min_p = 0;
-  double repetition_penalty = 1;
-  double presence_penalty = 0;
-  double frequency_penalty = 0;
   int64_t seed = 0;
   int64_t logprobs = -1;
   std::vector<std::string> stop;
 
  private:
+  // The flag of a sampling rule's number.
+  struct RuleFlag {
+    SamplerParam param;
+    double number = 0;  // one of the two, as param.whole says
+    int64_t whole = 0;
+    bool given = false;
+    double value() const { return param.whole ? static_cast<double>(whole) : number; }
+  };
+  std::vector<RuleFlag> rules_;  // as declared: the flags point into it
   bool has_max_tokens_ = false;
-  bool has_presence_penalty_ = false;
-  bool has_frequency_penalty_ = false;
   bool has_seed_ = false;
-  bool has_temperature_ = false;
-  bool has_top_k_ = false;
-  bool has_top_p_ = false;
-  bool has_min_p_ = false;
-  bool has_repetition_penalty_ = false;
 };
 
 // assets.require_tokenizer(), whose error gets what helps: `ids`: the command takes --prompt-ids.

@@ -1,3 +1,4 @@
+// unit: large
 #include "kernels/cuda/arch/stream_linear.cuh"
 
 namespace ingot::cuda {

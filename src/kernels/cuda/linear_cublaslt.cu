@@ -1,3 +1,4 @@
+// unit: large
 #include "kernels/cuda/contract/cublaslt.h"
 #include "kernels/cuda/contract/views.h"
 // check.h, in the two above, comes first.

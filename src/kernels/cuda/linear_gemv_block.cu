@@ -1,3 +1,4 @@
+// unit: large
 #include "kernels/cuda/arch/gemv.cuh"
 
 namespace ingot::cuda {

@@ -1,3 +1,4 @@
+// unit: large
 #include "kernels/cuda/arch/block_decode.cuh"
 #include "kernels/cuda/arch/moe_gemv.cuh"
 

@@ -1,3 +1,5 @@
+// unit: large
+
 // Mixtures of experts on tensor cores: one grid for all experts. Pairs of a token and an expert
 // are grouped by expert, and a block takes up to kRows of one expert's pairs and 128 rows of its
 // weights: for the first product 64 of gate and the same 64 of up, whose product it stores, for the

@@ -1,3 +1,4 @@
+// unit: large
 #include "kernels/cuda/arch/early_start.cuh"
 #include "kernels/cuda/arch/numeric.cuh"
 

@@ -1,3 +1,5 @@
+// unit: flashinfer
+
 // FlashInfer's decode attention on CUDA cores, called from a kernel of our own: a block takes one
 // part of one token's keys. FlashInfer's plan arrays (request, tile and page lists made on the
 // host) are objects here that compute the same from our block tables, so nothing is planned or

@@ -1,3 +1,5 @@
+// unit: flashinfer
+
 // FlashInfer's tensor core attention with tiles of 16 query rows, for decoding: a tile holds the
 // query heads of one token that share a KV head, a block takes one part of the token's keys.
 #include "kernels/cuda/arch/attention_parts.cuh"

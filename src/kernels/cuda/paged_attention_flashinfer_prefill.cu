@@ -1,3 +1,5 @@
+// unit: flashinfer
+
 // FlashInfer's tensor core attention of many tokens, called from a kernel of our own: a block takes
 // 64 or 128 query rows of one KV head, tokens of one sequence times the query heads of the group.
 #include "kernels/cuda/arch/flashinfer_prefill.cuh"

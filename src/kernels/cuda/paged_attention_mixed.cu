@@ -1,3 +1,5 @@
+// unit: large
+
 // Attention of steps that hold chunks of prompts beside decoding rows, by two kernels one after the
 // other: paged_attention_wgmma takes the batch rows with many tokens, a decode kernel those with
 // few. Both find their rows on the device and leave the others' output alone, so that every row is

@@ -1,3 +1,5 @@
+// unit: large
+
 // Attention of many tokens on tensor cores. A block takes kRows query rows of one KV head: tokens
 // of one sequence times the query heads of the group. It walks the keys in tiles at multiples of
 // kKeys positions with an online softmax, so a row's result depends on its own keys alone.

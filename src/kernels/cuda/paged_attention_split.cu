@@ -1,3 +1,5 @@
+// unit: large
+
 // Attention on CUDA cores. The keys of a token are cut at multiples of kSplit positions; each split
 // is worked on by one block and its result does not depend on anything else, and the splits are
 // merged in order of position. Whether one block walks all splits of a token ("serial") or many

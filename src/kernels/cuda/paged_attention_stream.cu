@@ -1,3 +1,5 @@
+// unit: large
+
 // Decode attention on tensor cores, made to keep loads in flight: every warp streams tiles of 16
 // keys and their values through a ring of its own in shared memory and meets the others only at
 // the end. Products are turned over (keys times queries, values times weights), so that 8 query

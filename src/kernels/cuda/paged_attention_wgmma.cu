@@ -1,3 +1,5 @@
+// unit: large
+
 // Attention of many tokens on Hopper's warpgroup matrix instructions. A block takes 128 query rows
 // of one KV head at a time: tokens of one sequence times the query heads of the group. One warp
 // feeds tiles of 128 keys and values, page by page, through the tensor memory accelerator into

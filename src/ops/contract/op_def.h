@@ -164,6 +164,8 @@ struct OnnxImport {
 
 class StepSource;  // ops/contract/fusion.h
 struct FusionMatch;
+struct CostArgs;  // ops/contract/op_cost.h
+struct OpCost;
 
 struct OpDef {
   std::string_view name;  // snake_case, equal to the file's stem
@@ -206,6 +208,9 @@ struct OpDef {
   // Integer inputs as a run of these sizes brings them, for tuners: positions at the end of the
   // longest context, pages apart. Inputs left out, and all of an op without the hook, are zeros.
   IndexInputs (*representative)(const RepresentativeArgs& args) = nullptr;
+  // What a step must move and multiply at the least, for ops that multiply (all that are heavy) or
+  // read parts of their operands; all others move each operand and result once (plain_cost()).
+  OpCost (*cost)(const CostArgs& args) = nullptr;
 };
 
 // Generated from ops/*.cc.

@@ -18,7 +18,16 @@ void lower(SampleBuilder& b) {
 // The more often an id occurs in the output the less likely it becomes (penalty > 0).
 const SamplerRule& frequency_penalty_rule() {
   using namespace rule_frequency_penalty;
-  static const SamplerRule rule = {"frequency_penalty", 120, active, lower};
+  static const SamplerRule rule = {
+      .name = "frequency_penalty",
+      .order = 120,
+      .active = active,
+      .lower = lower,
+      .params = {{.name = "frequency_penalty",
+                  .min = -100,
+                  .max = 100,
+                  .help = "over tokens of the answer, each time; 0 = off",
+                  .number = &SamplingParams::frequency_penalty}}};
   return rule;
 }
 

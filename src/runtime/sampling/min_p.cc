@@ -16,7 +16,15 @@ void lower(SampleBuilder& b) {
 // Draws among ids that are at least min_p times as likely as the best.
 const SamplerRule& min_p_rule() {
   using namespace rule_min_p;
-  static const SamplerRule rule = {"min_p", 420, active, lower};
+  static const SamplerRule rule = {
+      .name = "min_p",
+      .order = 420,
+      .active = active,
+      .lower = lower,
+      .params = {{.name = "min_p",
+                  .max = 1,
+                  .help = "least probability relative to the best token",
+                  .number = &SamplingParams::min_p}}};
   return rule;
 }
 

@@ -18,7 +18,15 @@ void lower(SampleBuilder& b) {
 // Ids that occur in the output become less likely (penalty > 0).
 const SamplerRule& presence_penalty_rule() {
   using namespace rule_presence_penalty;
-  static const SamplerRule rule = {"presence_penalty", 110, active, lower};
+  static const SamplerRule rule = {.name = "presence_penalty",
+                                   .order = 110,
+                                   .active = active,
+                                   .lower = lower,
+                                   .params = {{.name = "presence_penalty",
+                                               .min = -100,
+                                               .max = 100,
+                                               .help = "over tokens of the answer; 0 = off",
+                                               .number = &SamplingParams::presence_penalty}}};
   return rule;
 }
 

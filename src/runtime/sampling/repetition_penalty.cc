@@ -18,7 +18,16 @@ void lower(SampleBuilder& b) {
 // Ids of prompt and output become less likely (penalty > 1).
 const SamplerRule& repetition_penalty_rule() {
   using namespace rule_repetition_penalty;
-  static const SamplerRule rule = {"repetition_penalty", 100, active, lower};
+  static const SamplerRule rule = {.name = "repetition_penalty",
+                                   .order = 100,
+                                   .active = active,
+                                   .lower = lower,
+                                   .params = {{.name = "repetition_penalty",
+                                               .neutral = 1,
+                                               .min = 1e-3,
+                                               .max = 1e3,
+                                               .help = "over prompt and answer; 1 = off",
+                                               .number = &SamplingParams::repetition_penalty}}};
   return rule;
 }
 

@@ -16,7 +16,16 @@ void lower(SampleBuilder& b) {
 // Flattens (> 1) or sharpens (< 1) the distribution; 0 is greedy.
 const SamplerRule& temperature_rule() {
   using namespace rule_temperature;
-  static const SamplerRule rule = {"temperature", 300, active, lower};
+  static const SamplerRule rule = {
+      .name = "temperature",
+      .order = 300,
+      .active = active,
+      .lower = lower,
+      .params = {{.name = "temperature",
+                  .neutral = 1,
+                  .max = 100,
+                  .help = "flattens (> 1) or sharpens (< 1) what is drawn from; 0 = greedy",
+                  .number = &SamplingParams::temperature}}};
   return rule;
 }
 

@@ -16,7 +16,17 @@ void lower(SampleBuilder& b) {
 // Draws among the most likely ids that make up the probability p.
 const SamplerRule& top_p_rule() {
   using namespace rule_top_p;
-  static const SamplerRule rule = {"top_p", 410, active, lower};
+  static const SamplerRule rule = {
+      .name = "top_p",
+      .order = 410,
+      .active = active,
+      .lower = lower,
+      .params = {{.name = "top_p",
+                  .neutral = 1,
+                  .max = 1,
+                  .above_min = true,
+                  .help = "draw from the best tokens that hold this probability",
+                  .number = &SamplingParams::top_p}}};
   return rule;
 }
 

@@ -58,9 +58,16 @@ inline void q2_k_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: half a step of the widest group. A step is a part in 3 of max - min, at most twice the
+// peak; rounding minimum and scale up adds one unit in 15 to each.
 inline const BlockFormat& q2_k_format() {
-  static const BlockFormat format = {"q2_k", Q2_KBlock::kElements, sizeof(Q2_KBlock),
-                                     10,     q2_k_decode,          q2_k_encode};
+  static const BlockFormat format = {.name = "q2_k",
+                                     .block_elements = Q2_KBlock::kElements,
+                                     .block_bytes = sizeof(Q2_KBlock),
+                                     .gguf_type = 10,
+                                     .decode = q2_k_decode,
+                                     .encode = q2_k_encode,
+                                     .error_bound = 0.5 * (2 + 1.0 / 15) / 3 * (1 + 1.0 / 15)};
   return format;
 }
 

@@ -64,9 +64,15 @@ inline void q3_k_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: half a step of the widest group; a step is a third of its peak.
 inline const BlockFormat& q3_k_format() {
-  static const BlockFormat format = {"q3_k", Q3_KBlock::kElements, sizeof(Q3_KBlock),
-                                     11,     q3_k_decode,          q3_k_encode};
+  static const BlockFormat format = {.name = "q3_k",
+                                     .block_elements = Q3_KBlock::kElements,
+                                     .block_bytes = sizeof(Q3_KBlock),
+                                     .gguf_type = 11,
+                                     .decode = q3_k_decode,
+                                     .encode = q3_k_encode,
+                                     .error_bound = 0.5 / 3};
   return format;
 }
 

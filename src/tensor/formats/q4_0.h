@@ -46,9 +46,15 @@ inline void q4_0_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: the peak becomes -8 d; +8 d does not exist, so the other end is clipped by up to a step.
 inline const BlockFormat& q4_0_format() {
-  static const BlockFormat format = {"q4_0", Q4_0Block::kElements, sizeof(Q4_0Block),
-                                     2,      q4_0_decode,          q4_0_encode};
+  static const BlockFormat format = {.name = "q4_0",
+                                     .block_elements = Q4_0Block::kElements,
+                                     .block_bytes = sizeof(Q4_0Block),
+                                     .gguf_type = 2,
+                                     .decode = q4_0_decode,
+                                     .encode = q4_0_encode,
+                                     .error_bound = 1.0 / 8};
   return format;
 }
 

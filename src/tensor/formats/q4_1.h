@@ -52,9 +52,15 @@ inline void q4_1_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: half a step; a step is a part in 15 of max - min, at most twice the peak.
 inline const BlockFormat& q4_1_format() {
-  static const BlockFormat format = {"q4_1", Q4_1Block::kElements, sizeof(Q4_1Block),
-                                     3,      q4_1_decode,          q4_1_encode};
+  static const BlockFormat format = {.name = "q4_1",
+                                     .block_elements = Q4_1Block::kElements,
+                                     .block_bytes = sizeof(Q4_1Block),
+                                     .gguf_type = 3,
+                                     .decode = q4_1_decode,
+                                     .encode = q4_1_encode,
+                                     .error_bound = 0.5 * 2 / 15};
   return format;
 }
 

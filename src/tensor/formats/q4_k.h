@@ -37,9 +37,16 @@ inline void q4_k_encode(const float* src, int64_t blocks, std::byte* dst) {
   });
 }
 
+// Error: half a step of the widest group. A step is a part in 15 of max - min, at most twice the
+// peak; rounding minimum and scale up adds one unit in 63 to each.
 inline const BlockFormat& q4_k_format() {
-  static const BlockFormat format = {"q4_k", Q4_KBlock::kElements, sizeof(Q4_KBlock),
-                                     12,     q4_k_decode,          q4_k_encode};
+  static const BlockFormat format = {.name = "q4_k",
+                                     .block_elements = Q4_KBlock::kElements,
+                                     .block_bytes = sizeof(Q4_KBlock),
+                                     .gguf_type = 12,
+                                     .decode = q4_k_decode,
+                                     .encode = q4_k_encode,
+                                     .error_bound = 0.5 * (2 + 1.0 / 63) / 15 * (1 + 1.0 / 63)};
   return format;
 }
 

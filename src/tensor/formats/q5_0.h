@@ -58,9 +58,16 @@ inline void q5_0_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: the peak becomes -16 d; +16 d does not exist, so the other end is clipped by up to a
+// step.
 inline const BlockFormat& q5_0_format() {
-  static const BlockFormat format = {"q5_0", Q5_0Block::kElements, sizeof(Q5_0Block),
-                                     6,      q5_0_decode,          q5_0_encode};
+  static const BlockFormat format = {.name = "q5_0",
+                                     .block_elements = Q5_0Block::kElements,
+                                     .block_bytes = sizeof(Q5_0Block),
+                                     .gguf_type = 6,
+                                     .decode = q5_0_decode,
+                                     .encode = q5_0_encode,
+                                     .error_bound = 1.0 / 16};
   return format;
 }
 

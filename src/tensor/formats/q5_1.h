@@ -62,9 +62,15 @@ inline void q5_1_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: half a step; a step is a part in 31 of max - min, at most twice the peak.
 inline const BlockFormat& q5_1_format() {
-  static const BlockFormat format = {"q5_1", Q5_1Block::kElements, sizeof(Q5_1Block),
-                                     7,      q5_1_decode,          q5_1_encode};
+  static const BlockFormat format = {.name = "q5_1",
+                                     .block_elements = Q5_1Block::kElements,
+                                     .block_bytes = sizeof(Q5_1Block),
+                                     .gguf_type = 7,
+                                     .decode = q5_1_decode,
+                                     .encode = q5_1_encode,
+                                     .error_bound = 0.5 * 2 / 31};
   return format;
 }
 

@@ -41,9 +41,16 @@ inline void q5_k_encode(const float* src, int64_t blocks, std::byte* dst) {
   });
 }
 
+// Error: half a step of the widest group. A step is a part in 31 of max - min, at most twice the
+// peak; rounding minimum and scale up adds one unit in 63 to each.
 inline const BlockFormat& q5_k_format() {
-  static const BlockFormat format = {"q5_k", Q5_KBlock::kElements, sizeof(Q5_KBlock),
-                                     13,     q5_k_decode,          q5_k_encode};
+  static const BlockFormat format = {.name = "q5_k",
+                                     .block_elements = Q5_KBlock::kElements,
+                                     .block_bytes = sizeof(Q5_KBlock),
+                                     .gguf_type = 13,
+                                     .decode = q5_k_decode,
+                                     .encode = q5_k_encode,
+                                     .error_bound = 0.5 * (2 + 1.0 / 63) / 31 * (1 + 1.0 / 63)};
   return format;
 }
 

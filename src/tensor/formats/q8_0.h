@@ -41,9 +41,15 @@ inline void q8_0_encode(const float* src, int64_t blocks, std::byte* dst) {
   }
 }
 
+// Error: half a step; a step is a part in 127 of the peak.
 inline const BlockFormat& q8_0_format() {
-  static const BlockFormat format = {"q8_0", Q8_0Block::kElements, sizeof(Q8_0Block),
-                                     8,      q8_0_decode,          q8_0_encode};
+  static const BlockFormat format = {.name = "q8_0",
+                                     .block_elements = Q8_0Block::kElements,
+                                     .block_bytes = sizeof(Q8_0Block),
+                                     .gguf_type = 8,
+                                     .decode = q8_0_decode,
+                                     .encode = q8_0_encode,
+                                     .error_bound = 0.5 / 127};
   return format;
 }
 

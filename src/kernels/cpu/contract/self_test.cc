@@ -27,9 +27,13 @@ void fill(const SelfTestInput& input, const TensorView& view, uint64_t seed) {
     for (size_t c = 0; c < row.size(); ++c) {
       row[c] = static_cast<float>(random_normal(seed, static_cast<uint64_t>(r) * row.size() + c));
     }
-    if (view.type.is_block()) {
-      view.type.block->encode(row.data(), view.columns() / view.type.block->block_elements,
-                              view.row(r));
+    if (const BlockFormat* format = view.type.block) {
+      const int64_t blocks = view.columns() / format->block_elements;
+      if (format->encode) {
+        format->encode(row.data(), blocks, view.row(r));
+      } else {
+        random_blocks(*format, seed + static_cast<uint64_t>(r), blocks, view.row(r));
+      }
     } else {
       store_row(view, r, 0, view.columns(), row.data());
     }

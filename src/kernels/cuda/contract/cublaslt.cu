@@ -1,3 +1,4 @@
+// unit: large
 #include <dlfcn.h>
 
 #include <map>
