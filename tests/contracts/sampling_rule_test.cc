@@ -58,7 +58,7 @@ const SamplerRule& even_rule() {
 // Takes the flags' places in memory.
 class NamedFlags : public Flags {
  public:
-  void argument(std::string, std::string*, std::string, bool) override {}
+  void argument(std::string, std::string*, std::string, bool, bool*) override {}
   void arguments(std::string, std::vector<std::string>*, std::string) override {}
   void flag(std::string, std::string*, std::string, bool*) override {}
   void flag(std::string name, int64_t* value, std::string, bool* given) override {
@@ -70,6 +70,7 @@ class NamedFlags : public Flags {
   void text(std::string, std::string*, std::string) override {}
   void also(const std::string&, const std::vector<std::string>&) override {}
   void other(const OtherFlag&) override {}
+  void given(std::vector<std::string>*) override {}
   void config_file() override {}
   std::map<std::string, std::pair<int64_t*, bool*>> numbers;
 };
