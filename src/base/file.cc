@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 
 namespace ingot {
 namespace {
+
+constexpr std::string_view kWhere = "base/file";
 
 // What a file is by its first bytes.
 constexpr std::pair<std::string_view, std::string_view> kMagics[] = {
@@ -37,8 +40,7 @@ void write_all(int fd, const std::string& path, std::span<const std::byte> bytes
                                  : ::pwrite(fd, bytes.data(), bytes.size(), offset);
     if (n < 0) {
       if (errno == EINTR) continue;
-      fail(ErrorCode::kIo, "base/file", "{}: writing {} bytes: {}", path, wanted,
-           std::strerror(errno));
+      fail(ErrorCode::kIo, kWhere, "{}: writing {} bytes: {}", path, wanted, std::strerror(errno));
     }
     bytes = bytes.subspan(static_cast<size_t>(n));
     if (offset >= 0) offset += n;
@@ -65,30 +67,57 @@ std::string behind_links(const std::string& path) {
   return at.string();
 }
 
+// Opened without waiting, as a pipe without a writer would; closed at the end.
+struct OpenFile {
+  explicit OpenFile(const std::string& name)
+      : path(name), fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+    if (fd >= 0) return;
+    const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
+    fail(code, kWhere, "{}: {}", path, std::strerror(errno));
+  }
+  ~OpenFile() { ::close(fd); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+
+  // Until something can be read; at once for what is no pipe or terminal. A signal that the process
+  // handles, Ctrl-C as a rule, ends the wait.
+  void wait() const {
+    pollfd readable = {fd, POLLIN, 0};
+    if (::poll(&readable, 1, -1) >= 0 || errno != EINTR) return;
+    fail(ErrorCode::kCancelled, kWhere, "{}: a signal came while it was waited for", path);
+  }
+
+  const std::string& path;
+  const int fd;
+};
+
 }  // namespace
 
 std::string read_file(const std::string& path, size_t limit) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
-    const ErrorCode code = errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kIo;
-    fail(code, "base/file", "{}: {}", path, std::strerror(errno));
-  }
+  const OpenFile file(path);
   std::string out;
   char chunk[65536];
   while (true) {
-    const ssize_t n = ::read(fd, chunk, sizeof chunk);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 || out.size() + static_cast<size_t>(n) > limit) {
-      const int error = errno;
-      ::close(fd);
-      if (n < 0) fail(ErrorCode::kIo, "base/file", "{}: reading: {}", path, std::strerror(error));
-      fail(ErrorCode::kCorrupt, "base/file", "{}: expected at most {} bytes", path, limit);
+    // Of a pipe: until its writer has come and has something, or has gone.
+    file.wait();
+    const ssize_t n = ::read(file.fd, chunk, sizeof chunk);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) fail(ErrorCode::kIo, kWhere, "{}: reading: {}", path, std::strerror(errno));
+    if (out.size() + static_cast<size_t>(n) > limit) {
+      fail(ErrorCode::kCorrupt, kWhere, "{}: expected at most {} bytes", path, limit);
     }
-    if (n == 0) break;
+    if (n == 0) return out;
     out.append(chunk, static_cast<size_t>(n));
   }
-  ::close(fd);
-  return out;
+}
+
+std::string read_regular_file(const std::string& path, size_t limit) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    fail(ErrorCode::kIo, kWhere, "{}: expected a regular file, found {}", path,
+         describe_path(path));
+  }
+  return read_file(path, limit);
 }
 
 bool is_regular_file(const std::string& path) {
@@ -160,7 +189,7 @@ std::string why_not_writable(const std::string& path) {
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
   // A rename would replace a device, which root may do.
   const std::string why = why_not_writable(path_);
-  if (!why.empty()) fail(ErrorCode::kIo, "base/file", "{}: {}", path_, why);
+  if (!why.empty()) fail(ErrorCode::kIo, kWhere, "{}: {}", path_, why);
   path_ = behind_links(path_);
   TemporaryEntry entry = create_temporary(path_, false);
   temporary_ = std::move(entry.path);
@@ -190,12 +219,11 @@ void AtomicFile::pad_to(size_t alignment) {
 
 void AtomicFile::commit() {
   if (::fsync(fd_) != 0) {
-    fail(ErrorCode::kIo, "base/file", "{}: syncing {} bytes: {}", path_, size_,
-         std::strerror(errno));
+    fail(ErrorCode::kIo, kWhere, "{}: syncing {} bytes: {}", path_, size_, std::strerror(errno));
   }
   // Open, and so locked, until it has its name: remove_stale() of another container would take it.
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
-    fail(ErrorCode::kIo, "base/file", "{}: renaming: {}", path_, std::strerror(errno));
+    fail(ErrorCode::kIo, kWhere, "{}: renaming: {}", path_, std::strerror(errno));
   }
   ::close(fd_);
   fd_ = -1;

@@ -9,8 +9,12 @@
 namespace ingot {
 
 // Whole file as a string; Error{kNotFound, kIo}. `limit` bounds what is read (Error{kCorrupt}
-// above).
+// above). A pipe is waited for, its writer included; a signal that the process handles meanwhile is
+// Error{kCancelled}.
 std::string read_file(const std::string& path, size_t limit = size_t{1} << 30);
+// The same for a file that nobody named, of a model's folder: whatever else than a regular file is
+// there is Error{kIo}.
+std::string read_regular_file(const std::string& path, size_t limit = size_t{1} << 30);
 bool is_regular_file(const std::string& path);
 bool is_directory(const std::string& path);
 

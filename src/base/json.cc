@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "base/refusal.h"
@@ -54,7 +55,13 @@ bool read_value(const Json& value, std::vector<T>& out) {
 }
 
 template <typename T>
-constexpr std::string_view kTypeName = "a list";
+constexpr std::string_view kTypeName;
+template <>
+constexpr std::string_view kTypeName<std::vector<int64_t>> = "a list of integers";
+template <>
+constexpr std::string_view kTypeName<std::vector<double>> = "a list of numbers";
+template <>
+constexpr std::string_view kTypeName<std::vector<std::string>> = "a list of strings";
 template <>
 constexpr std::string_view kTypeName<bool> = "a boolean";
 template <>
@@ -63,6 +70,21 @@ template <>
 constexpr std::string_view kTypeName<double> = "a number";
 template <>
 constexpr std::string_view kTypeName<std::string> = "a string";
+
+// What is there in place of a T; of a list that holds something else, that.
+template <typename T>
+std::string found_text(const Json& value, const T&) {
+  return value.type_name();
+}
+template <typename T>
+std::string found_text(const Json& value, const std::vector<T>&) {
+  if (!value.is_array()) return value.type_name();
+  const auto wrong = std::find_if(value.begin(), value.end(), [](const Json& item) {
+    T element;
+    return !read_value(item, element);
+  });
+  return fmt::format("a list that holds {}", found_text(*wrong, T()));
+}
 
 // Sees a text before anything of it is kept: depth, and what looking for doubled keys will cost.
 // A callback of the parser that keeps values would look at every list anew for each of its members.
@@ -136,7 +158,7 @@ T json_require(const Json& object, std::string_view key, std::string_view where,
   if (it != object.end() && read_value(*it, out)) return out;
   refuse(ErrorCode::kCorrupt, where,
          {"config", std::string(file), std::string(key), std::string(kTypeName<T>),
-          it == object.end() ? "" : it->type_name()});
+          it == object.end() ? "" : found_text(*it, T())});
 }
 
 template bool json_require<bool>(const Json&, std::string_view, std::string_view, std::string_view);

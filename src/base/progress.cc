@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/printable.h"
 
 namespace ingot {
 namespace {
@@ -76,13 +77,13 @@ void Progress::update(int64_t done) {
 void Progress::draw(bool last) {
   if (g_style == ProgressStyle::kJson) {
     const Json line = {{"progress", what_}, {"done", done_}, {"total", total_}, {"unit", unit_}};
-    std::fprintf(stderr, "%s\n", line.dump().c_str());
+    std::fprintf(stderr, "%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
     return;
   }
   const double share = ProgressState{what_, done_, total_, unit_}.share();
   const int filled = static_cast<int>(share * kBarWidth);
   const double seconds = static_cast<double>(SteadyClock().now_ns() - started_ns_) * 1e-9;
-  std::fprintf(stderr, "\r%-24s [%s%s] %3.0f%% %s %.1fs%s", what_.c_str(),
+  std::fprintf(stderr, "\r%-24s [%s%s] %3.0f%% %s %.1fs%s", printable(what_).c_str(),
                std::string(filled, '#').c_str(), std::string(kBarWidth - filled, '.').c_str(),
                share * 100, amount(done_, unit_).c_str(), seconds, last ? "\n" : "");
   std::fflush(stderr);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/printable.h"
+
 namespace ingot {
 namespace {
 
@@ -38,16 +40,7 @@ std::string_view bare_text(std::string_view text, std::string_view file) {
 
 std::string error_line(std::string_view room, std::string_view message) {
   // Messages quote names from files: control bytes would cut the line, or write to the terminal.
-  std::string line = fmt::format("[{}] ", room);
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte < 0x20 && c != '\n') || byte == 0x7f) {
-      line += fmt::format("\\x{:02x}", byte);
-    } else {
-      line += c;
-    }
-  }
-  return line;
+  return fmt::format("[{}] {}", room, printable(message, "\n"));
 }
 
 std::string refusal_text(const Refusal& refusal) {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "cli/contract/bench_modes.h"
+#include "cli/contract/flag_names.h"
 
 namespace ingot {
 namespace command_bench {
@@ -23,6 +24,7 @@ class Bench final : public Command {
     flags.flag("prompt-tokens", &prompt_tokens_, "no mode: length of the prompt of timed prefill");
     flags.flag("decode-prompt", &decode_prompt_, "no mode: prompt before timed decoding");
     flags.flag("decode-tokens", &decode_tokens_, "no mode: tokens decoded");
+    flags.given(&given_);
   }
 
   int run() override {
@@ -30,6 +32,7 @@ class Bench final : public Command {
     if (!mode && !second_.empty()) {
       throw UsageError(fmt::format("expected {}, found '{}'", bench_mode_names(), first_));
     }
+    check_mode_flags(mode, flags_read(), given_);
     const bool opens = !mode || mode->opens_model;
     model_.model = opens ? model_or_preset(mode ? second_ : first_, flags_.preset) : second_;
     flags_.check();
@@ -42,6 +45,18 @@ class Bench final : public Command {
   }
 
  private:
+  // Without a mode.
+  static std::vector<std::string> flags_read() {
+    FlagNames model;
+    ModelFlags().declare_options(model);
+    std::vector<std::string> out = std::move(model.names);
+    for (const char* name : {"prompt-tokens", "decode-prompt", "decode-tokens", "batch", "repeat",
+                             "random-weights", "random-prompts", "seed", "profile"}) {
+      out.emplace_back(name);
+    }
+    return out;
+  }
+
   int run_mode(const BenchMode& mode) {
     const Json out = mode.measure(flags_);
     json ? print_json(out) : mode.print(out, flags_);
@@ -241,6 +256,7 @@ class Bench final : public Command {
 
   std::string first_;   // a mode, or the model
   std::string second_;  // the model of a mode
+  std::vector<std::string> given_;
   BenchFlags flags_;
   ModelFlags& model_ = flags_.model;
   OpenModel open_;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/printable.h"
 #include "capi/model_loader.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/embedding_flags.h"
@@ -71,7 +72,7 @@ class Build final : public Command {
     save_timings(timings);
     if (print_plan_) {
       const Plan& plan = engine->plan;
-      std::fprintf(stderr, "%s", plan_and_memory_text(plan, plan.limits).c_str());
+      std::fprintf(stderr, "%s", printable(plan_and_memory_text(plan, plan.limits), "\n").c_str());
     }
     report(*engine, watch.ms());
     return 0;
@@ -126,10 +127,10 @@ class Build final : public Command {
     if (json) {
       print_json(out);
     } else {
-      std::fprintf(stderr, "%s: %.1f MB, built in %.2f s (%s tactics timed, %s cached)\n",
-                   output_.c_str(), out["bytes"].get<double>() * 1e-6, milliseconds * 1e-3,
-                   out.value("timed", Json(0)).dump().c_str(),
-                   out.value("cached", Json(0)).dump().c_str());
+      note_line(fmt::format("{}: {:.1f} MB, built in {:.2f} s ({} tactics timed, {} cached)",
+                            output_, out["bytes"].get<double>() * 1e-6, milliseconds * 1e-3,
+                            out.value("timed", Json(0)).dump(),
+                            out.value("cached", Json(0)).dump()));
     }
   }
 

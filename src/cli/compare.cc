@@ -240,8 +240,8 @@ class Compare final : public Command {
     if (!all_ && errors.size() > 20) errors.resize(20);
     std::printf("%5s %-20s %-24s %9s %9s  %s\n", "step", "op", "kernel", "max", "rms", "origin");
     for (const StepError& e : errors) {
-      std::printf("%5zu %-20s %-24s %9.2e %9.2e  %s\n", e.step, e.op.c_str(), e.kernel.c_str(),
-                  e.max, e.rms, e.origin.c_str());
+      print_line(fmt::format("{:5} {:<20} {:<24} {:9.2e} {:9.2e}  {}", e.step, e.op, e.kernel,
+                             e.max, e.rms, e.origin));
     }
     std::printf("%s: largest error %.2e of the deviation or element, tolerance %.2e\n",
                 pass ? "pass" : "FAIL", worst, tolerance_);

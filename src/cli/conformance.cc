@@ -88,10 +88,9 @@ class Conformance final : public Command {
     const auto error = [&](double value) {
       return r.measured ? fmt::format("{:.2e}", value) : std::string("-");
     };
-    std::printf("%-12s %-20s max %s rms %s greedy %ld/%ld %s\n", r.status.c_str(), r.name.c_str(),
-                error(r.max_error).c_str(), error(r.rms_error).c_str(),
-                static_cast<long>(r.greedy_match), static_cast<long>(r.greedy_total),
-                r.reason.c_str());
+    print_line(fmt::format("{:<12} {:<20} max {} rms {} greedy {}/{} {}", r.status, r.name,
+                           error(r.max_error), error(r.rms_error), r.greedy_match, r.greedy_total,
+                           r.reason));
   }
 
   std::vector<std::string> directories_;

@@ -34,8 +34,8 @@ class Convert final : public Command {
     if (json) {
       print_json({{"checkpoint", output_}, {"weight_bytes", bytes}, {"convert_ms", watch.ms()}});
     } else {
-      std::fprintf(stderr, "%s: %.1f MB of weights in %.2f s\n", output_.c_str(),
-                   static_cast<double>(bytes) * 1e-6, watch.ms() * 1e-3);
+      note_line(fmt::format("{}: {:.1f} MB of weights in {:.2f} s", output_,
+                            static_cast<double>(bytes) * 1e-6, watch.ms() * 1e-3));
     }
     return 0;
   }

@@ -33,7 +33,7 @@ class Detokenize final : public TokenizerCommand {
     if (json) {
       print_json({{"text", text}});
     } else {
-      std::printf("%s\n", text.c_str());
+      write_answer(text + "\n");
     }
   }
 

@@ -1,10 +1,10 @@
 #include <cstdio>
-#include <iostream>
 
 #include "base/error.h"
 #include "cli/contract/embedding_flags.h"
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/interrupts.h"
+#include "cli/contract/standard_input.h"
 #include "runtime/embedding_session.h"
 
 namespace ingot {
@@ -56,9 +56,10 @@ class Embed final : public Command {
     };
     catch_interrupts(/*once=*/true);
     if (reads) {
-      size_t line = 0;
-      for (std::string text; !interrupted && std::getline(std::cin, text);) {
-        const std::string where = fmt::format("line {}", ++line);
+      LineReader lines;
+      std::string text;
+      while (!interrupted && lines.next(text) == LineReader::Input::kLine) {
+        const std::string where = fmt::format("line {}", lines.number());
         check_utf8(text, where);
         take(text, where);
       }

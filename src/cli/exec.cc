@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/knobs.h"
+#include "base/printable.h"
 #include "base/random.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
@@ -93,11 +94,7 @@ class ExecCommand final : public Command {
     const Knob& tuning = find_knob("tune_seconds");
     check_range("tune-seconds", tune_seconds_, static_cast<double>(tuning.least),
                 static_cast<double>(tuning.most));
-    for (const std::string& entry : inputs_) {
-      const size_t colon = entry.rfind(':');
-      if (colon != std::string::npos && colon > 0 && colon + 1 < entry.size()) continue;
-      throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));
-    }
+    take_files();
     check_model();
     const auto device = open_device_flag(device_);
     const NetworkSessionOptions options{reference_, profile_, tune_seconds_};
@@ -120,7 +117,8 @@ class ExecCommand final : public Command {
     session.set_inputs(inputs);
     if (print_plan_) {
       const Executor& executor = session.executor();
-      fmt::print(stderr, "{}", plan_and_memory_text(executor.plan(), executor.limits()));
+      const std::string text = plan_and_memory_text(executor.plan(), executor.limits());
+      fmt::print(stderr, "{}", printable(text, "\n"));
     }
     std::vector<double> times;
     for (int64_t i = 0; i < iterations_; ++i) {
@@ -133,6 +131,21 @@ class ExecCommand final : public Command {
   }
 
  private:
+  // Before any work.
+  void take_files() {
+    for (const std::string& entry : inputs_) {
+      const size_t colon = entry.rfind(':');
+      if (colon == std::string::npos || colon == 0 || colon + 1 == entry.size()) {
+        throw UsageError(fmt::format("--load-inputs: expected NAME:FILE, found '{}'", entry));
+      }
+      const std::string file = entry.substr(colon + 1);
+      const auto [at, first] = files_.emplace(entry.substr(0, colon), file);
+      if (first) continue;
+      throw UsageError(fmt::format("--load-inputs: input '{}' is given twice, as '{}' and '{}'",
+                                   at->first, at->second, file));
+    }
+  }
+
   // A folder is what other commands take.
   void check_model() const {
     if (!is_directory(model_)) return;
@@ -167,11 +180,7 @@ class ExecCommand final : public Command {
   }
 
   NamedTensors read_inputs(const std::vector<Wanted>& wanted) const {
-    std::map<std::string, std::string> files;
-    for (const std::string& entry : inputs_) {
-      const size_t colon = entry.rfind(':');
-      files[entry.substr(0, colon)] = entry.substr(colon + 1);
-    }
+    std::map<std::string, std::string> files = files_;
     NamedTensors out;
     std::vector<std::string> random;
     for (size_t i = 0; i < wanted.size(); ++i) {
@@ -187,7 +196,7 @@ class ExecCommand final : public Command {
     for (const auto& [name, file] : files) {
       fail(ErrorCode::kInvalidArgument, kWhere, "--load-inputs: the model has no input '{}'", name);
     }
-    for (const std::string& name : random) fmt::print(stderr, "input '{}' is random\n", name);
+    for (const std::string& name : random) note_line(fmt::format("input '{}' is random", name));
     return out;
   }
 
@@ -238,9 +247,10 @@ class ExecCommand final : public Command {
 
   static void print(const Json& json) {
     for (const Json& entry : json["outputs"]) {
-      fmt::print("{} {}{}{}\n", entry["name"].get<std::string>(), entry["type"].get<std::string>(),
-                 shape_text(entry["shape"].get<Shape>()),
-                 entry.contains("file") ? " -> " + entry["file"].get<std::string>() : "");
+      print_line(
+          fmt::format("{} {}{}{}", entry["name"].get<std::string>(),
+                      entry["type"].get<std::string>(), shape_text(entry["shape"].get<Shape>()),
+                      entry.contains("file") ? " -> " + entry["file"].get<std::string>() : ""));
     }
     const Json& t = json["timings"];
     fmt::print(
@@ -249,15 +259,16 @@ class ExecCommand final : public Command {
         t["median_ms"].get<double>(), t["min_ms"].get<double>());
     if (!json.contains("profile")) return;
     for (const Json& step : json["profile"]) {
-      fmt::print("{:>12.1f} us  {:<20} {:<24} {}\n", step["microseconds"].get<double>(),
-                 step["op"].get<std::string>(), step["kernel"].get<std::string>(),
-                 step["origin"].get<std::string>());
+      print_line(fmt::format("{:>12.1f} us  {:<20} {:<24} {}", step["microseconds"].get<double>(),
+                             step["op"].get<std::string>(), step["kernel"].get<std::string>(),
+                             step["origin"].get<std::string>()));
     }
   }
 
   std::string model_, folder_;
   std::string device_ = "cpu";
-  std::vector<std::string> inputs_;
+  std::vector<std::string> inputs_;           // as given
+  std::map<std::string, std::string> files_;  // of each name
   int64_t iterations_ = 1;
   double tune_seconds_ = 0, load_ms_ = 0, build_ms_ = 0;
   bool has_tune_seconds_ = false;

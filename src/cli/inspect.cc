@@ -78,6 +78,12 @@ Json onnx_json(const std::string& path) {
   return out;
 }
 
+// A text as it is, anything else as JSON; its names may be no UTF-8.
+std::string words(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 void print_verdict(const Json& info) {
   const bool runs = info["runs"].get<bool>();
   std::printf("will run: %s\n", runs ? "yes" : "no");
@@ -86,10 +92,9 @@ void print_verdict(const Json& info) {
   for (size_t i = 0; i < std::min(info["reasons"].size(), kShown); ++i) {
     const Json& reason = info["reasons"][i];
     const auto& of = reason["file"].get_ref<const std::string&>();
-    if (!file || *file != of) std::printf("%s:\n", of.c_str());
+    if (!file || *file != of) print_line(of + ":");
     file = &of;
-    std::printf("  %-12s %s\n", reason["kind"].get_ref<const std::string&>().c_str(),
-                reason["text"].get_ref<const std::string&>().c_str());
+    print_line(fmt::format("  {:<12} {}", words(reason["kind"]), words(reason["text"])));
   }
   if (info["reasons"].size() > kShown) {
     std::printf("and %zu more (--json has all)\n", info["reasons"].size() - kShown);
@@ -97,15 +102,13 @@ void print_verdict(const Json& info) {
 }
 
 void print_onnx(const Json& info) {
-  std::printf("onnx     %s, %s bytes\n", info["path"].get_ref<const std::string&>().c_str(),
-              info["bytes"].dump().c_str());
+  print_line(fmt::format("onnx     {}, {} bytes", words(info["path"]), words(info["bytes"])));
   for (const Json& input : info["inputs"]) {
-    std::printf("input    %s %s\n", input["name"].get_ref<const std::string&>().c_str(),
-                input["type"].get_ref<const std::string&>().c_str());
+    print_line(fmt::format("input    {} {}", words(input["name"]), words(input["type"])));
   }
-  std::printf("outputs  %s\n", info["outputs"].dump().c_str());
-  if (info.contains("ops")) std::printf("ops      %s\n", info["ops"].dump().c_str());
-  if (info.contains("reason")) std::printf("sizes    %s\n", info.value("reason", "").c_str());
+  print_line("outputs  " + words(info["outputs"]));
+  if (info.contains("ops")) print_line("ops      " + words(info["ops"]));
+  if (info.contains("reason")) print_line("sizes    " + words(info["reason"]));
   print_verdict(info);
 }
 
@@ -216,48 +219,42 @@ double megabytes(const Json& bytes) { return bytes.get<double>() * 1e-6; }
 
 void print_engine(const Json& info) {
   const Json& plan = info["plan"];
-  std::printf("engine   %s, %.1f MB, hash %s\n", info["path"].get_ref<const std::string&>().c_str(),
-              megabytes(info["bytes"]), info["content_hash"].get_ref<const std::string&>().c_str());
-  std::printf("plan     %s: %s steps, %s tensors, weights %.1f MB %s\n",
-              plan["name"].get_ref<const std::string&>().c_str(), plan["steps"].dump().c_str(),
-              plan["tensors"].dump().c_str(), megabytes(plan["weight_bytes"]),
-              plan["weight_bytes_by_type"].dump().c_str());
-  std::printf("limits   %s\nops      %s\n", plan["limits"].dump().c_str(),
-              plan["ops"].dump().c_str());
+  print_line(fmt::format("engine   {}, {:.1f} MB, hash {}", words(info["path"]),
+                         megabytes(info["bytes"]), words(info["content_hash"])));
+  print_line(fmt::format("plan     {}: {} steps, {} tensors, weights {:.1f} MB {}",
+                         words(plan["name"]), words(plan["steps"]), words(plan["tensors"]),
+                         megabytes(plan["weight_bytes"]), words(plan["weight_bytes_by_type"])));
+  print_line("limits   " + words(plan["limits"]));
+  print_line("ops      " + words(plan["ops"]));
   if (info.contains("network")) {
     for (const Json& input : info["network"]["inputs"]) {
-      std::printf("input    %s %s, from %s over %s to %s\n",
-                  input["name"].get_ref<const std::string&>().c_str(),
-                  input["type"].get_ref<const std::string&>().c_str(), input["min"].dump().c_str(),
-                  input["opt"].dump().c_str(), input["max"].dump().c_str());
+      print_line(fmt::format("input    {} {}, from {} over {} to {}", words(input["name"]),
+                             words(input["type"]), words(input["min"]), words(input["opt"]),
+                             words(input["max"])));
     }
-    std::printf("outputs  %s\n", info["network"]["outputs"].dump().c_str());
+    print_line("outputs  " + words(info["network"]["outputs"]));
   }
-  std::printf("sections %s\n", info["sections"].dump().c_str());
+  print_line("sections " + words(info["sections"]));
   for (const Json& section : info["devices"]) {
-    std::printf("tuned for %s\n", section["device"].get_ref<const std::string&>().c_str());
+    print_line("tuned for " + words(section["device"]));
     for (const auto& [desc, choice] : section["choices"].items()) {
-      std::printf("  %9.1f us  %-24s %-16s %s\n", choice["us"].get<double>(),
-                  choice["kernel"].get_ref<const std::string&>().c_str(),
-                  choice["tactic"].get_ref<const std::string&>().c_str(), desc.c_str());
+      print_line(fmt::format("  {:9.1f} us  {:<24} {:<16} {}", choice["us"].get<double>(),
+                             words(choice["kernel"]), words(choice["tactic"]), desc));
     }
   }
 }
 
 void print_source(const Json& info) {
-  std::printf("%s %s\n", info["kind"].get_ref<const std::string&>().c_str(),
-              info["path"].get_ref<const std::string&>().c_str());
+  print_line(fmt::format("{} {}", words(info["kind"]), words(info["path"])));
   if (!info.contains("architecture")) return print_verdict(info);
-  std::printf("architecture %s, %.1f M parameters, %.1f MB %s\n",
-              info["architecture"].get_ref<const std::string&>().c_str(),
-              info["parameters"].get<double>() * 1e-6, megabytes(info["weight_bytes"]),
-              info["weight_bytes_by_type"].dump().c_str());
-  if (info.contains("task")) std::printf("task %s\n", info.value("task", "").c_str());
-  std::printf("config %s\n", info["config"].dump().c_str());
+  print_line(fmt::format("architecture {}, {:.1f} M parameters, {:.1f} MB {}",
+                         words(info["architecture"]), info["parameters"].get<double>() * 1e-6,
+                         megabytes(info["weight_bytes"]), words(info["weight_bytes_by_type"])));
+  if (info.contains("task")) print_line("task " + words(info["task"]));
+  print_line("config " + words(info["config"]));
   for (const Json& tensor : info["tensors"]) {
-    std::printf("  %-48s %-9s %s\n", tensor["name"].get_ref<const std::string&>().c_str(),
-                tensor["type"].get_ref<const std::string&>().c_str(),
-                tensor["shape"].dump().c_str());
+    print_line(fmt::format("  {:<48} {:<9} {}", words(tensor["name"]), words(tensor["type"]),
+                           words(tensor["shape"])));
   }
   print_verdict(info);
 }

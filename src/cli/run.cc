@@ -4,6 +4,7 @@
 #include "cli/contract/form_flags.h"
 #include "cli/contract/generation_flags.h"
 #include "cli/contract/interrupts.h"
+#include "cli/contract/standard_input.h"
 
 namespace ingot {
 namespace command_run {
@@ -12,7 +13,8 @@ class Run final : public Command {
  public:
   void declare(Flags& flags) override {
     model_.declare(flags);
-    flags.argument("prompt", &prompt_, "what to answer; without it standard input is read", false);
+    flags.argument("prompt", &prompt_, "what to answer; without it standard input is read", false,
+                   &has_prompt_);
     flags.flag(
         "raw", &raw_,
         "no chat template: continue the text, in which control tokens (<|im_end|>) count as such");
@@ -23,7 +25,7 @@ class Run final : public Command {
   }
 
   int run() override {
-    if (!prompt_ids_.empty() && (!prompt_.empty() || raw_ || !system_.empty())) {
+    if (!prompt_ids_.empty() && (has_prompt_ || raw_ || !system_.empty())) {
       throw UsageError("--prompt-ids goes without a prompt, --raw and --system");
     }
     if (raw_ && !system_.empty()) throw UsageError("--raw goes without --system");
@@ -32,7 +34,9 @@ class Run final : public Command {
     const std::vector<int32_t> given =
         prompt_ids_.empty() ? std::vector<int32_t>() : parse_ids(prompt_ids_);
     if (prompt_ids_.empty()) {
-      if (prompt_.empty()) prompt_ = read_standard_input();
+      // A script's unset variable must not make it wait for somebody to type.
+      if (has_prompt_ && prompt_.empty()) throw UsageError("prompt: expected a text, found none");
+      if (!has_prompt_) prompt_ = read_standard_input();
       check_utf8(prompt_, "prompt");
     }
     const Stopwatch watch;
@@ -50,7 +54,7 @@ class Run final : public Command {
     catch_interrupts(/*once=*/true);
     input.cancel = &interrupted;
     const Generation generation = session.generate(input, [&](std::string_view text) {
-      if (!json) write_output(text);
+      if (!json) write_answer(text);
     });
     report(input, generation, load_ms);
     return generation.finish == FinishReason::kCancelled ? kInterrupted : 0;
@@ -122,7 +126,7 @@ class Run final : public Command {
   std::string prompt_;
   std::string prompt_ids_;
   std::string system_;
-  bool raw_ = false;
+  bool has_prompt_ = false, raw_ = false;
 };
 
 }  // namespace command_run

@@ -27,7 +27,7 @@ class Tokenize final : public TokenizerCommand {
       return;
     }
     for (int32_t id : ids) {
-      std::printf("%7d  %s\n", id, std::string(tokenizer.token_text(id)).c_str());
+      print_line(fmt::format("{:7}  {}", id, tokenizer.token_text(id)));
     }
   }
 

@@ -410,7 +410,12 @@ void PlanRunner::launch(size_t index, size_t bucket) {
                       shared_.device.team(),
                       {shared_.workspace(bytes), bytes},
                       shared_.options.comm};
-  instance.launch({bound.inputs, bound.outputs, bound.segments}, context);
+  try {
+    instance.launch({bound.inputs, bound.outputs, bound.segments}, context);
+  } catch (const Error& error) {  // an operator knows what is wrong with its values, not whose
+    throw Error(error.code(), fmt::format("{} (step {} of plan '{}': {} {})", error.what(), index,
+                                          plan_.name, step.op, step.origin));
+  }
 }
 
 // A fault of a kernel shows where the host next waits, and says nothing of whose it is: only a wait

@@ -202,7 +202,7 @@ HfFiles read_hf_files(const std::string& directory) {
     std::error_code error;
     if (!fs::exists(path_of(name), error) && !error) return {};
     out.names.emplace_back(name);
-    return read_file(path_of(name), limit);
+    return read_regular_file(path_of(name), limit);
   };
   auto read_object = [&](const char* name) {
     const std::string text = read_optional(name, kMaxConfigBytes);

@@ -1,10 +1,13 @@
 #include "loaders/hub.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <vector>
 
@@ -12,6 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/knobs.h"
+#include "base/printable.h"
 #include "base/tokenizer_files.h"
 #include "loaders/blob_download.h"
 #include "loaders/http_client.h"
@@ -351,6 +355,24 @@ std::string pull_parsed(const HubName& name, const PullOptions& options, bool ca
   return pull_online(name, options);
 }
 
+// Whether the path is there. Error{kIo} where something of it is and cannot be followed (a link
+// that leads nowhere, a folder that may not be looked into): what was meant as a path is told to no
+// hub.
+bool is_here(const std::string& name) {
+  struct stat info {};
+  if (::stat(name.c_str(), &info) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) {
+    fail(ErrorCode::kIo, kWhere, "{}: {}", name, std::strerror(errno));
+  }
+  for (fs::path at = name; at.has_relative_path(); at = at.parent_path()) {
+    const bool broken =
+        ::lstat(at.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && ::stat(at.c_str(), &info) != 0;
+    if (!broken) continue;
+    fail(ErrorCode::kIo, kWhere, "{}: {}: a symbolic link that leads nowhere", name, at.string());
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string ingot_cache_dir() {
@@ -371,8 +393,7 @@ std::string pull(std::string_view name, const PullOptions& options) {
 }
 
 void check_model_name(const std::string& name) {
-  std::error_code error;
-  if (name == kDefaultModel || fs::exists(name, error)) return;
+  if (name == kDefaultModel || is_here(name)) return;
   bool file_name = false;
   for (std::string_view ending : {".gguf", ".onnx", ".engine", ".safetensors", ".json"}) {
     file_name = file_name || name.ends_with(ending);
@@ -386,10 +407,14 @@ void check_model_name(const std::string& name) {
 
 std::string resolve_model(const std::string& name) {
   check_model_name(name);
-  std::error_code error;
-  if (fs::exists(name, error)) return name;
+  if (is_here(name)) return name;
   if (name == kDefaultModel) return pull_default_model();
-  return pull_parsed(parse_hub_name(name, "main"), {}, /*cache_first=*/true);
+  try {
+    return pull_parsed(parse_hub_name(name, "main"), {}, /*cache_first=*/true);
+  } catch (const Error& error) {  // who meant a path reads of a hub
+    throw Error(error.code(),
+                fmt::format("{} (no file or folder '{}' is here)", error.what(), printable(name)));
+  }
 }
 
 }  // namespace ingot

@@ -38,7 +38,8 @@ struct PullOptions {
 std::string pull(std::string_view name, const PullOptions& options = {});
 
 // The model that a user named, as a local path: an existing path stays what it is; a hub name that
-// is whole in the cache needs no network; any other name is pulled. Errors as above.
+// is whole in the cache needs no network; any other name is pulled. Errors as above; kIo for a path
+// that is there and cannot be followed.
 std::string resolve_model(const std::string& name);
 // Error{kNotFound} for a name that is neither a path that exists nor one of the hub's. No network.
 void check_model_name(const std::string& name);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/printable.h"
 #include "onnx-ml.pb.h"
 #include "ops/shared/onnx_import.h"
 
@@ -111,38 +112,9 @@ std::vector<std::byte> typed_bytes(const onnx::TensorProto& proto, const std::st
   return out;
 }
 
-// Bytes of the character that `text`, which is not empty, begins with; 0 when it is not UTF-8
-// (RFC 3629: no overlong forms, no surrogates).
-size_t utf8_length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(1);
-  const bool bad = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) ||
-                   (lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F);
-  return bad ? 0 : length;
-}
-
 }  // namespace
 
-std::string onnx_printable(std::string_view text) {
-  constexpr size_t kLongest = 120;
-  std::string out;
-  for (size_t i = 0; i < text.size();) {
-    const size_t length = utf8_length(text.substr(i));
-    if (out.size() + std::max<size_t>(length, 1) > kLongest) break;
-    const auto c = static_cast<unsigned char>(text[i]);
-    const bool shown = length > 1 || (length == 1 && c >= 0x20 && c != 0x7f);
-    out += shown ? std::string(text.substr(i, length)) : "?";
-    i += std::max<size_t>(length, 1);
-  }
-  return out;
-}
+std::string onnx_printable(std::string_view text) { return printable_start(text, 120); }
 
 std::shared_ptr<const TensorData> onnx_tensor(const onnx::TensorProto& proto,
                                               std::shared_ptr<const void> owner,

@@ -13,7 +13,7 @@ class TensorProto;
 
 namespace ingot {
 
-// For messages: control characters replaced, long names cut.
+// For messages: control characters escaped, long names cut.
 std::string onnx_printable(std::string_view text);
 
 // The tensor's bytes, viewed in place where the file holds them in our order (raw and external

@@ -51,7 +51,7 @@ class SentenceReader {
     const std::string path = path_of(name);
     std::error_code error;
     if (!fs::exists(path, error) && !error) return {};
-    std::string text = read_file(path, kMaxBytes);
+    std::string text = read_regular_file(path, kMaxBytes);
     Json out = parse_json(text, kWhere, path);
     const bool list = name == "modules.json";
     if (list ? !out.is_array() : !out.is_object()) {

@@ -96,7 +96,7 @@ class IndexReader : public nlohmann::json_sax<Json> {
 };
 
 std::map<std::string, std::string> read_index(const std::string& path) {
-  const std::string text = read_file(path, kMaxIndexBytes);
+  const std::string text = read_regular_file(path, kMaxIndexBytes);
   IndexReader reader(path);
   Json::sax_parse(text.begin(), text.end(), &reader);
   if (!reader.has_map) fail(ErrorCode::kCorrupt, kWhere, "{}: 'weight_map' is missing", path);

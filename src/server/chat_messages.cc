@@ -130,6 +130,9 @@ ChatSegments render_messages(const Json& body, Json messages, const TextAssets& 
   if (format.claims != nullptr) {
     fit_call_ids(messages, format);
     if (tools != nullptr) options.extra["tools"] = *tools;
+    if (format.arrange != nullptr) {
+      format.arrange(messages, options.extra, assets.template_source);
+    }
     return render_chat(assets, messages, options);
   }
   const Json* sent = given(body, "tools");

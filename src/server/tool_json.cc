@@ -191,6 +191,11 @@ JsonStep ToolCallReader::finish() {
   return JsonStep::kDone;
 }
 
+std::string_view trim_space(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kJsonSpace), text.size()));
+  return text.substr(0, text.find_last_not_of(kJsonSpace) + 1);
+}
+
 size_t held_back(std::string_view text, std::string_view mark) {
   for (size_t size = std::min(text.size(), mark.size() - 1); size > 0; --size) {
     if (mark.starts_with(text.substr(text.size() - size))) return size;

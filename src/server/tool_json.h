@@ -55,6 +55,10 @@ class ToolCallReader {
   size_t end_ = 0;  // of the string that a key or value is, in value_
 };
 
+constexpr std::string_view kJsonSpace = " \n\t\r";
+// `text` without white space at its ends.
+std::string_view trim_space(std::string_view text);
+
 // White space may wait so long for a call; more is content, for each byte looks at all that waits.
 constexpr size_t kMostHeld = 1024;
 

@@ -27,15 +27,22 @@ constexpr std::string_view kNotes[] = {"$ref",     "$defs",   "definitions", "$s
                                        "$id",      "title",   "description", "default",
                                        "examples", "$comment"};
 
-// Also of values that only look like schemas: then the schema stays as it is.
+// Keywords whose members are schemas, by names that are no keywords, and those that hold data.
+constexpr std::string_view kByName[] = {"properties", "patternProperties", "$defs", "definitions"};
+constexpr std::string_view kData[] = {"enum", "const", "default", "examples", "dependentRequired"};
+
+// Also of values of unknown keywords, which only look like schemas: then the schema stays as it is.
 bool is_plain(const Json& value) {
   if (value.is_array()) return std::ranges::all_of(value, is_plain);
   if (!value.is_object()) return true;
   const bool refers = value.contains("$ref");
   for (const auto& [key, inner] : value.items()) {
-    if (is_among(key, kOthers) || (refers && !is_among(key, kNotes)) || !is_plain(inner)) {
-      return false;
-    }
+    if (is_among(key, kOthers) || (refers && !is_among(key, kNotes))) return false;
+    if (is_among(key, kData)) continue;
+    const bool plain = is_among(key, kByName) && inner.is_object()
+                           ? std::ranges::all_of(inner, is_plain)
+                           : is_plain(inner);
+    if (!plain) return false;
   }
   return true;
 }

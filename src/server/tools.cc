@@ -6,6 +6,7 @@
 #include "server/api_error.h"
 #include "server/chunk_writer.h"
 #include "server/tool_parameters.h"
+#include "server/tool_values.h"
 
 namespace ingot {
 namespace {
@@ -55,12 +56,26 @@ bool is_strict(const Json& function) {
   return function.contains("strict") && function["strict"] == true;
 }
 
+// What of `parameters`, a tool's or null, is written as text.
+Json members_of(const Json* parameters, const MemberForm& form) {
+  Json out = {{"begin", form.begin},         {"middle", form.middle}, {"end", form.end},
+              {"separator", form.separator}, {"names", form.names},   {"no_text", form.no_text},
+              {"no_either", kReadAsJson},    {"others", "json"}};
+  if (form.no_text.empty()) return out;
+  const Json kinds = value_kinds(parameters);
+  out["values"] = kinds["names"];
+  out["others"] = kinds["others"];
+  return out;
+}
+
 Json structure_of(const Json& function, const CallForm& form) {
   const Json* parameters = given(function, "parameters");
-  return {
+  Json out = {
       {"begin", form.begin},
       {"schema", parameters == nullptr ? Json{{"type", "object"}} : closed_parameters(*parameters)},
       {"end", form.end}};
+  if (form.members) out["members"] = members_of(parameters, *form.members);
+  return out;
 }
 
 StructureWish schema_of(const Json& function, size_t at) {
@@ -106,6 +121,10 @@ StructureWish strict_calls(const Json& tools, bool parallel, const ToolFormatDef
   if (!format.openings.empty()) {
     Json calls = calls_source(tools, "", true, parallel, format, chat_template, out.parts);
     calls["text"] = format.openings;
+    for (const Json& tool : tools) {
+      const std::string name = tool["function"]["name"];
+      calls["text"].push_back(format.form(name, chat_template).trigger);
+    }
     out.source = {GrammarKind::kCalls, calls.dump()};
     return out;
   }
@@ -158,6 +177,16 @@ std::string delta_of(std::string_view key, std::string_view text) {
 
 }  // namespace
 
+const OfferedTool* ToolWish::find(std::string_view name) const {
+  const auto found = std::ranges::find(tools, name, &OfferedTool::name);
+  return found == tools.end() ? nullptr : &*found;
+}
+
+const Json* ToolWish::parameters(std::string_view name) const {
+  const OfferedTool* tool = find(name);
+  return tool == nullptr || tool->parameters.is_null() ? nullptr : &tool->parameters;
+}
+
 Field tool_list_field() {
   return {.name = "tools",
           .kinds = kListField,
@@ -198,7 +227,12 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   if (none) return out;
   out.format = &find_tool_format(assets.template_source);
   if (assets.tokenizer) out.shown = ids_of(*out.format, *assets.tokenizer);
-  for (const Json& tool : *tools) out.names.push_back(tool["function"]["name"]);
+  for (const Json& tool : *tools) {
+    const Json& function = tool["function"];
+    const Json* parameters = given(function, "parameters");
+    out.tools.push_back(
+        {function["name"], parameters ? *parameters : Json(), forced || is_strict(function)});
+  }
   out.named = !name.empty();
   out.forced = forced;
   const std::string_view source = assets.template_source;

@@ -1,7 +1,6 @@
 // Tools in chat requests, and their calls in answers.
 #pragma once
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <string>
@@ -19,17 +18,26 @@ namespace ingot {
 Field tool_list_field();  // "tools" alone
 std::vector<Field> tool_fields();
 
+struct OfferedTool {
+  std::string name;
+  Json parameters;      // null: none are stated
+  bool strict = false;  // calls are held to them
+};
+
 struct ToolWish {
   const ToolFormatDef* format = nullptr;  // null: the answer is text
   bool parallel = true;                   // false: calls behind the first are left out
   std::vector<int32_t> shown;             // control tokens that the format wants to see
-  std::vector<std::string> names;         // of the tools
-  bool named = false;                     // the caller chose the tool: finish_reason is "stop"
-  bool forced = false;                    // a call must come
-  bool held = false;                      // a grammar holds calls to the format's form
+  std::vector<OfferedTool> tools;
+  bool named = false;   // the caller chose the tool: finish_reason is "stop"
+  bool forced = false;  // a call must come
+  bool held = false;    // a grammar holds calls to the format's form
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
-  bool offers(std::string_view name) const { return std::ranges::find(names, name) != names.end(); }
+  const OfferedTool* find(std::string_view name) const;  // null: there is none
+  bool offers(std::string_view name) const { return find(name) != nullptr; }
+  const Json* parameters(std::string_view name) const;  // of a tool; null: none are stated
+  bool strict(std::string_view name) const { return held && offers(name) && find(name)->strict; }
 };
 
 // Of a body that check_body() has passed. ApiError (400) for tools that are malformed or of a kind
@@ -67,7 +75,9 @@ class WholeAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  const Json* parameters(std::string_view name) const override { return wish_.parameters(name); }
   bool held() const override { return wish_.held; }
+  bool strict(std::string_view name) const override { return wish_.strict(name); }
   // {"role", "content", "refusal"[, "tool_calls"]}; `new_id` makes the calls' ids.
   Json message(const std::function<std::string()>& new_id) const;
   // Calls, the last of them whole.
@@ -93,7 +103,9 @@ class DeltaAnswer final : public ToolSink {
   void begin_call(std::string_view name) override;
   void arguments(std::string_view json) override;
   bool offers(std::string_view name) const override { return wish_.offers(name); }
+  const Json* parameters(std::string_view name) const override { return wish_.parameters(name); }
   bool held() const override { return wish_.held; }
+  bool strict(std::string_view name) const override { return wish_.strict(name); }
   // What has come since the last call, in order.
   std::vector<std::string> take();
   bool has_calls() const { return calls_ > 0 && !end_.is_open(); }

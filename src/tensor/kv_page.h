@@ -15,7 +15,7 @@ constexpr int64_t kMostSequence = (int64_t{1} << 31) - kKvBlockTokens;
 
 // Pages that hold `tokens` positions.
 constexpr int64_t kv_blocks(int64_t tokens) {
-  return (tokens + kKvBlockTokens - 1) / kKvBlockTokens;
+  return tokens / kKvBlockTokens + (tokens % kKvBlockTokens != 0 ? 1 : 0);
 }
 
 }  // namespace ingot

@@ -28,7 +28,10 @@ enum class GrammarKind : uint8_t {
                     // of them (0, or absent) with the separator between; nothing around them but
                     // open before all and close behind. "answer": the text of a JSON Schema, of
                     // which a value may stand in place of all that. "text": ["{", ...]: so may any
-                    // text that begins, white space left aside, with none of these
+                    // text that begins, white space left aside, with none of these. "members" of a
+                    // structure: its values are objects whose members are spelled as {"begin",
+                    // "middle", "end", "separator", "values": {NAME: "json", "text" or "either"},
+                    // "others", "names", "no_text", "no_either"} say (MemberSpelling)
 };
 
 struct GrammarSource {

@@ -82,6 +82,36 @@ const Json& list_of(const Json& object, const char* key) {
   return *it;
 }
 
+MemberSpelling::Value read_value(const Json& kind, const std::string& what) {
+  if (kind == "json") return MemberSpelling::Value::kJson;
+  if (kind == "text") return MemberSpelling::Value::kText;
+  if (kind == "either") return MemberSpelling::Value::kEither;
+  malformed(what, "json, text or either");
+}
+
+MemberSpelling read_members(const Json& members, const std::string& what) {
+  if (!members.is_object()) malformed(what, "an object");
+  const auto texts = [&](const char* key) {
+    return TextAutomaton::of_regex(text_of(members, key, what), RegexUse::kWhole);
+  };
+  MemberSpelling out{text_of(members, "begin", what),
+                     text_of(members, "middle", what),
+                     text_of(members, "end", what),
+                     text_of(members, "separator", what),
+                     texts("names"),
+                     texts("no_text"),
+                     texts("no_either"),
+                     {},
+                     {}};
+  out.others = read_value(members.value("others", Json()), what + ".others");
+  const Json values = members.value("values", Json::object());
+  if (!values.is_object()) malformed(what + ".values", "an object");
+  for (const auto& [name, kind] : values.items()) {
+    out.values[name] = read_value(kind, what + ".values");
+  }
+  return out;
+}
+
 // A call of a tool, say: what stands around a value.
 struct Structure {
   std::string begin, end;
@@ -99,7 +129,15 @@ Structure read_structure(const Json& structure, const std::string& what, size_t 
       schema == structure.end()
           ? "{}"
           : (schema->is_string() ? schema->get<std::string>() : schema->dump());
-  out.schema = schema_element(inner, max_bytes, writer);
+  const auto members = structure.find("members");
+  if (members == structure.end()) {
+    out.schema = schema_element(inner, max_bytes, writer);
+    return out;
+  }
+  SchemaLimits limits;
+  limits.max_bytes = max_bytes;
+  out.schema =
+      members_rule(check_schema(inner, limits), read_members(*members, what + ".members"), writer);
   return out;
 }
 

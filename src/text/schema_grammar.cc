@@ -20,8 +20,9 @@ void add_option(std::string& body, std::string_view option) {
 
 class SchemaWriter {
  public:
-  SchemaWriter(const CheckedSchema& schema, EbnfWriter& writer)
-      : schema_(schema), writer_(writer), names_(schema.nodes.size()) {}
+  // `spelling`: of the root's members; null: it is JSON.
+  SchemaWriter(const CheckedSchema& schema, EbnfWriter& writer, const MemberSpelling* spelling)
+      : schema_(schema), writer_(writer), names_(schema.nodes.size()), spelling_(spelling) {}
 
   std::string run() {
     space_ = writer_.add("space", "\"\" | \" \" | \"\\n\" [ ]{0,40}");
@@ -36,7 +37,8 @@ class SchemaWriter {
                    fmt::format("\"\\\"\" | {1} {0} | \"\\\\\" {2} {0}", rest_, plain, escape_));
     any_char_ = fmt::format("({} | \"\\\\\" {})", plain, escape_);
     string_ = writer_.add("string", "\"\\\"\" " + rest_);
-    const std::string root = rule_of(schema_.root);
+    const std::string root =
+        spelling_ == nullptr ? rule_of(schema_.root) : arguments_rule(schema_.root);
     while (!pending_.empty()) {
       const int id = pending_.back();
       pending_.pop_back();
@@ -149,9 +151,35 @@ class SchemaWriter {
     }
   }
 
+  std::string object(const SchemaNode& node) {
+    const std::string found = members(node, nullptr);
+    if (found == "\"\"") return "\"{\" " + space_ + " \"}\"";
+    return fmt::format("\"{{\" {0} {1} {0} \"}}\"", space_, found);
+  }
+
+  std::string separator(const MemberSpelling* spelling) const {
+    return spelling == nullptr ? "\",\" " + space_ + " " : ebnf_literal(spelling->separator) + " ";
+  }
+
+  std::string spelled(const std::string& name, const std::string& value,
+                      const MemberSpelling* spelling) const {
+    if (spelling == nullptr) return fmt::format("{} \":\" {} {}", name, space_, value);
+    return fmt::format("{} {} {} {} {}", ebnf_literal(spelling->begin), name,
+                       ebnf_literal(spelling->middle), value, ebnf_literal(spelling->end));
+  }
+
+  // A member of that name; "": there is none.
+  std::string named_member(const SchemaNode::Member& member, const MemberSpelling* spelling) {
+    if (!at(member.node).possible) return "";
+    if (spelling == nullptr) return spelled(quoted(member.name), rule_of(member.node), nullptr);
+    if (!spelling->names.has(member.name)) return "";
+    const std::string value = argument(member.node, spelling->value_of(member.name));
+    return value.empty() ? "" : spelled(ebnf_literal(member.name), value, spelling);
+  }
+
   // What may follow `count` members, of which the first `i` named ones are done with; from the end
   // to the start. "": nothing may.
-  std::string object(const SchemaNode& node) {
+  std::string members(const SchemaNode& node, const MemberSpelling* spelling) {
     const auto named = static_cast<int64_t>(node.members.size());
     const int64_t counted = std::max({int64_t{1}, node.min_members, node.max_members});
     const int64_t most_count = std::min(counted, named);
@@ -159,13 +187,13 @@ class SchemaWriter {
       fail(ErrorCode::kUnsupported, kWhere, "{}: too many properties to count", node.pointer);
     }
     std::vector<std::string> after(static_cast<size_t>(most_count) + 1);
-    const std::string pair = other_member(node);
+    const std::string pair = other_member(node, spelling);
     for (int64_t count = 0; count <= most_count; ++count) {
-      after[static_cast<size_t>(count)] = others(node, pair, count);
+      after[static_cast<size_t>(count)] = others(node, pair, count, spelling);
     }
     for (int64_t i = named - 1; i >= 0; --i) {
       const SchemaNode::Member& member = node.members[static_cast<size_t>(i)];
-      const bool can_be = at(member.node).possible;
+      const std::string stated = named_member(member, spelling);
       std::vector<std::string> here(after.size());
       for (int64_t count = 0; count <= std::min(most_count, i); ++count) {
         spend_work(10);
@@ -173,10 +201,9 @@ class SchemaWriter {
         const int64_t next = std::min(count + 1, counted);
         const bool fits = node.max_members < 0 || count < node.max_members;
         const std::string rest =
-            fits && can_be ? after[static_cast<size_t>(std::min(next, most_count))] : "";
+            fits && !stated.empty() ? after[static_cast<size_t>(std::min(next, most_count))] : "";
         if (!rest.empty()) {
-          out = fmt::format("{}{} \":\" {} {} {}", count > 0 ? "\",\" " + space_ + " " : "",
-                            quoted(member.name), space_, rule_of(member.node), rest);
+          out = fmt::format("{}{} {}", count > 0 ? separator(spelling) : "", stated, rest);
         }
         const std::string& skipped = after[static_cast<size_t>(count)];
         if (!member.required && !skipped.empty()) add_option(out, skipped);
@@ -184,21 +211,19 @@ class SchemaWriter {
       }
       after = std::move(here);
     }
-    const std::string empty = "\"{\" " + space_ + " \"}\"";
-    const std::string& members = after[0];
-    if (members == "\"\"") return empty;
-    return fmt::format("\"{{\" {0} {1} {0} \"}}\"", space_, members);
+    return after[0];
   }
 
   // The members that the schema does not name, after `count` others.
-  std::string others(const SchemaNode& node, const std::string& pair, int64_t count) {
+  std::string others(const SchemaNode& node, const std::string& pair, int64_t count,
+                     const MemberSpelling* spelling) {
     const int64_t least = std::max<int64_t>(0, node.min_members - count);
     const int64_t most = node.max_members < 0 ? -1 : node.max_members - count;
     if (pair.empty() || most == 0) return least == 0 ? "\"\"" : "";
     check_times(least, most);
     const auto further = [&](int64_t from, int64_t to) {
       if (to == 0) return std::string();
-      return fmt::format("(\",\" {} {}){}", space_, pair, ebnf_times(from, to));
+      return fmt::format("({}{}){}", separator(spelling), pair, ebnf_times(from, to));
     };
     if (count > 0) return further(least, most);
     const std::string some =
@@ -206,18 +231,112 @@ class SchemaWriter {
     return writer_.add("others", least == 0 ? "\"\" | " + some : some);
   }
 
-  std::string other_member(const SchemaNode& node) {
+  std::string other_member(const SchemaNode& node, const MemberSpelling* spelling) {
     std::string out;
     for (const SchemaNode::Others& others : node.others) {
-      const std::string key = others.names == nullptr ? string_ : text_element(*others.names);
-      add_option(out, fmt::format("{} \":\" {} {}", key, space_, rule_of(others.node)));
+      if (spelling == nullptr) {
+        const std::string key = others.names == nullptr ? string_ : text_element(*others.names);
+        add_option(out, spelled(key, rule_of(others.node), nullptr));
+        continue;
+      }
+      const TextAutomaton names =
+          others.names == nullptr ? spelling->names : others.names->intersect(spelling->names);
+      const std::string value =
+          names.empty() || !at(others.node).possible ? "" : argument(others.node, spelling->others);
+      if (!value.empty()) add_option(out, spelled(names.rule({}, writer_), value, spelling));
     }
     return out.empty() ? out : writer_.add("other", out);
+  }
+
+  // Objects of the node as `spelling_` has them, without what stands around.
+  std::string arguments_rule(int id) {
+    const std::string out = arguments(at(id));
+    if (out.empty()) {
+      fail(ErrorCode::kUnsupported, kWhere, "{}: the model's form of calls has no such arguments",
+           at(id).pointer);
+    }
+    return writer_.add("arguments", out);
+  }
+
+  std::string arguments(const SchemaNode& node) {
+    std::string out;
+    for (const int choice : node.choices) {
+      const std::string one = arguments(at(choice));
+      if (!one.empty()) add_option(out, one);
+    }
+    if (!node.choices.empty()) return out;
+    if (!node.values) {
+      return (node.types & kJsonObject) != 0 && node.possible ? members(node, spelling_) : "";
+    }
+    for (const Json& value : *node.values) {
+      const std::string one = value.is_object() ? stated_arguments(value) : "";
+      if (!one.empty()) add_option(out, one);
+    }
+    return out;
+  }
+
+  // "": the spelling has no such object.
+  std::string stated_arguments(const Json& object) {
+    std::string out = "\"\"";
+    bool first = true;
+    for (const auto& [name, value] : object.items()) {
+      const MemberSpelling::Value kind = spelling_->value_of(name);
+      const bool text = kind == MemberSpelling::Value::kText;
+      const bool can_be = spelling_->names.has(name) &&
+                          (!text || (value.is_string() &&
+                                     !spelling_->no_text.has(value.get_ref<const std::string&>())));
+      if (!can_be) return "";
+      if (!first) out += " " + separator(spelling_);
+      first = false;
+      const std::string written =
+          text ? ebnf_literal(value.get_ref<const std::string&>()) : literal(value);
+      out += " " + spelled(ebnf_literal(name), written, spelling_);
+    }
+    return out;
+  }
+
+  // A value of the node where it is an argument; "": there is none.
+  std::string argument(int id, MemberSpelling::Value kind) {
+    if (kind == MemberSpelling::Value::kJson) return rule_of(id);
+    std::string out = texts_of(at(id), kind);
+    if (kind == MemberSpelling::Value::kEither) add_option(out, rule_of(id));
+    return out.empty() ? out : writer_.add("argument", out);
+  }
+
+  // The node's strings as they are.
+  std::string texts_of(const SchemaNode& node, MemberSpelling::Value kind) {
+    const bool either = kind == MemberSpelling::Value::kEither;
+    std::string out;
+    for (const int choice : node.choices) {
+      const std::string one = at(choice).possible ? texts_of(at(choice), kind) : "";
+      if (!one.empty()) add_option(out, one);
+    }
+    if (!node.choices.empty()) return out;
+    if (node.values) {
+      std::vector<std::string> texts;
+      for (const Json& value : *node.values) {
+        if (!value.is_string()) continue;
+        const auto& text = value.get_ref<const std::string&>();
+        const bool other = either && spelling_->no_either.has(text);
+        if (!other && !spelling_->no_text.has(text)) texts.push_back(text);
+      }
+      return texts.empty() ? "" : ebnf_texts(std::move(texts), writer_);
+    }
+    if ((node.types & kJsonString) == 0) return "";
+    std::string& any = any_texts_[either ? 1 : 0];
+    if (!node.text && !any.empty()) return any;
+    TextAutomaton texts = (node.text ? *node.text : TextAutomaton::any()).minus(spelling_->no_text);
+    if (either) texts = texts.minus(spelling_->no_either);
+    const std::string rule = texts.empty() ? "" : texts.rule({}, writer_);
+    if (!node.text) any = rule;
+    return rule;
   }
 
   const CheckedSchema& schema_;
   EbnfWriter& writer_;
   std::vector<std::string> names_;  // of the nodes' rules
+  const MemberSpelling* const spelling_;
+  std::string any_texts_[2];  // the rules for strings of any text, of kText and kEither
   std::vector<int> pending_;
   std::string space_, escape_, rest_, any_char_, string_;
 };
@@ -225,7 +344,12 @@ class SchemaWriter {
 }  // namespace
 
 std::string schema_rule(const CheckedSchema& schema, EbnfWriter& writer) {
-  return SchemaWriter(schema, writer).run();
+  return SchemaWriter(schema, writer, nullptr).run();
+}
+
+std::string members_rule(const CheckedSchema& schema, const MemberSpelling& spelling,
+                         EbnfWriter& writer) {
+  return SchemaWriter(schema, writer, &spelling).run();
 }
 
 }  // namespace ingot

@@ -8,11 +8,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <thread>
 
 #include "base/error.h"
 
@@ -137,6 +139,43 @@ TEST_F(FileTest, ErrorsNameThePath) {
   EXPECT_EQ(code_of([&] { read_file(path("big"), 99); }, "at most 99 bytes"), ErrorCode::kCorrupt);
   EXPECT_EQ(read_file(path("big"), 100).size(), 100u);
   EXPECT_EQ(code_of([&] { read_file("/dev/zero", 1000); }, "/dev/zero"), ErrorCode::kCorrupt);
+}
+
+// A shell's <(command), and a named pipe that nobody has opened yet.
+TEST_F(FileTest, APipeIsWaitedFor) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  std::thread writer([&] {
+    ::usleep(20000);
+    std::ofstream pipe(path("pipe"));
+    pipe << "a slow " << std::flush;
+    ::usleep(20000);
+    pipe << "writer";
+  });
+  EXPECT_EQ(read_file(path("pipe")), "a slow writer");
+  writer.join();
+  EXPECT_EQ(code_of([&] { read_regular_file(path("pipe")); }, "regular file, found a pipe"),
+            ErrorCode::kIo);
+  EXPECT_EQ(code_of([&] { read_regular_file(path("none")); }, "none"), ErrorCode::kNotFound);
+}
+
+TEST_F(FileTest, ASignalEndsTheWaitForAPipe) {
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  struct sigaction action {
+  }, before{};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
+  std::atomic<bool> over = false;
+  std::thread sender([&, waiting = ::pthread_self()] {
+    while (!over) {
+      ::usleep(1000);
+      ::pthread_kill(waiting, SIGUSR1);
+    }
+  });
+  EXPECT_EQ(code_of([&] { read_file(path("pipe")); }, path("pipe")), ErrorCode::kCancelled);
+  over = true;
+  sender.join();
+  ASSERT_EQ(::sigaction(SIGUSR1, &before, nullptr), 0);
 }
 
 TEST_F(FileTest, KindsOfPaths) {

@@ -42,7 +42,12 @@ TEST(Json, ErrorsNameFileKeyExpectedAndFound) {
   EXPECT_EQ(message_of([&] { json_require<int64_t>(j, "hidden", "w", "f.json"); }),
             "[w] f.json: 'hidden' is missing");
   EXPECT_NE(message_of([&] { json_require<int64_t>(j, "big", "w", "f"); }), "no error");
-  EXPECT_NE(message_of([&] { json_require<std::vector<int64_t>>(j, "l", "w", "f"); }), "no error");
+  EXPECT_EQ(message_of([&] { json_require<std::vector<int64_t>>(j, "l", "w", "f"); }),
+            "[w] f: 'l': expected a list of integers, found a list that holds string");
+  EXPECT_EQ(message_of([&] { json_require<std::vector<std::string>>(j, "l", "w", "f"); }),
+            "[w] f: 'l': expected a list of strings, found a list that holds number");
+  EXPECT_EQ(message_of([&] { json_require<std::vector<double>>(j, "i", "w", "f"); }),
+            "[w] f: 'i': expected a list of numbers, found string");
   EXPECT_NE(message_of([&] { json_require<int64_t>(parse("[1]"), "i", "w", "f"); }), "no error");
   // A fallback stands in for a missing key, not for a wrong type.
   EXPECT_NE(message_of([&] { json_get<int64_t>(j, "i", 1, "w", "f"); }), "no error");

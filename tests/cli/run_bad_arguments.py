@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 
-from cli_harness import CASE, IDS, ROOT, BadInput, Checks, ingot, ingot_json
+from cli_harness import CASE, IDS, ROOT, BadInput, Checks, ingot, ingot_json, real_model
 
 
 def check_subcommands(bad):
@@ -85,6 +85,16 @@ def check_empty_values(bad):
         for flag in flags:
             bad.refused(f"{command[0]} --{flag} ''", *command, f"--{flag}", "", code=2,
                         names=[f"--{flag}: expected"])
+    bad.refused("exec of an input twice", "exec", "none.onnx", "--load-inputs", "x:a.npy",
+                "--load-inputs", "x:b.npy", code=2,
+                names=["--load-inputs: input 'x' is given twice, as 'a.npy' and 'b.npy'"])
+    # With an open standard input, which is not read.
+    for arguments in (["run", CASE, ""], ["run", CASE, "", "--raw"], ["run", CASE, "", *IDS]):
+        bad.refused(f"an empty prompt {arguments[3:]}", *arguments, code=2, names=["prompt"])
+    done = ingot("tokenize", real_model(), "", "--json", env=bad.env, stdin=b"a text")
+    bad.checks.equal(done.stdout.strip(), b'{"ids":[]}', f"an empty text has no tokens: {done}")
+    bad.refused("detokenize of no ids", "detokenize", real_model(), "", code=2, names=["ids"],
+                stdin=b"1")
     bad.checks.check(not os.path.exists(os.path.join(ROOT, "llama-mha.engine")),
                      "an empty --output writes nothing")
     for arguments, env in ((["--system", ""], {}), ([], {"INGOT_PROMPT_IDS": "",
@@ -92,6 +102,27 @@ def check_empty_values(bad):
         done = ingot("run", CASE, "--prompt-ids", "1", "--max-tokens", "1", *arguments,
                      env={**bad.env, **env})
         bad.checks.equal(done.returncode, 0, f"{arguments} {env}: counts as absent")
+
+
+def check_bench_modes(bad):
+    """A flag that the mode does not read would be ignored; a variable may be another command's."""
+    for mode, flag, value, others in (
+            (["latency", CASE], "prompt-tokens", "0", "'bench' without a mode"),
+            (["latency", CASE], "batch", "2", "'bench decode', 'bench kernels'"),
+            (["throughput", CASE], "repeat", "2", "'bench decode', 'bench latency'"),
+            (["kernels", CASE], "rate", "1", "'bench serve'"),
+            ([CASE], "isl", "8", "'bench throughput'"),
+            (["serve"], "device", "cpu", "'bench' without a mode"),
+            (["serve"], "kv-memory", "1", "'bench decode'")):
+        bad.refused(f"bench {mode[0]} --{flag}", "bench", *mode, f"--{flag}", value, code=2,
+                    names=[f"--{flag}: 'bench", "does not read it, but ", others])
+    done = ingot("bench", "latency", CASE, "--isl", "4", "--osl", "2", "--repeat", "1",
+                 env={**bad.env, "INGOT_PROMPT_TOKENS": "0", "INGOT_RATE": "3"})
+    bad.checks.equal(done.returncode, 0, f"variables of other modes: {done.stderr[-200:]!r}")
+    for arguments, found in (([], "none"), ([CASE, "--random-weights", "smollm2-135m"], "both")):
+        for command in (["build"], ["plan"], ["bench"], ["bench", "latency"]):
+            says = f"expected a model or --random-weights with a preset, found {found}"
+            bad.refused(f"{command} of {found}", *command, *arguments, code=2, names=[says])
 
 
 def check_kinds(bad):
@@ -244,6 +275,7 @@ def main():
         check_counts(bad)
         check_values(bad)
         check_empty_values(bad)
+        check_bench_modes(bad)
         check_variables(bad)
         check_kinds(bad)
         check_configs(bad)

@@ -2,14 +2,17 @@
 
 import json
 import os
+import pty
 import shutil
 import struct
+import subprocess
 import tempfile
 
 import onnx
 from onnx import TensorProto, helper
 
-from cli_harness import CASE, DATA, IDS, BadInput, Checks, ingot
+from cli_harness import (BINARY, CASE, DATA, IDS, BadInput, Checks, ingot, ingot_json,
+                         real_model)
 
 
 def verdict(bad, path, what, runs=False):
@@ -181,6 +184,59 @@ def check_unanswered(bad):
     bad.refused("inspect of a file cut short", "inspect", folder, names=["model.safetensors"])
 
 
+def check_controls(bad):
+    """Names in files that would steer a terminal, or make two lines of one, are shown escaped."""
+    evil = "a\x1b]0;title\x07\nwill run: yes\x9b31m"
+    shown = "a\\x1b]0;title\\x07\\x0awill run: yes\\xc2\\x9b31m"
+    folder = bad.model_with("controls")
+
+    def add(entries):
+        norm = next(name for name in entries if name.endswith("norm.weight"))
+        entries[evil] = entries.pop(norm)
+
+    edit_tensors(os.path.join(folder, "model.safetensors"), add)
+    more = bad.model_with("controls-more")
+    edit_tensors(os.path.join(more, "model.safetensors"), lambda entries: entries.update(
+        {evil: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}))
+    net = bad.path("controls.onnx")
+    graph = helper.make_graph(
+        [helper.make_node("Neg", [evil], ["y"], name=evil)], "g",
+        [helper.make_tensor_value_info(evil, TensorProto.FLOAT, [2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10),
+              net)
+    for what, arguments in {"a tensor that is missing": ["inspect", folder],
+                            "one too many": ["inspect", more],
+                            "a warning": ["run", more, *IDS],
+                            "a network's input": ["inspect", net],
+                            "a random input": ["exec", net],
+                            "a flag": ["run", CASE, "--" + evil],
+                            "a path": ["run", bad.path(evil), *IDS]}.items():
+        done = ingot(*arguments, env=bad.env)
+        text = (done.stdout + done.stderr).decode()
+        spaced = shown.replace("\\x0a", " ")  # an error's line breaks are spaces
+        bad.checks.check(shown in text or spaced in text,
+                         f"controls, {what}: shown escaped: {text[-300:]!r}")
+        bad.checks.check("\x1b" not in text and "\x9b" not in text and "\x07" not in text,
+                         f"controls, {what}: not raw")
+        bad.checks.equal(text.splitlines().count("will run: yes\x9b31m"), 0,
+                         f"controls, {what}: no line of its own")
+
+
+def check_terminal(bad):
+    """What a model writes reaches a terminal without controls, and others as it is."""
+    ids = ingot_json("tokenize", real_model(), "a\x1b[31m\tb")["ids"]
+    command = [BINARY, "detokenize", real_model(), ",".join(map(str, ids))]
+    done = subprocess.run(command, capture_output=True, check=False)
+    bad.checks.equal(done.stdout, b"a\x1b[31m\tb\n", "detokenize into a pipe: the very text")
+    ours, its = pty.openpty()
+    subprocess.run(command, stdout=its, check=False)
+    os.close(its)
+    shown = os.read(ours, 4096)
+    os.close(ours)
+    bad.checks.equal(b"".join(shown.split()), b"a[31mb", f"and to a terminal: {shown!r}")
+
+
 def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
@@ -193,6 +249,8 @@ def main():
         check_onnx(bad)
         check_encoders(bad)
         check_unanswered(bad)
+        check_controls(bad)
+        check_terminal(bad)
     checks.finish()
 
 

@@ -47,6 +47,32 @@ TEST_F(ExecutorTest, ColumnViewsAndPiecesGiveTheRightNumbers) {
   }
 }
 
+TEST_F(ExecutorTest, AFaultOfValuesNamesTheStep) {
+  EngineMaker maker("lookup");
+  const int x = maker.input("x", DType::kInt64, {2});
+  const int w = maker.weight("w", {4, 8});
+  maker.output(maker.step("gather", {{"axis", int64_t{0}}}, {w, x})[0], "y");
+  maker.plan().steps.back().origin = "node 'pick'";
+  const auto engine = maker.finish({});
+  for (const bool reference : {false, true}) {
+    ExecutorOptions options;
+    options.selection.reference = reference;
+    Executor executor(engine, *device_, options);
+    std::vector<int64_t> rows = {3, 999999};
+    executor.set_input("x", host_view(rows, {2}));
+    try {
+      executor.run();
+      FAIL() << "ran";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(),
+                  testing::HasSubstr("999999 (step 0 of plan 'lookup': gather node 'pick')"));
+    }
+    rows = {3, 0};
+    executor.set_input("x", host_view(rows, {2}));
+    executor.run();  // it goes on
+  }
+}
+
 TEST_F(ExecutorTest, SizesChangeFromRunToRun) {
   Executor executor(gated_engine(), *device_);
   for (int64_t tokens : {5, 1, 16, 2}) {

@@ -417,6 +417,44 @@ TEST_F(HubTest, ResolveLeavesPathsAlone) {
   error_of(ErrorCode::kInvalidArgument, [] { pull("test/tiny:"); });
 }
 
+// Of the form org/name, and meant as paths: the hub is not told of them.
+TEST_F(HubTest, WhatIsThereAndCannotBeFollowedIsNoName) {
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  fs::create_directory("models");
+  fs::create_symlink("/nowhere", "models/dangling");
+  fs::create_symlink("circle", "models/circle");
+  fs::create_symlink("/nowhere", "test");  // also the hub's own name of a model
+  requests("");
+  for (const auto& [name, says] : {std::pair("models/dangling", "leads nowhere"),
+                                   {"models/circle", "symbolic links"},
+                                   {"test/tiny", "test: a symbolic link"}}) {
+    const auto resolve = error_of(ErrorCode::kIo, [&] { resolve_model(name); });
+    EXPECT_TRUE(has(resolve, name) && has(resolve, says)) << resolve;
+    error_of(ErrorCode::kIo, [&] { check_model_name(name); });
+  }
+  fs::create_directory("locked");
+  fs::permissions("locked", fs::perms::none);
+  const pid_t child = ::fork();  // root looks into every folder
+  if (child == 0) {
+    const bool nobody = ::geteuid() != 0 || ::setuid(65534) == 0;
+    try {
+      check_model_name("locked/tiny");
+    } catch (const Error& error) {
+      ::_exit(nobody && error.code() == ErrorCode::kIo ? 0 : 1);
+    }
+    ::_exit(2);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0) << "a folder that may not be looked into";
+  EXPECT_TRUE(requests("/api/").empty());
+  const auto missing = error_of(ErrorCode::kNotFound, [] { resolve_model("models/none"); });
+  EXPECT_TRUE(has(missing, "no file or folder 'models/none' is here")) << missing;
+  EXPECT_FALSE(requests("/api/").empty()) << "what is nowhere may be a name";
+  fs::current_path(before);
+}
+
 TEST_F(HubTest, TwoPullsOfOneModelTakeTurns) {
   std::string first;
   std::thread other([&] { first = pull("test/tiny"); });

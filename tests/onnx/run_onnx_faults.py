@@ -69,6 +69,14 @@ def test_joined_sizes_are_checked(tmp_path):
     refused_run(tmp_path, model, inputs, "'concat'", "[5, 2]")
 
 
+def test_values_at_fault_name_file_and_node(tmp_path):
+    model = models.model([helper.make_node("Gather", ["w", "i"], ["y"], name="pick")],
+                         [models.value("i", ["N"], TensorProto.INT64)],
+                         [models.value("y", ["N", 2])], {"w": np.ones((4, 2), np.float32)})
+    refused_run(tmp_path, model, {"i": np.array([1, 999999])}, str(tmp_path / "model.engine"),
+                "pick", "999999")
+
+
 def test_shapes_of_given_files_are_checked(tmp_path):
     model = models.model([helper.make_node("Add", ["a", "b"], ["y"])],
                          [models.value("a", ["N", 2]), models.value("b", ["N", 2])],

@@ -11,6 +11,10 @@
 namespace ingot {
 namespace {
 
+// Also of the largest number, which a sum would wrap.
+static_assert(kv_blocks(0) == 0 && kv_blocks(1) == 1 && kv_blocks(32) == 1 && kv_blocks(33) == 2);
+static_assert(kv_blocks(INT64_MAX) == INT64_MAX / kKvBlockTokens + 1);
+
 std::vector<TokenId> tokens(size_t count, TokenId base = 0) {
   std::vector<TokenId> out;
   for (size_t i = 0; i < count; ++i) out.push_back(base + static_cast<TokenId>(i));

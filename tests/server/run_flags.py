@@ -41,7 +41,7 @@ def check_other_names(checks):
 WITHOUT_EFFECT = [
     ["-tp", "1"], ["--tp_size=1"], ["-pp", "1"], ["--data-parallel-size", "1"], ["-sm", "none"],
     ["--enable-prefix-caching"], ["--enable-chunked-prefill"], ["-cb"], ["--fit", "on"],
-    ["--enable-auto-tool-choice"], ["--tool-call-parser", "hermes"], ["--jinja"],
+    ["--enable-auto-tool-choice"], ["--tool-call-parser", "qwen3_coder"], ["--jinja"],
     ["--reasoning-format", "none"], ["--seed", "-1"], ["--load-format", "auto"],
     ["--trust-remote-code"], ["--disable-log-stats"]]
 # What is known and not here: refused, with a word on what to use.
@@ -50,7 +50,7 @@ NOT_HERE = [
     (["-ngl", "99"], "--n-gpu-layers is not a flag of this server: --device cuda"),
     (["--enable-expert-parallel"], "--enable-expert-parallel is not a flag of this server"),
     (["--no-enable-chunked-prefill"], "--no-enable-chunked-prefill is not a flag of this server"),
-    (["--tool-call-parser", "pythonic"], "expected hermes or llama3_json or mistral"),
+    (["--tool-call-parser", "kimi_k2"], "expected hermes or llama3_json or mistral or granite"),
     (["--seed", "7"], "--seed: expected -1, found '7': requests have 'seed'"),
     (["--uds", "/x.sock"], "--uds is not a flag of this server: the server listens on TCP"),
     (["-q", "awq"], "--quantization is not a flag of this server: weights run as"),

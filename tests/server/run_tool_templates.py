@@ -37,12 +37,48 @@ FORMS = {"meta-llama-Llama-3.1-8B-Instruct.jinja": '{"name": "alarm", "parameter
              '<tool_call>\n{"name": "alarm", "arguments": ',
          "NousResearch-Hermes-3-Llama-3.1-8B-tool_use.jinja":
              '<tool_call>\n{"name": "alarm", "arguments": ',
+         "Qwen3-Coder.jinja": "<tool_call>\n<function=alarm>\n<parameter=zone>\n",
+         "Qwen3.5-4B.jinja": "<tool_call>\n<function=alarm>\n<parameter=zone>\n",
+         "StepFun3.5-Flash.jinja": "<tool_call>\n<function=alarm>\n<parameter=zone>\n",
+         "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16.jinja":
+             "<tool_call>\n<function=alarm>\n<parameter=zone>\n",
+         "ibm-granite-granite-3.3-2B-Instruct.jinja":
+             '<|tool_call|>[{"name": "alarm", "arguments": ',
+         "fireworks-ai-llama-3-firefunction-v2.jinja":
+             'functools[{"name": "alarm", "arguments": ',
+         "own-phi4-mini": '<|tool_call|>[{"name": "alarm", "arguments": ',
+         "own-glm4": '<|assistant|>alarm\n{"zone":',
+         "own-glm4-tools": '<|assistant|>alarm\n{"zone":',
+         "own-pythonic": "[alarm(zone=",
          # These know none: tools are described, calls are text.
          "google-gemma-2-2b-it.jinja": '<tool_call>\n{"name":"alarm","arguments":{',
          "microsoft-Phi-3.5-mini-instruct.jinja": '<tool_call>\n{"name":"alarm","arguments":{'}
+# Shapes of templates that are not among the published ones.
+OWN = {
+    "own-phi4-mini":
+        "{% for m in messages %}{% if m.tools is defined %}<|{{ m.role }}|>{{ m.content }}<|tool|>"
+        "{{ m.tools }}<|/tool|><|end|>{% else %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endif %}"
+        "{% endfor %}<|assistant|>",
+    "own-glm4":
+        "[gMASK]<sop>{% if tools %}<|system|>{% for t in tools %}{{ t.function | tojson }}"
+        "{% endfor %}{% endif %}{% for m in messages %}<|{{ m.role }}|>{{ m.metadata }}\n"
+        "{{ m.content }}{% endfor %}<|assistant|>",
+    "own-glm4-tools":
+        "[gMASK]<sop>{% for m in messages %}{% if m['tools'] is defined %}<|system|>"
+        "{% for t in m['tools'] %}{{ t.function | tojson }}{% endfor %}{% endif %}"
+        "{% if m.content %}<|{{ m.role }}|>{{ m.metadata }}\n{{ m.content }}{% endif %}"
+        "{% endfor %}<|assistant|>",
+    "own-pythonic":
+        "{% if tools %}Respond in the format [func_name1(a=1), func_name2()].\n"
+        "{{ tools | tojson }}{% endif %}{% for m in messages %}"
+        "<|{{ m.role }}|>{{ m.content or '' }}"
+        "{% if m.tool_calls %}[{% for c in m.tool_calls %}{{ c.function.name }}("
+        "{% for k, v in c.function.arguments | items %}{{ k }}={{ v | tojson }}"
+        "{{ '' if loop.last else ', ' }}{% endfor %}){{ '' if loop.last else ', ' }}{% endfor %}]"
+        "{% endif %}<|eot_id|>{% endfor %}<|assistant|>"}
 LLAMA = [name for name in FORMS if name.startswith("meta-llama-")]
 # A template that cannot do without more variables.
-MORE = {"fireworks-ai-llama-3-firefunction-v2.jinja": {"functions": "", "datetime": ""}}
+MORE = {"fireworks-ai-llama-3-firefunction-v2.jinja": {"datetime": ""}}
 
 
 def rendered(server, messages, more):
@@ -71,6 +107,20 @@ def streamed_call(ask):
             name += call.function.name or ""
             arguments += call.function.arguments or ""
     return name, arguments
+
+
+def check_streamed_members(ask):
+    """Arguments that are not JSON, of a call that nothing holds: typed by the schema, in pieces."""
+    text = ("Well.\n<tool_call>\n<function=alarm>\n<parameter=hour>\n11\n</parameter>\n"
+            "<parameter=zone>\nCET-1\n</parameter>\n</function>\n</tool_call>")
+    deltas = [chunk.choices[0].delta for chunk in
+              ask([{"role": "user", "content": "SAY:" + text}], stream=True)]
+    calls = [call.function for delta in deltas for call in delta.tool_calls or []]
+    said = "".join(call.arguments for call in calls)
+    if calls[0].name != "alarm" or json.loads(said) != {"hour": 11, "zone": "CET-1"}:
+        raise ValueError(f"a call of members: found {calls}")
+    if len(calls) < 8 or "".join(delta.content or "" for delta in deltas) != "Well.\n":
+        raise ValueError(f"a call of members, streamed: found {deltas}")
 
 
 def said_strictly(ask, text, **more):
@@ -102,7 +152,10 @@ def check_strict(name, ask):
                  '{"parameters": {"zone": 3}, "name": "alarm"}', "```json\n" + wrong + "\n```",
                  "[TOOL_CALLS][" + wrong.replace("parameters", "arguments") + "]",
                  "[TOOL_CALLS]alarm[ARGS]{}", '[TOOL_CALLS]alarm{"zone": 1}',
-                 "<tool_call>" + wrong + "</tool_call>"):
+                 "<tool_call>" + wrong + "</tool_call>", "<|tool_call|>[" + wrong + "]",
+                 "functools[" + wrong + "]", 'alarm\n{"zone": "Mars"}', '[alarm(zone="Mars")]',
+                 "<function=alarm>\n<parameter=zone>\nMars\n</parameter>\n</function>",
+                 "<tool_call>\n<function=alarm>\n<parameter=hour>\nnoon\n</parameter>\n"):
         said_strictly(ask, text)  # its calls are looked at there
 
 
@@ -140,6 +193,8 @@ def check_conversation(name, server, client):
         raise ValueError(f"streamed: expected {call}, found {streamed}")
 
     check_strict(name, ask)
+    if "<function=" in FORMS.get(name, ""):
+        check_streamed_members(ask)
     turns = [QUESTION, named.model_dump(exclude_none=True),
              {"role": "tool", "tool_call_id": call.id, "content": "ring at 11:59"}]
     again = rendered(server, turns, more)
@@ -167,6 +222,7 @@ def held(job):
 def main():
     checks = Checks()
     published = {name: source for name, source in templates().items() if name.endswith(".jinja")}
+    published.update(OWN)
     checks.equal(sorted(set(FORMS) - set(published)), [], "templates that must be there")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         said = dict(zip(published, pool.map(held, published.items())))

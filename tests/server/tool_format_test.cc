@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "base/json.h"
 #include "server/tool_json.h"
@@ -27,6 +28,12 @@ class Record : public ToolSink {
     out_ += json;
   }
   bool offers(std::string_view name) const override { return name != "nobody"; }
+  const Json* parameters(std::string_view name) const override {
+    static const Json schema = Json::parse(R"({"properties": {"a": {"type": "string"},
+        "b": {"type": "array"}, "n": {"type": "integer"},
+        "e": {"anyOf": [{"type": "string"}, {"type": "null"}]}}})");
+    return name == "bare" ? nullptr : &schema;
+  }
   bool held() const override { return held_; }
   std::string text() {
     if (kind_ == 'f') out_ += ")";
@@ -144,6 +151,57 @@ TEST(ToolFormat, Mistral) {
   EXPECT_EQ(run("[TOOL_CALLS][1]"), "[TOOL_CALLS][1]");
 }
 
+TEST(ToolFormat, Qwen3Coder) {
+  const auto run = [](const std::string& text) { return parsed("qwen3_coder", text); };
+  const auto call = [](const std::string& parameters) {
+    return "<tool_call>\n<function=f>\n" + parameters + "</function>\n</tool_call>";
+  };
+  const auto of = [](const std::string& name, const std::string& value) {
+    return "<parameter=" + name + ">\n" + value + "\n</parameter>\n";
+  };
+  EXPECT_EQ(run("Hello <b>"), "Hello <b>");
+  EXPECT_EQ(run(call("")), "f({})");
+  EXPECT_EQ(run("So:\n" + call(of("a", "two\n\"lines\" é"))),
+            "So:\n|f({\"a\": \"two\\n\\\"lines\\\" é\"})");
+  EXPECT_EQ(run(call(of("n", "7") + of("a", "7") + of("b", "[1, {}]"))),
+            "f({\"n\": 7, \"a\": \"7\", \"b\": [1, {}]})");
+  EXPECT_EQ(run(call(of("e", "null")) + "\n" + call(of("e", "x"))),
+            "f({\"e\": null})|f({\"e\": \"x\"})");
+  // Python's spelling, what is none of its type, what the schema does not name.
+  EXPECT_EQ(run(call(of("b", "['x', True]") + of("n", "seven") + of("other", "1"))),
+            "f({\"b\": [\"x\", true], \"n\": \"seven\", \"other\": \"1\"})");
+  EXPECT_EQ(run("<tool_call><function=bare><parameter=n>1</parameter></function></tool_call> done"),
+            "bare({\"n\": \"1\"})| done");
+  // Empty texts and line ends keep their places.
+  EXPECT_EQ(run(call(of("a", ""))), "f({\"a\": \"\"})");
+  EXPECT_EQ(run(call("<parameter=a>\n</parameter>\n")), "f({\"a\": \"\"})");
+  EXPECT_EQ(run(call(of("a", "\n x\n"))), "f({\"a\": \"\\n x\\n\"})");
+  // Texts about calls.
+  for (const char* text : {"</parameter>", "x</parameter>y", "<tool_call>", "</function>",
+                           "<parameter=b>\n1", "</tool_call>\n</parameter>\nthe end"}) {
+    EXPECT_EQ(run(call(of("a", text))), "f({\"a\": " + Json(text).dump() + "})");
+  }
+  // Without <tool_call>, of a tool that is offered; two functions in one; what is missing.
+  EXPECT_EQ(run("<function=f>\n" + of("a", "x") + "</function>"), "f({\"a\": \"x\"})");
+  EXPECT_EQ(run("<function=nobody>\n</function>"), "<function=nobody>\n</function>");
+  EXPECT_EQ(run("<tool_call>\n<function=f>\n</function>\n<function=g>\n</function>\n</tool_call>"),
+            "f({})|g({})");
+  EXPECT_EQ(run("<tool_call>\n<function=f>\n" + of("a", "x") + "</tool_call> done"),
+            "f({\"a\": \"x\"})| done");
+  EXPECT_EQ(run("<tool_call>\n<function=f>\n<parameter=a>x</parameter>\noh <b>"),
+            "f({\"a\": \"x</parameter>\\noh <b>)");
+  EXPECT_EQ(run("<tool_call>\n<function=f>\noh <b>"), "f({})|\noh <b>");
+  EXPECT_EQ(run(call("<parameter=a\nb>")), "f({})|<parameter=a\nb></function>\n</tool_call>");
+  // No calls: text.
+  for (const char* text : {"<tool_call>\n{\"name\": \"f\"}", "<tool_call>", "<function=", "a <func",
+                           "<tool_call>\n<function=a\nb>", "<tool_call><function=>"}) {
+    EXPECT_EQ(run(text), text);
+  }
+  // Cut off: what was said stays.
+  EXPECT_EQ(run("<function=f>\n<parameter=a>\nso far"), "f({\"a\": \"so far)");
+  EXPECT_EQ(run("<function=f>\n<parameter=n>\n1"), "f({\"n\": )");
+}
+
 // Marked as Hermes' calls are, or the answer's beginning.
 TEST(ToolFormat, Generic) {
   const auto run = [](const std::string& text) { return parsed("generic", text); };
@@ -185,6 +243,18 @@ TEST(ToolFormat, HeldAnswers) {
             "f({})");
   EXPECT_EQ(run("llama3", "{\"name\": \"f\", \"parameters\": {}}"), "f({})");
   EXPECT_EQ(run("llama3", "<|python_tag|>{\"name\": \"f\", \"parameters\": {}}"), "f({})");
+  // A value of JSON ends where it does, whatever its strings hold; a call has one spelling.
+  EXPECT_EQ(run("qwen3_coder",
+                "<tool_call>\n<function=f>\n<parameter=b>\n[\"</parameter></function>\"]"
+                "\n</parameter>\n</function>\n</tool_call>"),
+            "f({\"b\": [\"</parameter></function>\"]})");
+  for (const char* text : {"<function=f>\n</function>", "<tool_call> <function=f>\n</function>",
+                           "<tool_call>\n<function=nobody>\n</function>"}) {
+    EXPECT_EQ(run("qwen3_coder", text), text);
+  }
+  for (const char* text : {" f\n{}", "f\n {}", "So:<|assistant|>f\n{}"}) {
+    EXPECT_EQ(run("glm4", text), text);
+  }
   for (const char* text :
        {"{\"name\":\"f\", \"parameters\": {}}", "{ \"name\": \"f\", \"parameters\": {}}",
         "{\"parameters\": {}, \"name\": \"f\"}", "<|python_tag|>{\"name\":\"f\"}", "{\"na"}) {
@@ -192,11 +262,99 @@ TEST(ToolFormat, HeldAnswers) {
   }
 }
 
+TEST(ToolFormat, Granite) {
+  const auto run = [](const std::string& text) { return parsed("granite", text); };
+  EXPECT_EQ(run("Hello [1, 2] <|tool|>"), "Hello [1, 2] <|tool|>");
+  EXPECT_EQ(run("<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": [1, \"]\"]}}]"),
+            "f({\"a\": [1, \"]\"]})");
+  EXPECT_EQ(run("So:\n<|tool_call|> [{\"name\": \"f\"}, {\"arguments\": {}, \"name\": \"g\"}]\n"),
+            "So:\n|f({})|g({})");
+  EXPECT_EQ(run("<|tool_call|>{\"name\": \"f\"} done"), "f({})| done");
+  EXPECT_EQ(run("<|tool_call|>[{\"name\": \"f\"}]<|tool_call|>[{\"name\": \"g\"}]"), "f({})|g({})");
+  for (const char* text : {"<|tool_call|>", "<|tool_call|>[", "<|tool_call|>[]",
+                           "<|tool_call|>none", "<|tool_call|>[{\"nome\": 1}]", "<|tool_call|>[1]",
+                           "<|tool_call|>[{", "<|tool_call|><|tool_", "a <|tool_"}) {
+    EXPECT_EQ(run(text), text);
+  }
+  EXPECT_EQ(run("<|tool_call|>[{\"name\": \"f\"}, {\"nome\": 1}]"), "f({})|, {\"nome\": 1}]");
+  EXPECT_EQ(run("<|tool_call|>[{\"name\": \"f\", \"arguments\": {\"a\": \"x"), "f({\"a\": \"x)");
+}
+
+TEST(ToolFormat, Phi4Mini) {
+  const auto run = [](const std::string& text) { return parsed("phi4_mini", text); };
+  EXPECT_EQ(
+      run("<|tool_call|>[{\"name\": \"f\", \"arguments\": {}}, {\"name\": \"g\"}]<|/tool_call|>"),
+      "f({})|g({})");
+  EXPECT_EQ(run("<|tool_call|>[{\"name\": \"f\"}]\n<|/tool_call|> done <|/tool"),
+            "f({})| done <|/tool");
+  EXPECT_EQ(run("<|tool_call|>[{\"name\": \"f\"}] done"), "f({})| done");
+}
+
+TEST(ToolFormat, Functools) {
+  const auto run = [](const std::string& text) { return parsed("functools", text); };
+  EXPECT_EQ(run(" functools[{\"name\": \"f\", \"arguments\": {\"a\": 1}}]"), "f({\"a\": 1})");
+  EXPECT_EQ(run("functools[{\"name\": \"f\"}, {\"name\": \"g\"}]"), "f({})|g({})");
+  for (const char* text : {"import functools\n[1]", "functools[1]", "functools[", "functools[]"}) {
+    EXPECT_EQ(run(text), text);
+  }
+}
+
+TEST(ToolFormat, InternLm) {
+  const auto run = [](const std::string& text) { return parsed("internlm", text); };
+  EXPECT_EQ(run("So: <|action_start|><|plugin|>\n{\"name\": \"f\", \"parameters\": {\"a\": 1}}"
+                "<|action_end|>\n"),
+            "So: |f({\"a\": 1})");
+  EXPECT_EQ(run("<|action_start|><|interpreter|>1"), "<|action_start|><|interpreter|>1");
+}
+
+TEST(ToolFormat, Glm4) {
+  const auto run = [](const std::string& text) { return parsed("glm4", text); };
+  EXPECT_EQ(run("f\n{\"a\": [1, \"}\"]}"), "f({\"a\": [1, \"}\"]})");
+  EXPECT_EQ(run("\nf \n {}<|observation|>"), "f({})");
+  EXPECT_EQ(run("\nLet me see.<|assistant|>f\n{}\n<|assistant|>g\n{\"a\": 1}"),
+            "\nLet me see.|f({})|g({\"a\": 1})");
+  EXPECT_EQ(run("f\n{}\nThat is all"), "f({})|\nThat is all");
+  EXPECT_EQ(run("f\n{\"a\": \"x"), "f({\"a\": \"x)");
+  for (const char* text : {"nobody\n{}", "f", "f\n", "f {}", "f\nx", "f\n[1]", "{\"a\": 1}",
+                           "\nnobody\n{", "a f\n{}", "<|obs", "f<|assis"}) {
+    EXPECT_EQ(run(text), text);
+  }
+}
+
+TEST(ToolFormat, Pythonic) {
+  const auto run = [](const std::string& text) { return parsed("pythonic", text); };
+  EXPECT_EQ(run("[f(a=1, b=\"x, y)\"), g()]"), "f({\"a\": 1, \"b\": \"x, y)\"})|g({})");
+  EXPECT_EQ(run("<|python_start|>[f(a = 'it\\'s', b={'k': [True, None]},)]<|python_end|>\n"),
+            "f({\"a\": \"it's\", \"b\": {\"k\": [true, null]}})");
+  EXPECT_EQ(run("[f(-1.5, [(1, 2)], n=-2)]"), "f({\"a\": -1.5, \"b\": [[1, 2]], \"n\": -2})");
+  EXPECT_EQ(run("[f(a=now(1, 2))] done"), "f({\"a\": \"now(1, 2)\"})| done");
+  EXPECT_EQ(run("[f(), no more"), "f({})|, no more");
+  for (const char* text :
+       {"[1, 2]", "[nobody()]", "[f]", "[f", "[", "[]", "Look: [f()]", "f()", "[f[0]]", "[\"f(\"]",
+        "<|python_start|>print(1)", "[f g()]", "<|python"}) {
+    EXPECT_EQ(run(text), text);
+  }
+  EXPECT_EQ(run("[f(a=1, b='x"), "f({\"a\": 1)");
+}
+
 TEST(ToolFormat, FoundByTheTemplate) {
+  EXPECT_EQ(find_tool_format("... <|tool_call|> ...").name, "granite");
+  EXPECT_EQ(find_tool_format("... <|tool|> ... <|tool_call|> ...").name, "phi4_mini");
+  EXPECT_EQ(find_tool_format("... <|action_start|><|plugin|> ...").name, "internlm");
+  EXPECT_EQ(find_tool_format("... functools[{...}] ...").name, "functools");
+  EXPECT_EQ(find_tool_format("[gMASK]<sop> ... metadata ...").name, "glm4");
+  EXPECT_EQ(find_tool_format("ipython, parameters: [func_name1(a=1)]").name, "pythonic");
   EXPECT_EQ(find_tool_format("{{ messages }}").name, "generic");
   EXPECT_EQ(find_tool_format("... <tool_call> ...").name, "hermes");
+  EXPECT_EQ(find_tool_format("<tool_call>\n<function=f>\n<parameter=p>").name, "qwen3_coder");
   EXPECT_EQ(find_tool_format("... <|python_tag|> ...").name, "llama3");
   EXPECT_EQ(find_tool_format("... [TOOL_CALLS] ...").name, "mistral");
+}
+
+TEST(ToolFormat, RefinedFormatsAreThere) {
+  for (const ToolFormatDef* def : server_tool_format_list()) {
+    if (!def->refines.empty()) EXPECT_EQ(format(def->refines).name, def->refines) << def->name;
+  }
 }
 
 TEST(ToolFormat, IdsFitTheTemplates) {
@@ -217,7 +375,7 @@ TEST(ToolFormat, EndlessBlanks) {
   const std::string blanks(kMostHeld + 500, '\n');
   for (const ToolFormatDef* def : server_tool_format_list()) {
     const CallForm f = def->form("f", "");
-    const std::string call = f.open + f.begin + "{}" + f.end + f.close;
+    const std::string call = f.open + written_call(f, Json::object()) + f.close;
     for (const std::string& before : {std::string(), call}) {
       Record record(false);
       const auto parser = def->make(record);
@@ -230,10 +388,14 @@ TEST(ToolFormat, EndlessBlanks) {
   }
 }
 
-// Whether `text` begins with one of them behind white space.
-bool opens(std::string_view text, const std::vector<std::string_view>& openings) {
-  text.remove_prefix(std::min(text.find_first_not_of(" \n\t\r"), text.size()));
-  return std::ranges::any_of(openings, [&](auto one) { return text.starts_with(one); });
+// Whether `text` begins with one of the format's openings behind white space. Where a call begins
+// with the name of its tool: with a word, or the opening, which begins a part, stands anywhere.
+bool opens(std::string_view text, const ToolFormatDef& def) {
+  const bool by_name = def.form("f", "").trigger.starts_with("f\n");
+  if (by_name && text.find(def.openings.at(0)) != text.npos) return true;
+  text = trim_space(text);
+  return (by_name && !text.empty() && std::isalnum(static_cast<unsigned char>(text[0])) != 0) ||
+         std::ranges::any_of(def.openings, [&](auto one) { return text.starts_with(one); });
 }
 
 // Whatever a model writes, in whatever pieces: no crash, and arguments only behind a call's name.
@@ -256,6 +418,18 @@ TEST(ToolFormat, AnyText) {
                                           "\"",
                                           "[TOOL_CALLS]",
                                           "[ARGS]",
+                                          "<function=",
+                                          "</function>",
+                                          "<parameter=",
+                                          "</parameter>",
+                                          "n>",
+                                          "<|tool_call|>",
+                                          "<|/tool_call|>",
+                                          "functools[",
+                                          "<|assistant|>",
+                                          "x(",
+                                          ")",
+                                          "=",
                                           "x",
                                           "<|python_tag|>",
                                           ";",
@@ -272,7 +446,7 @@ TEST(ToolFormat, AnyText) {
     }
     for (const ToolFormatDef* def : server_tool_format_list()) {
       const std::string read = parsed(def->name, text);
-      if (!def->openings.empty() && !opens(text, def->openings)) EXPECT_EQ(read, text);
+      if (!def->openings.empty() && !opens(text, *def)) EXPECT_EQ(read, text);
     }
   }
 }
@@ -282,7 +456,7 @@ TEST(ToolFormat, HeldOnesAreReadInTheirFormAlone) {
   for (const ToolFormatDef* def : server_tool_format_list()) {
     for (const char* text : {" {\"name\": \"f\", \"arguments\": {}}", "```json\n{\"name\": \"f\"}",
                              "So: {\"name\": \"f\", \"parameters\": {}}"}) {
-      if (!opens(text, def->openings)) EXPECT_EQ(parsed(def->name, text, true), text) << def->name;
+      if (!opens(text, *def)) EXPECT_EQ(parsed(def->name, text, true), text) << def->name;
     }
   }
 }
@@ -295,15 +469,21 @@ TEST(ToolFormats, ReadTheCallsThatTheirFormMakes) {
       const CallForm f = def->form("get-it_1.a", chat_template);
       EXPECT_TRUE((f.open + f.begin).starts_with(f.trigger)) << def->name;
       EXPECT_FALSE(f.begin.empty() || f.trigger.empty()) << def->name;
-      const std::string one = f.begin + R"({"a": "]}<\"", "b": [1, {}]})" + f.end;
-      const std::string call = R"(get-it_1.a({"a": "]}<\"", "b": [1, {}]}))";
-      EXPECT_EQ(parsed(def->name, f.open + one + f.close, true), call) << def->name;
-      EXPECT_EQ(parsed(def->name, f.open + one + f.separator + one + f.close), call + "|" + call)
+      const Json arguments = Json::parse(R"({"a": "]}<\"", "b": [1, {}]})");
+      const std::string one = written_call(f, arguments);
+      const auto read = [&](const std::string& text, bool held) {
+        std::string out = parsed(def->name, text, held);
+        std::erase(out, ' ');  // JSON's
+        return out;
+      };
+      const std::string call = "get-it_1.a(" + arguments.dump() + ")";
+      EXPECT_EQ(read(f.open + one + f.close, true), call) << def->name;
+      EXPECT_EQ(read(f.open + one + f.separator + one + f.close, false), call + "|" + call)
           << def->name;
       ++forms;
     }
   }
-  EXPECT_GE(forms, 8u);
+  EXPECT_GE(forms, 20u);
 }
 
 }  // namespace

@@ -23,6 +23,24 @@ TEST(ToolParameters, ObjectsThatNamePropertiesHaveNoOthers) {
             R"({"type":"null"}]})");
 }
 
+// A property, a definition or a value may be called as a keyword is.
+TEST(ToolParameters, NamesAreNoKeywords) {
+  for (const char* name : {"if", "not", "allOf", "oneOf", "dependencies", "$ref", "properties"}) {
+    const Json named = {{name, {{"type", "string"}}}};
+    const Json schema = {{"type", "object"}, {"properties", named}};
+    Json expected = schema;
+    expected["additionalProperties"] = false;
+    EXPECT_EQ(closed_parameters(schema), expected) << name;
+    Json inside = {{"properties", {{"a", schema}}}, {"$defs", named}};
+    const Json inner = closed_parameters(inside);
+    EXPECT_EQ(inner["properties"]["a"], expected) << name;
+    EXPECT_EQ(inner["additionalProperties"], false) << name;
+  }
+  EXPECT_EQ(closed(R"({"properties":{"a":{"enum":[{"not":1}]}},"dependentRequired":{"if":["a"]}})"),
+            R"({"properties":{"a":{"enum":[{"not":1}]}},"dependentRequired":{"if":["a"]},)"
+            R"("additionalProperties":false})");
+}
+
 TEST(ToolParameters, OthersStayAsTheyAre) {
   for (const char* schema :
        {R"({"type":"object"})", R"({"type":"object","properties":{}})",

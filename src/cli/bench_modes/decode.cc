@@ -80,7 +80,8 @@ void print_decode(const Json& out, const BenchFlags& flags) {
 const BenchMode& decode_mode() {
   using namespace mode_decode;
   static const BenchMode mode = {"decode", "tokens a second of full batches that only decode",
-                                 measure_decode, print_decode};
+                                 measure_decode, print_decode,
+                                 session_flags({"isl", "osl", "batch", "repeat", "profile"})};
   return mode;
 }
 

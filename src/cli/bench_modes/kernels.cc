@@ -172,7 +172,8 @@ void print_kernels(const Json& out, const BenchFlags& flags) {
 const BenchMode& kernels_mode() {
   using namespace mode_kernels;
   static const BenchMode mode = {"kernels", "each kernel of the model against the device's roof",
-                                 measure_kernels, print_kernels};
+                                 measure_kernels, print_kernels,
+                                 session_flags({"isl", "osl", "batch"})};
   return mode;
 }
 

@@ -63,7 +63,8 @@ void print_latency(const Json& out, const BenchFlags& flags) {
 const BenchMode& latency_mode() {
   using namespace mode_latency;
   static const BenchMode mode = {"latency", "one request alone: first token, time a token",
-                                 measure_latency, print_latency};
+                                 measure_latency, print_latency,
+                                 session_flags({"isl", "osl", "repeat", "profile"})};
   return mode;
 }
 

@@ -140,6 +140,15 @@ Json measure_serve(const BenchFlags& flags) {
   return out;
 }
 
+std::vector<std::string> flags_read() {
+  std::vector<std::string> out = ServeFlags::names();
+  for (const char* name :
+       {"isl", "osl", "num-requests", "concurrency", "dataset", "random-prompts", "seed"}) {
+    out.emplace_back(name);
+  }
+  return out;
+}
+
 // The table is on standard error, with --json too.
 void print_nothing(const Json&, const BenchFlags&) {}
 
@@ -151,6 +160,7 @@ const BenchMode& serve_mode() {
                                  .help = "load on a server of OpenAI's API (--url)",
                                  .measure = measure_serve,
                                  .print = print_nothing,
+                                 .flags = flags_read(),
                                  .opens_model = false};
   return mode;
 }

@@ -17,6 +17,8 @@ struct BenchMode {
   // not open one. "interrupted": true means that Ctrl-C cut it short.
   Json (*measure)(const BenchFlags& flags);
   void (*print)(const Json& out, const BenchFlags& flags);  // for people
+  // Names of the flags that it reads, of those that some mode reads and others do not.
+  std::vector<std::string> flags;
   bool opens_model = true;
 };
 
@@ -24,6 +26,9 @@ struct BenchMode {
 const std::vector<const BenchMode*>& cli_mode_list();
 // nullptr where the word is none: then it is a model.
 const BenchMode* find_bench_mode(std::string_view name);
+// UsageError for a flag of `given` that only other modes read, `plain` being those of no mode.
+void check_mode_flags(const BenchMode* mode, const std::vector<std::string>& plain,
+                      const std::vector<std::string>& given);
 // "decode, kernels, latency or throughput".
 std::string bench_mode_names();
 

@@ -8,6 +8,7 @@
 #include "base/knobs.h"
 #include "base/progress.h"
 #include "base/random.h"
+#include "cli/contract/flag_names.h"
 #include "cli/contract/kv_cache_flags.h"
 #include "cli/contract/step_limits.h"
 #include "runtime/decoder_step.h"
@@ -199,6 +200,17 @@ void BenchFlags::check() const {
   check_seed(seed);
   batches();
   kv_amount();
+}
+
+std::vector<std::string> session_flags(std::vector<std::string> own) {
+  FlagNames model;
+  ModelFlags().declare_options(model);
+  own.insert(own.end(), model.names.begin(), model.names.end());
+  for (const char* name : {"random-weights", "random-prompts", "seed", "max-batch-size",
+                           "max-num-tokens", "kv-memory", "gpu-times"}) {
+    own.emplace_back(name);
+  }
+  return own;
 }
 
 double BenchFlags::kv_amount() const { return kv_memory_amount(kv_memory); }

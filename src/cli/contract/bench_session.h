@@ -40,6 +40,9 @@ struct BenchFlags {
   ServeFlags serve;
 };
 
+// Names of `own` and of the flags that every BenchSession reads: what a mode declares.
+std::vector<std::string> session_flags(std::vector<std::string> own);
+
 // One request to time. It answers `output` tokens, whatever they are.
 struct BenchRequest {
   std::vector<int32_t> prompt;

@@ -1,55 +1,17 @@
 #include "cli/contract/chat_terminal.h"
 
-#include <poll.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/interrupts.h"
+#include "cli/contract/standard_input.h"
 
 namespace ingot {
 namespace chat_terminal {
-
-enum class Input { kLine, kEnd, kInterrupted };
-
-// Lines of standard input, and Ctrl-C while waiting for one.
-class LineReader {
- public:
-  Input next(std::string& line) {
-    size_t end = 0;
-    while ((end = pending_.find('\n')) == std::string::npos) {
-      pollfd wait[2] = {{STDIN_FILENO, POLLIN, 0}, {interrupt_pipe(), POLLIN, 0}};
-      if (::poll(wait, 2, -1) < 0) continue;
-      char buffer[4096];
-      if (wait[1].revents != 0) {
-        while (::read(interrupt_pipe(), buffer, sizeof buffer) > 0) continue;
-        if (interrupted.exchange(false)) return Input::kInterrupted;  // else it ended an answer
-      }
-      if (wait[0].revents == 0) continue;
-      const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
-      if (count > 0) {
-        pending_.append(buffer, static_cast<size_t>(count));
-        continue;
-      }
-      if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-      if (count < 0) {
-        fail(ErrorCode::kIo, "cli/chat", "standard input: {}", std::strerror(errno));
-      }
-      if (pending_.empty()) return Input::kEnd;
-      pending_ += '\n';  // the last line has no line break
-    }
-    line = pending_.substr(0, end);
-    pending_.erase(0, end + 1);
-    return Input::kLine;
-  }
-
- private:
-  std::string pending_;
-};
 
 class Talk {
  public:
@@ -70,13 +32,14 @@ class Talk {
     bool warned = false;  // one Ctrl-C at the prompt may have been meant for an answer just over
     while (true) {
       if (typed_) std::fprintf(stderr, "> ");
-      const Input input = lines.next(line);
-      if (input == Input::kInterrupted && typed_ && !warned) {
+      const LineReader::Input input = lines.next(line);
+      interrupted.store(false);
+      if (input == LineReader::Input::kInterrupted && typed_ && !warned) {
         warned = true;
         std::fprintf(stderr, "\n(Ctrl-C again leaves, like /exit and Ctrl-D)\n");
         continue;
       }
-      if (input != Input::kLine || line == "/exit") break;
+      if (input != LineReader::Input::kLine || line == "/exit") break;
       warned = false;
       if (line == "/reset") {
         history_.reset();
@@ -99,7 +62,7 @@ class Talk {
       interrupted.store(false);
       const ChatAnswer answer = partner_.answer(history_, [&](std::string_view text) {
         if (json_ || text.empty()) return;
-        const std::string shown = shown_ ? printable(text) : std::string(text);
+        const std::string shown = shown_ ? without_controls(text) : std::string(text);
         std::fwrite(shown.data(), 1, shown.size(), stdout);
         std::fflush(stdout);
         open = true;
@@ -159,24 +122,6 @@ bool ChatHistory::forget_oldest() {
   messages_.erase(oldest, oldest + 2);
   std::fprintf(stderr, "(the oldest turn no longer fits and is forgotten)\n");
   return true;
-}
-
-std::string printable(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    // U+0080 to U+009F are controls too; in UTF-8 they begin with 0xC2.
-    const bool second = byte == 0xc2 && i + 1 < text.size() &&
-                        static_cast<unsigned char>(text[i + 1]) >= 0x80 &&
-                        static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (second) {
-      ++i;
-    } else if ((byte >= 0x20 && byte != 0x7f) || byte == '\n' || byte == '\t') {
-      out += text[i];
-    }
-  }
-  return out;
 }
 
 int run_chat(ChatPartner& partner, const std::string& system, bool json) {

@@ -47,9 +47,6 @@ class ChatPartner {
   virtual ChatAnswer answer(ChatHistory& history, ShowText show) = 0;
 };
 
-// `text` without characters that would steer the terminal: controls but for line breaks and tabs.
-std::string printable(std::string_view text);
-
 // Talks until /exit, the end of the input or Ctrl-C at the prompt; the exit code. Without a
 // terminal it is 1 where a turn failed: who types sees it, a script does not.
 int run_chat(ChatPartner& partner, const std::string& system, bool json);

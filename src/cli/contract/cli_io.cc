@@ -6,18 +6,14 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <iostream>
 #include <limits>
 
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/contract/command.h"
+#include "cli/contract/standard_input.h"
 
 namespace ingot {
-namespace {
-
-constexpr size_t kMostInput = size_t{1} << 30;
-
-}  // namespace
 
 std::vector<int32_t> parse_ids(const std::string& text, std::string_view source) {
   std::vector<int32_t> out;
@@ -83,34 +79,26 @@ void write_output(std::string_view text) {
        errno != 0 ? std::strerror(errno) : "cannot be written");
 }
 
+void print_line(std::string_view line) { std::printf("%s\n", printable(line).c_str()); }
+
+void note_line(std::string_view line) { std::fprintf(stderr, "%s\n", printable(line).c_str()); }
+
+void write_answer(std::string_view text) {
+  write_output(::isatty(STDOUT_FILENO) == 1 ? without_controls(text) : std::string(text));
+}
+
 void print_json(const Json& line) {
   // Paths may be no UTF-8; they must not keep a result from being printed.
   const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
   write_output(text + "\n");
 }
 
-std::string read_standard_input() {
-  std::string out;
-  char buffer[65536];
-  while (true) {
-    const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail(ErrorCode::kIo, "cli", "standard input: {}", std::strerror(errno));
-    if (count == 0) break;
-    out.append(buffer, static_cast<size_t>(count));
-    if (out.size() > kMostInput) {
-      fail(ErrorCode::kInvalidArgument, "cli", "standard input: more than {} bytes", kMostInput);
-    }
-  }
-  if (out.ends_with('\n')) out.pop_back();
-  return out;
-}
-
 void map_json_lines(std::string_view command,
                     FunctionRef<Json(const Json& value, const std::string& where)> f) {
+  LineReader lines;
   std::string line;
-  for (int64_t number = 1; std::getline(std::cin, line); ++number) {
-    const std::string where = fmt::format("standard input, line {}", number);
+  while (lines.next(line) == LineReader::Input::kLine) {
+    const std::string where = fmt::format("standard input, line {}", lines.number());
     std::printf("%s\n", f(parse_json(line, command, where), where).dump().c_str());
   }
   write_output("");

@@ -32,11 +32,17 @@ std::unique_ptr<Device> open_device_flag(const std::string& name);
 double per_second(int64_t tokens, double milliseconds);
 // Writes to standard output and flushes; Error{kIo} when that fails (a full disk, a closed pipe).
 void write_output(std::string_view text);
+// A line for people on standard output, or on standard error: what would steer a terminal is
+// escaped. Names in files may hold anything.
+void print_line(std::string_view line);
+void note_line(std::string_view line);
+// What a model wrote, or a part of it: a terminal gets it without controls, whatever else reads it
+// as it is.
+void write_answer(std::string_view text);
 // Prints one JSON line on standard output and flushes.
 void print_json(const Json& line);
-// All of standard input, without its last line break.
-std::string read_standard_input();
-// Reads standard input line by line as JSON and prints f(value, where) for each as one line.
+// Reads standard input line by line as JSON and prints f(value, where) for each as one line. Errors
+// of LineReader.
 void map_json_lines(std::string_view command,
                     FunctionRef<Json(const Json& value, const std::string& where)> f);
 

@@ -27,9 +27,10 @@ struct OtherFlag {
 class Flags {
  public:
   virtual ~Flags() = default;
-  // Positional arguments, in order.
+  // Positional arguments, in order. `given` (optional): also for an empty text, which is then the
+  // command's to take or to refuse.
   virtual void argument(std::string name, std::string* value, std::string help,
-                        bool required = true) = 0;
+                        bool required = true, bool* given = nullptr) = 0;
   virtual void arguments(std::string name, std::vector<std::string>* values, std::string help) = 0;
   // Named flags without the dashes: "max-tokens". `given` (optional) tells whether the user set it.
   // An empty text is an error but for text(): a script's unset variable must not count as absent.
@@ -43,6 +44,9 @@ class Flags {
   // More names, with their dashes, of what is declared next as `name`: "-c", "--ctx-size", "-np".
   virtual void also(const std::string& name, const std::vector<std::string>& others) = 0;
   virtual void other(const OtherFlag& flag) = 0;
+  // The names of the declared flags that the command line gives; the environment's are not among
+  // them, which may be meant for other commands.
+  virtual void given(std::vector<std::string>* names) = 0;
   // --config FILE: flags in YAML, read where the command line does not name them.
   virtual void config_file() = 0;
 };

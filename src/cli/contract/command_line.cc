@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mapping_faults.h"
 #include "base/nearest.h"
+#include "base/printable.h"
 #include "base/progress.h"
 #include "base/temporary.h"
 #include "capi/plugin.h"
@@ -110,9 +111,11 @@ class CliFlags final : public Flags {
  public:
   explicit CliFlags(CLI::App& app) : app_(app) {}
 
-  void argument(std::string name, std::string* value, std::string help, bool required) override {
+  void argument(std::string name, std::string* value, std::string help, bool required,
+                bool* given) override {
     CLI::Option* option = app_.add_option(name + others_[name], *value, help);
     if (required) option->required();
+    if (given) given_.emplace_back(option, given);
   }
   void arguments(std::string name, std::vector<std::string>* values, std::string help) override {
     app_.add_option(name, *values, help)->required();
@@ -150,6 +153,7 @@ class CliFlags final : public Flags {
       }
     }
   }
+  void given(std::vector<std::string>* names) override { given_names_ = names; }
   void config_file() override { flag("config", &config_, "YAML file of flags", nullptr); }
   void other(const OtherFlag& flag) override {
     also(flag.name, flag.others);
@@ -166,9 +170,13 @@ class CliFlags final : public Flags {
     for (const Other& other : others_given_) other.option->group("");
   }
   // Fills the `given` marks once parsing is over; returns lines on flags that have no effect.
-  // UsageError for those that are refused.
-  std::vector<std::string> finish() const {
+  // UsageError for those that are refused. `named`: options that the command line names.
+  std::vector<std::string> finish(const std::set<const CLI::Option*>& named) const {
     for (const auto& [option, given] : given_) *given = option->count() > 0;
+    for (const CLI::Option* option : app_.get_options()) {
+      if (given_names_ && named.contains(option))
+        given_names_->push_back(option->get_name().substr(2));
+    }
     std::vector<std::string> out;
     for (const Other& other : others_given_) {
       if (other.option->count() > 0) judge(other, out);
@@ -214,6 +222,7 @@ class CliFlags final : public Flags {
   std::map<std::string, std::string> others_;       // of a name: ",-n,--other"
   std::map<std::string, std::string> long_dashes_;  // "-np": "--parallel"
   std::string config_;
+  std::vector<std::string>* given_names_ = nullptr;
 };
 
 // Flags of every subcommand. Each has its own set: into a common one, the subcommands that were not
@@ -286,18 +295,18 @@ void apply_global(const GlobalFlags& global, const std::vector<std::string>& war
   for (const std::string& path : global.plugins) load_plugin(path);
 }
 
-// Errors are one line, whatever the message quotes from a file. Allocates nothing: memory may be
-// what ran out.
-void print_error(const char* kind, const char* what) {
+// Errors are one line, whatever the message quotes from a file or an argument. Allocates nothing:
+// memory may be what ran out.
+void print_error(const char* kind, std::string_view what) {
   char line[1024];
+  size_t size = 0;
   std::fprintf(stderr, "error: %s", kind);
-  while (*what) {
-    size_t count = 0;
-    for (; *what && count + 1 < sizeof line; ++what) {
-      line[count++] = *what == '\n' || *what == '\r' ? ' ' : *what;
-    }
-    line[count] = 0;
-    std::fputs(line, stderr);
+  while (!what.empty()) {
+    const ShownCharacter next = next_shown(what, "\n");
+    for (const char c : next.text()) line[size++] = c == '\n' ? ' ' : c;
+    if (size + next.bytes.size() <= sizeof line && !what.empty()) continue;
+    std::fwrite(line, 1, size, stderr);
+    size = 0;
   }
   std::fputs("\n", stderr);
 }
@@ -525,7 +534,8 @@ int run_parsed(std::vector<std::string> arguments) {
   }
   for (Parsed& parsed : all) {
     if (!parsed.app->parsed()) continue;
-    std::vector<std::string> warnings = parsed.flags->finish();
+    std::vector<std::string> warnings =
+        parsed.flags->finish(named_by(*parsed.app, arguments).flags);
     const std::string unknown = unknown_variables(environ, std::move(twins));
     if (!unknown.empty()) warnings.push_back(unknown);
     apply_global(*parsed.global, warnings);

@@ -13,7 +13,9 @@ namespace ingot {
 
 std::string model_or_preset(const std::string& model, const std::string& preset) {
   if (model.empty() == preset.empty()) {
-    throw UsageError("expected a model, or --random-weights with a preset");
+    const char* found = model.empty() ? "none" : "both";
+    throw UsageError(
+        fmt::format("expected a model or --random-weights with a preset, found {}", found));
   }
   if (preset.empty()) return model;
   try {

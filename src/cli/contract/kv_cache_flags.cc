@@ -8,6 +8,11 @@
 #include "cli/contract/cli_io.h"
 
 namespace ingot {
+namespace {
+
+constexpr int64_t kMostPages = int64_t{1} << 30;
+
+}  // namespace
 
 double kv_memory_amount(const std::string& text) {
   if (text.empty()) return 0;
@@ -31,7 +36,7 @@ void KvCacheFlags::declare(Flags& flags) {
 }
 
 void KvCacheFlags::check() const {
-  check_range("kv-tokens", tokens, 0, std::numeric_limits<int64_t>::max());
+  check_range("kv-tokens", tokens, 0, kMostPages * kKvBlockTokens);
   check_range("kv-cache-memory-bytes", bytes, 0, std::numeric_limits<int64_t>::max());
   check_range("gpu-memory-utilization", utilization, 0.0, 1.0);
   kv_memory_amount(memory);
@@ -65,9 +70,8 @@ std::optional<int64_t> KvCacheFlags::pages(const SessionMemory& session) const {
     room = utilization * static_cast<double>(session.free) - static_cast<double>(others);
   }
   if (!part && room <= 0) return std::nullopt;
-  constexpr double kMostPages = 1 << 30;
   const double page = static_cast<double>(std::max<int64_t>(session.kv_token, 1) * kKvBlockTokens);
-  return static_cast<int64_t>(std::clamp(room / page, 1.0, kMostPages));
+  return static_cast<int64_t>(std::clamp(room / page, 1.0, double{kMostPages}));
 }
 
 }  // namespace ingot

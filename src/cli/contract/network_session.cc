@@ -86,6 +86,14 @@ void NetworkSession::set_inputs(const NamedTensors& inputs) {
   }
 }
 
+void NetworkSession::run() {
+  try {
+    executor_->run();
+  } catch (const Error& error) {
+    fail(error.code(), kWhere, "{}: {}", name_, error.what());
+  }
+}
+
 HostTensor read_tensor_file(const std::string& path, const ValueType& declared) {
   const auto ends = [&](std::string_view suffix) {
     return path.size() > suffix.size() &&

@@ -39,7 +39,8 @@ class NetworkSession {
   // type or shape than the engine's profile allows. Inputs that are constants of the engine are
   // passed over.
   void set_inputs(const NamedTensors& inputs);
-  void run() { executor_->run(); }
+  // Errors name the network's file.
+  void run();
 
   const NetworkSignature& signature() const { return signature_; }
   TensorView output(size_t index) const { return executor_->output(index); }

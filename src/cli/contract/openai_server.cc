@@ -1,10 +1,12 @@
 #include "cli/contract/openai_server.h"
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/printable.h"
 
 namespace ingot {
 
@@ -15,9 +17,9 @@ namespace openai_server {
 constexpr size_t kMostMessage = 200;
 
 std::string shortened(std::string_view text) {
-  std::string out(text.substr(0, kMostMessage));
-  for (char& c : out) c = static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-  return out;
+  std::string line(text.substr(0, kMostMessage));
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  return printable_start(line, kMostMessage);
 }
 
 const std::string* text_at(const Json& object, const char* key) {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "cli/contract/interrupts.h"
 #include "cli/contract/openai_server.h"
 #include "runtime/text_assets.h"
@@ -192,7 +193,7 @@ class RemoteChat::Impl {
   ChatAnswer answer(ChatHistory& history, ShowText show) {
     while (true) {
       const auto think = [](std::string_view text) {
-        const std::string shown = printable(text);
+        const std::string shown = without_controls(text);
         std::fwrite(shown.data(), 1, shown.size(), stderr);
       };
       ChatStream stream(show, think);

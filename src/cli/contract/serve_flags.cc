@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "cli/contract/cli_io.h"
+#include "cli/contract/flag_names.h"
 #include "server/http_client.h"
 
 namespace ingot {
@@ -23,6 +24,12 @@ void ServeFlags::declare(Flags& flags) {
   flags.flag("slo-tpot-ms", &slo_tpot, "serve: and to this mean time of a later token");
   flags.flag("slo-e2e-ms", &slo_e2e, "serve: and to this time of the whole request");
   flags.flag("report", &report, "serve: an HTML file with plots");
+}
+
+std::vector<std::string> ServeFlags::names() {
+  FlagNames out;
+  ServeFlags().declare(out);
+  return out.names;
 }
 
 void ServeFlags::check() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/contract/command.h"
 
@@ -9,6 +10,7 @@ namespace ingot {
 
 struct ServeFlags {
   void declare(Flags& flags);
+  static std::vector<std::string> names();
   void check() const;  // UsageError
 
   std::string url = "http://127.0.0.1:8000";

@@ -4,19 +4,20 @@
 
 #include "capi/tokenizer_loader.h"
 #include "cli/contract/cli_io.h"
+#include "cli/contract/standard_input.h"
 
 namespace ingot {
 
 void TokenizerCommand::declare(Flags& flags) {
   flags.argument("source", &source_,
                  "tokenizer.json, .gguf file, model directory, engine or hub name");
-  flags.argument(words_.argument, &input_, words_.argument_help, false);
+  flags.argument(words_.argument, &input_, words_.argument_help, false, &has_input_);
   flags.flag("special", &special_, words_.special_help);
   flags.flag("jsonl", &jsonl_, words_.jsonl_help);
 }
 
 int TokenizerCommand::run() {
-  if (jsonl_ && !input_.empty()) {
+  if (jsonl_ && has_input_) {
     throw UsageError(fmt::format("--jsonl reads standard input, found {}", words_.found));
   }
   const auto tokenizer = open_tokenizer(source_);
@@ -26,7 +27,7 @@ int TokenizerCommand::run() {
     });
     return 0;
   }
-  if (input_.empty()) input_ = read_standard_input();
+  if (!has_input_) input_ = read_standard_input();
   print(*tokenizer, input_);
   return 0;
 }

@@ -36,7 +36,7 @@ class TokenizerCommand : public Command {
   const Words& words_;
   std::string source_;
   std::string input_;
-  bool jsonl_ = false;
+  bool has_input_ = false, jsonl_ = false;
 };
 
 }  // namespace ingot
