@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <fstream>
 #include <functional>
 #include <set>
 #include <sstream>
@@ -95,20 +94,8 @@ bool is_sendable(const std::string& key) {
 }
 
 std::vector<std::string> read_keys(const std::string& path) {
-  // A pipe is a good place for keys, so this waits for its end, within bounds.
-  std::ifstream source(path);
   constexpr size_t kMostBytes = 16 << 20;
-  std::string text(kMostBytes + 1, '\0');
-  source.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (!source.is_open() || source.bad()) {
-    fail(ErrorCode::kIo, "cli/serve", "{}: cannot be read", path);
-  }
-  text.resize(static_cast<size_t>(source.gcount()));
-  if (text.size() > kMostBytes) {
-    fail(ErrorCode::kInvalidArgument, "cli/serve", "{}: expected at most {} bytes of keys", path,
-         kMostBytes);
-  }
-  std::istringstream file(std::move(text));
+  std::istringstream file(read_file(path, kMostBytes));
   std::vector<std::string> out;
   int64_t number = 0;
   for (std::string line; std::getline(file, line);) {

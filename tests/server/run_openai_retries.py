@@ -75,9 +75,11 @@ def full_queue(checks, wanted):
 
 
 def loading(checks, wanted):
-    """Nothing is cached, so that the engine is built and tuned while the client asks."""
+    """No engine is cached, so that one is built and tuned while the client asks."""
+    path = real_model()
     with tempfile.TemporaryDirectory() as folder:
-        with Server(NAME, wait=False, env={"INGOT_CACHE_DIR": folder}) as server:
+        with Server(path, "--served-model-name", NAME, wait=False,
+                    env={"INGOT_CACHE_DIR": folder}) as server:
             client = Patient(server)
             checks.equal(client.ask(), wanted, "while it loads: the answer")
             client.check(checks, "while it loads", 503)

@@ -81,7 +81,7 @@ def check_keys(starts):
         starts.failed(what, [path, *names], "--api-key-file", path)
     starts.failed("keys without an end", ["/dev/zero", "at most 16777216 bytes"], "--api-key-file",
                   "/dev/zero")
-    starts.failed("a folder of keys", [starts.folder, "cannot be read"], "--api-key-file",
+    starts.failed("a folder of keys", [starts.folder, "Is a directory"], "--api-key-file",
                   starts.folder)
     path = starts.write("keys", b"# two\r\n\r\nfirst key \r\n" + b"k" * 4096)
     starts.served("a key with a space", "--api-key-file", path, key="first key")
