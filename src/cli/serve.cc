@@ -168,6 +168,7 @@ class Serve final : public Command {
                "seconds from arrival to the last token; 0 = none");
     flags.flag("fairness", &fairness_,
                "on: keys of equal priority get equal shares; off: first come, first served");
+    flags.given(&given_);
     flags.flag("drain-timeout", &drain_timeout_, "seconds that requests have to end after SIGTERM");
   }
 
@@ -252,7 +253,11 @@ class Serve final : public Command {
   // sizes or forbids something that is not there is taken with a line, as of other servers' flags.
   void refuse_pooling() const {
     if (pooling_.name.empty()) return;
-    throw UsageError("--pooling: the model answers text; --task embed makes embeddings of it");
+    constexpr const char* kWhy = "the model answers text; --task embed makes embeddings of it";
+    if (std::ranges::find(given_, "pooling") != given_.end()) {
+      throw UsageError(fmt::format("--pooling: {}", kWhy));
+    }
+    spdlog::warn("INGOT_POOLING has no effect: {}", kWhy);  // it may be meant for other commands
   }
 
   void check_embedding_flags() const {
@@ -472,6 +477,7 @@ class Serve final : public Command {
   std::string host_ = "127.0.0.1";
   int64_t port_ = 8000;
   std::vector<std::string> keys_, origins_, hosts_, names_;
+  std::vector<std::string> given_;  // flags on the command line
   std::string key_file_, certificate_, certificate_key_, metrics_compat_;
   std::string cache_type_k_, cache_type_v_, template_file_;
   std::string fairness_ = "on";

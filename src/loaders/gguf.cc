@@ -193,7 +193,10 @@ std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
   auto mapped = MappedFile::open(path);
   auto file = parse_file(mapped->bytes(), path);
   file->tensors_.add_file(std::move(mapped));
-  if (file->get_int("split.count", 1) != 1) file->add_parts(path);
+  // Files that gguf-split has merged have a count of 0.
+  if (const int64_t count = file->get_int("split.count", 1); count < 0 || count > 1) {
+    file->add_parts(path);
+  }
   return file;
 }
 

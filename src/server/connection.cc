@@ -19,6 +19,7 @@
 #include <limits>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "server/access_log.h"
 #include "server/api_error.h"
@@ -36,6 +37,16 @@ using asio::ip::tcp;
 namespace {
 
 constexpr int64_t kMostUnwanted = 4096;  // bytes of a body where no endpoint wants one
+
+// Bytes that make_room() may set: a megabyte, or what the machine allows.
+int largest_send_buffer() {
+  int64_t allowed = int64_t{1} << 20;
+  try {
+    allowed = std::min(allowed, std::stol(read_file("/proc/sys/net/core/wmem_max")));
+  } catch (const std::exception&) {  // not told here
+  }
+  return static_cast<int>(allowed);
+}
 
 // Told when the client closes its side while its request is being answered.
 struct Watch {
@@ -78,14 +89,15 @@ class Connection final : public Wire {
 
   // Either option wakes a write that waits. A buffer that the kernel has made larger stays so.
   void make_room() override {
-    constexpr int kMost = 1 << 20;
+    static const int most = largest_send_buffer();
     const int socket = lowest().socket().native_handle();
     const int any = std::numeric_limits<int>::max();
     ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &any, sizeof(any));
     int now = 0;
     socklen_t size = sizeof(now);
-    if (::getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &now, &size) != 0 || now >= kMost) return;
-    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &kMost, sizeof(kMost));
+    // The kernel tells, and keeps, twice of what is set.
+    if (::getsockopt(socket, SOL_SOCKET, SO_SNDBUF, &now, &size) != 0 || now >= 2 * most) return;
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &most, sizeof(most));
   }
 
  private:
@@ -402,9 +414,9 @@ class Connection final : public Wire {
     }
     lowest().socket().shutdown(tcp::socket::shutdown_send, error);
     lowest().expires_after(std::chrono::seconds(1));
-    constexpr size_t kMostRead = 1 << 20;
-    std::array<char, 16384> dropped;
-    for (size_t read = 0; read < kMostRead && !error;) {
+    const auto most = static_cast<size_t>(state_.options().max_body_bytes);
+    std::array<char, 65536> dropped;
+    for (size_t read = 0; read < most && !error;) {
       const size_t got = co_await lowest().async_read_some(asio::buffer(dropped), ready(error));
       read += got;
     }

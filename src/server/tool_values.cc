@@ -4,7 +4,7 @@
 #include <functional>
 #include <map>
 #include <set>
-#include <vector>
+#include <unordered_set>
 
 #include "server/chunk_writer.h"
 #include "server/python_literal.h"
@@ -149,18 +149,17 @@ ValueKind value_kind(const Json* parameters, std::string_view name) {
   return found != nullptr ? schemas.kind_of(*found) : schemas.other_kind();
 }
 
-Json value_kinds(const Json* parameters) {
-  constexpr const char* kNames[] = {"text", "json", "either"};
-  const auto name_of = [&](ValueKind kind) { return kNames[static_cast<size_t>(kind)]; };
-  Json out = {{"names", Json::object()}, {"others", "text"}};
+ValueKinds value_kinds(const Json* parameters) {
+  ValueKinds out;
   if (parameters == nullptr) return out;
   Schemas schemas(*parameters);
-  out["others"] = name_of(schemas.other_kind());
+  out.others = schemas.other_kind();
+  std::unordered_set<std::string_view> known;
   schemas.any_part([&](const Json& schema) {
     const Json* properties = keyword(schema, "properties");
     if (properties == nullptr || !properties->is_object()) return false;
     for (const auto& [name, property] : properties->items()) {
-      if (!out["names"].contains(name)) out["names"][name] = name_of(schemas.kind_of(property));
+      if (known.insert(name).second) out.names.emplace_back(name, schemas.kind_of(property));
     }
     return false;
   });

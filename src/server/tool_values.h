@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/json.h"
 
@@ -20,8 +22,13 @@ enum class ValueKind : uint8_t {
 // does not tell of is a text.
 ValueKind value_kind(const Json* parameters, std::string_view name);
 
-// {"names": {NAME: "text", "json" or "either", …}, "others": …}: the kinds of all arguments.
-Json value_kinds(const Json* parameters);
+// The kinds of all arguments: of those that the schema names, each once, in its order, and of all
+// others.
+struct ValueKinds {
+  std::vector<std::pair<std::string, ValueKind>> names;
+  ValueKind others = ValueKind::kText;
+};
+ValueKinds value_kinds(const Json* parameters);
 
 // `text` as JSON. Python's True, False, None, lists and dictionaries are taken for JSON's; what
 // should be JSON and is none is a string.

@@ -7,6 +7,7 @@
 #include "server/chunk_writer.h"
 #include "server/tool_parameters.h"
 #include "server/tool_values.h"
+#include "text/schema_check.h"
 
 namespace ingot {
 namespace {
@@ -61,10 +62,15 @@ Json members_of(const Json* parameters, const MemberForm& form) {
   Json out = {{"begin", form.begin},         {"middle", form.middle}, {"end", form.end},
               {"separator", form.separator}, {"names", form.names},   {"no_text", form.no_text},
               {"no_either", kReadAsJson},    {"others", "json"}};
-  if (form.no_text.empty()) return out;
-  const Json kinds = value_kinds(parameters);
-  out["values"] = kinds["names"];
-  out["others"] = kinds["others"];
+  // A schema that is too large is refused as such before its members count.
+  const bool large = parameters != nullptr && parameters->dump().size() > SchemaLimits().max_bytes;
+  if (form.no_text.empty() || large) return out;
+  constexpr const char* kKinds[] = {"text", "json", "either"};
+  const ValueKinds kinds = value_kinds(parameters);
+  out["others"] = kKinds[static_cast<size_t>(kinds.others)];
+  for (const auto& [name, kind] : kinds.names) {
+    out["values"][kKinds[static_cast<size_t>(kind)]].push_back(name);
+  }
   return out;
 }
 

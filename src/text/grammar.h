@@ -30,7 +30,7 @@ enum class GrammarKind : uint8_t {
                     // which a value may stand in place of all that. "text": ["{", ...]: so may any
                     // text that begins, white space left aside, with none of these. "members" of a
                     // structure: its values are objects whose members are spelled as {"begin",
-                    // "middle", "end", "separator", "values": {NAME: "json", "text" or "either"},
+                    // "middle", "end", "separator", "values": {"json", "text" or "either": [NAME]},
                     // "others", "names", "no_text", "no_either"} say (MemberSpelling)
 };
 

@@ -106,8 +106,12 @@ MemberSpelling read_members(const Json& members, const std::string& what) {
   out.others = read_value(members.value("others", Json()), what + ".others");
   const Json values = members.value("values", Json::object());
   if (!values.is_object()) malformed(what + ".values", "an object");
-  for (const auto& [name, kind] : values.items()) {
-    out.values[name] = read_value(kind, what + ".values");
+  for (const auto& [kind, names] : values.items()) {
+    const MemberSpelling::Value value = read_value(kind, what + ".values");
+    for (const Json& name : names) {
+      if (!name.is_string()) malformed(fmt::format("{}.values.{}", what, kind), "names");
+      out.values[name.get<std::string>()] = value;
+    }
   }
   return out;
 }

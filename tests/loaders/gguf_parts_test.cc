@@ -47,6 +47,16 @@ TEST(GgufPartsTest, NamesAreNumbered) {
   }
 }
 
+TEST(GgufPartsTest, AMergedFileIsWhole) {
+  ScratchDirectory dir;
+  for (const int count : {0, 1}) {
+    write_part(dir / "m.gguf", {0, count, {"a"}, 1});
+    EXPECT_EQ(GgufFile::open(dir / "m.gguf")->names(), std::vector<std::string>{"a"});
+  }
+  write_part(dir / "m.gguf", {0, -1, {"a"}, 1});
+  expect_error([&] { GgufFile::open(dir / "m.gguf"); }, ErrorCode::kCorrupt, {"split.count", "-1"});
+}
+
 TEST(GgufPartsTest, FilesOfTwoModelsAreNotOne) {
   EXPECT_TRUE(are_gguf_parts({"m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}));
   EXPECT_FALSE(are_gguf_parts({"m-00001-of-00002.gguf"}));

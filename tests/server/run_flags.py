@@ -110,6 +110,8 @@ def check_other_kind(checks):
     text = "--pooling: the model answers text; --task embed makes embeddings of it"
     refused(text, "--pooling", "mean")
     refused(text, "--task", "generate", "--pooling", "cls", early=True)
+    with Server(TINY, env={"INGOT_POOLING": "mean"}) as server:
+        checks.check("INGOT_POOLING has no effect" in server.stderr(), "INGOT_POOLING: a line")
     refused("--fairness: expected on, found 'off': callers of embeddings take turns",
             "--task", "embed", "--fairness", "off")
     for flags in (["--kv-tokens", "512"], ["--kv-memory", "0.5"], ["--no-prefix-cache"],

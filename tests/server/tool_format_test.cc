@@ -335,6 +335,14 @@ TEST(ToolFormat, Pythonic) {
     EXPECT_EQ(run(text), text);
   }
   EXPECT_EQ(run("[f(a=1, b='x"), "f({\"a\": 1)");
+  // Strings in three quotes, and empty ones.
+  EXPECT_EQ(run("[f(a=\"\"\"x\"y, (z\"\"\", b=1)]"), "f({\"a\": \"x\\\"y, (z\", \"b\": 1})");
+  EXPECT_EQ(run("[f(a='\'\'it's)'\'\', b='')]"), "f({\"a\": \"it's)\", \"b\": \"\"})");
+  EXPECT_EQ(run("[f(a=\"\", b=[\"\", ''], c='')]"),
+            "f({\"a\": \"\", \"b\": [\"\", \"\"], \"c\": \"\"})");
+  // By place: what has no value yet; a name's first value stays.
+  EXPECT_EQ(run("[f(a=1, 2)]"), "f({\"a\": 1, \"b\": 2})");
+  EXPECT_EQ(run("[f(1, a=2, b=3)]"), "f({\"a\": 1, \"b\": 3})");
 }
 
 TEST(ToolFormat, FoundByTheTemplate) {

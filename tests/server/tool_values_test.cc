@@ -38,7 +38,7 @@ TEST(ToolValues, TheSchemaTellsTextFromJson) {
 TEST(ToolValues, ArgumentsThatAreNotNamed) {
   const auto other = [](const char* schema) {
     const Json parameters = Json::parse(schema);
-    EXPECT_EQ(value_kinds(&parameters)["names"], Json::object());
+    EXPECT_TRUE(value_kinds(&parameters).names.empty());
     return value_kind(&parameters, "b");
   };
   EXPECT_EQ(value_kind(nullptr, "b"), ValueKind::kText);
@@ -53,13 +53,30 @@ TEST(ToolValues, KindsOfAllAreThoseOfEach) {
   const Json parameters = Json::parse(R"({"$ref": "#/$defs/P", "allOf": [{"properties":
       {"c": {"type": "integer"}, "a": {}}}], "$defs": {"P": {"properties": {"a": {"type": "string"},
       "b": {"type": ["string", "null"]}}, "additionalProperties": {"type": "number"}}}})");
-  const Json kinds = value_kinds(&parameters);
-  EXPECT_EQ(kinds["names"], Json::parse(R"({"a": "text", "b": "either", "c": "json"})"));
-  EXPECT_EQ(kinds["others"], "json");
+  const ValueKinds kinds = value_kinds(&parameters);
+  const std::vector<std::pair<std::string, ValueKind>> expected = {
+      {"a", ValueKind::kText}, {"b", ValueKind::kEither}, {"c", ValueKind::kJson}};
+  EXPECT_EQ(kinds.names, expected);
+  EXPECT_EQ(kinds.others, ValueKind::kJson);
   EXPECT_EQ(value_kind(&parameters, "a"), ValueKind::kText);
   EXPECT_EQ(value_kind(&parameters, "b"), ValueKind::kEither);
   EXPECT_EQ(value_kind(&parameters, "c"), ValueKind::kJson);
   EXPECT_EQ(value_kind(&parameters, "d"), ValueKind::kJson);
+}
+
+// 120,000: looked for one by one they would take minutes.
+TEST(ToolValues, ManyNamesAreKept) {
+  Json parameters = {{"allOf", Json::array()}};
+  constexpr int kParts = 40, kNames = 3000;
+  for (int part = 0; part < kParts; ++part) {
+    Json::object_t properties;
+    auto& list = static_cast<std::vector<std::pair<const std::string, Json>>&>(properties);
+    for (int i = 0; i < kNames; ++i) {
+      list.emplace_back(fmt::format("{}_{}", part, i), Json::object());
+    }
+    parameters["allOf"].push_back({{"properties", std::move(properties)}});
+  }
+  EXPECT_EQ(value_kinds(&parameters).names.size(), size_t{kParts} * kNames);
 }
 
 // Parts that refer to each other twice would be 2^64 to look at one by one.

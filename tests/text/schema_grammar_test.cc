@@ -13,6 +13,13 @@ namespace {
 
 constexpr int32_t kMembersEnd = 261;  // of byte_level_tokenizer()
 
+// {"a": "text", …} as {"text": ["a", …], …}.
+Json by_kind(const Json& values) {
+  Json out = Json::object();
+  for (const auto& [name, kind] : values.items()) out[kind.get<std::string>()].push_back(name);
+  return out;
+}
+
 GrammarSource members_source(const std::string& schema, const std::string& values,
                              const std::string& others, const std::string& separator) {
   const Json members = {{"begin", "<"},
@@ -22,7 +29,7 @@ GrammarSource members_source(const std::string& schema, const std::string& value
                         {"names", "[^<>]+"},
                         {"no_text", "[\\s\\S]*</>[\\s\\S]*"},
                         {"no_either", "[0-9]+|[\"\\[{][\\s\\S]*|null"},
-                        {"values", Json::parse(values)},
+                        {"values", by_kind(Json::parse(values))},
                         {"others", others}};
   const Json calls = {
       {"structures",

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 
 #include "server/python_literal.h"
 #include "server/tool_format.h"
@@ -98,6 +100,8 @@ class Parser final : public ToolParser {
       sink_.arguments("{");
       ++calls_;
       arguments_ = 0;
+      order_.reset();
+      given_.clear();
       open_.clear();
       at_ = At::kArgument;
     } else if (kJsonSpace.find(c) == kJsonSpace.npos || !name_.empty() ||
@@ -107,20 +111,30 @@ class Parser final : public ToolParser {
   }
 
   void argument(char c) {
-    if (quote_ != 0) {
-      if (escaped_) {
-        escaped_ = false;
-      } else if (c == '\\') {
-        escaped_ = true;
-      } else if (c == quote_) {
-        quote_ = 0;
-      }
-      return;
+    if (quote_ != 0) return quoted(c);
+    if (c == '"' || c == '\'') {
+      quote_ = c;
+      triple_ = empty_end_ > 0 && held_.size() == empty_end_ + 1 && held_[empty_end_ - 1] == c;
+      opened_ = held_.size();
     }
-    if (c == '"' || c == '\'') quote_ = c;
     if (open_.empty() && (c == ',' || c == ')')) return finish_argument(c);
     if (c == '(' || c == '[' || c == '{') open_ += c;
     if ((c == ')' || c == ']' || c == '}') && !open_.empty()) open_.pop_back();
+  }
+
+  // Within a string, which ends with what it began with: one mark, or three.
+  void quoted(char c) {
+    if (escaped_) {
+      escaped_ = false;
+      return;
+    }
+    escaped_ = c == '\\';
+    if (c != quote_) return;
+    const size_t size = triple_ ? 3 : 1;
+    const std::string_view text = std::string_view(held_).substr(opened_);
+    if (text.size() < size || !text.ends_with(std::string(size, c))) return;
+    quote_ = 0;
+    empty_end_ = text.size() == size && !triple_ ? held_.size() : 0;  // one more opens three
   }
 
   void finish_argument(char c) {
@@ -134,22 +148,28 @@ class Parser final : public ToolParser {
       } else {
         value = trim_space(text.substr(text.find('=') + 1));
       }
-      sink_.arguments(fmt::format("{}\"{}\": {}", arguments_ > 0 ? ", " : "", json_escaped(key),
-                                  literal_json(value)));
-      ++arguments_;
+      // Of a name that is given twice the first stays.
+      if (given_.insert(key).second) {
+        sink_.arguments(fmt::format("{}\"{}\": {}", arguments_ > 0 ? ", " : "", json_escaped(key),
+                                    literal_json(value)));
+        ++arguments_;
+      }
     }
     held_.clear();
+    empty_end_ = 0;
     if (c == ',') return;
     sink_.arguments("}");
     at_ = At::kBetween;
   }
 
-  // The name of an argument that is given by its place alone.
-  std::string place_name() const {
-    const Json kinds = value_kinds(sink_.parameters(name_));
-    const Json& names = kinds["names"];
-    if (arguments_ >= names.size()) return std::to_string(arguments_);
-    return std::next(names.begin(), static_cast<std::ptrdiff_t>(arguments_)).key();
+  // The name of an argument that is given by its place alone: the first that is not given yet.
+  std::string place_name() {
+    if (!order_) {
+      order_ = value_kinds(sink_.parameters(name_)).names;
+      next_ = 0;
+    }
+    while (next_ < order_->size() && given_.contains((*order_)[next_].first)) ++next_;
+    return next_ < order_->size() ? (*order_)[next_].first : std::to_string(arguments_);
   }
 
   void between() {
@@ -177,8 +197,14 @@ class Parser final : public ToolParser {
   std::string held_, name_;
   std::string open_;  // brackets of the argument that are not closed
   char quote_ = 0;    // of the string that the argument is in
+  bool triple_ = false;
+  size_t opened_ = 0;     // where it began in held_
+  size_t empty_end_ = 0;  // where in held_ an empty string has just ended
   bool escaped_ = false;
   size_t calls_ = 0, arguments_ = 0;
+  std::set<std::string> given_;  // names of the call's arguments
+  std::optional<std::vector<std::pair<std::string, ValueKind>>> order_;  // of its tool's
+  size_t next_ = 0;
 };
 
 CallForm form(std::string_view name, std::string_view) {
