@@ -119,6 +119,7 @@ void CompileQueue::run() {
     under_way_ = job.get();
     lock.unlock();
     job->work();
+    job->work = nullptr;  // what it threw is then let go of by who asked for it
     job->done.store(true);
     job->ended();
     lock.lock();
