@@ -62,9 +62,10 @@ Json members_of(const Json* parameters, const MemberForm& form) {
   Json out = {{"begin", form.begin},         {"middle", form.middle}, {"end", form.end},
               {"separator", form.separator}, {"names", form.names},   {"no_text", form.no_text},
               {"no_either", kReadAsJson},    {"others", "json"}};
+  if (form.no_text.empty()) return out;
   // A schema that is too large is refused as such before its members count.
   const bool large = parameters != nullptr && parameters->dump().size() > SchemaLimits().max_bytes;
-  if (form.no_text.empty() || large) return out;
+  if (large) return out;
   constexpr const char* kKinds[] = {"text", "json", "either"};
   const ValueKinds kinds = value_kinds(parameters);
   out["others"] = kKinds[static_cast<size_t>(kinds.others)];
