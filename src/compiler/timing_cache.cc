@@ -40,7 +40,8 @@ void TimingCache::merge(const TimingCache& other) {
 
 std::string TimingCache::key(std::string_view device, std::string_view kernel, int version,
                              std::string_view tactic, std::string_view desc) {
-  return fmt::format("{} | {} v{} {} | {}", device, kernel, version, tactic, desc);
+  return fmt::format("{} | {} v{} {} | {} | timed {}", device, kernel, version, tactic, desc,
+                     kTimed);
 }
 
 std::optional<double> TimingCache::find(const std::string& key) const {

@@ -8,10 +8,12 @@
 
 namespace ingot {
 
-// Keyed by device identity, kernel name and version, tactic, and KernelDesc::text(). Not thread
-// safe.
+// Keyed by device identity, kernel name and version, tactic, KernelDesc::text() and kTimed. Not
+// thread safe.
 class TimingCache {
  public:
+  // Counts changes of how candidates are timed, after which older times do not compare.
+  static constexpr int kTimed = 2;
   TimingCache() = default;
   // An absent file is an empty cache; an unreadable or malformed one is too, with a log line, since
   // every entry can be measured again.

@@ -8,7 +8,7 @@
 namespace ingot {
 namespace {
 
-constexpr int64_t kColumns = 2048;
+constexpr int64_t kColumns = 4096;
 constexpr int kLaunches = 32;
 
 }  // namespace
@@ -17,8 +17,8 @@ TuneNeighbour::TuneNeighbour(Device& device, Stream& stream) : device_(device), 
   if (device.host_visible()) return;
   const OperandDesc row = {.type = DType::kBFloat16, .shape = {1, kColumns}};
   KernelDesc desc;
-  desc.op = "add";
-  desc.inputs = {row, row};
+  desc.op = "rms_norm";
+  desc.inputs = {row, {.type = DType::kBFloat16, .shape = {kColumns}, .constant = true}};
   desc.outputs = {row};
   desc.capability = device.capability();
   for (const KernelDef* kernel : kernels_for(device.kind(), desc.op)) {
@@ -36,10 +36,11 @@ TuneNeighbour::TuneNeighbour(Device& device, Stream& stream) : device_(device), 
 
 void TuneNeighbour::launch() {
   if (!instance_) return;
-  std::array<TensorView, 3> rows;
+  std::array<TensorView, 3> rows;  // x, the weight, y
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i] = {DType::kBFloat16, {1, kColumns}, memory_.data() + i * kColumns * 2};
   }
+  rows[1].shape = {kColumns};
   ExecContext context{
       device_, stream_, device_.team(), {workspace_.data(), workspace_.size()}, nullptr};
   instance_->launch({std::span(rows).first(2), std::span(rows).last(1), {}}, context);

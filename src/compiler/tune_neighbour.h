@@ -10,7 +10,10 @@
 
 namespace ingot {
 
-// An addition of one row in bfloat16. Not thread safe; the device and the stream must outlive it.
+// An RMS norm of one row in bfloat16, which lets the next kernel start when those before it have
+// ended: beside one that does so at once, candidates run into each other as they do not in a plan,
+// and rank otherwise (docs/decisions.md, 91). Not thread safe; the device and the stream must
+// outlive it.
 class TuneNeighbour {
  public:
   TuneNeighbour(Device& device, Stream& stream);

@@ -8,7 +8,7 @@ constexpr int kOut = 2;
 
 // A lane decodes 32 weights of each column at a time.
 template <class Decoder, int kRows>
-__global__ void __launch_bounds__(kGemvThreads) gemv(GemvArgs a) {
+__global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
   let_next_start();
   const GemvPlace place = gemv_place(a, kOut);
   const std::byte* w[kOut];
@@ -65,7 +65,7 @@ std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view
     with_block_decoder(*args.inputs[1].type.block,
                        [&](auto decoder) { run<decltype(decoder)>(a, context); });
   };
-  return gemv_instance(split, launch);
+  return gemv_instance(split, kGemvWarps, launch);
 }
 
 }  // namespace kernel_linear_gemv_block

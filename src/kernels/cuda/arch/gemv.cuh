@@ -9,8 +9,8 @@
 
 namespace ingot::cuda {
 
-constexpr int kGemvWarps = 8;
-constexpr int kGemvThreads = 32 * kGemvWarps;
+constexpr int kGemvWarps = 8;  // of a block, unless a tactic says otherwise
+constexpr int kMostGemvWarps = 16;
 constexpr int64_t kMostGemvRows = 8;
 
 struct GemvArgs {
@@ -22,7 +22,8 @@ struct GemvArgs {
   int64_t y_stride;  // elements
   int m;
   int64_t n, k;  // n: output columns
-  int split;     // warps that share a group of columns, 1 to kGemvWarps, a power of two
+  int warps;     // of a block, a power of two up to kMostGemvWarps
+  int split;     // of them that share a group of columns: 1 to `warps`, a power of two
   bool x_vector;
   Pieces weight;
 };
@@ -34,7 +35,7 @@ struct GemvPlace {
 };
 __device__ inline GemvPlace gemv_place(const GemvArgs& a, int out) {
   const int warp = threadIdx.x / 32;
-  const int groups = kGemvWarps / a.split;
+  const int groups = a.warps / a.split;
   const int slot = warp / a.split;
   return {(static_cast<int64_t>(blockIdx.x) * groups + slot) * out, warp % a.split, slot};
 }
@@ -42,11 +43,12 @@ __device__ inline GemvPlace gemv_place(const GemvArgs& a, int out) {
 // The weight rows of a group: the parts of column place.first, then those of the next. Columns past
 // n read the last one, and gemv_finish does not store them.
 template <class Unit = PlainUnit, class W, int kOut>
-__device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, const W* (&w)[kOut]) {
+__device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, const W* (&w)[kOut],
+                                 const Unit& unit = {}) {
 #pragma unroll
   for (int r = 0; r < kOut; ++r) {
     const int64_t at = place.first + r / Unit::kParts;
-    const int64_t n = (at < a.n ? at : a.n - 1) + r % Unit::kParts * a.n;
+    const int64_t n = unit.row(at < a.n ? at : a.n - 1, r % Unit::kParts, a.n);
     w[r] = reinterpret_cast<const W*>(piece_row(a.weight, n));
   }
 }
@@ -55,7 +57,7 @@ __device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, cons
 template <class Unit = PlainUnit, int kRows, int kOut>
 __device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&acc)[kRows][kOut],
                             Unit unit = {}) {
-  __shared__ float partial[kGemvWarps][kRows * kOut];
+  __shared__ float partial[kMostGemvWarps][kRows * kOut];
   const int lane = threadIdx.x % 32;
   float mine = 0;
 #pragma unroll
@@ -82,14 +84,14 @@ __device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&a
   const int64_t n = place.first + lane % kOut / kParts;
   const bool real = lane < kRows * kOut && m < a.m && n < a.n;
   if (kParts == 1 && !real) return;
-  if (real && a.bias.data) mine += load_any(a.bias, n + lane % kParts * a.n);
+  if (real && a.bias.data) mine += load_any(a.bias, unit.row(n, lane % kParts, a.n));
   float sum[kParts] = {mine};
 #pragma unroll
   for (int p = 1; p < kParts; ++p) sum[p] = __shfl_down_sync(~0u, mine, p);
-  if (real && lane % kParts == 0) store_any(a.y, a.y_type, m * a.y_stride + n, unit.value(sum));
+  if (real && lane % kParts == 0) unit.store(a, m, n, sum);
 }
 
-inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
+inline GemvArgs gemv_args(const LaunchArgs& args, int split, int warps = kGemvWarps) {
   const TensorView& x = args.inputs[0];
   const TensorView& y = args.outputs[0];
   GemvArgs a = {};
@@ -102,6 +104,7 @@ inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
   a.m = static_cast<int>(x.rows());
   a.n = y.columns();
   a.k = x.columns();
+  a.warps = warps;
   a.split = split;
   a.x_vector = is_vector_aligned(x);
   a.weight = pieces_of(args, 1);
@@ -109,13 +112,13 @@ inline GemvArgs gemv_args(const LaunchArgs& args, int split) {
 }
 // Of a kernel that makes `out` output columns a group.
 inline Grid gemv_grid(const GemvArgs& a, int out) {
-  return {ceil_div(a.n, static_cast<int64_t>(kGemvWarps / a.split) * out), 1, kGemvThreads};
+  return {ceil_div(a.n, static_cast<int64_t>(a.warps / a.split) * out), 1, 32 * a.warps};
 }
 // An instance that calls run(gemv_args, args, context) where there are rows.
 template <class Run>
-std::unique_ptr<KernelInstance> gemv_instance(int split, Run run) {
-  return make_instance([split, run](const LaunchArgs& args, ExecContext& context) {
-    const GemvArgs a = gemv_args(args, split);
+std::unique_ptr<KernelInstance> gemv_instance(int split, int warps, Run run) {
+  return make_instance([=](const LaunchArgs& args, ExecContext& context) {
+    const GemvArgs a = gemv_args(args, split, warps);
     if (a.m == 0) return;
     CHECK_LE(a.m, kMostGemvRows);
     run(a, args, context);

@@ -10,11 +10,11 @@ namespace ingot::cuda {
 // K is a multiple of 8 and every weight row lies at a 16-byte boundary. Rows past m repeat the last
 // one; they are not stored.
 template <class X, class W, int kRows, int kOut, class Unit>
-__global__ void __launch_bounds__(kGemvThreads) gemv_rows(GemvArgs a, Unit unit) {
+__global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Unit unit) {
   let_next_start();
   const GemvPlace place = gemv_place(a, kOut / Unit::kParts);
   const W* w[kOut];
-  gemv_weight_rows<Unit>(a, place, w);
+  gemv_weight_rows(a, place, w, unit);
   const X* x[kRows];
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
@@ -57,15 +57,34 @@ __global__ void __launch_bounds__(kGemvThreads) gemv_rows(GemvArgs a, Unit unit)
   gemv_finish(a, place, acc, unit);
 }
 
+// Weight rows of a group, at the most: 32 sums, and registers for what is on its way.
+constexpr int most_gemv_out(size_t weight_bytes, int64_t rows) {
+  if (weight_bytes > 2) return rows == 1 ? 4 : 2;
+  return rows <= 4 ? 8 : 4;
+}
+
+template <class X, class W, int kRows, class Unit>
+void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit,
+                      ExecContext& context) {
+  constexpr int kMost = most_gemv_out(sizeof(W), kRows);
+  CHECK_LE(out, kMost);
+  void (*kernel)(GemvArgs, Unit) = gemv_rows<X, W, kRows, 2, Unit>;
+  if constexpr (kMost >= 4) {
+    if (out == 4) kernel = gemv_rows<X, W, kRows, 4, Unit>;
+  }
+  if constexpr (kMost >= 8) {
+    if (out == 8) kernel = gemv_rows<X, W, kRows, 8, Unit>;
+  }
+  launch_early(name, context, kernel, gemv_grid(a, out / Unit::kParts), 0, a, unit);
+}
 template <class X, class W, class Unit>
 void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit,
                       ExecContext& context) {
-  void (*kernel)(GemvArgs, Unit) = gemv_rows<X, W, 8, 2, Unit>;
-  if (a.m <= 4) kernel = gemv_rows<X, W, 4, 2, Unit>;
-  if (a.m == 2) kernel = gemv_rows<X, W, 2, 2, Unit>;
-  if (a.m == 1) kernel = out == 4 ? gemv_rows<X, W, 1, 4, Unit> : gemv_rows<X, W, 1, 2, Unit>;
-  launch_early(name, context, kernel, gemv_grid(a, (a.m == 1 ? out : 2) / Unit::kParts), 0, a,
-               unit);
+  const auto launch = a.m == 1   ? launch_gemv_rows<X, W, 1, Unit>
+                      : a.m == 2 ? launch_gemv_rows<X, W, 2, Unit>
+                      : a.m <= 4 ? launch_gemv_rows<X, W, 4, Unit>
+                                 : launch_gemv_rows<X, W, 8, Unit>;
+  launch(name, a, out, unit, context);
 }
 
 // Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.
@@ -78,23 +97,34 @@ bool with_gemv_types(const ElementType& x, const ElementType& w, F&& f) {
   return with_float(x, [&](auto tag) { f(tag, tag); });
 }
 
-// `out`: weight rows of a group.
+// `out`: weight rows of a group. Blocks that end soon, with all or much of their weights on their
+// way at once, deal themselves out evenly: multiprocessors get weights at rates that differ by a
+// third (docs/decisions.md, 80 and 91).
 struct GemvTactic {
   const char* name;
-  int out, split;
+  int out, split, warps;
 };
-constexpr GemvTactic kGemvTactics[] = {{"out2_split1", 2, 1}, {"out4_split1", 4, 1},
-                                       {"out2_split2", 2, 2}, {"out2_split4", 2, 4},
-                                       {"out2_split8", 2, 8}, {"out4_split4", 4, 4}};
+constexpr GemvTactic kGemvTactics[] = {
+    {"out2_split1", 2, 1, 8},        {"out2_split2", 2, 2, 8},
+    {"out2_split4", 2, 4, 8},        {"out2_split8", 2, 8, 8},
+    {"out4_split1", 4, 1, 8},        {"out4_split4", 4, 4, 8},
+    {"out4_split8", 4, 8, 8},        {"out4_split2_warps4", 4, 2, 4},
+    {"out8_split1_warps4", 8, 1, 4}, {"out8_split4_warps4", 8, 4, 4},
+    {"out8_split8", 8, 8, 8},        {"out8_split8_warps16", 8, 8, 16}};
 
-// Enough warps for the device first.
+// Without measurements: enough warps for the device, and many weights under way.
+inline std::string_view first_gemv_tactic(int64_t rows, int64_t n, int most) {
+  if (n < 2048) return "out2_split8";
+  if (rows == 1 && most == 8) return n < 16384 ? "out8_split8" : "out8_split1_warps4";
+  return n < 8192 ? "out2_split4" : n < 16384 ? "out2_split2" : "out2_split1";
+}
 inline std::vector<std::string> gemv_rows_tactics(const KernelDesc& desc) {
-  const int64_t n = desc.inputs[1].shape[0];
-  const size_t best = n >= 16384 ? 0 : n >= 8192 ? 2 : n >= 2048 ? 3 : 4;
-  std::vector<std::string> names = {kGemvTactics[best].name};
-  const bool one_row = rows_of(desc.inputs[0].shape) == 1;
+  const OperandDesc& weight = desc.inputs[1];
+  const int64_t rows = rows_of(desc.inputs[0].shape);
+  const int most = most_gemv_out(dtype_size(weight.type.dtype), rows);
+  std::vector<std::string> names = {std::string(first_gemv_tactic(rows, weight.shape[0], most))};
   for (const GemvTactic& t : kGemvTactics) {
-    if (t.name != names[0] && (t.out == 2 || one_row)) names.emplace_back(t.name);
+    if (t.name != names[0] && t.out <= most) names.emplace_back(t.name);
   }
   return names;
 }
@@ -111,22 +141,31 @@ inline std::string gemv_rows_supports(const KernelDesc& desc) {
   return gemv_supports(desc);
 }
 
-// `name` is the KernelDef's.
+// `name` is the KernelDef's. unit_of(launch args, gemv args) makes the policy of a launch, and may
+// mend what it knows better.
+template <class UnitOf>
+std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
+                                                   std::string_view tactic, UnitOf unit_of) {
+  const std::string wanted = tactic.empty() ? gemv_rows_tactics(desc)[0] : std::string(tactic);
+  GemvTactic chosen = kGemvTactics[0];
+  for (const GemvTactic& t : kGemvTactics) {
+    if (t.name == wanted) chosen = t;
+  }
+  const auto launch = [=](GemvArgs a, const LaunchArgs& args, ExecContext& context) {
+    CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
+    const auto unit = unit_of(args, a);
+    with_gemv_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
+      launch_gemv_rows<decltype(x), decltype(w)>(name, a, chosen.out, unit, context);
+    });
+  };
+  return gemv_instance(chosen.split, chosen.warps, launch);
+}
 template <class Unit>
 std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
                                                    std::string_view tactic) {
-  GemvTactic chosen = kGemvTactics[0];
-  for (const GemvTactic& t : kGemvTactics) {
-    if (tactic.empty() ? gemv_rows_tactics(desc)[0] == t.name : tactic == t.name) chosen = t;
-  }
-  const auto launch = [name, out = chosen.out, unit = Unit::of(desc.attrs)](
-                          const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
-    CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
-    with_gemv_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
-      launch_gemv_rows<decltype(x), decltype(w)>(name, a, out, unit, context);
-    });
-  };
-  return gemv_instance(chosen.split, launch);
+  return gemv_rows_instance(
+      name, desc, tactic,
+      [unit = Unit::of(desc.attrs)](const LaunchArgs&, GemvArgs&) { return unit; });
 }
 
 }  // namespace ingot::cuda
