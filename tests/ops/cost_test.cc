@@ -44,13 +44,6 @@ TEST(OpCost, OfProducts) {
             2 * 7 * 2 * 5 * 8);
   EXPECT_EQ(cost_of("gated_linear", {floats({3, 8}), floats({10, 8})}, {floats({3, 5})}).flops,
             2 * 3 * 10 * 8);
-  // Three tokens' k and v, four columns each, are all that is written of the caches.
-  const CostOperand cache = {.type = kFloat, .shape = {7, 1, 32, 4}, .state = true};
-  const OpCost projection = cost_of(
-      "linear_rope_kv_append", {floats({3, 8}), floats({16, 8}), {.present = false}, cache, cache},
-      {floats({3, 8}), cache, cache});
-  EXPECT_EQ(projection.flops, 2 * 3 * 16 * 8);
-  EXPECT_EQ(projection.bytes, 4 * (24 + 128 + 24 + 3 * 8));
   const OpCost lora =
       cost_of("lora_delta", {floats({3, 20}), floats({3, 8}), floats({2, 8}), floats({5, 2})},
               {floats({3, 20})});

@@ -17,7 +17,6 @@ struct Operand {
   Shape shape;
   std::vector<double> values;
   bool absent = false;
-  bool state = false;
 };
 inline Operand floats(Shape shape, std::vector<double> values) {
   return {DType::kFloat32, std::move(shape), std::move(values)};
@@ -31,15 +30,10 @@ inline Operand bools(Shape shape, std::vector<double> values) {
 inline Operand typed(DType type, Shape shape, std::vector<double> values) {
   return {type, std::move(shape), std::move(values)};
 }
-inline Operand state_of(Operand operand) {
-  operand.state = true;
-  return operand;
-}
 inline Operand absent() { return {DType::kFloat32, {}, {}, true}; }
 
-// States that the operator updates are compared as results. infer() must give the expected types;
-// reference() or the decomposition the expected values, floats within `tolerance` of max(1,
-// |value|).
+// infer() must give the expected types; reference() or the decomposition the expected values,
+// floats within `tolerance` of max(1, |value|).
 void check_reference(std::string_view op, const Attrs& attrs, const std::vector<Operand>& inputs,
                      const std::vector<Operand>& expected, double tolerance = 2e-5);
 

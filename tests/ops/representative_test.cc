@@ -82,9 +82,6 @@ TEST(RepresentativeTest, OperatorsWithIndices) {
   std::set<std::pair<int64_t, int64_t>> slots;
   for (size_t t = 0; t < 8; ++t) slots.insert({in.at(6)[t], in.at(5)[t]});
   EXPECT_EQ(slots.size(), 8u) << "every token has a slot of its own";
-  in = representative_of("linear_rope_kv_append", {},
-                         {q, {128, 64}, {}, cache, cache, vector, vector, table, {8}});
-  EXPECT_EQ(in.at(5).back(), 511);
   in = representative_of("kv_append", {}, {{8, 32}, {8, 32}, cache, cache, vector, vector, table});
   EXPECT_EQ(distinct(in.at(4)), 8u);
   EXPECT_EQ(in.at(6).size(), 32u);

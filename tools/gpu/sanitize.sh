@@ -63,13 +63,16 @@ packed() {
 # TOOL FILTER: one process, one line.
 check_some() {
   local tool=$1 filter=$2 log status verdict begin=$SECONDS
+  local -a leave_out=()
+  # cuBLASLt's own kernels: racecheck reports their copies against barriers that it does not see.
+  if [ "$tool" = racecheck ]; then leave_out=(--kernel-name-exclude kns=nvjet_); fi
   log=$LOGS/$tool.$(echo "$filter" | cksum | cut -d' ' -f1).log
   if [ "$(date +%s)" -ge "$DEADLINE" ]; then
     echo "NOT-RUN $filter"
     return
   fi
   timeout -k 5 "$LIMIT" "$SANITIZER" --tool "$tool" --error-exitcode 99 --print-limit 10 \
-    bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
+    "${leave_out[@]}" bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
   status=$?
   if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
     verdict=TIMEOUT

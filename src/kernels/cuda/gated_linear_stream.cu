@@ -18,7 +18,7 @@ const KernelDef& gated_linear_stream_kernel() {
       .name = "gated_linear_stream",
       .op = "gated_linear",
       .device = "cuda",
-      .rank = [](const KernelDesc& desc) { return rows_of(desc.inputs[0].shape) > 1 ? 35 : 25; },
+      .rank = stream_linear::rank,
       .supports = kernel_gated_linear_stream::supports,
       .prepare =
           [](const KernelDesc& desc, std::string_view) {

@@ -43,12 +43,11 @@ __device__ inline GemvPlace gemv_place(const GemvArgs& a, int out) {
 // The weight rows of a group: the parts of column place.first, then those of the next. Columns past
 // n read the last one, and gemv_finish does not store them.
 template <class Unit = PlainUnit, class W, int kOut>
-__device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, const W* (&w)[kOut],
-                                 const Unit& unit = {}) {
+__device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, const W* (&w)[kOut]) {
 #pragma unroll
   for (int r = 0; r < kOut; ++r) {
     const int64_t at = place.first + r / Unit::kParts;
-    const int64_t n = unit.row(at < a.n ? at : a.n - 1, r % Unit::kParts, a.n);
+    const int64_t n = (at < a.n ? at : a.n - 1) + r % Unit::kParts * a.n;
     w[r] = reinterpret_cast<const W*>(piece_row(a.weight, n));
   }
 }
@@ -84,11 +83,11 @@ __device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&a
   const int64_t n = place.first + lane % kOut / kParts;
   const bool real = lane < kRows * kOut && m < a.m && n < a.n;
   if (kParts == 1 && !real) return;
-  if (real && a.bias.data) mine += load_any(a.bias, unit.row(n, lane % kParts, a.n));
+  if (real && a.bias.data) mine += load_any(a.bias, n + lane % kParts * a.n);
   float sum[kParts] = {mine};
 #pragma unroll
   for (int p = 1; p < kParts; ++p) sum[p] = __shfl_down_sync(~0u, mine, p);
-  if (real && lane % kParts == 0) unit.store(a, m, n, sum);
+  if (real && lane % kParts == 0) store_any(a.y, a.y_type, m * a.y_stride + n, unit.value(sum));
 }
 
 inline GemvArgs gemv_args(const LaunchArgs& args, int split, int warps = kGemvWarps) {

@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Uni
   let_next_start();
   const GemvPlace place = gemv_place(a, kOut / Unit::kParts);
   const W* w[kOut];
-  gemv_weight_rows(a, place, w, unit);
+  gemv_weight_rows<Unit>(a, place, w);
   const X* x[kRows];
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
@@ -57,10 +57,9 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Uni
   gemv_finish(a, place, acc, unit);
 }
 
-// Weight rows of a group, at the most: 32 sums, and registers for what is on its way.
+// Weight rows of a group, at the most.
 constexpr int most_gemv_out(size_t weight_bytes, int64_t rows) {
-  if (weight_bytes > 2) return rows == 1 ? 4 : 2;
-  return rows <= 4 ? 8 : 4;
+  return rows > 1 ? 2 : weight_bytes > 2 ? 4 : 8;
 }
 
 template <class X, class W, int kRows, class Unit>
@@ -141,31 +140,23 @@ inline std::string gemv_rows_supports(const KernelDesc& desc) {
   return gemv_supports(desc);
 }
 
-// `name` is the KernelDef's. unit_of(launch args, gemv args) makes the policy of a launch, and may
-// mend what it knows better.
-template <class UnitOf>
+// `name` is the KernelDef's.
+template <class Unit>
 std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
-                                                   std::string_view tactic, UnitOf unit_of) {
+                                                   std::string_view tactic) {
   const std::string wanted = tactic.empty() ? gemv_rows_tactics(desc)[0] : std::string(tactic);
   GemvTactic chosen = kGemvTactics[0];
   for (const GemvTactic& t : kGemvTactics) {
     if (t.name == wanted) chosen = t;
   }
-  const auto launch = [=](GemvArgs a, const LaunchArgs& args, ExecContext& context) {
+  const auto launch = [name, out = chosen.out, unit = Unit::of(desc.attrs)](
+                          const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
     CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
-    const auto unit = unit_of(args, a);
     with_gemv_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
-      launch_gemv_rows<decltype(x), decltype(w)>(name, a, chosen.out, unit, context);
+      launch_gemv_rows<decltype(x), decltype(w)>(name, a, out, unit, context);
     });
   };
   return gemv_instance(chosen.split, chosen.warps, launch);
-}
-template <class Unit>
-std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
-                                                   std::string_view tactic) {
-  return gemv_rows_instance(
-      name, desc, tactic,
-      [unit = Unit::of(desc.attrs)](const LaunchArgs&, GemvArgs&) { return unit; });
 }
 
 }  // namespace ingot::cuda

@@ -109,13 +109,6 @@ __device__ inline void store_any(void* p, DType type, int64_t i, float value) {
   }
 }
 
-// As it would be after a store and a load.
-__device__ inline float round_to(DType type, float value) {
-  if (type == DType::kBFloat16) return to_float(from_float<__nv_bfloat16>(value));
-  if (type == DType::kFloat16) return to_float(from_float<__half>(value));
-  return value;
-}
-
 __device__ inline float warp_sum(float v) {
 #pragma unroll
   for (int offset = 16; offset > 0; offset /= 2) v += __shfl_xor_sync(~0u, v, offset);

@@ -270,6 +270,9 @@ inline std::string supports(const KernelDesc& desc) {
   return linear_supports(desc);
 }
 
+// One row is faster in short blocks (arch/gemv_rows.cuh).
+inline int rank(const KernelDesc& desc) { return rows_of(desc.inputs[0].shape) > 1 ? 35 : 25; }
+
 // `name` is the KernelDef's.
 template <class Unit>
 void launch(const char* name, const LaunchArgs& args, ExecContext& context, Unit unit) {
