@@ -14,16 +14,15 @@ std::string supports(const KernelDesc& desc) {
 // Up to 16 rows of 16-bit x and weights. A tile is eight rows of the gate and the eight of the up
 // that belong to them; both products stay in float32.
 const KernelDef& gated_linear_stream_kernel() {
-  static const KernelDef kernel = {
-      .name = "gated_linear_stream",
-      .op = "gated_linear",
-      .device = "cuda",
-      .rank = stream_linear::rank,
-      .supports = kernel_gated_linear_stream::supports,
-      .prepare =
-          [](const KernelDesc& desc, std::string_view) {
-            return stream_linear::instance<GatedUnit>("gated_linear_stream", desc);
-          }};
+  static const KernelDef kernel = {.name = "gated_linear_stream",
+                                   .op = "gated_linear",
+                                   .device = "cuda",
+                                   .rank = stream_linear::rank,
+                                   .supports = kernel_gated_linear_stream::supports,
+                                   .prepare = [](const KernelDesc& desc, std::string_view) {
+                                     return stream_linear::instance<GatedUnit>(
+                                         "gated_linear_stream", desc);
+                                   }};
   return kernel;
 }
 
