@@ -60,28 +60,43 @@ packed() {
     sort -s -n -k1,1 | cut -d' ' -f2
 }
 
+# True where racecheck has printed all that it reports and every report is of cuBLASLt's kernels,
+# whose copies are ordered by barriers that it does not see. (Leaving them out by
+# --kernel-name-exclude makes the sanitizer itself fail.)
+of_cublaslt() { # log
+  grep -q 'access at' "$1" && ! grep 'access at' "$1" | grep -qv ' at nvjet_' &&
+    awk '
+      /RACECHECK SUMMARY/ {  # N hazards displayed (E errors, W warnings)
+        sub(/.*SUMMARY: /, "")
+        split($0, n, /[^0-9]+/)
+        all = n[1] == n[2] + n[3]
+      }
+      END {exit !all}' "$1"
+}
+export -f of_cublaslt
+
 # TOOL FILTER: one process, one line.
 check_some() {
   local tool=$1 filter=$2 log status verdict begin=$SECONDS
-  local -a leave_out=()
-  # cuBLASLt's own kernels: racecheck reports their copies against barriers that it does not see.
-  if [ "$tool" = racecheck ]; then leave_out=(--kernel-name-exclude kns=nvjet_); fi
   log=$LOGS/$tool.$(echo "$filter" | cksum | cut -d' ' -f1).log
   if [ "$(date +%s)" -ge "$DEADLINE" ]; then
     echo "NOT-RUN $filter"
     return
   fi
-  timeout -k 5 "$LIMIT" "$SANITIZER" --tool "$tool" --error-exitcode 99 --print-limit 10 \
-    "${leave_out[@]}" bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
+  timeout -k 5 "$LIMIT" "$SANITIZER" --tool "$tool" --error-exitcode 99 --print-limit 200 \
+    bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
   status=$?
+  verdict=FAIL
   if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
     verdict=TIMEOUT
-  elif [ "$status" -eq 0 ] && grep -Eq '^\[  PASSED  \] [1-9]' "$log" &&
-    ! grep -q '^\[  SKIPPED \]' "$log" &&
-    grep -Eq 'ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards' "$log"; then
-    verdict=clean
-  else
-    verdict=FAIL
+  elif grep -Eq '^\[  PASSED  \] [1-9]' "$log" &&
+    ! grep -Eq '^\[  (SKIPPED |FAILED  )\]' "$log"; then
+    if [ "$status" -eq 0 ] &&
+      grep -Eq 'ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards' "$log"; then
+      verdict=clean
+    elif [ "$status" -eq 99 ] && [ "$tool" = racecheck ] && of_cublaslt "$log"; then
+      verdict=CUBLASLT
+    fi
   fi
   echo "$verdict $filter $((SECONDS - begin)) s, $log"
 }
@@ -104,13 +119,14 @@ run_tool() {
     $1 != "clean" {print tool ": " $0}
     END {
       for (name in ops) {
-        printf "%s %-26s %4d clean %3d failed %3d timed out %3d not run\n", tool, name,
-               sum[name, "clean"], sum[name, "FAIL"], sum[name, "TIMEOUT"],
-               sum[name, "NOT-RUN"] | "sort"
+        printf "%s %-26s %4d clean %3d failed %3d timed out %3d not run %3d of cuBLASLt\n",
+               tool, name, sum[name, "clean"], sum[name, "FAIL"], sum[name, "TIMEOUT"],
+               sum[name, "NOT-RUN"], sum[name, "CUBLASLT"] | "sort"
       }
       close("sort")
-      printf "%s: %d cases clean, in processes that failed %d, not proven %d\n", tool,
+      printf "%s: %d cases clean, in processes that failed %d, not proven %d, ", tool,
              all["clean"], all["FAIL"], all["TIMEOUT"] + all["NOT-RUN"]
+      printf "reports of cuBLASLt alone %d\n", all["CUBLASLT"]
     }' "$result"
   ! grep -q '^FAIL' "$result" && grep -q '^clean' "$result"
 }
