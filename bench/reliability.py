@@ -4,7 +4,7 @@
 C8, D4 to D10, TTFT, STREAMS (D1), E3. One JSON object on standard output: every figure with its
 counts and times, the machine, the commit, and how many checks held; progress on standard error.
 Exit code 1 if any check failed.
-INGOT_BINARY names the program (default build/dev/ingot), whose build must have
+DEV_INGOT_BINARY names the program (default build/dev/ingot), whose build must have
 oracle_server_tool and api_key_timing_tool.
 """
 

@@ -5,12 +5,12 @@ The compile database is that of build/tidy, which is configured without batches,
 every file, and without CUDA; nothing is built there but the generated headers.
 
 Changed means: different from the base commit, or not committed. The base is where HEAD left
-INGOT_TIDY_BASE (a commit or branch), else INGOT_TIDY_COMMITS commits before HEAD, else where HEAD
-left origin/main if that is not HEAD itself, else one commit before HEAD. --all takes every file.
-A file takes 20 to 40 s of CPU, so INGOT_TIDY_FILES, if set, is the most that are looked at: those
-with the most changed lines. The others are named, and left to a later run or to --all.
-A file that passed is remembered in build/tidy-cache under a hash of its text, of all our headers it
-includes (directly or not), of .clang-tidy and of its compile command.
+DEV_INGOT_TIDY_BASE (a commit or branch), else DEV_INGOT_TIDY_COMMITS commits before HEAD, else
+where HEAD left origin/main if that is not HEAD itself, else one commit before HEAD. --all takes
+every file. A file takes 20 to 40 s of CPU, so DEV_INGOT_TIDY_FILES, if set, is the most that are
+looked at: those with the most changed lines. The others are named, and left to a later run or to
+--all. A file that passed is remembered in build/tidy-cache under a hash of its text, of all our
+headers it includes (directly or not), of .clang-tidy and of its compile command.
 """
 
 import concurrent.futures
@@ -47,16 +47,16 @@ def base_commit():
     if git("rev-parse", "HEAD").returncode != 0:
         sys.exit("tidy: there is no git history here, so nothing tells what changed; "
                  "`./check tidy --all` takes every file")
-    wanted = os.environ.get("INGOT_TIDY_BASE", "")
+    wanted = os.environ.get("DEV_INGOT_TIDY_BASE", "")
     if wanted:
         merge = git("merge-base", "HEAD", wanted).stdout.strip()
         if not merge:
-            sys.exit(f"tidy: INGOT_TIDY_BASE: HEAD and '{wanted}' have no commit in common here")
+            sys.exit(f"tidy: DEV_INGOT_TIDY_BASE: HEAD and '{wanted}' have no commit in common")
         return merge
-    count = os.environ.get("INGOT_TIDY_COMMITS", "")
+    count = os.environ.get("DEV_INGOT_TIDY_COMMITS", "")
     if count:
         if not count.isdigit() or int(count) < 1:
-            sys.exit(f"tidy: INGOT_TIDY_COMMITS: expected a number from 1, found '{count}'")
+            sys.exit(f"tidy: DEV_INGOT_TIDY_COMMITS: expected a number from 1, found '{count}'")
         return commits_back(int(count))
     head = git("rev-parse", "HEAD").stdout.strip()
     merge = git("merge-base", "HEAD", "origin/main").stdout.strip()
@@ -77,10 +77,10 @@ def changed_files(base):
 
 
 def most_files():
-    """INGOT_TIDY_FILES, or None."""
-    text = os.environ.get("INGOT_TIDY_FILES", "")
+    """DEV_INGOT_TIDY_FILES, or None."""
+    text = os.environ.get("DEV_INGOT_TIDY_FILES", "")
     if text and (not text.isdigit() or int(text) < 1):
-        sys.exit(f"tidy: INGOT_TIDY_FILES: expected a number from 1, found '{text}'")
+        sys.exit(f"tidy: DEV_INGOT_TIDY_FILES: expected a number from 1, found '{text}'")
     return int(text) if text else None
 
 
@@ -155,7 +155,7 @@ def main():
     note = ""
     if left_out:
         print(f"tidy: not looked at: {' '.join(left_out)}")
-        note = f", {len(left_out)} NOT looked at (INGOT_TIDY_FILES={limit})"
+        note = f", {len(left_out)} NOT looked at (DEV_INGOT_TIDY_FILES={limit})"
     repo.finish("tidy", problems, f"{len(wanted)} of {len(candidates)} files ({scope}), "
                 f"{len(todo)} run, {passed_before} unchanged since they passed{note}")
 

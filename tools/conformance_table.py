@@ -2,9 +2,10 @@
 """Writes the table of a device into docs/conformance.md: conformance_table.py [DEVICE] [CASE...]
 
 DEVICE: cpu (default), cuda, cuda:1. Each case (a folder with golden.json; default: all of
-tests/data/goldens, and of $INGOT_GOLDENS or ../shared/goldens) runs by `ingot conformance` once for
-each arithmetic. What stands between the device's two marks in the file is replaced, the rest stays.
-INGOT_BINARY names the program (default: build/dev/ingot). Exit status 1 where a case does not pass.
+tests/data/goldens, and of $DEV_INGOT_GOLDENS or ../shared/goldens) runs by `ingot conformance` once
+for each arithmetic. What stands between the device's two marks in the file is replaced, the rest
+stays. DEV_INGOT_BINARY names the program (default: build/dev/ingot). Exit status 1 where a case
+does not pass.
 """
 
 import datetime
@@ -16,7 +17,8 @@ import sys
 
 import repo
 
-BINARY = os.path.abspath(os.environ.get("INGOT_BINARY", os.path.join(repo.ROOT, "build/dev/ingot")))
+BINARY = os.path.abspath(os.environ.get("DEV_INGOT_BINARY",
+                                        os.path.join(repo.ROOT, "build/dev/ingot")))
 PAGE = os.path.join(repo.ROOT, "docs", "conformance.md")
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -24,7 +26,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 def golden_cases():
     """Cases by name, those of the repository before others of the same name."""
     out = {}
-    beside = (os.environ.get("INGOT_GOLDENS") or
+    beside = (os.environ.get("DEV_INGOT_GOLDENS") or
               os.path.join(os.path.dirname(repo.ROOT), "shared/goldens"))
     for folder in (os.path.join(repo.ROOT, "tests/data/goldens"), beside):
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Runs the end-to-end checks in Python: every tests/**/run_*.py, then pytest on tests/**/test_*.py.
 
-Run by build/venv's Python. A script gets INGOT_BINARY (the program) in its environment, prints what
-it checked, and exits 0 only if all of it holds. No script is a failure. end_to_end.py NAME... runs
-only the scripts with these words in their paths.
+Run by build/venv's Python. A script gets DEV_INGOT_BINARY (the program) in its environment, prints
+what it checked, and exits 0 only if all of it holds. No script is a failure. end_to_end.py NAME...
+runs only the scripts with these words in their paths.
 
 Scripts run side by side, one a CPU, and the program with one thread (INGOT_THREADS=1), since teams
 of threads that share their CPUs with others wait for each other; what a script writes, it keeps in
@@ -72,8 +72,8 @@ def expected_seconds(path):
 def main():
     # Shells start background jobs with SIGINT ignored, which programs here would inherit.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if not os.path.exists(os.environ.get("INGOT_BINARY", "")):
-        sys.exit("end_to_end: INGOT_BINARY does not name a program")
+    if not os.path.exists(os.environ.get("DEV_INGOT_BINARY", "")):
+        sys.exit("end_to_end: DEV_INGOT_BINARY does not name a program")
     words = sys.argv[1:]
     scripts = repo.files("tests", suffixes=(".py",))
     scripts = [p for p in scripts if not words or any(word in p for word in words)]

@@ -5,8 +5,8 @@
 set -Eeuo pipefail
 script_name=$(basename "$0")
 current_step="starting"
-build_jobs=${INGOT_JOBS:-$(nproc)}
-download_cache=${INGOT_DOWNLOADS:-${XDG_CACHE_HOME:-$HOME/.cache}/ingot/downloads}
+build_jobs=${DEV_INGOT_JOBS:-$(nproc)}
+download_cache=${DEV_INGOT_DOWNLOADS:-${XDG_CACHE_HOME:-$HOME/.cache}/ingot/downloads}
 
 # Equal objects for equal sources wherever the checkout lies.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1

@@ -21,7 +21,7 @@ done
 command -v debootstrap >/dev/null || die "debootstrap is not installed"
 [ ! -e "$root" ] || die "$root is there already"
 sources=/etc/apt/sources.list.d/debian.sources
-mirror=${INGOT_DEBIAN_MIRROR:-$(sed -n 's/^URIs: *//p' "$sources" 2>/dev/null | head -n 1)}
+mirror=${DEV_INGOT_DEBIAN_MIRROR:-$(sed -n 's/^URIs: *//p' "$sources" 2>/dev/null | head -n 1)}
 mirror=${mirror:-http://deb.debian.org/debian}
 
 clean_up() {
@@ -57,7 +57,7 @@ if compgen -G '/usr/local/share/ca-certificates/*.crt' >/dev/null; then
 fi
 passed=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8)
 for name in http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY PIP_INDEX_URL PIP_CERT \
-  SSL_CERT_FILE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE INGOT_PYPI_INDEX INGOT_JOBS; do
+  SSL_CERT_FILE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE INGOT_PYPI_INDEX DEV_INGOT_JOBS; do
   if [ -n "${!name:-}" ]; then passed+=("$name=${!name}"); fi
 done
 

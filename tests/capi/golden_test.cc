@@ -136,11 +136,11 @@ TEST(GoldenPlanTest, PlansAreAsWritten) {
     const auto engine = build_engine(golden_path(golden), options, nullptr, nullptr);
     const std::string path = std::string(INGOT_TEST_DATA) + "/plans/" + golden + ".txt";
     const std::string found = plan_text(engine->plan);
-    if (std::getenv("INGOT_UPDATE_GOLDEN")) {
+    if (std::getenv("DEV_INGOT_UPDATE_GOLDEN")) {
       std::filesystem::create_directories(std::filesystem::path(path).parent_path());
       std::ofstream(path) << found;
     }
-    EXPECT_EQ(found, read_file(path)) << "INGOT_UPDATE_GOLDEN=1 writes it anew";
+    EXPECT_EQ(found, read_file(path)) << "DEV_INGOT_UPDATE_GOLDEN=1 writes it anew";
   }
 }
 

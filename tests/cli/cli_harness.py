@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.path.abspath(os.environ.get("INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot")))
+BINARY = os.path.abspath(os.environ.get("DEV_INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot")))
 DATA = os.path.join(ROOT, "tests", "data")
 # Golden cases of the repository, and further ones (docs/decisions.md, 53).
-GOLDENS = [os.path.join(DATA, "goldens"), os.environ.get("INGOT_GOLDENS") or
+GOLDENS = [os.path.join(DATA, "goldens"), os.environ.get("DEV_INGOT_GOLDENS") or
            os.path.join(os.path.dirname(ROOT), "shared", "goldens")]
 CASE = os.path.join(DATA, "goldens", "llama-mha")  # a small model without tokenizer
 IDS = ["--prompt-ids", "1,2,3", "--max-tokens", "2"]

@@ -227,8 +227,8 @@ def check_advice(bad):
 
 def variables_of_scripts():
     """What tests, tools and the scripts of the root read from the environment."""
-    reads = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\(|_environment\()"(INGOT_\w+)"|"""
-                       r"""\$\{?(INGOT_[A-Z_]+)""")
+    reads = re.compile(r"""(?:environ(?:\.get\(|\[)|getenv\(|_environment\()"""
+                       r""""((?:DEV_)?INGOT_\w+)"|\$\{?((?:DEV_)?INGOT_[A-Z_]+)""")
     names = set()
     paths = [os.path.join(ROOT, name) for name in ("test", "check", "quickstart", ".ci/run")]
     for folder in ("tests", "tools", "bench"):
@@ -256,13 +256,16 @@ def check_variables(bad):
     for near in ("INGOT_THREADS", "INGOT_MAX_TOKENS"):
         bad.checks.check(f"did you mean {near}?" in found[0], f"{near} is near")
     names = variables_of_scripts()
-    bad.checks.check({"INGOT_BINARY", "INGOT_JOBS", "INGOT_SIM_SEEDS", "INGOT_UPDATE_GOLDEN",
-                      "INGOT_TIDY_BASE"} <= names, f"scripts read {sorted(names)}")
+    bad.checks.check({f"DEV_INGOT_{name}" for name in (
+        "BINARY", "JOBS", "SIM_SEEDS", "UPDATE_GOLDEN", "TIDY_BASE")} <= names,
+                     f"scripts read {sorted(names)}")
     found = warnings(**{name: os.environ.get(name, "1") for name in names
                         if name not in bad.env},
                      INGOT_MAX_TOKENS="1", INGOT_OSL="1", INGOT_OVERLAP="1", INGOT_JSON="1",
                      INGOT_PYPI_INDEX="", INGOT_HTTP_CONNECT_TIMEOUT="1")
-    bad.checks.equal(found, [], "variables that are read give no warning")
+    bad.checks.equal(found, [], "what the program or scripts (DEV_INGOT_*) read gives no warning")
+    found = warnings(INGOT_SIM_SEEDS="1")
+    bad.checks.equal(len(found), 1, f"a test's variable without DEV_ is unknown: {found}")
     bad.refused("beside an error", "run", bad.path("none.gguf"), *IDS, names=["none.gguf"],
                 env={"INGOT_NOSUCH": "1", "INGOT_LOG": "error"})
 

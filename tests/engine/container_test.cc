@@ -144,11 +144,11 @@ TEST(ContainerTest, DamageIsRefused) {
   EXPECT_EQ(accepted, 1) << "a file of another length was accepted";
 }
 
-// The seeds of tests/fuzz/engine_fuzz.cc, kept in step with the format: INGOT_UPDATE_GOLDEN=1
+// The seeds of tests/fuzz/engine_fuzz.cc, kept in step with the format: DEV_INGOT_UPDATE_GOLDEN=1
 // writes them anew.
 TEST(ContainerTest, FuzzSeedsLoad) {
   const std::string folder = std::string(INGOT_TEST_DATA) + "/../fuzz/corpus/engine";
-  if (std::getenv("INGOT_UPDATE_GOLDEN")) {
+  if (std::getenv("DEV_INGOT_UPDATE_GOLDEN")) {
     fs::create_directories(folder);
     save_engine(*gated_engine(), folder + "/gated.engine");
     std::ofstream(folder + "/gated.json") << plan_to_json(gated_engine()->plan).dump();

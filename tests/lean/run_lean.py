@@ -18,7 +18,7 @@ FORBIDDEN = ("ingot::Graph::", "ingot::run_pipeline(", "ingot::GgufFile::",
              "ingot::SafetensorsFile::", "ingot::build_model(", "ingot::compile(",
              "ingot::lower(", "ingot::verify(", "google::protobuf")
 RUNTIME = ("ingot::EngineRunner::submit(", "ingot::Loop::step(", "ingot::Scheduler::next(")
-INGOT = os.environ["INGOT_BINARY"]
+INGOT = os.environ["DEV_INGOT_BINARY"]
 LEAN = os.path.join(os.path.dirname(os.path.abspath(INGOT)), "ingot_lean")
 
 

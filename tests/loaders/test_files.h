@@ -17,10 +17,10 @@
 
 namespace ingot {
 
-// Where a golden case lies: in tests/data, else in $INGOT_GOLDENS, else in shared/goldens beside
-// the repository, where only tests/models looks for it.
+// Where a golden case lies: in tests/data, else in $DEV_INGOT_GOLDENS, else in shared/goldens
+// beside the repository, where only tests/models looks for it.
 inline std::vector<std::string> golden_folders() {
-  const char* folder = std::getenv("INGOT_GOLDENS");
+  const char* folder = std::getenv("DEV_INGOT_GOLDENS");
   const std::string beside = std::string(INGOT_TEST_DATA) + "/../../../shared/goldens";
   return {std::string(INGOT_TEST_DATA) + "/goldens", folder && *folder ? folder : beside};
 }

@@ -11,10 +11,10 @@ namespace ingot {
 
 // Whether the case is there. Cases outside tests/data need not be on every machine: a test that
 // misses one is skipped by name, which tools/unit_tests.py counts apart, and fails where
-// INGOT_REQUIRE_GOLDENS is set, as .ci/run does beside the cases.
+// DEV_INGOT_REQUIRE_GOLDENS is set, as .ci/run does beside the cases.
 inline bool has_golden(const std::string& name) {
   if (is_golden_case(golden_path(name))) return true;
-  const char* required = std::getenv("INGOT_REQUIRE_GOLDENS");
+  const char* required = std::getenv("DEV_INGOT_REQUIRE_GOLDENS");
   const auto end = [&](const std::string& text) {
     if (required && *required) FAIL() << text;
     testing::Test::RecordProperty("missing_golden", name);
@@ -22,7 +22,7 @@ inline bool has_golden(const std::string& name) {
   };
   end(
       fmt::format("golden case {} not found: it is neither in tests/data/goldens, nor in "
-                  "$INGOT_GOLDENS, nor in ../shared/goldens",
+                  "$DEV_INGOT_GOLDENS, nor in ../shared/goldens",
                   name));
   return false;
 }

@@ -385,7 +385,7 @@ def copy_answers(folder, target):
 
 def main():
     checks = Checks()
-    required = bool(os.environ.get("INGOT_REQUIRE_GOLDENS"))
+    required = bool(os.environ.get("DEV_INGOT_REQUIRE_GOLDENS"))
     wanted = sys.argv[1:] or list(CASES)
     with tempfile.TemporaryDirectory() as scratch:
         made = []

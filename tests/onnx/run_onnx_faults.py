@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """ONNX models that are at fault, alone or with their inputs, and those that only look so: one error
-line that names the place, or the right numbers. The program is INGOT_BINARY, else
+line that names the place, or the right numbers. The program is DEV_INGOT_BINARY, else
 build/dev/ingot."""
 
 import os

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """ONNX models through `ingot exec`, compared with ONNX Runtime before any final Softmax, and what
-must be refused. The program is INGOT_BINARY, else build/dev/ingot."""
+must be refused. The program is DEV_INGOT_BINARY, else build/dev/ingot."""
 
 import json
 import os
@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import models  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.environ.get("INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot"))
+BINARY = os.environ.get("DEV_INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot"))
 
 
 def ingot(arguments, check=True):

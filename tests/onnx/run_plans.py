@@ -1,7 +1,7 @@
 """Plans and their memory: one Llama block, written in ONNX and read by models/llama.cc, is the same
 GEMMs, norms, rotations and activations in the same order; the arenas of SmolLM2 and ResNet-50.
 
-INGOT_UPDATE_GOLDEN=1 writes tests/data/plans/llama-block-*.txt anew.
+DEV_INGOT_UPDATE_GOLDEN=1 writes tests/data/plans/llama-block-*.txt anew.
 """
 
 import json
@@ -114,7 +114,7 @@ def unfused(steps):
 
 def check_golden(checks, name, plan):
     path = os.path.join(DATA, "plans", f"llama-block-{name}.txt")
-    if os.environ.get("INGOT_UPDATE_GOLDEN"):
+    if os.environ.get("DEV_INGOT_UPDATE_GOLDEN"):
         with open(path, "w", encoding="utf-8") as file:
             file.write(plan)
     with open(path, encoding="utf-8") as file:

@@ -6,7 +6,7 @@
 //   -- becomes            (or "-- unchanged", and no second graph)
 //   graph main ...
 //
-// With INGOT_UPDATE_GOLDEN=1 in the environment the graphs after "-- becomes" are written anew.
+// With DEV_INGOT_UPDATE_GOLDEN=1 in the environment the graphs after "-- becomes" are written anew.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -115,7 +115,7 @@ TEST(PassTextTest, EveryCaseGivesTheWrittenGraph) {
   std::map<std::string, int> counts;
   for (const auto& entry : std::filesystem::directory_iterator(pass_folder())) {
     if (entry.path().extension() != ".txt") continue;
-    if (std::getenv("INGOT_UPDATE_GOLDEN")) update(entry.path());
+    if (std::getenv("DEV_INGOT_UPDATE_GOLDEN")) update(entry.path());
     for (const PassCase& c : read_cases(entry.path())) {
       SCOPED_TRACE(c.file + ": " + c.name);
       ++counts[c.file];

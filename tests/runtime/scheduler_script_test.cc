@@ -1,6 +1,6 @@
 // Scheduler scripts: commands in, batches and events out, as text (tests/runtime/scheduler/*.txt).
-// Lines that begin with '>' are what the commands above them printed. INGOT_UPDATE_SCRIPTS=1 writes
-// them anew; read the difference before you commit it.
+// Lines that begin with '>' are what the commands above them printed. DEV_INGOT_UPDATE_SCRIPTS=1
+// writes them anew; read the difference before you commit it.
 //
 //   limits rows=4 tokens=64 seq=256 pages=8 [window=64 rotation=9 score=8]    options chunk=16
 //   cache=0 fair=0
@@ -303,7 +303,7 @@ TEST_P(SchedulerScript, PrintsWhatTheFileSays) {
     got += line + "\n";
     if (!line.empty() && line[0] != '#') got += script.run(line);
   }
-  if (std::getenv("INGOT_UPDATE_SCRIPTS") != nullptr) {
+  if (std::getenv("DEV_INGOT_UPDATE_SCRIPTS") != nullptr) {
     std::ofstream(path) << got;
     return;
   }

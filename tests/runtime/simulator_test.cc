@@ -1,8 +1,8 @@
 // Deterministic simulator: random arrivals, priorities, tenants, cancels, deadlines, readers that
 // stop, pool sizes, shared prefixes, choices, beams, speculation, draws put off, faults and full
 // queues on the oracle model, under a fake clock. After every step all invariants; at the end every
-// stream equals the one worked out without KV pages. INGOT_SIM_SEEDS sets the number of seeds,
-// INGOT_SIM_FIRST the first. Seeds are cut into parts, so that parts can run side by side.
+// stream equals the one worked out without KV pages. DEV_INGOT_SIM_SEEDS sets the number of seeds,
+// DEV_INGOT_SIM_FIRST the first. Seeds are cut into parts, so that parts can run side by side.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -67,11 +67,11 @@ TEST_P(Simulator, EveryStreamIsTheOraclesUnderRandomLoad) {
 #endif
   const auto level = spdlog::get_level();
   spdlog::set_level(spdlog::level::off);  // faults as planned
-  const int64_t seeds = from_environment("INGOT_SIM_SEEDS", kSeeds);
-  const int64_t first = from_environment("INGOT_SIM_FIRST", 0);
+  const int64_t seeds = from_environment("DEV_INGOT_SIM_SEEDS", kSeeds);
+  const int64_t first = from_environment("DEV_INGOT_SIM_FIRST", 0);
   SimulationTotals t;
   for (int64_t seed = first + GetParam(); seed < first + seeds; seed += kParts) {
-    SCOPED_TRACE("rerun with INGOT_SIM_SEEDS=1 INGOT_SIM_FIRST=" + std::to_string(seed));
+    SCOPED_TRACE("rerun with DEV_INGOT_SIM_SEEDS=1 DEV_INGOT_SIM_FIRST=" + std::to_string(seed));
     try {
       Simulation(static_cast<uint64_t>(seed)).run(t);
     } catch (const std::exception& error) {

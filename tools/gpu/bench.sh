@@ -5,7 +5,7 @@
 cd "$(dirname "$0")" || exit 1
 results=${1:-.}
 rows=${2-128/128 1000/1000 2048/128 128/2048}
-model=${INGOT_BENCH_MODEL:-random:llama-3.1-8b}
+model=${DEV_INGOT_BENCH_MODEL:-random:llama-3.1-8b}
 export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-} INGOT_LOG=warn
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # On a GPU machine, in an unpacked pack.sh archive: correctness of everything that runs on the GPU.
 #   ./check.sh [FOLDER for the logs] [MODEL.gguf, or its parts: SmolLM2's real answers too]
-# INGOT_GOLDENS: a folder with more golden cases.
+# DEV_INGOT_GOLDENS: a folder with more golden cases.
 # compute-sanitizer has its own script: sanitize.sh.
 cd "$(dirname "$0")" || exit 1
 logs=${1:-.}
 shift
 export LD_LIBRARY_PATH=$PWD/lib:${LD_LIBRARY_PATH:-}
-export INGOT_TEST_DATA=$PWD/tests/data INGOT_LOG=warn
+export INGOT_LOG=warn
 failed=0
 report() { # name status
   printf '%-6s %s (%d s)\n' "$([ "$2" -eq 0 ] && echo ok || echo FAIL)" "$1" "$SECONDS"
@@ -46,7 +46,7 @@ conformance() { # dtype
   bin/ingot conformance "${cases[@]}" --device cuda --dtype "$1" >"$logs/conformance_$1.log" 2>&1
 }
 cases=()
-for folder in tests/data/goldens/*/ ${INGOT_GOLDENS:+"$INGOT_GOLDENS"/*/}; do
+for folder in tests/data/goldens/*/ ${DEV_INGOT_GOLDENS:+"$DEV_INGOT_GOLDENS"/*/}; do
   [ "$(basename "$folder")" = real ] || cases+=("$folder")
 done
 dtypes=(float32 bfloat16 float16)

@@ -22,7 +22,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = HERE if os.path.isdir(os.path.join(HERE, "bin")) else os.path.dirname(os.path.dirname(HERE))
 PLACES = [os.path.join(ROOT, "bin/ingot"), os.path.join(ROOT, "build/dev/ingot")]
-BINARY = os.environ.get("INGOT_BINARY") or next((p for p in PLACES if os.path.exists(p)), PLACES[0])
+BINARY = os.environ.get("DEV_INGOT_BINARY") or next(filter(os.path.exists, PLACES), PLACES[0])
 GOLDEN = os.path.join(ROOT, "tests/data/goldens/real/smollm2-135m-instruct-q4_1.json")
 ENOUGH_GAP = 0.5
 CASES, TOKENS = 8, 230

@@ -6,7 +6,7 @@
 # TOKENIZER: a folder or .gguf with a vocabulary of the model's size: texts, not ids, are streamed.
 cd "$(dirname "$0")" || exit 1
 results=${1:-.}
-model=${INGOT_BENCH_MODEL:-random:llama-3.1-8b}
+model=${DEV_INGOT_BENCH_MODEL:-random:llama-3.1-8b}
 device=${BENCH_DEVICE:-cuda}
 isl=${ISL:-467} osl=${OSL:-256} rate=${RATE:-16} timed=${TIMED:-480} crowd=${CROWD:-1024}
 rows=${ROWS:-512} port=${PORT:-8100} vocab=${VOCAB:-128000}

@@ -12,17 +12,8 @@
 namespace ingot {
 namespace {
 
-// Read outside of flags and knobs: by the hub, by tests, by tools/ and the scripts of the root.
-constexpr std::string_view kOthers[] = {"INGOT_PYPI_INDEX",    "INGOT_HTTP_CONNECT_TIMEOUT",
-                                        "INGOT_BINARY",        "INGOT_BENCH_MODEL",
-                                        "INGOT_DEBIAN_MIRROR", "INGOT_DOWNLOADS",
-                                        "INGOT_FUZZ_SECONDS",  "INGOT_GOLDENS",
-                                        "INGOT_JOBS",          "INGOT_REQUIRE_GOLDENS",
-                                        "INGOT_SANITIZED",     "INGOT_SIM_FIRST",
-                                        "INGOT_SIM_SEEDS",     "INGOT_TEST_DATA",
-                                        "INGOT_TIDY_BASE",     "INGOT_TIDY_COMMITS",
-                                        "INGOT_TIDY_FILES",    "INGOT_UPDATE_GOLDEN",
-                                        "INGOT_UPDATE_SCRIPTS"};
+// Read outside of flags and knobs, by the hub.
+constexpr std::string_view kOthers[] = {"INGOT_PYPI_INDEX", "INGOT_HTTP_CONNECT_TIMEOUT"};
 
 constexpr std::string_view kPrefix = "INGOT_";
 
