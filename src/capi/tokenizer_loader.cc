@@ -8,10 +8,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/mapped_file.h"
-#include "base/tokenizer_files.h"
 #include "capi/model_loader.h"
 #include "engine/container.h"
 #include "loaders/hub.h"
+#include "text/tokenizer_files.h"
 
 namespace ingot {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/refusal.h"
-#include "base/tokenizer_files.h"
+#include "text/tokenizer_files.h"
 
 namespace ingot {
 namespace {

@@ -65,7 +65,7 @@ struct HfFiles {
   std::string tokenizer_json;
   std::string tokenizer_config_json;
   // Without tokenizer.json: the tokenizer in another format, and tokenizer_config_json with what
-  // other files add to it (base/tokenizer_files.h).
+  // other files add to it (text/tokenizer_files.h).
   std::string tokenizer_file_name;
   std::string tokenizer_file;
   std::string chat_template;  // chat_template.jinja, else tokenizer_config.json's

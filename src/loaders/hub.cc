@@ -16,11 +16,11 @@
 #include "base/json.h"
 #include "base/knobs.h"
 #include "base/printable.h"
-#include "base/tokenizer_files.h"
 #include "loaders/blob_download.h"
 #include "loaders/http_client.h"
 #include "loaders/hub_names.h"
 #include "loaders/wheel.h"
+#include "text/tokenizer_files.h"
 
 namespace ingot {
 namespace {

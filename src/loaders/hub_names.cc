@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/tokenizer_files.h"
 #include "loaders/sharded_weights.h"
+#include "text/tokenizer_files.h"
 
 namespace ingot {
 namespace {

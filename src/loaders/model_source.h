@@ -26,7 +26,7 @@ VocabSource read_gguf_vocab(const GgufFile& file);
 struct TokenizerMaterial {
   std::string tokenizer_json;
   std::string tokenizer_config_json;
-  std::string file_name;  // of the tokenizer in another format (base/tokenizer_files.h)
+  std::string file_name;  // of the tokenizer in another format (text/tokenizer_files.h)
   std::string file;       // its bytes
   std::optional<VocabSource> gguf;
   std::shared_ptr<const GgufFile> gguf_file;  // where `gguf` was read from; null without it

@@ -181,6 +181,19 @@ std::vector<std::string_view> sentencepiece_endings() {
   return {".model", ".spm", ".model.v1", ".model.v2", ".model.v3", ".model.v7"};
 }
 
+std::vector<std::string_view> sentencepiece_names() {
+  return {"tokenizer.model",
+          "spiece.model",
+          "spm.model",
+          "sentencepiece.model",
+          "sentencepiece.bpe.model",
+          "*.spm",
+          "*.model.v1",
+          "*.model.v2",
+          "*.model.v3",
+          "*.model.v7"};
+}
+
 bool is_sentencepiece(const TokenizerSource& source, Type type) {
   if (is_tiktoken_text(source.bytes)) return false;
   Type found = Type::kUnigram;

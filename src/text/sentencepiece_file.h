@@ -24,8 +24,9 @@ struct SentencePieceFile {
 // Error{kUnsupported} for words and characters as models.
 SentencePieceFile read_sentencepiece_file(std::string_view bytes, std::string_view file);
 
-// Of the files' names; Mistral numbers its versions.
+// Of the files' names, and names in a model's folder (TokenizerDef); Mistral numbers its versions.
 std::vector<std::string_view> sentencepiece_endings();
+std::vector<std::string_view> sentencepiece_names();
 
 // Whether a source is such a file with this model, at the cost of one pass over its lengths. False
 // for what is a tiktoken file under the same name.

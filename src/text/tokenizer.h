@@ -140,7 +140,10 @@ struct TokenizerDef {
   std::string_view name;
   std::vector<std::string_view> json_models;   // "type" of the model in a tokenizer.json
   std::vector<std::string_view> vocab_models;  // tokenizer.ggml.model of a GGUF file
-  std::vector<std::string_view> file_endings;  // of files in other formats: ".model"
+  // Of files in other formats: ends of names that it reads (".model", which may be anything), and
+  // the names by which one is found in a model's folder ("spiece.model", "*.spm" for any such end).
+  std::vector<std::string_view> file_endings;
+  std::vector<std::string_view> folder_names;
   // Which of the sources that the lists name are this kind's; null: all of them. Kinds may share
   // a name, but no two claim the same source.
   bool (*claims)(const TokenizerSource& source);

@@ -16,10 +16,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/tokenizer_files.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_files.h"
 
 namespace ingot {
 namespace {

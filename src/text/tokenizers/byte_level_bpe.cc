@@ -139,6 +139,7 @@ const TokenizerDef& byte_level_bpe_tokenizer() {
       .json_models = {"BPE"},
       .vocab_models = {"gpt2"},
       .file_endings = {},
+      .folder_names = {},
       .claims = [](const TokenizerSource& s) { return !s.json || is_json_byte_level(*s.json); },
       .read = tokenizer_byte_level_bpe::read};
   return def;

@@ -116,6 +116,7 @@ const TokenizerDef& char_bpe_tokenizer() {
       .json_models = {"BPE"},
       .vocab_models = {"gemma4"},
       .file_endings = {},
+      .folder_names = {},
       .claims = [](const TokenizerSource& s) { return !s.json || !is_json_byte_level(*s.json); },
       .read = tokenizer_char_bpe::read};
   return def;

@@ -147,6 +147,7 @@ const TokenizerDef& sentencepiece_bpe_tokenizer() {
                                    .json_models = {},
                                    .vocab_models = {"llama"},
                                    .file_endings = sentencepiece_endings(),
+                                   .folder_names = sentencepiece_names(),
                                    .claims = tokenizer_sentencepiece_bpe::claims,
                                    .read = tokenizer_sentencepiece_bpe::read};
   return def;

@@ -135,6 +135,7 @@ const TokenizerDef& tekken_tokenizer() {
                                    .json_models = {},
                                    .vocab_models = {},
                                    .file_endings = {"tekken.json"},
+                                   .folder_names = {"tekken.json"},
                                    .claims = nullptr,
                                    .read = tokenizer_tekken::read};
   return def;

@@ -175,6 +175,7 @@ const TokenizerDef& tiktoken_tokenizer() {
                                    .json_models = {},
                                    .vocab_models = {},
                                    .file_endings = {".tiktoken", ".model"},
+                                   .folder_names = {"*.tiktoken", "tokenizer.model"},
                                    .claims = tokenizer_tiktoken::claims,
                                    .read = tokenizer_tiktoken::read};
   return def;

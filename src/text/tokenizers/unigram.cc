@@ -210,6 +210,7 @@ const TokenizerDef& unigram_tokenizer() {
                                    .json_models = {"Unigram"},
                                    .vocab_models = {"t5"},
                                    .file_endings = sentencepiece_endings(),
+                                   .folder_names = sentencepiece_names(),
                                    .claims = tokenizer_unigram::claims,
                                    .read = tokenizer_unigram::read};
   return def;

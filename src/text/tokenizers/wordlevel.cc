@@ -25,6 +25,7 @@ const TokenizerDef& wordlevel_tokenizer() {
       .json_models = {"WordLevel"},
       .vocab_models = {},
       .file_endings = {},
+      .folder_names = {},
       .claims = nullptr,
       .read = [](const TokenizerSource&, TokenizerParts& parts) -> std::unique_ptr<WordModel> {
         return std::make_unique<tokenizer_wordlevel::WordLevel>(parts);

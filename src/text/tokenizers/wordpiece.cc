@@ -167,6 +167,7 @@ const TokenizerDef& wordpiece_tokenizer() {
                                    .json_models = {"WordPiece"},
                                    .vocab_models = {"bert"},
                                    .file_endings = {"vocab.txt"},
+                                   .folder_names = {"vocab.txt"},
                                    .claims = nullptr,
                                    .read = tokenizer_wordpiece::read};
   return def;

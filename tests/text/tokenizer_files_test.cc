@@ -1,12 +1,14 @@
-#include "base/tokenizer_files.h"
+#include "text/tokenizer_files.h"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "text/tokenizer.h"
 
 namespace ingot {
 namespace {
@@ -23,6 +25,24 @@ TEST(TokenizerFiles, NamesThatHoldATokenizer) {
         "lid.176.model", "tokenizer.py", "tokenizer.jinja", "my_vocab.txt"}) {
     EXPECT_FALSE(is_tokenizer_file(name)) << name;
   }
+}
+
+// A kind's file alone says what its files are called: such a file is found in a folder and read.
+TEST(TokenizerFiles, AKindsNamesAreFoundAndRead) {
+  size_t names = 0;
+  for (const TokenizerDef* def : text_tokenizer_list()) {
+    for (const std::string_view known : def->folder_names) {
+      std::string name(known);
+      if (known.starts_with("*")) name.replace(0, 1, "any");
+      EXPECT_TRUE(is_tokenizer_file(name)) << def->name << ": " << name;
+      EXPECT_EQ(choose_tokenizer_file({"config.json", name}), name);
+      EXPECT_TRUE(std::ranges::any_of(
+          def->file_endings, [&](std::string_view ending) { return name.ends_with(ending); }))
+          << def->name << ": " << name;
+      ++names;
+    }
+  }
+  EXPECT_GE(names, 10u);
 }
 
 TEST(TokenizerFiles, OneIsChosen) {

@@ -1,30 +1,27 @@
-#include "base/tokenizer_files.h"
+#include "text/tokenizer_files.h"
 
 #include <algorithm>
 #include <filesystem>
-#include <iterator>
 #include <unordered_set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "text/tokenizer.h"
 
 namespace ingot {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::string_view kWhere = "base/tokenizer_files";
+constexpr std::string_view kWhere = "text/tokenizer_files";
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 constexpr const char* kAdditional = "additional_special_tokens";
 constexpr std::string_view kFavourite = "tokenizer.model";
-// "old.model" or "lid.model" may be anything, so names that end like that are listed whole.
-constexpr std::string_view kNames[] = {kFavourite,   "spiece.model",
-                                       "spm.model",  "sentencepiece.model",
-                                       "vocab.txt",  "sentencepiece.bpe.model",
-                                       "tekken.json"};
-// The numbers are Mistral's.
-constexpr std::string_view kEndings[] = {".tiktoken", ".spm",      ".model.v1",
-                                         ".model.v2", ".model.v3", ".model.v7"};
+
+// A name of TokenizerDef::folder_names is the file's: whole, or behind a '*' its end.
+bool is_name_of(std::string_view name, std::string_view file) {
+  return name.starts_with('*') ? file.ends_with(name.substr(1)) : file == name;
+}
 
 Json parse_object(const std::string& text, const std::string& file) {
   if (text.empty()) return Json::object();
@@ -80,9 +77,10 @@ void add_added_tokens(const Json& ids, const std::string& file, Json& config) {
 
 bool is_tokenizer_file(std::string_view name) {
   if (name.find('/') != name.npos) return false;
-  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
-         std::any_of(std::begin(kEndings), std::end(kEndings),
-                     [&](std::string_view ending) { return name.ends_with(ending); });
+  return std::ranges::any_of(text_tokenizer_list(), [&](const TokenizerDef* def) {
+    return std::ranges::any_of(def->folder_names,
+                               [&](std::string_view known) { return is_name_of(known, name); });
+  });
 }
 
 std::string choose_tokenizer_file(const std::vector<std::string>& names) {

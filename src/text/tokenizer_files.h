@@ -7,9 +7,9 @@
 
 namespace ingot {
 
-// The names under which tokenizers are published: tokenizer.model, spiece.model, vocab.txt, ...,
-// and all that end in .tiktoken, .spm or Mistral's .model.v3. Other .model files, and names with a
-// folder in them, do not count. Which of these can be read is for text/ to say.
+// The names under which tokenizers are published, by the kinds' own lists: tokenizer.model,
+// spiece.model, vocab.txt, ..., and all that end in .tiktoken, .spm or Mistral's .model.v3. Other
+// .model files, and names with a folder in them, do not count.
 bool is_tokenizer_file(std::string_view name);
 
 // The one of `names` to use: tokenizer.model, else the first by name. Empty when there is none.
