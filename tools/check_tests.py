@@ -24,6 +24,7 @@ SHELVES = [
     ("passes", ".cc", "tests/passes", None),
     ("text/tokenizers", ".cc", "tests/text", r'\bkind_name\(\), "STEM"\)'),
     ("tensor/formats", ".h", "tests/tensor", "tests/data/formats/STEM.bin"),  # formats_test.cc
+    ("loaders/kinds", ".cc", "tests/loaders", r'\bloader->name, "STEM"\)'),
     ("models", ".cc", "tests/models", None),
     ("runtime/sampling", ".cc", "tests/runtime", r'\.STEM = |\bothers\["STEM"\] = '),
     ("cli", ".cc", "tests", COMMAND),

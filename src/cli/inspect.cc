@@ -9,6 +9,7 @@
 #include "cli/contract/command.h"
 #include "engine/container.h"
 #include "loaders/hub.h"
+#include "loaders/loader_def.h"
 #include "loaders/onnx.h"
 #include "runtime/embedding_session.h"
 
@@ -164,7 +165,7 @@ Json engine_json(const Engine& engine, const std::string& path) {
 }
 
 Json source_json(const ModelSource& source, const RefusalList& refused, const Graph* graph) {
-  Json out = {{"kind", std::string(model_source_kind_name(source.kind))},
+  Json out = {{"kind", std::string(source.loader ? source.loader->title : "")},
               {"path", source.path},
               {"architecture", source.architecture},
               {"identity", source.identity}};

@@ -34,11 +34,16 @@ struct TokenizerMaterial {
   bool empty() const { return tokenizer_json.empty() && file_name.empty() && !gguf; }
 };
 
+// In whose terms a source's config and the names and layouts of its weights are: the columns of
+// models' tables (ConfigKey, WeightName). Hugging Face's leave out what the transformers library's
+// classes have as defaults.
 enum class ModelSourceKind { kHuggingFace, kGguf, kCheckpoint };
-std::string_view model_source_kind_name(ModelSourceKind kind);
+
+struct LoaderDef;
 
 // Immutable after open_model_source; thread safe.
 struct ModelSource {
+  const LoaderDef* loader = nullptr;  // that opened it (loaders/loader_def.h); null: none did
   ModelSourceKind kind = ModelSourceKind::kHuggingFace;
   std::string path;  // as given
   // Hugging Face: architectures[0] ("LlamaForCausalLM"), else model_type; GGUF:
@@ -60,9 +65,10 @@ struct ModelSource {
   std::string identity;
 };
 
-// Detects by content: a file that begins with "GGUF", a directory with config.json (a checkpoint
-// if it also has an "architecture" key and rank0.safetensors), a .safetensors file beside a
-// config.json. Error{kNotFound, kIo, kUnsupported, kCorrupt} naming what was expected and found.
+// Asks the loaders (loaders/kinds): a file that begins with "GGUF", a directory with config.json (a
+// checkpoint if it also has an "architecture" key and rank0.safetensors), a .safetensors file
+// beside a config.json. Error{kNotFound, kIo, kUnsupported, kCorrupt} naming what was expected and
+// found.
 ModelSource open_model_source(const std::string& path);
 
 }  // namespace ingot

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "loaders/gguf_writer.h"
+#include "loaders/loader_def.h"
 #include "loaders/safetensors.h"
 #include "tests/loaders/test_files.h"
 
@@ -53,6 +54,7 @@ TEST(CheckpointTest, HuggingFaceRoundTrip) {
 
   const ModelSource read = open_model_source(out);
   EXPECT_EQ(read.kind, ModelSourceKind::kCheckpoint);
+  EXPECT_EQ(read.loader->name, "checkpoint");
   EXPECT_EQ(read.architecture, "LlamaForCausalLM");
   const WeightInfo& fused = read.weights->require(tensors[0].name);
   EXPECT_EQ(fused.shape, (Shape{384, 128}));

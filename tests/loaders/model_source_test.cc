@@ -4,6 +4,7 @@
 
 #include "loaders/checkpoint.h"
 #include "loaders/gguf_writer.h"
+#include "loaders/loader_def.h"
 #include "loaders/safetensors.h"
 #include "tests/loaders/test_files.h"
 
@@ -57,6 +58,7 @@ TEST(ModelSourceTest, HuggingFaceDirectory) {
                                      R"({"name":"default","template":"D"}]})");
   const ModelSource source = open_model_source(dir.path());
   EXPECT_EQ(source.kind, ModelSourceKind::kHuggingFace);
+  EXPECT_EQ(source.loader->name, "hugging_face");
   EXPECT_EQ(source.architecture, "LlamaForCausalLM");
   EXPECT_EQ(source.config["hidden_size"], 256);
   EXPECT_EQ(source.generation.eos_ids, (std::vector<int64_t>{5, 6}));
@@ -129,6 +131,7 @@ TEST(ModelSourceTest, GgufFile) {
   ScratchDirectory dir;
   const ModelSource source = open_model_source(write_gguf(dir, "m.bin"));  // found by its magic
   EXPECT_EQ(source.kind, ModelSourceKind::kGguf);
+  EXPECT_EQ(source.loader->name, "gguf");
   EXPECT_EQ(source.architecture, "llama");
   EXPECT_TRUE(source.config.is_null());
   ASSERT_TRUE(source.tokenizer.gguf.has_value());
@@ -219,10 +222,13 @@ TEST(ModelSourceTest, RefusesWhatIsNoModel) {
     expect_error([&] { open_model_source(path); }, code, parts);
   };
   refused(dir / "none", ErrorCode::kNotFound, {"no such file"});
-  refused(dir.path(), ErrorCode::kNotFound, {"expected config.json", "found 0 files"});
+  refused(dir.path(), ErrorCode::kNotFound,
+          {"expected one .gguf file or config.json, found 0 files"});
   refused(dir.write("empty.gguf", ""), ErrorCode::kUnsupported,
           {"expected an engine, a GGUF", "found an empty file"});
   refused(dir.write("x.zip", "PK\3\4"), ErrorCode::kUnsupported, {"found a ZIP archive"});
+  dir.write("other.gguf", "");
+  refused(dir.path(), ErrorCode::kNotFound, {"found 3 files: empty.gguf, other.gguf, x.zip"});
   refused(dir.write("lone.safetensors", ""), ErrorCode::kNotFound, {"expected a config.json"});
   refused(dir.write("lone.bin", ""), ErrorCode::kNotFound, {"expected a config.json"});
   refused("/dev/zero", ErrorCode::kIo, {"regular file, found a character device"});
