@@ -13,11 +13,10 @@ namespace {
 
 bool built() { return find_kernel("cuda", "linear_gemv") != nullptr; }
 
-KernelDesc layer(std::string_view op, int64_t rows, int64_t n, DType x, DType w) {
+KernelDesc layer(std::string_view op, int64_t rows, int64_t n, DType x, DType w, int64_t k = 4096) {
   KernelDesc desc;
   desc.op = op;
-  desc.inputs = {{.type = x, .shape = {rows, 1024}},
-                 {.type = w, .shape = {n, 1024}, .constant = true}};
+  desc.inputs = {{.type = x, .shape = {rows, k}}, {.type = w, .shape = {n, k}, .constant = true}};
   desc.outputs = {{.type = x, .shape = {rows, op == "linear" ? n : n / 2}}};
   desc.capability = 90;
   return desc;
@@ -45,7 +44,7 @@ void for_each_layer(F&& f) {
   }
 }
 
-TEST(cuda_gemv, gpu_prepares_all_that_it_offers) {
+TEST(cuda_gemv, prepares_all_that_it_offers) {
   if (!built()) GTEST_SKIP() << "built without CUDA";
   for_each_layer([](const KernelDef& kernel, const KernelDesc& desc) {
     const std::vector<std::string> tactics = kernel.tactics(desc);
@@ -57,7 +56,7 @@ TEST(cuda_gemv, gpu_prepares_all_that_it_offers) {
 }
 
 // Groups of more weight rows are compiled for one row alone, of eight for 16-bit weights alone.
-TEST(cuda_gemv, gpu_offers_what_is_compiled) {
+TEST(cuda_gemv, offers_what_is_compiled) {
   if (!built()) GTEST_SKIP() << "built without CUDA";
   for_each_layer([](const KernelDef& kernel, const KernelDesc& desc) {
     const bool one = desc.inputs[0].shape[0] == 1;
@@ -71,8 +70,19 @@ TEST(cuda_gemv, gpu_offers_what_is_compiled) {
   });
 }
 
+// Eight warps that share a row of 576 elements would stand idle.
+TEST(cuda_gemv, gives_a_short_k_to_fewer_warps) {
+  if (!built()) GTEST_SKIP() << "built without CUDA";
+  const auto first = [](int64_t k) {
+    const KernelDef& kernel = *find_kernel("cuda", "linear_gemv");
+    return kernel.tactics(layer("linear", 1, 4096, DType::kBFloat16, DType::kBFloat16, k))[0];
+  };
+  EXPECT_EQ(first(4096), "out8_split8");
+  EXPECT_EQ(first(576), "out2_split4");
+}
+
 // Without measurements a streamed layer is the first choice for several rows and not for one.
-TEST(cuda_gemv, gpu_goes_before_streamed_layers_for_one_row) {
+TEST(cuda_gemv, goes_before_streamed_layers_for_one_row) {
   if (!built()) GTEST_SKIP() << "built without CUDA";
   for (const char* op : {"linear", "gated_linear"}) {
     const KernelDef* streamed = find_kernel("cuda", std::string(op) + "_stream");
