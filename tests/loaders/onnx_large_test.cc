@@ -100,7 +100,7 @@ double import(int64_t steps) {
 
 // A copy of all names per branch, or a search for a free name per constant from the first one on,
 // would be quadratic.
-TEST(OnnxLarge, ImportsInLinearTime) { EXPECT_LT(growth_from(640, import), kMostGrowth); }
+TEST(OnnxLarge, ImportsInLinearTime) { EXPECT_LT(growth_from(320, import), kMostGrowth); }
 
 // What an inlined branch defines is not seen behind it.
 TEST(OnnxLarge, NamesOfAnInlinedBranchEndWithIt) {
