@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get("DEV_INGOT_BINARY", os.path.join(ROOT, "build/dev/ingot")))
@@ -58,6 +59,16 @@ def ingot_json(*arguments, **options):
         sys.exit(f"ingot {' '.join(map(str, arguments))}: status {done.returncode}: "
                  f"{done.stderr.decode(errors='replace')}")
     return json.loads(done.stdout)
+
+
+def wait_for_reading(process):
+    """Until the process's main thread sleeps in poll()."""
+    for _ in range(6000):
+        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as file:
+            words = file.read().split()
+        if words[0] in ("7", "271"):  # poll, ppoll on x86-64
+            return
+        time.sleep(0.01)
 
 
 def real_model():

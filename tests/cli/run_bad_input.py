@@ -339,12 +339,14 @@ def check_lost_output(bad):
     for what, command in {"run": ["run", CASE, *IDS], "run --json": ["run", CASE, *IDS, "--json"],
                           "knobs": ["knobs"], "version": ["version", "--json"], "help": ["--help"],
                           "inspect": ["inspect", CASE]}.items():
-        for where in (">/dev/full", ">&-", "| true"):
-            script = f'"$0" "$@" {where}; exit ${{PIPESTATUS[0]}}'
-            if where == "| true":
-                script = f'(sleep 1; exec "$0" "$@") {where}; exit ${{PIPESTATUS[0]}}'
-            done = subprocess.run(["bash", "-c", script, BINARY, *command], capture_output=True,
-                                  check=False, env={**os.environ, **bad.env})
+        for where in (">/dev/full", ">&-", ">&$GONE"):
+            reader, writer = os.pipe()
+            os.close(reader)  # before the program starts
+            done = subprocess.run(["bash", "-c", f'"$0" "$@" {where}', BINARY, *command],
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                                  pass_fds=[writer],
+                                  env={**os.environ, **bad.env, "GONE": str(writer)})
+            os.close(writer)
             bad.checks.equal(done.returncode, 1, f"{what} {where}: exit code")
             bad.checks.check(b"standard output" in done.stderr,
                              f"{what} {where}: says so: {done.stderr[:300]!r}")

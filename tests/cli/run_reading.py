@@ -5,10 +5,9 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 
 from cli_harness import (BINARY, CASE, IDS, BadInput, Checks, ingot, one_error_line,
-                         real_model)
+                         real_model, wait_for_reading)
 
 
 def check_standard_input(bad):
@@ -48,16 +47,6 @@ def check_standard_input(bad):
                          f"{name}: Ctrl-C while it waits for a line: {process.poll()}")
         process.kill()
         process.communicate()
-
-
-def wait_for_reading(process):
-    """Until the process's main thread sleeps in poll()."""
-    for _ in range(6000):
-        with open(f"/proc/{process.pid}/syscall", encoding="ascii") as file:
-            words = file.read().split()
-        if words[0] in ("7", "271"):  # poll, ppoll on x86-64
-            return
-        time.sleep(0.01)
 
 
 def check_pipes(bad):

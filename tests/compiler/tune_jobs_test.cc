@@ -2,15 +2,12 @@
 
 #include <gmock/gmock.h>
 
-#include <atomic>
-#include <chrono>
-#include <thread>
-
 #include "compiler/compile.h"
 #include "compiler/tune.h"
 #include "engine/selection.h"
 #include "graph/text.h"
 #include "ops/contract/fusion.h"
+#include "tests/compiler/virtual_time.h"
 
 namespace ingot {
 namespace tune_jobs_test {
@@ -57,33 +54,31 @@ const OpDef& two_op() {
   return op;
 }
 
-constexpr int kPartMicroseconds = 500;
-std::atomic<int> fused_microseconds = 0;
+constexpr double kPartMicroseconds = 500;
+double fused_microseconds = 0;
 
 const KernelDef& one_kernel() {
-  static const KernelDef kernel = {
-      .name = "test_add_one_slow",
-      .op = "test_add_one",
-      .device = "cpu",
-      .prepare = [](const KernelDesc&, std::string_view) {
-        return make_instance([](const LaunchArgs& args, ExecContext&) {
-          std::this_thread::sleep_for(std::chrono::microseconds(kPartMicroseconds));
-          add_one(args);
-        });
-      }};
+  static const KernelDef kernel = {.name = "test_add_one_slow",
+                                   .op = "test_add_one",
+                                   .device = "cpu",
+                                   .prepare = [](const KernelDesc&, std::string_view) {
+                                     return make_instance([](const LaunchArgs& args, ExecContext&) {
+                                       VirtualTimeCpu::spend(kPartMicroseconds);
+                                       add_one(args);
+                                     });
+                                   }};
   return kernel;
 }
 const KernelDef& two_kernel() {
-  static const KernelDef kernel = {
-      .name = "test_add_two_once",
-      .op = "test_add_two",
-      .device = "cpu",
-      .prepare = [](const KernelDesc&, std::string_view) {
-        return make_instance([](const LaunchArgs& args, ExecContext&) {
-          std::this_thread::sleep_for(std::chrono::microseconds(fused_microseconds));
-          add_one(args);
-        });
-      }};
+  static const KernelDef kernel = {.name = "test_add_two_once",
+                                   .op = "test_add_two",
+                                   .device = "cpu",
+                                   .prepare = [](const KernelDesc&, std::string_view) {
+                                     return make_instance([](const LaunchArgs& args, ExecContext&) {
+                                       VirtualTimeCpu::spend(fused_microseconds);
+                                       add_one(args);
+                                     });
+                                   }};
   return kernel;
 }
 
@@ -106,10 +101,10 @@ class TuneJobsTest : public testing::Test {
   }
   DeviceSection tuned() {
     TuneReport report;
-    return tune(engine_, *device_, nullptr, 10, report);
+    return tune(engine_, *device_, nullptr, 600, report);
   }
 
-  std::unique_ptr<Device> device_ = make_cpu_device(1);
+  std::unique_ptr<Device> device_ = std::make_unique<VirtualTimeCpu>();
   Engine engine_;
   std::vector<FusedStep> fused_;
   KernelDesc desc_;
@@ -128,12 +123,12 @@ TEST_F(TuneJobsTest, AFusedStepKnowsWhatItIsComparedWith) {
 }
 
 TEST_F(TuneJobsTest, AFusedKernelIsChosenWhereItBeatsItsParts) {
-  fused_microseconds = 0;
+  fused_microseconds = 1.9 * kPartMicroseconds;
   EXPECT_THAT(tuned().choices, Contains(Key(desc_.text())));
 }
 
 TEST_F(TuneJobsTest, ASlowOneIsNot) {
-  fused_microseconds = 200 * kPartMicroseconds;  // a busy machine sleeps long
+  fused_microseconds = 2.1 * kPartMicroseconds;
   EXPECT_THAT(tuned().choices, Not(Contains(Key(desc_.text()))));
 }
 

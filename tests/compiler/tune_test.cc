@@ -1,11 +1,12 @@
 // The tuner against kernels that lie, throw or are slow.
 #include "compiler/tune.h"
 
-#include <thread>
+#include <atomic>
 
 #include "engine/executor.h"
 #include "engine/selection.h"
 #include "graph/text.h"
+#include "tests/compiler/virtual_time.h"
 #include "tests/loaders/test_files.h"
 
 namespace ingot {
@@ -41,6 +42,8 @@ const OpDef& twice_op() {
   return op;
 }
 
+constexpr double kSeconds = 600;  // that a tuning may take: none of these ends for want of them
+
 // 0 honest, 1 wrong, 2 throws in prepare, 3 throws in launch, 4 slow (8 ms), 5 less so (0.5 ms)
 template <int kKind>
 KernelDef twice_kernel(std::string_view name, int priority) {
@@ -53,8 +56,8 @@ KernelDef twice_kernel(std::string_view name, int priority) {
             if (kKind == 2) fail(ErrorCode::kUnsupported, "test", "no plan for this shape");
             return make_instance([](const LaunchArgs& args, ExecContext&) {
               if (kKind == 3) fail(ErrorCode::kInternal, "test", "launch fell over");
-              if (kKind == 4) std::this_thread::sleep_for(std::chrono::milliseconds(8));
-              if (kKind == 5) std::this_thread::sleep_for(std::chrono::microseconds(500));
+              if (kKind == 4) VirtualTimeCpu::spend(8000);
+              if (kKind == 5) VirtualTimeCpu::spend(500);
               multiply(args, kKind == 1 ? 0.5f : 0);
             });
           }};
@@ -87,13 +90,13 @@ class TuneTest : public testing::Test {
     options.buckets = {{{"tokens", 4}}};
     return compile(*graph, options);
   }
-  std::unique_ptr<Device> device_ = make_cpu_device(1);
+  std::unique_ptr<Device> device_ = std::make_unique<VirtualTimeCpu>();
 };
 
 TEST_F(TuneTest, LiarsAndThrowersAreSkippedAndReported) {
   TuneReport report;
   const auto e = engine();
-  const DeviceSection section = tune(*e, *device_, nullptr, 10, report);
+  const DeviceSection section = tune(*e, *device_, nullptr, kSeconds, report);
   EXPECT_EQ(report.descriptors, 1);
   EXPECT_EQ(report.timed, 6);
   ASSERT_EQ(section.choices.size(), 2u) << "one more for invariant mode";
@@ -123,7 +126,7 @@ TEST_F(TuneTest, LiarsAndThrowersAreSkippedAndReported) {
 TEST_F(TuneTest, InvariantModeFindsTheFastestInvariantKernel) {
   TuneReport report;
   const auto e = engine();
-  const DeviceSection section = tune(*e, *device_, nullptr, 10, report);
+  const DeviceSection section = tune(*e, *device_, nullptr, kSeconds, report);
   ASSERT_EQ(section.choices.size(), 2u);
   const auto bound = [&](bool invariant) {
     const KernelDesc desc =
@@ -147,14 +150,14 @@ TEST_F(TuneTest, AWarmCacheTimesNothing) {
   TimingCache cache;
   TuneReport cold, warm;
   const auto e = engine();
-  const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
+  const DeviceSection first = tune(*e, *device_, &cache, kSeconds, cold);
   EXPECT_EQ(cold.timed, 6);
   EXPECT_EQ(cold.cached, 0);
   ScratchDirectory dir;
   cache.save(dir / "cache");
   TimingCache read = TimingCache::load(dir / "cache");
   const int before = honest_launches;
-  const DeviceSection second = tune(*e, *device_, &read, 10, warm);
+  const DeviceSection second = tune(*e, *device_, &read, kSeconds, warm);
   EXPECT_EQ(warm.timed, 0);
   EXPECT_EQ(warm.cached, 6);
   EXPECT_EQ(honest_launches, before) << "a kernel ran";
@@ -172,7 +175,7 @@ TEST_F(TuneTest, HopelessKernelsAreNotTriedWithMoreRows) {
   const auto e = compile(*graph, options);
   TimingCache cache;
   TuneReport cold, warm;
-  const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
+  const DeviceSection first = tune(*e, *device_, &cache, kSeconds, cold);
   EXPECT_EQ(cold.timed, 11) << "six, and five on the second bucket";
   EXPECT_THAT(cold.details[1]["rejected"].dump(), HasSubstr("times the fastest with fewer rows"));
   EXPECT_EQ(cold.details[0]["candidates"].size(), 3u);
@@ -180,7 +183,7 @@ TEST_F(TuneTest, HopelessKernelsAreNotTriedWithMoreRows) {
   ScratchDirectory dir;
   cache.save(dir / "cache");
   TimingCache read = TimingCache::load(dir / "cache");
-  const DeviceSection second = tune(*e, *device_, &read, 10, warm);
+  const DeviceSection second = tune(*e, *device_, &read, kSeconds, warm);
   EXPECT_EQ(warm.timed, 0);
   EXPECT_EQ(warm.cached, 12);
   ASSERT_EQ(second.choices.size(), 4u);
@@ -210,7 +213,7 @@ KernelDef context_kernel(std::string_view name) {
           .invariant = true,
           .prepare = [](const KernelDesc&, std::string_view) -> std::unique_ptr<KernelInstance> {
             return make_instance([](const LaunchArgs& args, ExecContext&) {
-              std::this_thread::sleep_for(std::chrono::milliseconds(kMilliseconds));
+              VirtualTimeCpu::spend(1000 * kMilliseconds);
               context_op().reference({args.inputs, args.outputs, {}});
             });
           }};
@@ -231,7 +234,7 @@ TEST_F(TuneTest, LongContextsTakeOverTheChoiceOfShorterOnes) {
   const auto e = compile(*graph, options);
   TimingCache cache;
   TuneReport cold, warm;
-  const DeviceSection first = tune(*e, *device_, &cache, 10, cold);
+  const DeviceSection first = tune(*e, *device_, &cache, kSeconds, cold);
   EXPECT_EQ(cold.descriptors, 3);
   EXPECT_EQ(cold.timed, 4) << "two tables of a length that is soon walked";
   EXPECT_THAT(cold.details[2].dump(), HasSubstr("taken_over"));
@@ -240,7 +243,7 @@ TEST_F(TuneTest, LongContextsTakeOverTheChoiceOfShorterOnes) {
     EXPECT_EQ(choice.kernel, "test_context_faster") << desc;
     EXPECT_EQ(choice.microseconds > 0, desc.find("[64]") == std::string::npos) << desc;
   }
-  const DeviceSection second = tune(*e, *device_, &cache, 10, warm);
+  const DeviceSection second = tune(*e, *device_, &cache, kSeconds, warm);
   EXPECT_EQ(warm.timed, 0);
   EXPECT_EQ(second.choices, first.choices);
 }
@@ -285,7 +288,7 @@ TEST_F(TuneTest, EveryOutputIsComparedIntegersToo) {
       "  %y, %ids = test_pair(%x) : float32[4, 64], int32[4, 64]\n"
       "  return %y %ids\n");
   TuneReport report;
-  const DeviceSection section = tune(*compile(*graph, {}), *device_, nullptr, 10, report);
+  const DeviceSection section = tune(*compile(*graph, {}), *device_, nullptr, kSeconds, report);
   ASSERT_FALSE(section.choices.empty());
   EXPECT_EQ(section.choices.begin()->second.kernel, "test_pair_honest");
   const std::string rejected = report.details[0]["rejected"].dump();

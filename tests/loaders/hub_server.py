@@ -9,7 +9,6 @@ import io
 import json
 import sys
 import threading
-import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -192,8 +191,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.answer(status, body[:100_000], headers)
         self.wfile.flush()
-        if repo == "test/stall":
-            time.sleep(4)
+        if repo == "test/stall":  # silent until the client gives up; a minute, so that a hang ends
+            self.connection.settimeout(60)
+            try:
+                self.connection.recv(1)
+            except TimeoutError:
+                REPOS[repo].clear()  # it waited: nothing more for it
         self.close_connection = True
 
     def package_index(self, path):

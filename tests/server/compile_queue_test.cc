@@ -21,8 +21,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using Places = std::vector<std::unique_ptr<CompileQueue::Place>>;
 
+// A minute at least, so that a hang ends; no test counts on how soon it comes.
 void wait_until(const std::function<bool()>& holds) {
-  for (int i = 0; i < 3000 && !holds(); ++i) {
+  for (int i = 0; i < 6000 && !holds(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   ASSERT_TRUE(holds());

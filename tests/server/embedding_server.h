@@ -31,6 +31,17 @@ class LengthModel final : public EmbeddingModel {
       .vocab_size = 258, .columns = 4, .max_tokens = 16, .step_tokens = 32, .rows = 4};
 };
 
+// The machine's clock, and what a test lets pass beside it.
+class ShiftedClock final : public Clock {
+ public:
+  int64_t now_ns() const override { return steady_.now_ns() + shift_.load(); }
+  void advance(std::chrono::nanoseconds time) { shift_ += time.count(); }
+
+ private:
+  SteadyClock steady_;
+  std::atomic<int64_t> shift_{0};
+};
+
 struct EmbeddingServerOptions {
   ServerOptions server;
   EmbeddingQueueOptions queue;
@@ -67,9 +78,10 @@ class EmbeddingServer {
   HttpServer& server() { return *server_; }
   EmbeddingQueue& queue() { return queue_; }
   LengthModel& model() { return model_; }
+  ShiftedClock& clock() { return clock_; }  // the queue's
 
  private:
-  SteadyClock clock_;
+  ShiftedClock clock_;
   TextAssets assets_;
   LengthModel model_;
   EmbeddingQueue queue_;

@@ -70,17 +70,25 @@ class ScriptedServer {
             asio::write(socket, asio::buffer(script), error);
             char byte = 0;
             if (stay) socket.read_some(asio::buffer(&byte, 1), error);
+            socket.close();
+            ++closed_;
+            closed_.notify_all();
           }
         }) {}
   ~ScriptedServer() { thread_.join(); }
   int port() const { return acceptor_.local_endpoint().port(); }
   // Behind the last answer.
   const std::string& heads() const { return heads_; }
+  // Until so many connections have been closed.
+  void await_closed(int count) const {
+    for (int now = closed_; now < count; now = closed_) closed_.wait(now);
+  }
 
  private:
   asio::io_context io_;
   tcp::acceptor acceptor_;
   std::string heads_;
+  std::atomic<int> closed_{0};
   std::thread thread_;
 };
 
@@ -121,7 +129,7 @@ TEST(ClientConnection, CallsShareAConnection) {
   EXPECT_TRUE(answers[2].body.empty());
   EXPECT_EQ(answers[3].status, 404);
   EXPECT_THAT(answers[3].body, HasSubstr("error"));
-  for (int i = 0; i < 500 && server.server().state().connections.load() > 0; ++i) {
+  for (int i = 0; i < 6000 && server.server().state().connections.load() > 0; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_EQ(server.server().state().connections.load(), 0) << "closed with the client";
@@ -191,15 +199,14 @@ TEST(ClientConnection, ClosedConnectionsAreMadeAnew) {
     io.restart();
     io.run();
     EXPECT_EQ(answers.get()[0].body, "a") << i;
-    // Its end has come before the next call.
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    server.await_closed(i + 1);  // its end has come before the next call
   }
 }
 
 TEST(ClientConnection, SilenceHasABound) {
   ScriptedServer server({"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc"}, true);
   ClientOptions options;
-  options.quiet_timeout = std::chrono::milliseconds(50);
+  options.quiet_timeout = std::chrono::seconds(2);  // for the answer's part to come
   const ClientAnswer answer = call(target_of(server.port(), options));
   EXPECT_EQ(answer.fault, ClientFault::kTimeout);
   EXPECT_EQ(answer.body, "abc");

@@ -69,10 +69,11 @@ Json look(const OracleServer& server) {
   return Json::parse(answer.body());
 }
 
-// The first answer of GET /requests of which `holds` is true.
+// The first answer of GET /requests of which `holds` is true. It has a minute at least, so that a
+// hang ends.
 Json look_until(const OracleServer& server, const std::function<bool(const Json&)>& holds) {
   Json out;
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 6000; ++i) {
     out = look(server);
     if (holds(out)) return out;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));

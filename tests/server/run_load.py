@@ -57,13 +57,18 @@ def check_figures(checks):
                     what="chat at once")
         checks.equal((out["completed"], out["total_output_tokens"], out["configuration"]["model"],
                       out["max_concurrent_requests"]), (40, 800, "oracle", 40), "chat: all tokens")
-        # A step takes 2 ms at least, so 20 tokens take 38.
-        checks.check(out["median_tpot_ms"] >= 1.9 and out["median_e2el_ms"] >= 38,
-                     f"chat: a step's time shows: {out['median_tpot_ms']}")
+        # What the times are is the machine's affair; how they hang together is not: 19 tokens come
+        # behind the first one.
+        sums = out["mean_ttft_ms"] + 19 * out["mean_tpot_ms"]
+        checks.check(0 < out["mean_ttft_ms"] and 0 < out["mean_tpot_ms"] and
+                     abs(sums - out["mean_e2el_ms"]) < 1e-6 * sums,
+                     f"chat: first and later tokens make up the whole: {sums}, "
+                     f"{out['mean_e2el_ms']} ms")
         out = bench(oracle.url + "/v1", "--api-key", "secret", "--num-requests", "20", "--osl",
                     "4", "--rate", "40", "--fixed-rate", "--slo-ttft-ms", "0.001", checks=checks,
                     what="a fixed rate")
-        checks.check(0.47 <= out["duration"] < 30, f"a fixed rate's duration {out['duration']}")
+        # The last of 20 leaves 19/40 s behind the first, and no machine makes that less.
+        checks.check(out["duration"] >= 0.47, f"a fixed rate's duration {out['duration']}")
         checks.equal(out["request_goodput"], 0.0, "nobody is that fast")
         out = bench(oracle.url, "oracle", "--api-key", "wrong", "--num-requests", "3", code=1,
                     checks=checks, what="a wrong key")

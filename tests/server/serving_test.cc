@@ -48,11 +48,12 @@ std::vector<TokenId> oracle_ids(const OracleServer& server, const std::string& p
   return {tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end()};
 }
 
+// A minute at least, so that a hang ends; no test counts on how soon it comes.
 void wait_until(const std::function<bool()>& holds) {
-  for (int i = 0; i < 1000 && !holds(); ++i) {
+  for (int i = 0; i < 6000 && !holds(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  EXPECT_TRUE(holds());
+  EXPECT_TRUE(holds()) << "not within a minute";
 }
 
 bool idle(const OracleServer& server) {
@@ -100,6 +101,10 @@ TEST(Serving, WhoGoesAwayIsCancelled) {
   options.context = 1 << 15;
   options.pages = 4096;
   OracleServer server(options);
+  // Each answer takes ten minutes at least: nothing but its client's leaving ends it before.
+  server.model().on_collect = [](int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  };
   for (const bool stream : {true, false}) {
     HttpClient client(server.port());
     const std::string body = stream_body("a", 30000, stream);
@@ -111,8 +116,7 @@ TEST(Serving, WhoGoesAwayIsCancelled) {
     client.reset();
     wait_until([&] { return idle(server); });
   }
-  EXPECT_GT(server.loop().stats().requests_cancelled, 0);
-  EXPECT_LT(server.loop().stats().output_tokens, 60000);
+  EXPECT_EQ(server.loop().stats().requests_cancelled, 2);
 }
 
 std::string post(const std::string& body) {
@@ -135,7 +139,6 @@ TEST(Serving, WhoDoesNotReadIsWaitedFor) {
   wait_until([&] { return stats().paused == 1; });
   wait_until([&] { return stats().pages[0].used == 0; });
   EXPECT_EQ(stats().running + stats().waiting, 0);
-  EXPECT_LT(stats().output_tokens, 8000);
   HttpClient other(server.port());
   EXPECT_EQ(ids_of(other.call("POST", "/v1/completions", stream_body("b", 50)).body()),
             oracle_ids(server, "b", 50));
@@ -154,7 +157,6 @@ TEST(Serving, WhoReadsNothingForLongIsCancelled) {
   HttpClient client(server.port());
   client.send(post(stream_body("a", 30000)));
   wait_until([&] { return server.loop().stats().requests_cancelled == 1 && idle(server); });
-  EXPECT_LT(server.loop().stats().output_tokens, 30000);
   EXPECT_EQ(server.loop().stats().paused, 0);
 }
 
@@ -291,9 +293,10 @@ TEST(Serving, AFullQueueIsTold) {
 }
 
 TEST(Serving, DrainingLetsRequestsEnd) {
+  std::atomic<bool> drains{false};
   OracleServer server;
-  server.model().on_collect = [](int64_t) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  server.model().on_collect = [&](int64_t step) {  // it is in the middle when draining begins
+    while (step > 5 && !drains.load()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   };
   HttpClient client(server.port());
   std::string streamed;
@@ -301,8 +304,11 @@ TEST(Serving, DrainingLetsRequestsEnd) {
       [&] { streamed = client.call("POST", "/v1/completions", stream_body("a", 500)).body(); });
   wait_until([&] { return !idle(server); });
   HttpClient other(server.port());
-  server.server().drain();
+  std::thread drain([&] { server.server().drain(); });
+  wait_until([&] { return server.server().state().draining(); });
+  drains.store(true);
   reader.join();
+  drain.join();
   EXPECT_EQ(ids_of(streamed), oracle_ids(server, "a", 500));
   EXPECT_EQ(other.call("GET", "/readyz").result_int(), 503);
   HttpClient third(server.port());
@@ -516,9 +522,18 @@ TEST(Serving, AFloodOfOneKeyLeavesAnotherItsShare) {
   options.server.api_keys = {"flood", "few"};
   options.loop.max_queued_requests = 150;
   options.loop.share_queue = true;
+  // The first step waits until all have asked; then there are as many as ten answers take, one
+  // behind the other. By arrival the flood's 75 would take 2400, two at a time.
+  constexpr int64_t kSteps = 640;
+  std::atomic<bool> began{false}, begins{false}, ends{false};
+  std::atomic<int64_t> steps{0};
   OracleServer server(options);
-  server.model().on_collect = [](int64_t) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  server.model().on_collect = [&](int64_t) {
+    began.store(true);
+    while (!begins.load() || (steps.load() == kSteps && !ends.load())) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ++steps;
   };
   const auto send = [&](const std::string& key) {
     auto client = std::make_unique<HttpClient>(server.port());
@@ -531,16 +546,26 @@ TEST(Serving, AFloodOfOneKeyLeavesAnotherItsShare) {
   };
   std::vector<std::unique_ptr<HttpClient>> flood, few;
   const auto queued = [&] { return server.served().loop->stats().queued_requests; };
-  for (int i = 0; i < 100; ++i) flood.push_back(send("flood"));
-  // The queue's half, and two that run; the others were refused.
+  flood.push_back(send("flood"));
+  wait_until([&] { return began.load(); });
+  while (flood.size() < 100) flood.push_back(send("flood"));
+  // Half of the queue; the others were refused.
   wait_until(
-      [&] { return queued() >= 70 && server.served().loop->stats().requests_overloaded > 0; });
-  const int64_t before = server.served().loop->stats().requests_finished;
+      [&] { return queued() == 75 && server.served().loop->stats().requests_overloaded == 24; });
   for (int i = 0; i < 3; ++i) few.push_back(send("few"));
-  for (const auto& client : few) EXPECT_EQ(ids_of(client->read().body()).size(), 64u);
-  // By arrival all of the flood would have ended first.
-  EXPECT_LT(server.served().loop->stats().requests_finished - before, 35);
+  wait_until([&] { return queued() == 78; });
+  begins.store(true);
+  std::atomic<int> read{0};
+  std::thread reader([&] {
+    for (const auto& client : few) {
+      EXPECT_EQ(ids_of(client->read().body()).size(), 64u);
+      ++read;
+    }
+  });
+  wait_until([&] { return read.load() == 3; });
   EXPECT_GT(queued(), 0);
+  ends.store(true);
+  reader.join();
 }
 
 }  // namespace
