@@ -6,7 +6,8 @@ shelf has the longer name. On some shelves what a test does with the stem stands
 calls the registration function, sets the rule's parameter, runs the command. A word in quotes is no
 proof: "run" and "add" stand everywhere. Where one test loops over a shelf, the data that it reads
 for each of its files is the proof. A kernel is tested by its op's cases, so the op that its
-source names must have a test.
+source names must have a test. A figure's proof is a file in bench/results: those that pages name
+are there, and all that are there stand in its README.
 """
 
 import os
@@ -124,12 +125,28 @@ def check_rooms(problems):
             problems.append(f"src/{room}: {len(sources)} source files, no tests/{room}/*_test.cc")
 
 
+RESULT = re.compile(r"\b20\d\d-\d\d-\d\d_\w[\w.-]*\.(?:jsonl?|txt)\b")
+
+
+def check_results(problems):
+    folder = "bench/results"
+    readme = f"{folder}/README.md"
+    there = {os.path.basename(path) for path in repo.files(folder)} - {"README.md"}
+    named = {page: set(RESULT.findall(repo.read(page)))
+             for page in [*repo.files("docs", suffixes=(".md",)), readme]}
+    for page, names in named.items():
+        problems += [f"{page}: names {name}, which is not in {folder}/"
+                     for name in sorted(names - there)]
+    problems += [f"{readme}: does not list {name}" for name in sorted(there - named[readme])]
+
+
 def main():
     problems, count = [], 0
     for shelf in SHELVES:
         count += check_shelf(*shelf, problems)
     count += check_kernels(problems)
     check_rooms(problems)
+    check_results(problems)
     tests = [t for t in repo.files("tests") if t.endswith("_test.cc")]
     for test in tests:
         if not TEST_BODY.search(repo.read(test)):

@@ -7,6 +7,7 @@
 #include "engine/plan.h"
 #include "models/contract/model_def.h"
 #include "runtime/decoder_session.h"
+#include "tests/contracts/fake_device.h"
 #include "tests/models/golden_models.h"
 
 namespace ingot {
@@ -44,6 +45,14 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenTest,
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+// What a device with memory of its own has not run says nothing about it.
+TEST(GoldenCheckTest, OnlyReferencesOnAGpuAreAFailure) {
+  const FakeDevice gpu;
+  EXPECT_TRUE(only_references_ran({"reference"}, gpu));
+  EXPECT_FALSE(only_references_ran({"linear_gemv", "reference"}, gpu));
+  EXPECT_FALSE(only_references_ran({"reference"}, *make_cpu_device(1)));
+}
 
 // Without a stated deviation the logits' own serves; without logits there is nothing to compare.
 TEST(GoldenCheckTest, DeviationAndLogitsMayBeAbsent) {

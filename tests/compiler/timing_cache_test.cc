@@ -59,6 +59,9 @@ TEST(TimingCacheTest, KeysTellApart) {
     }
   }
   EXPECT_EQ(keys.size(), 32u);
+  for (const std::string& key : keys) {
+    EXPECT_TRUE(key.ends_with(fmt::format(" | timed {}", TimingCache::kTimed))) << key;
+  }
 }
 
 TEST(TimingCacheTest, AnUnwritablePlaceIsAnError) {

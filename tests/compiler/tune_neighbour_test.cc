@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tensor/device.h"
+#include "tests/contracts/fake_device.h"
 
 namespace ingot {
 namespace {
@@ -15,6 +15,29 @@ TEST(TuneNeighbour, NoneWhereStepsAreTimedOneByOne) {
   neighbour.launch();
   const auto timer = device->make_timer();
   EXPECT_EQ(neighbour.microseconds(*timer), 0);
+}
+
+// On a device that captures: one launch first, then a graph of 32 that runs six times. The device
+// looks at each launch's operands.
+TEST(TuneNeighbour, IsANormThatIsTimedInAGraph) {
+  FakeDevice device;
+  device.activate();
+  {
+    const auto stream = device.make_stream();
+    TuneNeighbour neighbour(device, *stream);
+    ASSERT_TRUE(neighbour.present());
+    const auto timer = device.make_timer();
+    neighbour.microseconds(*timer);
+    neighbour.microseconds(*timer);
+    stream->synchronize();
+    EXPECT_EQ(device.captures, 1);
+    EXPECT_EQ(device.replays, 6);
+    EXPECT_EQ(device.launches, 1 + 6 * 32);
+    device.faulty_op = "rms_norm";
+    neighbour.launch();
+    EXPECT_THROW(stream->synchronize(), Error) << "another operator";
+  }
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
 }
 
 TEST(TuneNeighbour, gpu_IsShortAndMeasuredOnce) {

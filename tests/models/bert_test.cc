@@ -7,6 +7,7 @@ namespace ingot {
 namespace {
 
 TEST(BertTest, GoldenCase) { check_golden("bert"); }
+TEST(BertTest, SmallCase) { check_golden("bert-tiny"); }
 
 std::shared_ptr<const Engine> bert() {
   return build_engine(golden_path("bert"), {}, nullptr, nullptr);

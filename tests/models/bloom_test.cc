@@ -4,7 +4,11 @@ namespace ingot {
 namespace {
 
 TEST(BloomTest, GoldenCase) { check_golden("bloom"); }
-TEST(BloomTest, GgufHoldsTheSame) { check_gguf_of("bloom", "bloom"); }
+TEST(BloomTest, SmallCase) { check_golden("bloom-tiny"); }
+TEST(BloomTest, GgufHoldsTheSame) {
+  check_gguf_of("bloom-tiny", "bloom");
+  check_gguf_of("bloom", "bloom");
+}
 
 // Names of the first published configs.
 TEST(BloomTest, OlderConfigKeys) {

@@ -4,9 +4,13 @@ namespace ingot {
 namespace {
 
 TEST(FalconTest, GoldenCase) { check_golden("falcon-mqa"); }
+TEST(FalconTest, SmallCase) { check_golden("falcon-mqa-tiny"); }
 TEST(FalconTest, GroupsOfHeadsCase) { check_golden("falcon-new"); }
 TEST(FalconTest, LinearBiasesCase) { check_golden("falcon-rw"); }
-TEST(FalconTest, GgufHoldsTheSame) { check_gguf_of("falcon-mqa", "falcon"); }
+TEST(FalconTest, GgufHoldsTheSame) {
+  check_gguf_of("falcon-mqa-tiny", "falcon");
+  check_gguf_of("falcon-mqa", "falcon");
+}
 
 // 40B's: a norm for attention and one for the MLP, here with the same numbers; one group of heads.
 TEST(FalconTest, GroupsOfHeadsAndTwoNorms) {

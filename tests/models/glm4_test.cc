@@ -6,11 +6,14 @@ namespace {
 constexpr const char* kGlm = "glm";
 
 TEST(Glm4Test, GoldenCase) { check_golden(kGlm); }
+TEST(Glm4Test, SmallCase) { check_golden("glm-tiny"); }
 
 // The converter leaves query, key and value apart or, in older files, joins them.
 TEST(Glm4Test, GgufHoldsTheSame) {
-  check_gguf_of(kGlm, "chatglm");
-  check_gguf_of(kGlm, "chatglm", {.older = true});
+  for (const char* golden : {"glm-tiny", kGlm}) {
+    check_gguf_of(golden, "chatglm");
+    check_gguf_of(golden, "chatglm", {.older = true});
+  }
 }
 
 // GLM-4-0414, here the golden with two more norms in each layer.

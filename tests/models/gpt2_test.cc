@@ -4,7 +4,11 @@ namespace ingot {
 namespace {
 
 TEST(Gpt2Test, GoldenCase) { check_golden("gpt2"); }
-TEST(Gpt2Test, GgufHoldsTheSame) { check_gguf_of("gpt2", "gpt2"); }
+TEST(Gpt2Test, SmallCase) { check_golden("gpt2-tiny"); }
+TEST(Gpt2Test, GgufHoldsTheSame) {
+  check_gguf_of("gpt2-tiny", "gpt2");
+  check_gguf_of("gpt2", "gpt2");
+}
 
 // The first published files have no "transformer." before their names, and hold masks.
 TEST(Gpt2Test, NamesWithoutAPrefix) {

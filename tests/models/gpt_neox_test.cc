@@ -4,8 +4,12 @@ namespace ingot {
 namespace {
 
 TEST(GptNeoxTest, GoldenCase) { check_golden("gpt-neox"); }
+TEST(GptNeoxTest, SmallCase) { check_golden("gpt-neox-tiny"); }
 TEST(GptNeoxTest, SerialCase) { check_golden("gpt-neox-serial"); }
-TEST(GptNeoxTest, GgufHoldsTheSame) { check_gguf_of("gpt-neox", "gptneox"); }
+TEST(GptNeoxTest, GgufHoldsTheSame) {
+  check_gguf_of("gpt-neox-tiny", "gptneox");
+  check_gguf_of("gpt-neox", "gptneox");
+}
 
 // Published files call the head "embed_out"; the newest class, "lm_head".
 TEST(GptNeoxTest, BothNamesOfTheHead) {

@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(GptjTest, GoldenCase) { check_golden("gptj"); }
+TEST(GptjTest, SmallCase) { check_golden("gptj-tiny"); }
 
 // llama.cpp has no loader for it: nothing says how a file would keep its heads.
 TEST(GptjTest, GgufIsRefused) {

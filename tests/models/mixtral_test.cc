@@ -6,6 +6,7 @@ namespace {
 constexpr const char* kMixtral = "mixtral";
 
 TEST(MixtralTest, GoldenCase) { check_golden(kMixtral); }
+TEST(MixtralTest, SmallCase) { check_golden("mixtral-tiny"); }
 
 // llama.cpp calls it llama, interleaves q and k, and keeps experts in stacks or, in older files,
 // one by one.

@@ -4,6 +4,7 @@ namespace ingot {
 namespace {
 
 TEST(OptTest, GoldenCase) { check_golden("opt"); }
+TEST(OptTest, SmallCase) { check_golden("opt-tiny"); }
 TEST(OptTest, PostNormCase) { check_golden("opt-post-norm"); }
 
 TEST(OptTest, GgufIsRefused) {

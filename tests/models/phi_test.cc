@@ -4,7 +4,11 @@ namespace ingot {
 namespace {
 
 TEST(PhiTest, GoldenCase) { check_golden("phi-partial-rotary"); }
-TEST(PhiTest, GgufHoldsTheSame) { check_gguf_of("phi-partial-rotary", "phi2"); }
+TEST(PhiTest, SmallCase) { check_golden("phi-tiny"); }
+TEST(PhiTest, GgufHoldsTheSame) {
+  check_gguf_of("phi-tiny", "phi2");
+  check_gguf_of("phi-partial-rotary", "phi2");
+}
 
 // The first converters wrote one tensor of query, key and value.
 TEST(PhiTest, OlderGgufFiles) {

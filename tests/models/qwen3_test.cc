@@ -6,7 +6,11 @@ namespace {
 constexpr const char* kQwen3 = "qwen3-headdim128";
 
 TEST(Qwen3Test, GoldenCase) { check_golden(kQwen3); }
-TEST(Qwen3Test, GgufHoldsTheSame) { check_gguf_of(kQwen3, "qwen3"); }
+TEST(Qwen3Test, SmallCase) { check_golden("qwen3-tiny"); }
+TEST(Qwen3Test, GgufHoldsTheSame) {
+  check_gguf_of("qwen3-tiny", "qwen3");
+  check_gguf_of(kQwen3, "qwen3");
+}
 
 // Heads of 128 beside a hidden size of 128 and four heads.
 TEST(Qwen3Test, EveryHeadOfQueryAndKeyIsNormed) {

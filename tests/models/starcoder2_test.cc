@@ -4,7 +4,11 @@ namespace ingot {
 namespace {
 
 TEST(Starcoder2Test, GoldenCase) { check_golden("starcoder2"); }
-TEST(Starcoder2Test, GgufHoldsTheSame) { check_gguf_of("starcoder2", "starcoder2"); }
+TEST(Starcoder2Test, SmallCase) { check_golden("starcoder2-tiny"); }
+TEST(Starcoder2Test, GgufHoldsTheSame) {
+  check_gguf_of("starcoder2-tiny", "starcoder2");
+  check_gguf_of("starcoder2", "starcoder2");
+}
 
 TEST(Starcoder2Test, EveryLayerHasTheWindow) {
   if (!has_golden("starcoder2")) return;

@@ -12,6 +12,7 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST(WhisperTest, GoldenCase) { check_golden("whisper"); }
+TEST(WhisperTest, SmallCase) { check_golden("whisper-tiny"); }
 
 TEST(WhisperTest, OtherTypes) {
   if (!has_golden("whisper")) return;

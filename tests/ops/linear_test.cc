@@ -52,6 +52,11 @@ std::vector<OpCase> linear_cases() {
       shapes.push_back({fmt::format("few{}_{}", m, type), m, 1037, 1056, type, type, "", true, 3});
     }
     shapes.push_back({fmt::format("few_k32_{}", type), 5, 49, 32, type, type});
+    // One row: several rounds of warps that share K, fewer columns than a group has, float32 x.
+    shapes.push_back({fmt::format("few1_long_{}", type), 1, 67, 9992, type, type});
+    shapes.push_back({fmt::format("few1_narrow_{}", type), 1, 3, 1056, type, type, "", true});
+    shapes.push_back(
+        {fmt::format("few1_float32_{}", type), 1, 67, 1056, "float32", type, "", true});
     shapes.push_back({fmt::format("few_long_{}", type), 3, 4096, 14336, type, type});
     shapes.push_back({fmt::format("few_head_{}", type), 11, 16411, 576, type, type, "float32"});
   }

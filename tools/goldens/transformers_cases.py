@@ -94,6 +94,45 @@ CASES = {
     "gpt-neox-serial": ("GPTNeoXForCausalLM", "GPTNeoXConfig", dict(
         WIDE, use_parallel_residual=False,
         rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),
+    "bert-tiny": ("BertModel", "BertConfig", dict(WIDE, type_vocab_size=2)),
+    "bloom-tiny": ("BloomForCausalLM", "BloomConfig", dict(
+        vocab_size=128, hidden_size=64, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=2,
+        pad_token_id=0)),
+    "falcon-mqa-tiny": ("FalconForCausalLM", "FalconConfig", dict(
+        vocab_size=128, hidden_size=64, num_hidden_layers=2, num_attention_heads=2,
+        multi_query=True, new_decoder_architecture=False, parallel_attn=True, bias=False,
+        alibi=False, ffn_hidden_size=96, max_position_embeddings=128, bos_token_id=1,
+        eos_token_id=2)),
+    "glm-tiny": ("GlmForCausalLM", "GlmConfig", dict(
+        LLAMA, attention_bias=True,
+        rope_parameters=dict(rope("default"), partial_rotary_factor=0.5))),
+    "gpt-neox-tiny": ("GPTNeoXForCausalLM", "GPTNeoXConfig", dict(
+        WIDE, rope_parameters=dict(rope("default"), partial_rotary_factor=0.25))),
+    "gpt2-tiny": ("GPT2LMHeadModel", "GPT2Config", dict(
+        vocab_size=128, n_embd=64, n_layer=2, n_head=2, n_inner=96, n_positions=128,
+        bos_token_id=1, eos_token_id=2)),
+    "gptj-tiny": ("GPTJForCausalLM", "GPTJConfig", dict(
+        vocab_size=128, n_embd=64, n_layer=2, n_head=2, n_inner=96, rotary_dim=16,
+        n_positions=128, bos_token_id=1, eos_token_id=2)),
+    # Of a size at which no token's experts are so nearly tied that 16-bit types pick others.
+    "mixtral-tiny": ("MixtralForCausalLM", "MixtralConfig", dict(
+        dict(LLAMA, intermediate_size=64), num_local_experts=4, num_experts_per_tok=2,
+        sliding_window=None)),
+    "opt-tiny": ("OPTForCausalLM", "OPTConfig", dict(
+        vocab_size=128, hidden_size=64, word_embed_proj_dim=64, ffn_dim=96,
+        num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=128,
+        bos_token_id=1, eos_token_id=2, pad_token_id=0)),
+    "phi-tiny": ("PhiForCausalLM", "PhiConfig", dict(
+        WIDE, rope_parameters=dict(rope("default"), partial_rotary_factor=0.5))),
+    "qwen3-tiny": ("Qwen3ForCausalLM", "Qwen3Config", dict(
+        LLAMA, tie_word_embeddings=True)),
+    "starcoder2-tiny": ("Starcoder2ForCausalLM", "Starcoder2Config", dict(
+        WIDE, num_key_value_heads=1, sliding_window=16, use_bias=True)),
+    "whisper-tiny": ("WhisperForConditionalGeneration", "WhisperConfig", dict(
+        vocab_size=128, d_model=64, encoder_layers=2, decoder_layers=2,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=96,
+        decoder_ffn_dim=96, num_mel_bins=80, max_source_positions=32, max_target_positions=32,
+        bos_token_id=1, eos_token_id=2, pad_token_id=0, decoder_start_token_id=3)),
     "qwen3-moe-mixed": ("Qwen3MoeForCausalLM", "Qwen3MoeConfig", dict(
         LLAMA, num_hidden_layers=3, moe_intermediate_size=32, num_experts=6,
         num_experts_per_tok=3, norm_topk_prob=False, mlp_only_layers=[1])),
@@ -116,6 +155,8 @@ def fill(model, generator):
                 noise = 0.2 * noise
             elif "embed" in lower or "wte" in lower:
                 noise = 0.8 * noise
+            elif "conv" in lower and value.ndim == 3:
+                noise = noise * (1.6 / math.sqrt(value[0].numel()))
             else:
                 noise = noise * (1.6 / math.sqrt(value.shape[-1]))
             value.copy_(noise.to(torch.bfloat16).to(value.dtype))
@@ -174,6 +215,29 @@ def encoder_answers(model, prompts):
     return tensors, {}
 
 
+def speech_answers(model, inputs):
+    features, ids = inputs
+    with torch.no_grad():
+        out = model(input_features=features, decoder_input_ids=ids, use_cache=False)
+    return {"input_features": features, "decoder_input_ids": ids.to(torch.int32),
+            "encoder_hidden": out.encoder_last_hidden_state.contiguous(),
+            "logits": out.logits.contiguous()}, {}
+
+
+def draw_inputs(model, vocabulary, generator):
+    if model.config.is_encoder_decoder:
+        frames = 2 * model.config.max_source_positions
+        return (torch.randn(2, model.config.num_mel_bins, frames, generator=generator),
+                torch.randint(3, vocabulary, (2, 9), generator=generator))
+    return [torch.randint(3, vocabulary, (n,), generator=generator).tolist() for n in LENGTHS]
+
+
+def answers_of(model):
+    if model.config.is_encoder_decoder:
+        return speech_answers
+    return decoder_answers if model.get_output_embeddings() is not None else encoder_answers
+
+
 def make(name, folder):
     class_name, config_name, values = CASES[name]
     config = getattr(transformers, config_name)(**values)
@@ -183,10 +247,8 @@ def make(name, folder):
     generator = torch.Generator().manual_seed(seed)
     model = getattr(transformers, class_name)(config).eval().float()
     fill(model, generator)
-    vocabulary = values["vocab_size"]
-    prompts = [torch.randint(3, vocabulary, (n,), generator=generator).tolist() for n in LENGTHS]
-    encodes = class_name.endswith("Model")
-    tensors, facts = (encoder_answers if encodes else decoder_answers)(model, prompts)
+    inputs = draw_inputs(model, values["vocab_size"], generator)
+    tensors, facts = answers_of(model)(model, inputs)
     path = os.path.join(folder, name)
     os.makedirs(path, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(path)
@@ -216,12 +278,12 @@ def verify(path):
     prompts = []
     while f"input_ids.{len(prompts)}" in stored:
         prompts.append(stored[f"input_ids.{len(prompts)}"].tolist())
-    decodes = "logits.0" in stored
-    answers = decoder_answers if decodes else encoder_answers
-    found, _ = answers(model, prompts)
+    if "input_features" in stored:
+        prompts = (stored["input_features"], stored["decoder_input_ids"].to(torch.int64))
+    found, _ = answers_of(model)(model, prompts)
     worst, tokens = 0.0, 0
     for name, value in found.items():
-        if name.startswith(("logits", "hidden", "pooled")):
+        if name.startswith(("logits", "hidden", "pooled", "encoder_hidden")):
             worst = max(worst, float((stored[name] - value).abs().max() / stored[name].std()))
         elif name.startswith("greedy.") and not torch.equal(stored[name], value):
             tokens += 1

@@ -31,6 +31,8 @@ grep -E '^\[       OK|^\[  FAILED|compared|steps in' "$logs/twins.log"
 gpu_cases runtime_tests kernel_faults
 report "a faulty kernel is named and the run ends" $?
 grep -E '^\[       OK|^\[  FAILED' "$logs/kernel_faults.log"
+gpu_cases compiler_tests tuner
+report "what the tuner times candidates beside" $?
 python3 faults.py >"$logs/faults.log" 2>&1
 report "no GPU, no room, no memory left" $?
 cat "$logs/faults.log"

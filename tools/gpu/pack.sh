@@ -11,8 +11,8 @@ output=${2:-build/gpu/ingot.tar.xz}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 mkdir -p "$stage/bin" "$stage/lib" "$stage/tests" "$(dirname "$output")"
-for name in ingot tests/ops_tests tests/capi_tests tests/runtime_tests tests/attention_bench \
-  tests/moe_bench; do
+for name in ingot tests/ops_tests tests/capi_tests tests/runtime_tests tests/compiler_tests \
+  tests/attention_bench tests/moe_bench; do
   program=$build/$name
   strip -o "$stage/bin/$(basename "$program")" "$program"
   # The C and C++ libraries and the loader come from the machine itself.

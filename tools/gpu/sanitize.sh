@@ -5,6 +5,7 @@
 # stopped at its limit and what the time did not reach is printed by name; the last two are not
 # proven.
 #   ./sanitize.sh [FOLDER for the logs] [memcheck|racecheck|all]
+# Exit status: 1 where something failed, 3 where something is not proven.
 # SANITIZE_SECONDS (110): of each tool; SANITIZE_LIMIT (90): of a process; SANITIZE_JOBS (12).
 # SANITIZE_CASES: an extended regular expression; the cases that it fits and no others, the large
 # ones too, each in a process of its own.
@@ -128,17 +129,21 @@ run_tool() {
              all["clean"], all["FAIL"], all["TIMEOUT"] + all["NOT-RUN"]
       printf "reports of cuBLASLt alone %d\n", all["CUBLASLT"]
     }' "$result"
-  ! grep -q '^FAIL' "$result" && grep -q '^clean' "$result"
+  if grep -q '^FAIL' "$result" || ! grep -Eq '^(clean|CUBLASLT|TIMEOUT|NOT-RUN)' "$result"; then
+    return 1
+  fi
+  if grep -Eq '^(TIMEOUT|NOT-RUN)' "$result"; then return 3; fi
 }
 
 status=0
+worse() { if [ "$status" -ne 1 ]; then status=$1; fi; }
 if [ "$which" != racecheck ]; then
-  echo "$cases" | packed "$most" "$slow" | run_tool memcheck || status=1
+  echo "$cases" | packed "$most" "$slow" | run_tool memcheck || worse $?
 fi
 if [ "$which" != memcheck ]; then
   chosen=$(echo "$cases" | grep -E "$shared" | grep -vE "$large")
   echo "$cases" | grep -E "$shared" | grep -E "$large" >"$logs/racecheck_left_out.txt"
-  echo "$chosen" | packed "$race_most" "$race_slow" | run_tool racecheck || status=1
+  echo "$chosen" | packed "$race_most" "$race_slow" | run_tool racecheck || worse $?
   echo "racecheck: $(wc -l <"$logs/racecheck_left_out.txt") cases of these operators left out:" \
     "$logs/racecheck_left_out.txt"
 fi

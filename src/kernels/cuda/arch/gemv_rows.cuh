@@ -111,17 +111,36 @@ constexpr GemvTactic kGemvTactics[] = {
     {"out8_split1_warps4", 8, 1, 4}, {"out8_split4_warps4", 8, 4, 4},
     {"out8_split8", 8, 8, 8},        {"out8_split8_warps16", 8, 8, 16}};
 
-// Without measurements: enough warps for the device, and many weights under way.
-inline std::string_view first_gemv_tactic(int64_t rows, int64_t n, int most) {
+constexpr bool gemv_tactics_fit() {
+  for (const GemvTactic& t : kGemvTactics) {
+    if (t.warps > kMostGemvWarps || t.warps % t.split != 0 || 8 % t.out != 0) return false;
+  }
+  return true;
+}
+static_assert(gemv_tactics_fit());
+
+inline const GemvTactic& gemv_tactic(std::string_view kernel, std::string_view name) {
+  for (const GemvTactic& t : kGemvTactics) {
+    if (t.name == name) return t;
+  }
+  fail(ErrorCode::kInternal, "kernels/cuda", "{}: unknown tactic '{}'", kernel, name);
+}
+
+// Without measurements: enough warps for the device, and many weights under way. Of a short K eight
+// warps have no full share.
+inline std::string_view first_gemv_tactic(int64_t rows, int64_t n, int64_t k, int most) {
   if (n < 2048) return "out2_split8";
-  if (rows == 1 && most == 8) return n < 16384 ? "out8_split8" : "out8_split1_warps4";
+  if (rows == 1 && most == 8 && k >= 2048) {
+    return n < 16384 ? "out8_split8" : "out8_split1_warps4";
+  }
   return n < 8192 ? "out2_split4" : n < 16384 ? "out2_split2" : "out2_split1";
 }
 inline std::vector<std::string> gemv_rows_tactics(const KernelDesc& desc) {
   const OperandDesc& weight = desc.inputs[1];
   const int64_t rows = rows_of(desc.inputs[0].shape);
   const int most = most_gemv_out(dtype_size(weight.type.dtype), rows);
-  std::vector<std::string> names = {std::string(first_gemv_tactic(rows, weight.shape[0], most))};
+  std::vector<std::string> names = {
+      std::string(first_gemv_tactic(rows, weight.shape[0], weight.shape[1], most))};
   for (const GemvTactic& t : kGemvTactics) {
     if (t.name != names[0] && t.out <= most) names.emplace_back(t.name);
   }
@@ -145,10 +164,7 @@ template <class Unit>
 std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
                                                    std::string_view tactic) {
   const std::string wanted = tactic.empty() ? gemv_rows_tactics(desc)[0] : std::string(tactic);
-  GemvTactic chosen = kGemvTactics[0];
-  for (const GemvTactic& t : kGemvTactics) {
-    if (t.name == wanted) chosen = t;
-  }
+  const GemvTactic& chosen = gemv_tactic(name, wanted);
   const auto launch = [name, out = chosen.out, unit = Unit::of(desc.attrs)](
                           const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
     CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");

@@ -6,6 +6,9 @@
 
 #include "kernels/cuda/contract/check.h"
 #include "kernels/cuda/contract/cublaslt.h"
+// check.h comes first: it prepares fmt.
+
+#include "base/log.h"
 
 namespace ingot::cuda {
 namespace {
@@ -15,15 +18,17 @@ constexpr const char* kLibrary = "libcublasLt.so.13";
 template <class F>
 void bind_function(void* library, const char* name, F& function, std::string& missing) {
   function = reinterpret_cast<F>(dlsym(library, name));
-  if (!function && missing.empty()) missing = std::string(kLibrary) + " has no " + name;
+  if (!function && missing.empty()) missing = std::string("it has no ") + name;
 }
 
-CublasLt open_cublaslt() {
+}  // namespace
+
+CublasLt open_cublaslt(const char* name) {
   CublasLt t;
-  void* library = dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
+  void* library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char* why = dlerror();
-    t.missing = std::string("cannot open ") + kLibrary + ": " + (why ? why : "unknown reason");
+    t.missing = std::string("cannot open ") + name + ": " + (why ? why : "unknown reason");
     return t;
   }
   bind_function(library, "cublasLtCreate", t.create, t.missing);
@@ -40,13 +45,21 @@ CublasLt open_cublaslt() {
   bind_function(library, "cublasLtMatmulPreferenceSetAttribute", t.preference_set, t.missing);
   bind_function(library, "cublasLtMatmulAlgoGetHeuristic", t.heuristic, t.missing);
   bind_function(library, "cublasLtMatmulAlgoCheck", t.algo_check, t.missing);
+  if (!t.missing.empty()) t.missing = std::string("cannot use ") + name + ": " + t.missing;
   return t;
 }
 
-}  // namespace
-
 const CublasLt& cublaslt() {
-  static const CublasLt table = open_cublaslt();
+  static const CublasLt table = [] {
+    CublasLt t = open_cublaslt(kLibrary);
+    if (!t.missing.empty()) {
+      spdlog::warn(
+          "cuBLASLt: {}; products of many rows run on far slower kernels. It comes with "
+          "the CUDA toolkit; LD_LIBRARY_PATH may name its folder",
+          t.missing);
+    }
+    return t;
+  }();
   return table;
 }
 

@@ -27,7 +27,10 @@ struct CublasLt {
   std::string missing;  // why it cannot be used; empty when it can
 };
 
-// Opened once a process; never closed. Thread safe.
+// Of the library of that name, which stays open. Thread safe.
+CublasLt open_cublaslt(const char* name);
+// Opened once a process; never closed. Where it is missing, one line in the log says so. Thread
+// safe.
 const CublasLt& cublaslt();
 // The handle of the current device, made on first use and kept. Error{kInternal}. Thread safe.
 cublasLtHandle_t cublaslt_handle();
