@@ -3,7 +3,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
-#include "base/json.h"
+#include "base/json_line.h"
 
 namespace ingot {
 namespace {
@@ -18,7 +18,7 @@ class MessageFlag final : public spdlog::custom_flag_formatter {
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
     const Json payload = std::string(message.payload.data(), message.payload.size());
-    const std::string text = payload.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const std::string text = json_line(payload);
     out.append(text.data(), text.data() + text.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {

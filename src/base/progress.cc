@@ -8,7 +8,7 @@
 #include <mutex>
 
 #include "base/clock.h"
-#include "base/json.h"
+#include "base/json_line.h"
 #include "base/printable.h"
 
 namespace ingot {
@@ -77,7 +77,7 @@ void Progress::update(int64_t done) {
 void Progress::draw(bool last) {
   if (g_style == ProgressStyle::kJson) {
     const Json line = {{"progress", what_}, {"done", done_}, {"total", total_}, {"unit", unit_}};
-    std::fprintf(stderr, "%s\n", line.dump(-1, ' ', false, Json::error_handler_t::replace).c_str());
+    std::fprintf(stderr, "%s\n", json_line(line).c_str());
     return;
   }
   const double share = ProgressState{what_, done_, total_, unit_}.share();

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_line.h"
 #include "base/json_log.h"
 #include "base/log.h"
 #include "cli/contract/cli_io.h"
@@ -464,7 +465,7 @@ class Serve final : public Command {
   // A line for who reads standard error: a person, or a program where the log is JSON.
   static void say(const Json& event, const std::string& text) {
     if (log_is_json()) {
-      log_fields(spdlog::level::info, event.dump());
+      log_fields(spdlog::level::info, json_line(event));
     } else {
       std::fprintf(stderr, "%s\n", text.c_str());
     }

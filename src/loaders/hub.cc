@@ -356,8 +356,8 @@ std::string pull_parsed(const HubName& name, const PullOptions& options, bool ca
 }
 
 // Whether the path is there. Error{kIo} where something of it is and cannot be followed (a link
-// that leads nowhere, a folder that may not be looked into): what was meant as a path is told to no
-// hub.
+// that leads nowhere, a folder that may not be looked into, a file in a folder's place): what was
+// meant as a path is told to no hub.
 bool is_here(const std::string& name) {
   struct stat info {};
   if (::stat(name.c_str(), &info) == 0) return true;
@@ -365,9 +365,11 @@ bool is_here(const std::string& name) {
     fail(ErrorCode::kIo, kWhere, "{}: {}", name, std::strerror(errno));
   }
   for (fs::path at = name; at.has_relative_path(); at = at.parent_path()) {
-    const bool broken =
-        ::lstat(at.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && ::stat(at.c_str(), &info) != 0;
-    if (!broken) continue;
+    if (::stat(at.c_str(), &info) == 0) {
+      if (S_ISDIR(info.st_mode)) break;
+      fail(ErrorCode::kIo, kWhere, "{}: {}: expected a folder, found a file", name, at.string());
+    }
+    if (::lstat(at.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) continue;
     fail(ErrorCode::kIo, kWhere, "{}: {}: a symbolic link that leads nowhere", name, at.string());
   }
   return false;

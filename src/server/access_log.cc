@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/json_line.h"
 #include "base/json_log.h"
 #include "server/call.h"
 
@@ -23,7 +24,7 @@ void log_access(const Call& call, double milliseconds) {
     line["prompt_tokens"] = call.prompt_tokens;
     line["output_tokens"] = call.output_tokens;
   }
-  log_fields(spdlog::level::info, line.dump(-1, ' ', false, Json::error_handler_t::replace));
+  log_fields(spdlog::level::info, json_line(line));
 }
 
 }  // namespace ingot

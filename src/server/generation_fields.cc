@@ -377,6 +377,8 @@ std::vector<Field> unused_fields() {
 
 }  // namespace
 
+Field sampling_field(std::string_view name) { return rule_field(sampler_param(name)); }
+
 std::vector<Field> generation_fields(double least_tokens) {
   std::vector<Field> fields = {
       {.name = "model", .kinds = kTextField, .max = 256, .help = "a name of the served model"},

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/call.h"
@@ -18,6 +19,8 @@ class ServerState;
 
 // All of them, those refused and ignored included. `least_tokens`: of max_tokens.
 std::vector<Field> generation_fields(double least_tokens);
+// The field of a sampling rule's number, in the range that the APIs have.
+Field sampling_field(std::string_view name);
 
 // What they asked for. The prompt is the endpoint's.
 struct GenerationWish {

@@ -176,6 +176,39 @@ std::vector<int32_t> ids_of(const ToolFormatDef& format, const Tokenizer& tokeni
   return out;
 }
 
+// Hands on what begins as a call; else all is text.
+class CallsOrText final : public ToolParser {
+ public:
+  CallsOrText(const ToolWish& wish, ToolSink& sink)
+      : beginnings_(wish.beginnings), sink_(sink), calls_(wish.format->make(sink)) {}
+
+  void push(std::string_view text) override {
+    if (at_ == At::kCalls) return calls_->push(text);
+    if (at_ == At::kText) return sink_.content(text);
+    held_ += text;
+    const bool calls =
+        std::ranges::any_of(beginnings_, [&](auto& one) { return held_.starts_with(one); });
+    const bool may =
+        std::ranges::any_of(beginnings_, [&](auto& one) { return one.starts_with(held_); });
+    if (!calls && may) return;
+    at_ = calls ? At::kCalls : At::kText;
+    push(std::exchange(held_, {}));
+  }
+
+  void end() override {
+    calls_->push(held_);
+    calls_->end();
+  }
+
+ private:
+  enum class At { kStart, kCalls, kText };
+  const std::vector<std::string>& beginnings_;
+  ToolSink& sink_;
+  const std::unique_ptr<ToolParser> calls_;
+  At at_ = At::kStart;
+  std::string held_;
+};
+
 std::string delta_of(std::string_view key, std::string_view text) {
   std::string out = fmt::format(R"({{"{}":)", key);
   append_json_string(text, out);
@@ -252,7 +285,7 @@ ToolWish read_tools(const Json& body, const TextAssets& assets) {
   return out;
 }
 
-std::optional<StructureWish> form_beside_calls(const ToolWish& tools,
+std::optional<StructureWish> form_beside_calls(ToolWish& tools,
                                                const std::optional<StructureWish>& text,
                                                const Json& body, const TextAssets& assets) {
   if (tools.format == nullptr) return std::nullopt;
@@ -274,9 +307,20 @@ std::optional<StructureWish> form_beside_calls(const ToolWish& tools,
     calls["answer"] =
         text->source.kind == GrammarKind::kJsonObject ? R"({"type": "object"})" : text->source.text;
     out->source.text = calls.dump();
+    for (const OfferedTool& tool : tools.tools) {
+      const CallForm form = tools.format->form(tool.name, assets.template_source);
+      tools.beginnings.push_back(form.open + form.begin);
+    }
   }
-  if (out) out->marks = tools.shown;
+  if (!out) return out;
+  out->marks = tools.shown;
+  tools.held = true;
   return out;
+}
+
+std::unique_ptr<ToolParser> tool_parser(const ToolWish& wish, ToolSink& sink) {
+  if (wish.beginnings.empty()) return wish.format->make(sink);
+  return std::make_unique<CallsOrText>(wish, sink);
 }
 
 Json template_tool_calls(const Json& calls, const std::string& path) {

@@ -34,6 +34,8 @@ struct ToolWish {
   bool held = false;    // a grammar holds calls to the format's form
   // Calls that must come, or must be of their schemas.
   std::optional<StructureWish> structure;
+  // How calls begin where JSON may stand in their place; else none.
+  std::vector<std::string> beginnings;
   const OfferedTool* find(std::string_view name) const;  // null: there is none
   bool offers(std::string_view name) const { return find(name) != nullptr; }
   const Json* parameters(std::string_view name) const;  // of a tool; null: none are stated
@@ -47,9 +49,13 @@ ToolWish read_tools(const Json& body, const TextAssets& assets);
 // What an answer with tools is held to, where another field wishes for `text` as its form: calls
 // where these must come, else calls or JSON of the form. Nothing: what is wished for stays.
 // ApiError (400) for a form that is not JSON.
-std::optional<StructureWish> form_beside_calls(const ToolWish& tools,
+std::optional<StructureWish> form_beside_calls(ToolWish& tools,
                                                const std::optional<StructureWish>& text,
                                                const Json& body, const TextAssets& assets);
+
+// Of an answer of the wish's format. Where JSON may stand in place of calls, its strings may hold
+// what would be one.
+std::unique_ptr<ToolParser> tool_parser(const ToolWish& wish, ToolSink& sink);
 
 // A message's "tool_calls" as chat templates take them: arguments are an object. ApiError (400)
 // with `path` before the field's.

@@ -20,7 +20,7 @@ TEST(JsonLog, LinesAsJson) {
   init_log();
   EXPECT_TRUE(log_is_json());
   testing::internal::CaptureStderr();
-  spdlog::warn("a \"quoted\"\nline {}", "with {braces} \xff and é");
+  spdlog::warn("a \"quoted\"\nline {}", "with {braces} \xff, \xc2\x9b and é");
   spdlog::debug("not at this level");
   log_fields(spdlog::level::info, R"({"event":"a {} b","n":1})");
   const std::string text = testing::internal::GetCapturedStderr();
@@ -29,10 +29,11 @@ TEST(JsonLog, LinesAsJson) {
   spdlog::set_default_logger(before);
 
   ASSERT_EQ(std::count(text.begin(), text.end(), '\n'), 2) << text;
+  EXPECT_EQ(text.find("\xc2\x9b"), text.npos) << "a terminal takes it for an escape";
   const size_t end = text.find('\n');
   const Json first = Json::parse(text.substr(0, end)), second = Json::parse(text.substr(end + 1));
   EXPECT_EQ(first["level"], "warning");
-  EXPECT_EQ(first["message"], "a \"quoted\"\nline with {braces} \xef\xbf\xbd and é");
+  EXPECT_EQ(first["message"], "a \"quoted\"\nline with {braces} \xef\xbf\xbd, \xc2\x9b and é");
   EXPECT_EQ(first.size(), 3U);
   EXPECT_EQ(second["level"], "info");
   EXPECT_EQ(second["event"], "a {} b");

@@ -221,6 +221,10 @@ def check_controls(bad):
                          f"controls, {what}: not raw")
         bad.checks.equal(text.splitlines().count("will run: yes\x9b31m"), 0,
                          f"controls, {what}: no line of its own")
+    printed = ingot("inspect", net, "--json", env=bad.env).stdout.decode()
+    bad.checks.check("\\u009b31m" in printed and "\x9b" not in printed,
+                     f"controls, as JSON: shown escaped: {printed[-300:]!r}")
+    bad.checks.check(repr(evil) in repr(json.loads(printed)), "controls, as JSON: the very name")
 
 
 def check_terminal(bad):

@@ -425,10 +425,14 @@ TEST_F(HubTest, WhatIsThereAndCannotBeFollowedIsNoName) {
   fs::create_symlink("/nowhere", "models/dangling");
   fs::create_symlink("circle", "models/circle");
   fs::create_symlink("/nowhere", "test");  // also the hub's own name of a model
+  std::ofstream("notes") << "a file in the place of an organization";
+  fs::create_symlink("notes", "alias");
   requests("");
   for (const auto& [name, says] : {std::pair("models/dangling", "leads nowhere"),
                                    {"models/circle", "symbolic links"},
-                                   {"test/tiny", "test: a symbolic link"}}) {
+                                   {"test/tiny", "test: a symbolic link"},
+                                   {"notes/tiny", "notes: expected a folder, found a file"},
+                                   {"alias/tiny@main", "alias: expected a folder, found a file"}}) {
     const auto resolve = error_of(ErrorCode::kIo, [&] { resolve_model(name); });
     EXPECT_TRUE(has(resolve, name) && has(resolve, says)) << resolve;
     error_of(ErrorCode::kIo, [&] { check_model_name(name); });

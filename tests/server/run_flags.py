@@ -41,7 +41,7 @@ def check_other_names(checks):
 WITHOUT_EFFECT = [
     ["-tp", "1"], ["--tp_size=1"], ["-pp", "1"], ["--data-parallel-size", "1"], ["-sm", "none"],
     ["--enable-prefix-caching"], ["--enable-chunked-prefill"], ["-cb"], ["--fit", "on"],
-    ["--enable-auto-tool-choice"], ["--tool-call-parser", "qwen3_coder"], ["--jinja"],
+    ["--enable-auto-tool-choice"], ["--tool-call-parser", "glm45"], ["--jinja"],
     ["--reasoning-format", "none"], ["--seed", "-1"], ["--load-format", "auto"],
     ["--trust-remote-code"], ["--disable-log-stats"]]
 # What is known and not here: refused, with a word on what to use.

@@ -42,6 +42,13 @@ FORMS = {"meta-llama-Llama-3.1-8B-Instruct.jinja": '{"name": "alarm", "parameter
          "StepFun3.5-Flash.jinja": "<tool_call>\n<function=alarm>\n<parameter=zone>\n",
          "NVIDIA-Nemotron-3-Nano-30B-A3B-BF16.jinja":
              "<tool_call>\n<function=alarm>\n<parameter=zone>\n",
+         "GLM-4.6.jinja": "<tool_call>alarm\n<arg_key>zone</arg_key>\n<arg_value>",
+         "GLM-4.7-Flash.jinja": "<tool_call>alarm<arg_key>zone</arg_key><arg_value>",
+         "poolside-Laguna-XS.2.jinja": "<tool_call>alarm\n<arg_key>zone</arg_key>\n<arg_value>",
+         "poolside-Laguna-S-2.1.jinja": "<tool_call>alarm<arg_key>zone</arg_key><arg_value>",
+         "inclusionai-ling-3.0-flash.jinja":
+             "<tool_call>alarm\n<arg_key>zone</arg_key>\n<arg_value>",
+         "Spark2.5.jinja": "<tool_call>alarm<arg_key>zone</arg_key><arg_value>",
          "ibm-granite-granite-3.3-2B-Instruct.jinja":
              '<|tool_call|>[{"name": "alarm", "arguments": ',
          "fireworks-ai-llama-3-firefunction-v2.jinja":
@@ -109,17 +116,25 @@ def streamed_call(ask):
     return name, arguments
 
 
-def check_streamed_members(ask):
-    """Arguments that are not JSON, of a call that nothing holds: typed by the schema, in pieces."""
-    text = ("Well.\n<tool_call>\n<function=alarm>\n<parameter=hour>\n11\n</parameter>\n"
-            "<parameter=zone>\nCET-1\n</parameter>\n</function>\n</tool_call>")
+# Calls whose arguments are not JSON, by a mark of their forms.
+MEMBERS = {"<function=": "<tool_call>\n<function=alarm>\n<parameter=hour>\n11\n</parameter>\n"
+                         "<parameter=zone>\nCET-1\n</parameter>\n</function>\n</tool_call>",
+           "<arg_key>": "<tool_call>alarm\n<arg_key>hour</arg_key>\n<arg_value>11</arg_value>\n"
+                        "<arg_key>zone</arg_key>\n<arg_value>CET-1</arg_value>\n</tool_call>"}
+
+
+def check_streamed_members(ask, call):
+    """A call that nothing holds: its arguments are typed by the schema, in pieces."""
+    text = "Well.\n" + call
     deltas = [chunk.choices[0].delta for chunk in
               ask([{"role": "user", "content": "SAY:" + text}], stream=True)]
     calls = [call.function for delta in deltas for call in delta.tool_calls or []]
     said = "".join(call.arguments for call in calls)
     if calls[0].name != "alarm" or json.loads(said) != {"hour": 11, "zone": "CET-1"}:
         raise ValueError(f"a call of members: found {calls}")
-    if len(calls) < 8 or "".join(delta.content or "" for delta in deltas) != "Well.\n":
+    # Where a template has no mark behind a message, the parrot goes on with what follows it.
+    content = "".join(delta.content or "" for delta in deltas)
+    if len(calls) < 8 or not content.startswith("Well.\n") or "tool_call" in content:
         raise ValueError(f"a call of members, streamed: found {deltas}")
 
 
@@ -155,7 +170,9 @@ def check_strict(name, ask):
                  "<tool_call>" + wrong + "</tool_call>", "<|tool_call|>[" + wrong + "]",
                  "functools[" + wrong + "]", 'alarm\n{"zone": "Mars"}', '[alarm(zone="Mars")]',
                  "<function=alarm>\n<parameter=zone>\nMars\n</parameter>\n</function>",
-                 "<tool_call>\n<function=alarm>\n<parameter=hour>\nnoon\n</parameter>\n"):
+                 "<tool_call>\n<function=alarm>\n<parameter=hour>\nnoon\n</parameter>\n",
+                 "<tool_call>alarm\n<arg_key>hour</arg_key>\n<arg_value>noon</arg_value>\n",
+                 "<tool_call>alarm<arg_key>zone</arg_key><arg_value>Mars</arg_value></tool_call>"):
         said_strictly(ask, text)  # its calls are looked at there
 
 
@@ -193,8 +210,9 @@ def check_conversation(name, server, client):
         raise ValueError(f"streamed: expected {call}, found {streamed}")
 
     check_strict(name, ask)
-    if "<function=" in FORMS.get(name, ""):
-        check_streamed_members(ask)
+    for mark, members in MEMBERS.items():
+        if mark in FORMS.get(name, ""):
+            check_streamed_members(ask, members)
     turns = [QUESTION, named.model_dump(exclude_none=True),
              {"role": "tool", "tool_call_id": call.id, "content": "ring at 11:59"}]
     again = rendered(server, turns, more)

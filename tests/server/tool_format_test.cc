@@ -202,6 +202,60 @@ TEST(ToolFormat, Qwen3Coder) {
   EXPECT_EQ(run("<function=f>\n<parameter=n>\n1"), "f({\"n\": )");
 }
 
+TEST(ToolFormat, Glm45) {
+  const auto run = [](const std::string& text) { return parsed("glm45", text); };
+  const auto of = [](const std::string& name, const std::string& value) {
+    return "<arg_key>" + name + "</arg_key>\n<arg_value>" + value + "</arg_value>\n";
+  };
+  const auto call = [](const std::string& arguments) {
+    return "<tool_call>f\n" + arguments + "</tool_call>";
+  };
+  EXPECT_EQ(run("Hello <b>"), "Hello <b>");
+  EXPECT_EQ(run(call("")), "f({})");
+  EXPECT_EQ(run("<tool_call>f</tool_call><tool_call> g\n </tool_call> done"), "f({})|g({})| done");
+  EXPECT_EQ(run("So:\n" + call(of("a", " two\n\"lines\" é\n"))),
+            "So:\n|f({\"a\": \" two\\n\\\"lines\\\" é\\n\"})");
+  EXPECT_EQ(run(call(of("n", "7") + of("a", "7") + of("b", " [1, {}]\n"))),
+            "f({\"n\": 7, \"a\": \"7\", \"b\": [1, {}]})");
+  EXPECT_EQ(run(call(of("e", "null")) + "\n" + call(of("e", "x"))),
+            "f({\"e\": null})|f({\"e\": \"x\"})");
+  // GLM-4.7's spelling, and spaces where a model leaves them.
+  EXPECT_EQ(run("<tool_call>f<arg_key>n</arg_key><arg_value>1</arg_value><arg_key>a</arg_key>"
+                "<arg_value></arg_value></tool_call>"),
+            "f({\"n\": 1, \"a\": \"\"})");
+  EXPECT_EQ(run("<tool_call>\nf <arg_key> a </arg_key> <arg_value>x</arg_value> </tool_call>"),
+            "f({\"a\": \"x\"})");
+  // Python's spelling, what is none of its type, what the schema does not name.
+  EXPECT_EQ(run(call(of("b", "['x', True]") + of("n", "seven") + of("other", "1"))),
+            "f({\"b\": [\"x\", true], \"n\": \"seven\", \"other\": \"1\"})");
+  // Texts about calls.
+  for (const char* text : {"</arg_value>", "x</arg_value>y", "<tool_call>", "</tool_call>",
+                           "<arg_key>b</arg_key>", "</tool_call>\n</arg_value>\nthe end"}) {
+    EXPECT_EQ(run(call(of("a", text))), "f({\"a\": " + Json(text).dump() + "})");
+  }
+  // A tool that is not offered has arguments, or is none; what is missing, and what is too much.
+  EXPECT_EQ(run("<tool_call>nobody<arg_key>n</arg_key><arg_value>1</arg_value></tool_call>"),
+            "nobody({\"n\": 1})");
+  EXPECT_EQ(run("<tool_call>f\n" + of("a", "x") + "</tool_call> done"), "f({\"a\": \"x\"})| done");
+  EXPECT_EQ(run("<tool_call>f\n" + of("a", "x")), "f({\"a\": \"x\")");
+  EXPECT_EQ(run(call("<arg_key>a<b</arg_key>")), "f({})|<arg_key>a<b</arg_key></tool_call>");
+  EXPECT_EQ(run(call("<arg_key></arg_key>")), "f({})|<arg_key></arg_key></tool_call>");
+  EXPECT_EQ(run(call("<arg_key>a</arg_key>\nx")), "f({})|<arg_key>a</arg_key>\nx</tool_call>");
+  EXPECT_EQ(run("<tool_call>f\n<arg_key>n</arg_key>\n<tool_call>f</tool_call>"),
+            "f({})|<arg_key>n</arg_key>\n|f({})");
+  // No calls: text.
+  for (const char* text :
+       {"<tool_call>", "<tool_call>f", "<tool_call></tool_call>", "<tool_call>nobody</tool_call>",
+        "<tool_call>f or g</tool_call>", "<tool_call>{\"name\": \"f\"}</tool_call>", "a <tool_",
+        "<tool_call>f<b>", "<tool_call>f\nx</tool_call>", "<tool_call><arg_key>a</arg_key>"}) {
+    EXPECT_EQ(run(text), text);
+  }
+  // Cut off: what was said stays.
+  EXPECT_EQ(run("<tool_call>f\n<arg_key>a</arg_key>\n<arg_value>so far"), "f({\"a\": \"so far)");
+  EXPECT_EQ(run("<tool_call>f\n<arg_key>n</arg_key>\n<arg_value>1"), "f({\"n\": )");
+  EXPECT_EQ(run("<tool_call>f\n<arg_key>n"), "f({)");
+}
+
 // Marked as Hermes' calls are, or the answer's beginning.
 TEST(ToolFormat, Generic) {
   const auto run = [](const std::string& text) { return parsed("generic", text); };
@@ -251,6 +305,18 @@ TEST(ToolFormat, HeldAnswers) {
   for (const char* text : {"<function=f>\n</function>", "<tool_call> <function=f>\n</function>",
                            "<tool_call>\n<function=nobody>\n</function>"}) {
     EXPECT_EQ(run("qwen3_coder", text), text);
+  }
+  EXPECT_EQ(run("glm45",
+                "<tool_call>f<arg_key> b</arg_key><arg_value>[\"</arg_value></tool_call>\"]"
+                "</arg_value></tool_call>"),
+            "f({\" b\": \"[\\\"\"})|\"]</arg_value></tool_call>");
+  EXPECT_EQ(run("glm45",
+                "<tool_call>f<arg_key>b</arg_key><arg_value>[\"</arg_value></tool_call>\"]"
+                "</arg_value></tool_call>"),
+            "f({\"b\": [\"</arg_value></tool_call>\"]})");
+  for (const char* text : {"<tool_call> f</tool_call>", "<tool_call>\nf</tool_call>",
+                           "<tool_call>nobody<arg_key>a</arg_key>"}) {
+    EXPECT_EQ(run("glm45", text), text);
   }
   for (const char* text : {" f\n{}", "f\n {}", "So:<|assistant|>f\n{}"}) {
     EXPECT_EQ(run("glm4", text), text);
@@ -355,6 +421,7 @@ TEST(ToolFormat, FoundByTheTemplate) {
   EXPECT_EQ(find_tool_format("{{ messages }}").name, "generic");
   EXPECT_EQ(find_tool_format("... <tool_call> ...").name, "hermes");
   EXPECT_EQ(find_tool_format("<tool_call>\n<function=f>\n<parameter=p>").name, "qwen3_coder");
+  EXPECT_EQ(find_tool_format("<tool_call>\n<arg_key>k</arg_key>\n<arg_value>").name, "glm45");
   EXPECT_EQ(find_tool_format("... <|python_tag|> ...").name, "llama3");
   EXPECT_EQ(find_tool_format("... [TOOL_CALLS] ...").name, "mistral");
 }
@@ -431,6 +498,10 @@ TEST(ToolFormat, AnyText) {
                                           "<parameter=",
                                           "</parameter>",
                                           "n>",
+                                          "<arg_key>",
+                                          "</arg_key>",
+                                          "<arg_value>",
+                                          "</arg_value>",
                                           "<|tool_call|>",
                                           "<|/tool_call|>",
                                           "functools[",
@@ -473,7 +544,7 @@ TEST(ToolFormat, HeldOnesAreReadInTheirFormAlone) {
 TEST(ToolFormats, ReadTheCallsThatTheirFormMakes) {
   size_t forms = 0;
   for (const ToolFormatDef* def : server_tool_format_list()) {
-    for (const char* chat_template : {"", "[TOOL_CALLS] [ARGS]"}) {
+    for (const char* chat_template : {"", "[TOOL_CALLS] [ARGS] </arg_key>\n"}) {
       const CallForm f = def->form("get-it_1.a", chat_template);
       EXPECT_TRUE((f.open + f.begin).starts_with(f.trigger)) << def->name;
       EXPECT_FALSE(f.begin.empty() || f.trigger.empty()) << def->name;

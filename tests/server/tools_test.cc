@@ -19,16 +19,19 @@ const std::shared_ptr<const GrammarVocabulary>& drawn_vocabulary() {
   return made;
 }
 
-// What a template must hold to be a format's.
-const std::map<std::string, std::string> kTemplates = {
+// What a template must hold to be a format's; some have two spellings.
+const std::multimap<std::string, std::string> kTemplates = {
     {"functools", "functools["},
     {"generic", ""},
     {"glm4", "[gMASK]<sop> metadata"},
+    {"glm45", "<tool_call><arg_key></arg_key><arg_value>"},
+    {"glm45", "<tool_call>\n<arg_key></arg_key>\n<arg_value>"},
     {"granite", "<|tool_call|>"},
     {"hermes", "<tool_call>"},
     {"internlm", "<|action_start|><|plugin|>"},
     {"llama3", "<|python_tag|>"},
     {"mistral", "[TOOL_CALLS]"},
+    {"mistral", "[TOOL_CALLS] [ARGS]"},
     {"phi4_mini", "<|tool|>"},
     {"pythonic", "[func_name1("},
     {"qwen3_coder", "<tool_call><function=<parameter="}};
@@ -41,6 +44,9 @@ std::string drawn(const std::shared_ptr<const Grammar>& grammar, std::mt19937_64
                                                  "</function>\n</tool_call>",
                                                  "<tool_call>\n",
                                                  "<parameter=",
+                                                 "</arg_value>",
+                                                 "</arg_value>\n</tool_call>",
+                                                 "<arg_key>",
                                                  "}",
                                                  "]",
                                                  ")]",
@@ -120,7 +126,9 @@ const char* const kSchemas[] = {
 
 // Whatever masks let through, its calls are read as calls of their schemas.
 TEST(Tools, HeldCallsAreReadAsTheirSchemasSay) {
-  ASSERT_EQ(kTemplates.size(), server_tool_format_list().size());
+  for (const ToolFormatDef* def : server_tool_format_list()) {
+    ASSERT_TRUE(kTemplates.contains(std::string(def->name))) << def->name;
+  }
   for (const auto& [name, source] : kTemplates) {
     TextAssets assets;
     assets.template_source = source;
@@ -138,7 +146,7 @@ TEST(Tools, HeldCallsAreReadAsTheirSchemasSay) {
         const std::string text = drawn(grammar, random);
         if (text.empty()) continue;
         WholeAnswer answer(wish);
-        const auto parser = wish.format->make(answer);
+        const auto parser = tool_parser(wish, answer);
         parser->push(text);
         parser->end();
         const Json message = answer.message([] { return "id"; });
@@ -169,7 +177,7 @@ TEST(Tools, LaxCallsAreReadToTheirEnds) {
     ToolWish wish = read_tools(body, assets);
     const StructureWish json{"response_format", {GrammarKind::kJsonObject, ""}};
     const auto form = form_beside_calls(wish, json, body, assets);
-    wish.held = true;
+    EXPECT_TRUE(wish.held);
     EXPECT_FALSE(wish.strict("f"));
     const auto grammar = Grammar::compile(drawn_vocabulary(), form->source);
     std::mt19937_64 random(2);
@@ -178,7 +186,7 @@ TEST(Tools, LaxCallsAreReadToTheirEnds) {
       const std::string text = drawn(grammar, random);
       if (text.empty() || text[0] == '{') continue;
       WholeAnswer answer(wish);
-      const auto parser = wish.format->make(answer);
+      const auto parser = tool_parser(wish, answer);
       parser->push(text);
       parser->end();
       ASSERT_TRUE(answer.has_calls()) << name << "\n" << text;
@@ -191,6 +199,35 @@ TEST(Tools, LaxCallsAreReadToTheirEnds) {
       }
     }
     EXPECT_TRUE(calls > 5 || name == "llama3") << name << " " << calls;
+  }
+}
+
+// JSON that stands in place of calls is text, whatever calls its strings spell.
+TEST(Tools, AnswersInAJsonFormMayTellOfCalls) {
+  Json body = {{"tools", Json::array()}};
+  body["tools"].push_back({{"type", "function"}, {"function", {{"name", "f"}}}});
+  for (const auto& [name, source] : kTemplates) {
+    TextAssets assets;
+    assets.template_source = source;
+    ToolWish wish = read_tools(body, assets);
+    const StructureWish json{"response_format", {GrammarKind::kJsonObject, ""}};
+    form_beside_calls(wish, json, body, assets);
+    const auto read = [&](const std::string& text, size_t piece) {
+      WholeAnswer answer(wish);
+      const auto parser = tool_parser(wish, answer);
+      for (size_t at = 0; at < text.size(); at += piece) parser->push(text.substr(at, piece));
+      parser->end();
+      return answer.message([] { return "id"; });
+    };
+    const CallForm form = wish.format->form("f", source);
+    const std::string call = form.open + written_call(form, Json::object()) + form.close;
+    const std::string told = Json{{"told", call + "<tool_call>f</tool_call>"}}.dump();
+    for (const size_t piece : {size_t{1}, size_t{7}, told.size()}) {
+      EXPECT_EQ(read(told, piece)["content"], told) << name;
+      EXPECT_FALSE(read(told, piece).contains("tool_calls")) << name;
+      EXPECT_EQ(read(call, piece)["tool_calls"].size(), 1U) << name << "\n" << call;
+    }
+    EXPECT_EQ(read(call.substr(0, 1), 1)["content"], call.substr(0, 1)) << name << ": cut";
   }
 }
 

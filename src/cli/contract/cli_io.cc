@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/json_line.h"
 #include "base/printable.h"
 #include "cli/contract/command.h"
 #include "cli/contract/standard_input.h"
@@ -89,8 +90,7 @@ void write_answer(std::string_view text) {
 
 void print_json(const Json& line) {
   // Paths may be no UTF-8; they must not keep a result from being printed.
-  const std::string text = line.dump(-1, ' ', false, Json::error_handler_t::replace);
-  write_output(text + "\n");
+  write_output(json_line(line) + "\n");
 }
 
 void map_json_lines(std::string_view command,
@@ -99,7 +99,7 @@ void map_json_lines(std::string_view command,
   std::string line;
   while (lines.next(line) == LineReader::Input::kLine) {
     const std::string where = fmt::format("standard input, line {}", lines.number());
-    std::printf("%s\n", f(parse_json(line, command, where), where).dump().c_str());
+    std::printf("%s\n", json_line(f(parse_json(line, command, where), where)).c_str());
   }
   write_output("");
 }

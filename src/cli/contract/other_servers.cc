@@ -108,7 +108,7 @@ const std::vector<OtherFlag>& asking_flags() {
        {"--tool_parser"},
        kValue,
        {"hermes", "llama3_json", "mistral", "granite", "granite4", "internlm", "phi4_mini_json",
-        "pythonic", "llama4_pythonic", "qwen3_coder", "qwen3_xml"},
+        "pythonic", "llama4_pythonic", "qwen3_coder", "qwen3_xml", "glm45", "glm47", "poolside_v1"},
        "the model's chat template tells which of these forms its calls have"},
       {"jinja", {}, kSwitch, kOn, "chat templates are always run as Jinja"},
       {"no-jinja", {}, kSwitch, kNothing, "chat templates are always run as Jinja"},

@@ -74,7 +74,6 @@ Job read_job(Call& call, const ServedModel& model) {
   }
   if (auto form = form_beside_calls(out.tools, out.wish.form, body, *model.assets)) {
     out.wish.form.reset();
-    out.tools.held = true;
     hold_to(std::move(*form), body, model, out.wish);
   }
   if (logprobs) {
@@ -154,7 +153,7 @@ class Stream {
       Parsed one;
       one.deltas =
           std::make_unique<DeltaAnswer>(tools_, [this] { return new_call_id(call_, tools_); });
-      one.parser = tools_.format->make(*one.deltas);
+      one.parser = tool_parser(tools_, *one.deltas);
       parsed_.push_back(std::move(one));
     }
   }
@@ -218,7 +217,7 @@ Json choice_json(Call& call, const Job& job, const Tokenizer& tokenizer, int32_t
   const GenerationWish& wish = job.wish;
   WholeAnswer answer(job.tools);
   if (job.tools.format != nullptr) {
-    const auto parser = job.tools.format->make(answer);
+    const auto parser = tool_parser(job.tools, answer);
     parser->push(result.text);
     parser->end();
   } else {

@@ -7,7 +7,9 @@
 
 #include "server/tool_format.h"
 #include "server/tool_json.h"
+#include "server/tool_marks.h"
 #include "server/tool_values.h"
+#include "server/value_reader.h"
 
 namespace ingot {
 namespace tool_format_qwen3_coder {
@@ -18,23 +20,6 @@ constexpr std::string_view kFunction = "<function=";
 constexpr std::string_view kFunctionEnd = "</function>";
 constexpr std::string_view kParameter = "<parameter=";
 constexpr std::string_view kParameterEnd = "</parameter>";
-
-std::string_view without_blank(std::string_view text) {
-  return text.substr(std::min(text.find_first_not_of(kJsonSpace), text.size()));
-}
-
-bool is_blank(std::string_view text) { return without_blank(text).empty(); }
-
-// Whether `text` begins with one of the marks, may still come to, or does neither.
-enum class Mark { kThere, kMore, kNone };
-template <size_t kCount>
-Mark mark_at(std::string_view text, const std::string_view (&marks)[kCount]) {
-  for (const std::string_view mark : marks) {
-    if (text.starts_with(mark)) return Mark::kThere;
-  }
-  const bool more = std::ranges::any_of(marks, [&](auto mark) { return mark.starts_with(text); });
-  return more ? Mark::kMore : Mark::kNone;
-}
 
 // Whether a value ends before `text`: only what goes on as a call does ends it, for a value may be
 // a text about calls.
@@ -48,7 +33,7 @@ Mark value_end(std::string_view text) {
 
 class Parser final : public ToolParser {
  public:
-  explicit Parser(ToolSink& sink) : sink_(sink) {}
+  explicit Parser(ToolSink& sink) : sink_(sink), value_(sink) {}
 
   void push(std::string_view text) override {
     for (const char c : text) one(c);
@@ -62,7 +47,7 @@ class Parser final : public ToolParser {
     if (at_ == At::kText) say(held_.size());
     if (at_ == At::kOpened || at_ == At::kName) sink_.content(before_ + held_);
     if (at_ == At::kValue && ended) finish_value();
-    if (at_ == At::kValue && text_) sink_.arguments(json_escaped(held_));
+    if (at_ == At::kValue) value_.cut(held_);
   }
 
  private:
@@ -167,12 +152,9 @@ class Parser final : public ToolParser {
       held_.pop_back();
       if (parameters_++ > 0) sink_.arguments(", ");
       sink_.arguments("\"" + json_escaped(held_) + "\": ");
-      kind_ = value_kind(sink_.parameters(name_), held_);
-      text_ = kind_ == ValueKind::kText;
-      if (text_) sink_.arguments("\"");
+      value_.begin(value_kind(sink_.parameters(name_), held_), strict_);
       held_.clear();
-      value_.clear();
-      started_ = in_string_ = escaped_ = json_ = false;
+      started_ = false;
       at_ = At::kValue;
     } else if (c == '>' || c == '\n' || c == '<') {
       held_.insert(0, kParameter);
@@ -190,38 +172,20 @@ class Parser final : public ToolParser {
     size_t done = 0;
     for (; done < held_.size(); ++done) {
       const std::string_view rest = std::string_view(held_).substr(done);
-      // In a string of JSON nothing ends; only one that a grammar holds is sure to end itself.
-      const Mark mark = in_string_ ? Mark::kNone : value_end(rest);
+      const Mark mark = value_.in_string() ? Mark::kNone : value_end(rest);
       if (mark == Mark::kMore) break;
       if (mark == Mark::kThere) {
         held_.erase(0, done);
         return finish_value();
       }
-      take(rest[0]);
+      value_.push(rest[0]);
     }
     held_.erase(0, done);
   }
 
-  void take(char c) {
-    if (text_) return sink_.arguments(json_escaped({&c, 1}));
-    if (strict_ && !json_ && is_blank(value_)) {
-      json_ = kind_ == ValueKind::kJson || c == '"' || c == '[' || c == '{';
-    }
-    value_ += c;
-    if (!json_) return;
-    if (escaped_) {
-      escaped_ = false;
-    } else if (in_string_ && c == '\\') {
-      escaped_ = true;
-    } else if (c == '"') {
-      in_string_ = !in_string_;
-    }
-  }
-
   // held_ is the end of the value and what follows.
   void finish_value() {
-    sink_.arguments(text_ ? "\"" : value_json(kind_, value_));
-    value_.clear();
+    value_.end();
     held_.erase(0, held_.find(kParameterEnd) + kParameterEnd.size());
     again(At::kCall);
   }
@@ -257,16 +221,13 @@ class Parser final : public ToolParser {
   At at_ = At::kText;
   std::string held_;    // what is not yet said, of the part that at_ names
   std::string before_;  // the marks of a call that has no name yet
-  std::string name_, value_;
-  ValueKind kind_ = ValueKind::kText;
+  std::string name_;
+  ValueReader value_;
   int parameters_ = 0;
-  bool bare_ = false;                         // no <tool_call> stood before the function
-  bool strict_ = false;                       // the call's arguments are of their schema
-  bool text_ = false;                         // the value is said as it comes
-  bool started_ = false;                      // some of the value has come
-  bool json_ = false;                         // the value is JSON for sure
-  bool in_string_ = false, escaped_ = false;  // of such JSON
-  bool after_call_ = false;                   // nothing was said since
+  bool bare_ = false;        // no <tool_call> stood before the function
+  bool strict_ = false;      // the call's arguments are of their schema
+  bool started_ = false;     // some of the value has come
+  bool after_call_ = false;  // nothing was said since
   bool spoken_ = false;
 };
 

@@ -1,0 +1,75 @@
+#include "server/value_reader.h"
+
+#include <gtest/gtest.h>
+
+namespace ingot {
+namespace {
+
+class Said final : public ToolSink {
+ public:
+  void content(std::string_view) override { ADD_FAILURE() << "text of a value"; }
+  void begin_call(std::string_view) override { ADD_FAILURE() << "a call of a value"; }
+  void arguments(std::string_view json) override { text += json; }
+  std::string text;
+};
+
+void push(ValueReader& reader, std::string_view text) {
+  for (const char c : text) reader.push(c);
+}
+
+TEST(ValueReader, SaysTextsAsTheyCome) {
+  Said said;
+  ValueReader reader(said);
+  reader.begin(ValueKind::kText, true);
+  push(reader, "a\n\"");
+  EXPECT_EQ(said.text, "\"a\\n\\\"");
+  EXPECT_FALSE(reader.in_string());
+  reader.end();
+  EXPECT_EQ(said.text, "\"a\\n\\\"\"");
+  reader.begin(ValueKind::kText, false);
+  reader.cut("x\n");
+  EXPECT_EQ(said.text, "\"a\\n\\\"\"\"x\\n");
+}
+
+TEST(ValueReader, SaysJsonWhenItIsWhole) {
+  Said said;
+  ValueReader reader(said);
+  reader.begin(ValueKind::kJson, false);
+  push(reader, " [1, True]");
+  reader.cut("x");
+  EXPECT_EQ(said.text, "");
+  reader.end();
+  EXPECT_EQ(said.text, "[1, true]");
+  reader.begin(ValueKind::kEither, false);
+  push(reader, "word");
+  reader.end();
+  EXPECT_EQ(said.text, "[1, true]\"word\"");
+}
+
+// Nobody holds the others to end their strings.
+TEST(ValueReader, KnowsTheStringsOfJsonThatIsHeld) {
+  Said said;
+  ValueReader reader(said);
+  reader.begin(ValueKind::kJson, true);
+  push(reader, "[\"a\\\"");
+  EXPECT_TRUE(reader.in_string());
+  push(reader, "\"]");
+  EXPECT_FALSE(reader.in_string());
+  reader.end();
+  EXPECT_EQ(said.text, "[\"a\\\"\"]");
+  for (const auto& [kind, strict] :
+       {std::pair(ValueKind::kJson, false), {ValueKind::kText, true}}) {
+    reader.begin(kind, strict);
+    push(reader, "\"a");
+    EXPECT_FALSE(reader.in_string());
+  }
+  reader.begin(ValueKind::kEither, true);
+  push(reader, "a\"");
+  EXPECT_FALSE(reader.in_string()) << "a text";
+  reader.begin(ValueKind::kEither, true);
+  push(reader, " \"a");
+  EXPECT_TRUE(reader.in_string());
+}
+
+}  // namespace
+}  // namespace ingot
