@@ -31,9 +31,9 @@ void for_each_layer(F&& f) {
     ASSERT_NE(kernel, nullptr) << name;
     for (const int64_t rows : {1, 2, 4, 8}) {
       for (const int64_t n : {2, 2046, 2048, 8192, 16384, 128256}) {
-        for (const auto [x, w] : {std::pair(DType::kFloat32, DType::kFloat32),
-                                  std::pair(DType::kFloat32, DType::kFloat16),
-                                  std::pair(DType::kBFloat16, DType::kBFloat16)}) {
+        for (const auto& [x, w] : {std::pair(DType::kFloat32, DType::kFloat32),
+                                   std::pair(DType::kFloat32, DType::kFloat16),
+                                   std::pair(DType::kBFloat16, DType::kBFloat16)}) {
           const KernelDesc desc = layer(kernel->op, rows, n, x, w);
           SCOPED_TRACE(std::string(name) + " " + desc.text());
           ASSERT_EQ(kernel->supports(desc), "");

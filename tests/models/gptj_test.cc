@@ -65,6 +65,7 @@ TEST(GptjTest, ATiedHeadHasItsBias) {
     const auto graph = build_model(open_model_source(dir.path()), {});
     const Node& last = *graph->at(graph->find("logits")).producer;
     std::vector<std::string> out;
+    out.reserve(last.inputs.size());
     for (int input : last.inputs) out.push_back(graph->at(input).name);
     return out;
   };

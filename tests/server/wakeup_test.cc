@@ -47,6 +47,7 @@ TEST(Wakeup, NoRingIsLost) {
   std::vector<std::shared_ptr<Wakeup>> wakeups;
   std::vector<std::atomic<int>> work(kSleepers), done(kSleepers);
   int lost = 0;
+  wakeups.reserve(kSleepers);
   for (int i = 0; i < kSleepers; ++i) wakeups.push_back(std::make_shared<Wakeup>(queue));
   for (size_t i = 0; i < kSleepers; ++i) {
     asio::co_spawn(

@@ -79,6 +79,7 @@ TEST(GrammarCache, WaitersShareWhatComesOfIt) {
         size_t{1} << 20);
     std::atomic<int> good = 0, bad = 0;
     std::vector<std::thread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         try {
@@ -115,6 +116,7 @@ TEST(GrammarCache, AWaitOfAnyLengthIsNoFault) {
       },
       size_t{1} << 20);
   std::vector<std::thread> threads;
+  threads.reserve(2);
   std::atomic<int> good = 0;
   for (int i = 0; i < 2; ++i) {
     threads.emplace_back([&] { good += cache.get(regex("a")) != nullptr; });
@@ -130,6 +132,7 @@ TEST(GrammarCache, ThreadsCompileOnce) {
   GrammarCache cache(small_vocabulary(), size_t{16} << 20);
   std::vector<std::thread> threads;
   std::vector<std::shared_ptr<const Grammar>> got(4);
+  threads.reserve(got.size());
   for (auto& mine : got) {
     threads.emplace_back([&cache, &mine] { mine = cache.get({GrammarKind::kJsonObject, ""}); });
   }

@@ -266,13 +266,13 @@ class Stream {
   }
 
  private:
-  void event(std::string_view type, Json fields) {
+  void event(std::string_view type, const Json& fields) {
     Json out = {{"type", type}, {"sequence_number", sequence_++}};
     out.update(fields);
     pending_ += fmt::format("event: {}\ndata: {}\n\n", type, out.dump());
   }
 
-  Json place(Json more) const {
+  Json place(const Json& more) const {
     Json out = {{"item_id", answer_.message()}, {"output_index", 0}, {"content_index", 0}};
     out.update(more);
     return out;
