@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "server/tool_content.h"
 #include "server/tool_format.h"
 #include "server/tool_json.h"
 #include "server/tool_marks.h"
@@ -32,16 +33,16 @@ Mark value_end(std::string_view text) {
 
 class Parser final : public ToolParser {
  public:
-  explicit Parser(ToolSink& sink) : sink_(sink), value_(sink) {}
+  explicit Parser(ToolSink& sink) : sink_(sink), content_(sink), value_(sink) {}
 
   void push(std::string_view text) override {
     for (const char c : text) one(c);
-    if (at_ == At::kText) say(held_.size() - held_back(held_, kOpen));
+    if (at_ == At::kText) content_.say(held_, held_.size() - held_back(held_, kOpen));
   }
 
   void end() override {
     const bool ended = held_.starts_with(kValueEnd);
-    if (at_ == At::kText) say(held_.size());
+    if (at_ == At::kText) content_.say(held_, held_.size());
     if (at_ == At::kName) sink_.content(std::string(kOpen) + held_);
     if (at_ == At::kArgument && ended) finish_value();
     if (at_ == At::kArgument) value_.cut(held_);
@@ -77,7 +78,7 @@ class Parser final : public ToolParser {
   void text() {
     if (!held_.ends_with(kOpen)) return;
     held_.resize(held_.size() - kOpen.size());
-    say(held_.size());
+    content_.say(held_, held_.size());
     held_.clear();
     at_ = At::kName;
   }
@@ -123,7 +124,7 @@ class Parser final : public ToolParser {
   // held_ is text behind the call.
   void end_call() {
     sink_.arguments("}");
-    after_call_ = true;
+    content_.call_ended();
     again(At::kText);
   }
 
@@ -180,26 +181,14 @@ class Parser final : public ToolParser {
     again(At::kCall);
   }
 
-  // White space alone, before a call or between two, is no content.
-  void say(size_t size) {
-    const std::string_view text = std::string_view(held_).substr(0, size);
-    const bool waits = (after_call_ || !spoken_) && size <= kMostHeld && is_blank(text);
-    if (text.empty() || waits) return;
-    sink_.content(text);
-    spoken_ = true;
-    after_call_ = false;
-    held_.erase(0, size);
-  }
-
   ToolSink& sink_;
+  ToolContent content_;
   At at_ = At::kText;
   std::string held_;  // what is not yet said, of the part that at_ names
   std::string name_;
   ValueReader value_;
   int arguments_ = 0;
-  bool strict_ = false;      // the call's arguments are of their schema
-  bool after_call_ = false;  // nothing was said since
-  bool spoken_ = false;
+  bool strict_ = false;  // the call's arguments are of their schema
 };
 
 // As the template writes calls, or tells the model to: a line end stands there as one or as "\n".

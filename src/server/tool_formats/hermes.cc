@@ -5,31 +5,30 @@
 #include <algorithm>
 #include <optional>
 
+#include "server/tool_content.h"
 #include "server/tool_format.h"
 #include "server/tool_json.h"
+#include "server/tool_marks.h"
 
 namespace ingot {
 namespace tool_format_hermes {
 
 constexpr std::string_view kOpen = "<tool_call>";
 constexpr std::string_view kClose = "</tool_call>";
-constexpr std::string_view kBlank = " \n\t\r";
-
-bool is_blank(std::string_view text) { return text.find_first_not_of(kBlank) == text.npos; }
 
 class Parser final : public ToolParser {
  public:
-  explicit Parser(ToolSink& sink) : sink_(sink) {}
+  explicit Parser(ToolSink& sink) : sink_(sink), content_(sink) {}
 
   void push(std::string_view text) override {
     for (const char c : text) one(c);
-    if (at_ == At::kText) say(held_.size() - held_back(held_, kOpen));
+    if (at_ == At::kText) content_.say(held_, held_.size() - held_back(held_, kOpen));
   }
 
   void end() override {
     if (at_ == At::kOpened) sink_.content(std::string(kOpen) + held_);
     if (at_ == At::kCall && !call_->begun()) sink_.content(held_ + call_->text());
-    if (at_ == At::kText) say(held_.size());
+    if (at_ == At::kText) content_.say(held_, held_.size());
   }
 
  private:
@@ -47,7 +46,7 @@ class Parser final : public ToolParser {
     if (at_ == At::kBehind) behind(c);
     if (!held_.ends_with(kOpen)) return;
     held_.resize(held_.size() - kOpen.size());
-    say(held_.size());
+    content_.say(held_, held_.size());
     held_.clear();
     at_ = At::kOpened;
     in_list_ = false;
@@ -78,11 +77,11 @@ class Parser final : public ToolParser {
     const JsonStep step = call_->push(c);
     if (step == JsonStep::kMore) return;
     const bool begun = call_->begun();
-    if (!begun) {
-      sink_.content(held_ + call_->text());
-      spoken_ = true;
+    if (begun) {
+      content_.call_ended();
+    } else {
+      content_.say(held_ + call_->text());
     }
-    after_call_ = begun;
     held_.clear();
     call_.reset();
     at_ = begun ? At::kBehind : At::kText;
@@ -99,8 +98,7 @@ class Parser final : public ToolParser {
       in_list_ = false;
       if (more + 1 == held_.size() && c == ']') return held_.clear();
     }
-    const size_t first = std::min(held_.find_first_not_of(kBlank), held_.size());
-    const std::string_view text = std::string_view(held_).substr(first);
+    const std::string_view text = without_blank(held_);
     if (text == kClose) {
       held_.clear();
       at_ = At::kText;
@@ -110,24 +108,12 @@ class Parser final : public ToolParser {
     }
   }
 
-  // White space alone, before a call or between two, is no content.
-  void say(size_t size) {
-    const std::string_view text = std::string_view(held_).substr(0, size);
-    const bool waits = (after_call_ || !spoken_) && size <= kMostHeld && is_blank(text);
-    if (text.empty() || waits) return;
-    sink_.content(text);
-    spoken_ = true;
-    after_call_ = false;
-    held_.erase(0, size);
-  }
-
   ToolSink& sink_;
+  ToolContent content_;
   std::optional<ToolCallReader> call_;
   std::string held_;
   At at_ = At::kText;
-  bool in_list_ = false;     // the objects between the marks stand in a list
-  bool after_call_ = false;  // nothing was said since
-  bool spoken_ = false;
+  bool in_list_ = false;  // the objects between the marks stand in a list
 };
 
 CallForm form(std::string_view name, std::string_view) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "server/tool_content.h"
 #include "server/tool_format.h"
 #include "server/tool_json.h"
 #include "server/tool_marks.h"
@@ -33,18 +34,18 @@ Mark value_end(std::string_view text) {
 
 class Parser final : public ToolParser {
  public:
-  explicit Parser(ToolSink& sink) : sink_(sink), value_(sink) {}
+  explicit Parser(ToolSink& sink) : sink_(sink), content_(sink), value_(sink) {}
 
   void push(std::string_view text) override {
     for (const char c : text) one(c);
     if (at_ != At::kText) return;
     const size_t function = sink_.held() ? 0 : held_back(held_, kFunction);
-    say(held_.size() - std::max(held_back(held_, kOpen), function));
+    content_.say(held_, held_.size() - std::max(held_back(held_, kOpen), function));
   }
 
   void end() override {
     const bool ended = held_.find(kParameterEnd) != held_.npos;
-    if (at_ == At::kText) say(held_.size());
+    if (at_ == At::kText) content_.say(held_, held_.size());
     if (at_ == At::kOpened || at_ == At::kName) sink_.content(before_ + held_);
     if (at_ == At::kValue && ended) finish_value();
     if (at_ == At::kValue) value_.cut(held_);
@@ -84,7 +85,7 @@ class Parser final : public ToolParser {
     if (!bare && !held_.ends_with(kOpen)) return;
     before_ = bare ? kFunction : kOpen;
     held_.resize(held_.size() - before_.size());
-    say(held_.size());
+    content_.say(held_, held_.size());
     held_.clear();
     bare_ = bare;
     at_ = bare ? At::kName : At::kOpened;
@@ -137,7 +138,7 @@ class Parser final : public ToolParser {
       return;
     }
     sink_.arguments("}");
-    after_call_ = true;
+    content_.call_ended();
     if (rest.starts_with(kFunctionEnd)) {
       held_.clear();
       at_ = At::kBehind;
@@ -159,7 +160,7 @@ class Parser final : public ToolParser {
     } else if (c == '>' || c == '\n' || c == '<') {
       held_.insert(0, kParameter);
       sink_.arguments("}");
-      after_call_ = true;
+      content_.call_ended();
       again(At::kText);
     }
   }
@@ -206,29 +207,17 @@ class Parser final : public ToolParser {
     }
   }
 
-  // White space alone, before a call or between two, is no content.
-  void say(size_t size) {
-    const std::string_view text = std::string_view(held_).substr(0, size);
-    const bool waits = (after_call_ || !spoken_) && size <= kMostHeld && is_blank(text);
-    if (text.empty() || waits) return;
-    sink_.content(text);
-    spoken_ = true;
-    after_call_ = false;
-    held_.erase(0, size);
-  }
-
   ToolSink& sink_;
+  ToolContent content_;
   At at_ = At::kText;
   std::string held_;    // what is not yet said, of the part that at_ names
   std::string before_;  // the marks of a call that has no name yet
   std::string name_;
   ValueReader value_;
   int parameters_ = 0;
-  bool bare_ = false;        // no <tool_call> stood before the function
-  bool strict_ = false;      // the call's arguments are of their schema
-  bool started_ = false;     // some of the value has come
-  bool after_call_ = false;  // nothing was said since
-  bool spoken_ = false;
+  bool bare_ = false;     // no <tool_call> stood before the function
+  bool strict_ = false;   // the call's arguments are of their schema
+  bool started_ = false;  // some of the value has come
 };
 
 CallForm form(std::string_view name, std::string_view) {
