@@ -22,10 +22,10 @@ class TuneJobs {
           add(step, bucket, {});
       }
       for (const FusedStep& step : fused) {
-        if (is_idle_in(plan, step.step, bucket)) continue;
+        if (step.steps.size() > 1 || is_idle_in(plan, step.steps[0], bucket)) continue;
         std::vector<KernelDesc> parts;
         for (size_t s : step.covers) parts.push_back(describe_step(plan.steps[s], bucket));
-        add(step.step, bucket, std::move(parts));
+        add(step.steps[0], bucket, std::move(parts));
       }
     }
   }

@@ -60,8 +60,9 @@ struct StepTiming {
   std::string op;
   std::string kernel;
   std::string origin;
-  double microseconds = 0;    // by the device's clock where it has one
-  std::vector<size_t> steps;  // of the plan; several where a fused kernel ran them as one
+  double microseconds = 0;  // by the device's clock where it has one
+  // Of the plan; several where fused steps ran in their place, each of which names them all.
+  std::vector<size_t> steps;
 };
 
 // One thread at a time. The device must outlive the executor.

@@ -49,6 +49,23 @@ bool has_kernel(std::string_view device_kind, std::string_view op) {
                      [&](const KernelDef* kernel) { return kernel->op == op; });
 }
 
+// Whether a step that the match leaves where it is reads what would be made later than now.
+bool read_too_early(const Plan& plan, const FusionMatch& match) {
+  std::set<int> made;
+  for (const FusionMatch::Step& step : match.steps) {
+    made.insert(step.outputs.begin(), step.outputs.end());
+  }
+  const std::set<size_t> covers(match.covers.begin(), match.covers.end());
+  for (size_t s = *covers.begin(); s < *covers.rbegin(); ++s) {
+    const std::vector<int>& inputs = plan.steps[s].inputs;
+    if (covers.count(s) > 0) continue;
+    if (std::any_of(inputs.begin(), inputs.end(), [&](int id) { return made.count(id) > 0; })) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Choices are sorted by their descriptor, which begins with the operator's name.
 bool chose(const DeviceSection& section, const std::string& op) {
   const auto first = section.choices.lower_bound(op + "{");
@@ -65,38 +82,47 @@ std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view devic
     if (!steps) steps.emplace(plan);
     for (size_t last = 0; last < plan.steps.size(); ++last) {
       std::optional<FusionMatch> match = op->match(*steps, last);
-      if (!match) continue;
+      if (!match || read_too_early(plan, *match)) continue;
       std::erase_if(match->covers, [&](size_t s) { return plan.steps[s].kind == StepKind::kView; });
       std::sort(match->covers.begin(), match->covers.end());
       CHECK_MSG(!match->covers.empty() && match->covers.back() == last,
                 "operator '{}' matched steps that do not end at the one asked for", op->name);
-      found.push_back(
-          {{StepKind::kKernel, std::string(op->name), std::move(match->attrs),
-            std::move(match->inputs), std::move(match->outputs), plan.steps[last].origin},
-           std::move(match->covers)});
+      CHECK_MSG(!match->steps.empty() && match->steps.size() <= match->covers.size(),
+                "operator '{}' runs {} steps for {}", op->name, match->steps.size(),
+                match->covers.size());
+      const bool able = std::all_of(
+          match->steps.begin(), match->steps.end(),
+          [&](const FusionMatch::Step& step) { return has_kernel(device_kind, step.op); });
+      if (!able) continue;
+      FusedStep& fused = found.emplace_back();
+      fused.op = op->name;
+      fused.covers = std::move(match->covers);
+      for (FusionMatch::Step& step : match->steps) {
+        fused.steps.push_back({StepKind::kKernel, std::string(step.op), std::move(step.attrs),
+                               std::move(step.inputs), std::move(step.outputs),
+                               plan.steps[last].origin});
+      }
     }
   }
   std::stable_sort(found.begin(), found.end(), [](const FusedStep& a, const FusedStep& b) {
-    return a.covers.size() != b.covers.size() ? a.covers.size() > b.covers.size()
-                                              : a.step.op < b.step.op;
+    return a.covers.size() != b.covers.size() ? a.covers.size() > b.covers.size() : a.op < b.op;
   });
-  std::vector<FusedStep> out;
-  std::set<size_t> covered;
-  for (FusedStep& fused : found) {
-    const bool free = std::none_of(fused.covers.begin(), fused.covers.end(),
-                                   [&](size_t s) { return covered.count(s) > 0; });
-    if (!free) continue;
-    covered.insert(fused.covers.begin(), fused.covers.end());
-    out.push_back(std::move(fused));
-  }
-  return out;
+  return found;
+}
+
+bool TakenSteps::free(const FusedStep& fused) const {
+  return std::none_of(fused.covers.begin(), fused.covers.end(),
+                      [&](size_t s) { return taken_.count(s) > 0; });
 }
 
 std::vector<FusedStep> tuned_fused_steps(const Plan& plan, std::string_view device_kind,
                                          const DeviceSection* section) {
   if (!section) return {};
   std::vector<FusedStep> out = find_fused_steps(plan, device_kind);
-  std::erase_if(out, [&](const FusedStep& fused) { return !chose(*section, fused.step.op); });
+  std::erase_if(out, [&](const FusedStep& fused) {
+    return !std::all_of(fused.steps.begin(), fused.steps.end(),
+                        [&](const PlanStep& step) { return chose(*section, step.op); });
+  });
   return out;
 }
 

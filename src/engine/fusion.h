@@ -1,6 +1,8 @@
-// Steps of a plan that one kernel of a fused operator may run instead.
+// Steps of a plan that kernels of fused operators may run instead.
 #pragma once
 
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -10,18 +12,30 @@
 namespace ingot {
 
 struct FusedStep {
-  PlanStep step;  // of the fused operator, over the plan's values
-  std::vector<size_t>
-      covers;  // the plan's launches that it stands for, ascending; it runs as the last
+  std::string op;               // whose match() it is
+  std::vector<PlanStep> steps;  // over the plan's values, in the order in which they run
+  // The plan's launches that they stand for, ascending; they run in place of the last one.
+  std::vector<size_t> covers;
 };
 
-// What operators with a match() and a kernel for the device kind (the reference does not count)
-// could take over. No step is covered twice: the operator that covers more comes first, then by
-// name. Bodies of control flow are plans of their own.
+// What operators with a match() could take over, where each step of it has a kernel for the device
+// kind (the reference does not count): what covers more comes first, then by the operator's name.
+// Some may cover the same step: find the first ones whose steps are wanted by TakenSteps. Bodies of
+// control flow are plans of their own.
 std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view device_kind);
 
-// Those of operators that a tuned section chose a kernel for, in whatever bucket: what an executor
-// may run and sets memory aside for. None without a section.
+// Steps that are taken over already.
+class TakenSteps {
+ public:
+  bool free(const FusedStep& fused) const;
+  void take(const FusedStep& fused) { taken_.insert(fused.covers.begin(), fused.covers.end()); }
+
+ private:
+  std::set<size_t> taken_;
+};
+
+// Those of whose operators a tuned section chose kernels, in whatever bucket: what an executor may
+// run and sets memory aside for. None without a section.
 std::vector<FusedStep> tuned_fused_steps(const Plan& plan, std::string_view device_kind,
                                          const DeviceSection* section);
 

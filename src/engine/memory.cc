@@ -54,8 +54,11 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits,
       control_outputs.insert(step.outputs.begin(), step.outputs.end());
     }
   }
-  for (const FusedStep& step : fused) {
-    for (int id : step.step.inputs) touch(id, static_cast<int>(step.covers.back()));
+  for (const FusedStep& one : fused) {
+    for (const PlanStep& step : one.steps) {
+      for (int id : step.inputs) touch(id, static_cast<int>(one.covers.back()));
+      for (int id : step.outputs) touch(id, static_cast<int>(one.covers.back()));
+    }
   }
   for (int id : plan.outputs) touch(id, end);
 

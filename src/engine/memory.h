@@ -23,7 +23,8 @@ struct MemoryPlan {
 };
 
 // Only kActivation roots live in the arena; inputs, states and weights have memory of their own.
-// What `fused` steps read stays until the last of the steps that they cover, whose place they take.
+// What `fused` steps read or write stays until the last of the steps that they cover, whose place
+// they take.
 MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits,
                        std::span<const FusedStep> fused = {});
 

@@ -126,7 +126,10 @@ PlanRunner::PlanRunner(RunnerShared& shared, const Plan& plan)
   }
   for (const Plan& sub : plan.subplans)
     bodies_.push_back(std::make_unique<PlanRunner>(shared, sub));
-  steps_.resize(plan.steps.size() + fused_.size());
+  for (const FusedStep& fused : fused_) {
+    for (const PlanStep& step : fused.steps) fused_steps_.push_back({&step, &fused});
+  }
+  steps_.resize(plan.steps.size() + fused_steps_.size());
   orders_.resize(buckets_.size());
   find_told();
   bind_weights();
@@ -328,22 +331,33 @@ void PlanRunner::vote_layouts(LayoutVotes& votes) {
 }
 
 std::vector<size_t> PlanRunner::launch_order(size_t bucket) {
-  constexpr size_t kNowhere = SIZE_MAX;
   const size_t own = plan_.steps.size();
-  std::vector<size_t> places(own);
+  const auto idle = [&](const PlanStep& step) { return is_idle_in(plan_, step, buckets_[bucket]); };
+  std::vector<std::vector<size_t>> places(own);  // what runs where a step of the plan would
   for (size_t s = 0; s < own; ++s) {
     const PlanStep& step = plan_.steps[s];
-    const bool none = step.kind == StepKind::kView || is_idle_in(plan_, step, buckets_[bucket]);
-    places[s] = none ? kNowhere : s;
+    if (step.kind != StepKind::kView && !idle(step)) places[s] = {s};
   }
-  for (size_t f = 0; f < fused_.size(); ++f) {
-    if (is_idle_in(plan_, fused_[f].step, buckets_[bucket])) continue;
-    if (!select(fused_[f].step, steps_[own + f], bucket).tuned) continue;
-    for (size_t s : fused_[f].covers) places[s] = kNowhere;
-    places[fused_[f].covers.back()] = own + f;
+  TakenSteps taken;
+  size_t next = own;
+  for (const FusedStep& fused : fused_) {
+    const size_t first = next;
+    next += fused.steps.size();
+    if (!taken.free(fused) || idle(fused.steps.front())) continue;
+    bool tuned = true;
+    for (size_t s = first; s < next; ++s) {
+      tuned = tuned && select(step_at(s), steps_[s], bucket).tuned;
+    }
+    if (!tuned) continue;
+    taken.take(fused);
+    for (size_t s : fused.covers) places[s].clear();
+    for (size_t s = first; s < next; ++s) places[fused.covers.back()].push_back(s);
   }
-  std::erase(places, kNowhere);
-  return places;
+  std::vector<size_t> order;
+  for (const std::vector<size_t>& steps : places) {
+    order.insert(order.end(), steps.begin(), steps.end());
+  }
+  return order;
 }
 
 void PlanRunner::prepare_step(size_t index, size_t bucket) {
@@ -575,7 +589,7 @@ std::vector<StepTiming> PlanRunner::profile() const {
     const PlanStep& step = step_at(s);
     const size_t own = plan_.steps.size();
     std::vector<size_t> covers = {s};
-    if (s >= own) covers = fused_[s - own].covers;
+    if (s >= own) covers = fused_steps_[s - own].of->covers;
     out.push_back({step.op, kernel, step.origin, steps_[s].microseconds, std::move(covers)});
   }
   return out;

@@ -101,7 +101,7 @@ class PlanRunner {
   // Fused steps come behind those of the plan.
   const PlanStep& step_at(size_t index) const {
     const size_t own = plan_.steps.size();
-    return index < own ? plan_.steps[index] : fused_[index - own].step;
+    return index < own ? plan_.steps[index] : *fused_steps_[index - own].step;
   }
   std::vector<size_t> launch_order(size_t bucket);
   void bind_weights();
@@ -146,6 +146,11 @@ class PlanRunner {
   const Plan& plan_;
   std::vector<Bucket> buckets_;
   std::vector<FusedStep> fused_;
+  struct OfFused {
+    const PlanStep* step;
+    const FusedStep* of;
+  };
+  std::vector<OfFused> fused_steps_;  // of all of fused_
   MemoryPlan memory_;
   Buffer arena_;
   std::map<int, Buffer> owned_;                    // states, and dynamic values of known size
@@ -154,8 +159,8 @@ class PlanRunner {
   std::vector<std::byte*> bases_;                  // by value: arena, state or input memory
   std::set<int> control_outputs_;                  // no memory before their step has run
   std::vector<BoundStep> steps_;                   // step_at()
-  // By bucket: the steps to launch. Views are none, nor what is idle in all of the bucket's runs; a
-  // fused step stands where the last of those that it covers would.
+  // By bucket: the steps to launch. Views are none, nor what is idle in all of the bucket's runs;
+  // fused steps stand where the last of those that they cover would.
   std::vector<std::vector<size_t>> orders_;
   // Symbols whose sizes inputs (0) or a step of control flow (its index + 1) tell first; others may
   // stand for a limit.

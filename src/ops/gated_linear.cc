@@ -65,9 +65,10 @@ std::optional<FusionMatch> match(const StepSource& steps, size_t last) {
   const StepSource::Step linear = steps.step(*product);
   if (linear.op != "linear" || !steps.is_weight(linear.inputs[1])) return {};
   if (!(steps.type(linear.inputs[0]).element == steps.type(both).element)) return {};
-  return FusionMatch{act_mul.attrs,
-                     {linear.inputs.begin(), linear.inputs.end()},
-                     {act_mul.outputs.begin(), act_mul.outputs.end()},
+  return FusionMatch{{{"gated_linear",
+                       act_mul.attrs,
+                       {linear.inputs.begin(), linear.inputs.end()},
+                       {act_mul.outputs.begin(), act_mul.outputs.end()}}},
                      {*product, *halves, last}};
 }
 

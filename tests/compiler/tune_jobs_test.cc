@@ -49,7 +49,9 @@ const OpDef& two_op() {
         const StepSource::Step second = steps.step(last);
         const auto first = steps.producer(second.inputs[0]);
         if (second.op != "test_add_one" || !first) return {};
-        return FusionMatch{{}, {steps.step(*first).inputs[0]}, {second.outputs[0]}, {*first, last}};
+        return FusionMatch{
+            {{"test_add_two", {}, {steps.step(*first).inputs[0]}, {second.outputs[0]}}},
+            {*first, last}};
       }};
   return op;
 }
@@ -97,7 +99,7 @@ class TuneJobsTest : public testing::Test {
     graph.add_output(graph.emit("test_add_one", {}, {once}));
     engine_.plan = lower(graph);
     fused_ = find_fused_steps(engine_.plan, "cpu");
-    desc_ = describe(engine_.plan, fused_.at(0).step, {}, {}, {1}, false);
+    desc_ = describe(engine_.plan, fused_.at(0).steps[0], {}, {}, {1}, false);
   }
   DeviceSection tuned() {
     TuneReport report;

@@ -30,9 +30,10 @@ const OpDef& mul_add_op() {
         if (!first || steps.step(*first).op != "mul") return {};
         if (steps.readers(add.inputs[0]) != 1) return {};
         const StepSource::Step mul = steps.step(*first);
-        return FusionMatch{{},
-                           {mul.inputs[0], mul.inputs[1], add.inputs[1]},
-                           {add.outputs.begin(), add.outputs.end()},
+        return FusionMatch{{{"test_mul_add",
+                             {},
+                             {mul.inputs[0], mul.inputs[1], add.inputs[1]},
+                             {add.outputs.begin(), add.outputs.end()}}},
                            {*first, last}};
       }};
   return op;
@@ -78,7 +79,8 @@ class FusionTest : public testing::Test {
   static void choose(Engine& engine, const Device& device) {
     const auto fused = find_fused_steps(engine.plan, "cpu");
     ASSERT_EQ(fused.size(), 1u);
-    const KernelDesc desc = describe(engine.plan, fused[0].step, {}, engine.plan.limits, {}, false);
+    const KernelDesc desc =
+        describe(engine.plan, fused[0].steps[0], {}, engine.plan.limits, {}, false);
     engine.devices = {{device.identity(), {{desc.text(), {"test_mul_add_loop", 1, "", 1}}}}};
   }
   // x_i * 2 at both ends of the row pair, as the kernel pairs them.
@@ -102,7 +104,7 @@ TEST_F(FusionTest, StepsAreFoundWhereNobodyElseReadsBetween) {
   const auto found = find_fused_steps(engine()->plan, "cpu");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_THAT(found[0].covers, ElementsAre(1, 2));
-  EXPECT_EQ(found[0].step.op, "test_mul_add");
+  EXPECT_EQ(found[0].steps[0].op, "test_mul_add");
   EXPECT_THAT(find_fused_steps(engine(true)->plan, "cpu"), IsEmpty());
   EXPECT_THAT(find_fused_steps(engine()->plan, "device without kernels"), IsEmpty());
 }
@@ -158,7 +160,7 @@ TEST_F(FusionTest, BucketsChooseForThemselves) {
   const auto made = engine();
   made->plan.buckets = {{{"rows", 1}}, {{"rows", 2}}};
   const auto fused = find_fused_steps(made->plan, "cpu");
-  const KernelDesc desc = describe(made->plan, fused[0].step, {{"rows", 2}}, {}, {}, false);
+  const KernelDesc desc = describe(made->plan, fused[0].steps[0], {{"rows", 2}}, {}, {}, false);
   made->devices = {{device_->identity(), {{desc.text(), {"test_mul_add_loop", 1, "", 1}}}}};
   Executor executor(made, *device_);
   const auto first = [&](int64_t rows) {

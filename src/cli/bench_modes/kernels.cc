@@ -35,12 +35,15 @@ std::string operand_text(const Plan& plan, const PlanStep& step) {
   return type_text(plan.values[static_cast<size_t>(step.outputs[0])].type);
 }
 
-// The fused operator's step that was timed, if it is one: it moves nothing between the plan's steps
-// that it covers.
+// The step that was timed: of the plan, or one that took steps of the plan over, between which it
+// moves nothing.
 const PlanStep& timed_step(const Plan& plan, const std::vector<FusedStep>& fused,
                            const StepTiming& timing) {
   for (const FusedStep& one : fused) {
-    if (one.step.op == timing.op && one.covers == timing.steps) return one.step;
+    if (one.covers != timing.steps) continue;
+    for (const PlanStep& step : one.steps) {
+      if (step.op == timing.op) return step;
+    }
   }
   CHECK_EQ(timing.steps.size(), 1u);
   return plan.steps[timing.steps.front()];
@@ -51,14 +54,15 @@ Json rows_json(const Plan& plan, const std::vector<FusedStep>& fused,
                const AttentionLoad& load, const DeviceRates& rates) {
   std::map<std::string, KernelRow> rows;
   for (const StepTiming& timing : timings) {
-    const std::string operand = operand_text(plan, plan.steps[timing.steps.front()]);
+    const PlanStep& step = timed_step(plan, fused, timing);
+    const std::string operand = operand_text(plan, step);
     KernelRow& row = rows[timing.op + "\n" + timing.kernel + "\n" + operand];
     row.op = timing.op;
     row.kernel = timing.kernel;
     row.operand = operand;
     row.us += timing.microseconds / static_cast<double>(steps);
     ++row.count;
-    const OpCost cost = step_cost(plan, timed_step(plan, fused, timing), symbols, load);
+    const OpCost cost = step_cost(plan, step, symbols, load);
     row.cost.bytes += cost.bytes;
     row.cost.flops += cost.flops;
   }

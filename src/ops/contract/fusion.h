@@ -1,6 +1,6 @@
 // How a fused operator finds the steps of a plan that it may take over when kernels are bound. The
 // plan itself stays in smaller operators: a device without a kernel for the fused one, or on which
-// it was not measured to be faster, runs those.
+// it was not measured to be faster, runs those. Matches may overlap: one of them is taken.
 #pragma once
 
 #include <cstddef>
@@ -33,10 +33,16 @@ class StepSource {
 };
 
 struct FusionMatch {
-  Attrs attrs;  // of the fused operator, as are the operands
-  std::vector<int> inputs;
-  std::vector<int> outputs;
-  std::vector<size_t> covers;  // steps that it stands for, the last one included
+  struct Step {
+    std::string_view op;  // of static lifetime
+    Attrs attrs;
+    std::vector<int> inputs;  // values of the plan
+    std::vector<int> outputs;
+  };
+  // What runs instead, one behind the other: the fused operator's step, and others where it takes a
+  // part of a step that they do the rest of.
+  std::vector<Step> steps;
+  std::vector<size_t> covers;  // steps that they stand for, the last one included
 };
 
 }  // namespace ingot

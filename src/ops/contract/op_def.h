@@ -178,8 +178,8 @@ struct OpDef {
   // ... or, for a fused op, the same computation in other ops; returns one value per output.
   std::vector<int> (*decompose)(OpEmitter& emitter, const Attrs& attrs,
                                 std::span<const int> inputs) = nullptr;
-  // A fused op that plans do not hold: the steps ending with `last` that compute the same and may
-  // run as one kernel. All values between them have no other reader.
+  // A fused op that plans do not hold: the steps ending with `last` that it may take over. Values
+  // between them that nothing makes any more have no other reader.
   std::optional<FusionMatch> (*match)(const StepSource& steps, size_t last) = nullptr;
   // Shape arithmetic on tiny integer tensors: plans tell its steps apart as StepKind::kHost.
   bool host_only = false;
