@@ -14,13 +14,15 @@ inline constexpr std::string_view kChainNames[] = {"chain_o", "chain_norm", "cha
                                                    "chain_a", "chain_g",    "chain_ag"};
 
 struct ChainRun {
-  std::string op;
+  std::string op;    // its kernel, of the same name
   float weight = 0;  // its first number
 };
 struct ChainWorld {
   std::map<std::string, double> microseconds;
   std::map<std::pair<std::string, std::string>, double> behind;  // more, by (before, op)
   std::pair<std::string, std::string> throws;                    // (before, op); "" any
+  bool steady = false;                                           // the second kernels may run
+  bool fell = false;                                             // it threw
   std::vector<ChainRun> ran;
 };
 inline ChainWorld& chain_world() {
@@ -75,6 +77,39 @@ std::optional<FusionMatch> chain_match(const StepSource& steps, size_t last) {
   return match;
 }
 
+// The second kernels, of the names ..._steady, are invariant.
+template <int op, bool steady>
+const KernelDef& chain_kernel() {
+  static const std::string name = std::string(kChainNames[op]) + (steady ? "_steady" : "");
+  static const KernelDef kernel = {
+      .name = name,
+      .op = kChainNames[op],
+      .device = "cpu",
+      .invariant = steady,
+      .supports = [](const KernelDesc&) -> std::string {
+        return steady && !chain_world().steady ? "not in this test" : "";
+      },
+      .prepare =
+          [](const KernelDesc&, std::string_view) {
+            return make_instance([](const LaunchArgs& args, ExecContext&) {
+              ChainWorld& world = chain_world();
+              const std::string before = world.ran.empty() ? "" : world.ran.back().op;
+              const float w = args.inputs.size() > 1 ? args.inputs[1].as<float>()[0] : 0;
+              world.ran.push_back({name, w});
+              if (world.throws.second == name &&
+                  (world.throws.first.empty() || world.throws.first == before)) {
+                world.fell = true;
+                fail(ErrorCode::kInternal, "test", "chain kernel fell over");
+              }
+              VirtualTimeCpu::spend(world.microseconds[name]);
+              const auto more = world.behind.find({before, name});
+              if (more != world.behind.end()) VirtualTimeCpu::spend(more->second);
+              chain_compute<op>(args.inputs, args.outputs);
+            });
+          }};
+  return kernel;
+}
+
 template <int op>
 void register_chain_op() {
   static const OpDef def = {
@@ -82,29 +117,9 @@ void register_chain_op() {
       .infer = [](const InferArgs& args) -> std::vector<ValueType> { return {args.input(0)}; },
       .reference = [](const OpArgs& args) { chain_compute<op>(args.inputs, args.outputs); },
       .match = op >= kA ? chain_match<op> : nullptr};
-  static const KernelDef kernel = {
-      .name = kChainNames[op],
-      .op = kChainNames[op],
-      .device = "cpu",
-      .prepare = [](const KernelDesc&, std::string_view) {
-        return make_instance([](const LaunchArgs& args, ExecContext&) {
-          ChainWorld& world = chain_world();
-          const std::string name(kChainNames[op]);
-          const std::string before = world.ran.empty() ? "" : world.ran.back().op;
-          const float w = args.inputs.size() > 1 ? args.inputs[1].as<float>()[0] : 0;
-          world.ran.push_back({name, w});
-          if (world.throws.second == name &&
-              (world.throws.first.empty() || world.throws.first == before)) {
-            fail(ErrorCode::kInternal, "test", "chain kernel fell over");
-          }
-          VirtualTimeCpu::spend(world.microseconds[name]);
-          const auto more = world.behind.find({before, name});
-          if (more != world.behind.end()) VirtualTimeCpu::spend(more->second);
-          chain_compute<op>(args.inputs, args.outputs);
-        });
-      }};
   register_op(def);
-  register_kernel(kernel);
+  register_kernel(chain_kernel<op, false>());
+  register_kernel(chain_kernel<op, true>());
 }
 
 // Once a process.

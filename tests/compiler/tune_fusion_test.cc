@@ -36,8 +36,8 @@ class TuneFusionTest : public testing::Test {
     return engine_->devices[0];
   }
   // What an executor with the choices of tuned() launches, by operator.
-  std::vector<std::string> launched() {
-    Executor executor(engine_, *device_);
+  std::vector<std::string> launched(ExecutorOptions options = {}) {
+    Executor executor(engine_, *device_, std::move(options));
     std::vector<float> x(8, 1);
     executor.set_input("x", host_view(x, {2, 4}));
     chain_world().ran.clear();
@@ -218,6 +218,73 @@ TEST_F(TuneFusionTest, ASequenceThatThrowsIsNotTakenNorTriedAgain) {
   tuned();
   EXPECT_EQ(report_.details.back()["winner"], report_.details.back()["in_place"]);
   EXPECT_EQ(report_.timed, 4);
+}
+
+// Gives out so many buffers.
+struct SmallCpu final : VirtualTimeCpu {
+  std::byte* allocate(size_t size) override {
+    if (left-- == 0) fail(ErrorCode::kOutOfMemory, "test", "no memory");
+    return VirtualTimeCpu::allocate(size);
+  }
+  int left = 1000;
+};
+
+TEST_F(TuneFusionTest, WhatDoesNotFitStaysPlain) {
+  cost("chain_ag", 180);
+  device_ = std::make_unique<SmallCpu>();
+  auto& left = static_cast<SmallCpu&>(*device_).left;
+  tuned();
+  const int used = 1000 - left;
+  EXPECT_EQ(report_.details.back()["winner"], "chain_a + chain_ag");
+  left = used - 1;
+  tuned();
+  EXPECT_EQ(report_.details.back()["winner"], report_.details.back()["in_place"]);
+  EXPECT_THAT(report_.details.back()["note"].get<std::string>(), HasSubstr("no memory"));
+  EXPECT_EQ(report_.stopped, "");
+}
+
+// Works no more once a kernel fell over.
+struct FragileCpu final : VirtualTimeCpu {
+  void copy_out(std::byte* dst, const std::byte* src, size_t size, Stream& stream) override {
+    if (chain_world().fell) fail(ErrorCode::kInternal, "test", "illegal access");
+    VirtualTimeCpu::copy_out(dst, src, size, stream);
+  }
+};
+
+TEST_F(TuneFusionTest, ASequenceThatBreaksTheDeviceEndsTuning) {
+  cost("chain_g", 150);
+  chain_world().throws = {"chain_norm", "chain_g"};
+  device_ = std::make_unique<FragileCpu>();
+  TimingCache cache;
+  tuned(2, 0, &cache);
+  EXPECT_THAT(report_.stopped, HasSubstr("chain_o + chain_norm + chain_g"));
+  EXPECT_EQ(engine_->devices[0].choices.size(), 1u) << "what was measured stands";
+  // The next build does not try it again.
+  chain_world().fell = false;
+  chain_world().throws = {"chain_a", "nothing"};
+  tuned(2, 0, &cache);
+  EXPECT_EQ(report_.stopped, "");
+  EXPECT_EQ(report_.details.back()["winner"], "chain_a + chain_norm + chain_g");
+}
+
+// In invariant mode binding looks up choices of its own, of kernels that are invariant.
+TEST_F(TuneFusionTest, InvariantModeHasTilingsOfItsOwn) {
+  ExecutorOptions invariant;
+  invariant.selection.invariant = true;
+  cost("chain_ag", 180);
+  for (const auto& [desc, choice] : tuned().choices) {
+    EXPECT_FALSE(desc.ends_with(" invariant")) << desc;
+  }
+  EXPECT_THAT(launched(invariant), testing::IsEmpty()) << "the reference runs";
+
+  chain_world().steady = true;
+  cost("chain_ag", 260);
+  for (const char* op : {"o", "norm", "up", "act", "a", "g", "ag"}) {
+    cost(fmt::format("chain_{}_steady", op), 1000);
+  }
+  tuned(1);
+  EXPECT_THAT(launched(), ElementsAre("o", "norm", "up", "act"));
+  EXPECT_THAT(launched(invariant), ElementsAre("a_steady", "ag_steady"));
 }
 
 }  // namespace tune_fusion_test
