@@ -3,6 +3,7 @@
 #include "ops/contract/fusion.h"
 #include "ops/contract/op_cost.h"
 #include "ops/shared/activation.h"
+#include "ops/shared/linear_inputs.h"
 
 namespace ingot {
 namespace op_gated_linear {
@@ -20,21 +21,12 @@ std::vector<ValueType> infer(const InferArgs& args) {
   if (!ops::find_activation(attrs.activation)) {
     args.bad(fmt::format("unknown activation '{}'", attrs.activation));
   }
+  ops::check_linear_inputs(args);
   const ValueType& x = args.input(0);
   const ValueType& w = args.input(1);
-  if (x.shape.empty() || !is_float(x.element.dtype))
-    args.bad("expected float input, found " + type_text(x));
-  if (w.shape.size() != 2 || !(w.shape[1] == x.shape.back())) {
-    args.bad(fmt::format("weight {} does not fit input {}", type_text(w), type_text(x)));
-  }
   const int64_t rows = w.shape[0].is_constant() ? w.shape[0].constant() : 0;
   if (rows == 0 || rows % 2 != 0) {
     args.bad(fmt::format("weight {} has no halves for gate and up", type_text(w)));
-  }
-  if (args.inputs.size() > 2 && args.inputs[2] &&
-      (args.inputs[2]->shape.size() != 1 || !(args.inputs[2]->shape[0] == w.shape[0]))) {
-    args.bad(
-        fmt::format("bias {} does not fit weight {}", type_text(*args.inputs[2]), type_text(w)));
   }
   SymShape shape = x.shape;
   shape.back() = rows / 2;

@@ -1,5 +1,6 @@
 #include "ops/contract/llm_args.h"
 #include "ops/contract/op_cost.h"
+#include "ops/shared/linear_inputs.h"
 
 namespace ingot {
 namespace op_linear {
@@ -14,20 +15,10 @@ struct LinearAttrs {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   const auto attrs = read_attrs<LinearAttrs>(args.attrs, "ops/linear");
+  ops::check_linear_inputs(args);
   const ValueType& x = args.input(0);
-  const ValueType& w = args.input(1);
-  if (x.shape.empty() || !is_float(x.element.dtype))
-    args.bad("expected float input, found " + type_text(x));
-  if (w.shape.size() != 2 || !(w.shape[1] == x.shape.back())) {
-    args.bad(fmt::format("weight {} does not fit input {}", type_text(w), type_text(x)));
-  }
-  if (args.inputs.size() > 2 && args.inputs[2] &&
-      (args.inputs[2]->shape.size() != 1 || !(args.inputs[2]->shape[0] == w.shape[0]))) {
-    args.bad(
-        fmt::format("bias {} does not fit weight {}", type_text(*args.inputs[2]), type_text(w)));
-  }
   SymShape shape = x.shape;
-  shape.back() = w.shape[0];
+  shape.back() = args.input(1).shape[0];
   return {{named_type(attrs.dtype, x.element), std::move(shape)}};
 }
 

@@ -44,6 +44,11 @@ TEST(OpCost, OfProducts) {
             2 * 7 * 2 * 5 * 8);
   EXPECT_EQ(cost_of("gated_linear", {floats({3, 8}), floats({10, 8})}, {floats({3, 5})}).flops,
             2 * 3 * 10 * 8);
+  const OpCost sum =
+      cost_of("linear_add", {floats({6, 8}), floats({5, 8}), floats({5}), floats({6, 5})},
+              {floats({6, 5})});
+  EXPECT_EQ(sum.flops, linear.flops);
+  EXPECT_EQ(sum.bytes, linear.bytes + 4 * (5 + 30)) << "the bias and the residual";
   const OpCost lora =
       cost_of("lora_delta", {floats({3, 20}), floats({3, 8}), floats({2, 8}), floats({5, 2})},
               {floats({3, 20})});

@@ -1,5 +1,6 @@
 // unit: large
 #include "kernels/cuda/arch/gemv.cuh"
+#include "kernels/cuda/arch/gemv_block.cuh"
 
 namespace ingot::cuda {
 namespace kernel_linear_gemv_block {
@@ -40,12 +41,14 @@ __global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
 }
 
 template <class Decoder>
-void run(const GemvArgs& a, ExecContext& context) {
+void run(const char* name, const GemvArgs& a, ExecContext& context) {
   const auto kernel = a.m == 1 ? gemv<Decoder, 1> : a.m <= 4 ? gemv<Decoder, 4> : gemv<Decoder, 8>;
-  launch_early("linear_gemv_block", context, kernel, gemv_grid(a, kOut), 0, a);
+  launch_early(name, context, kernel, gemv_grid(a, kOut), 0, a);
 }
 
-std::string supports(const KernelDesc& desc) {
+}  // namespace kernel_linear_gemv_block
+
+std::string gemv_block_supports(const KernelDesc& desc) {
   const ElementType& w = desc.inputs[1].type;
   if (!is_block_decodable(w)) return "weight is " + w.name();
   if (!desc.inputs[1].constant) return "weight is computed";  // it is read before the wait
@@ -53,34 +56,35 @@ std::string supports(const KernelDesc& desc) {
 }
 
 // Warps that share K.
-std::vector<std::string> tactics(const KernelDesc& desc) {
+std::vector<std::string> gemv_block_tactics(const KernelDesc& desc) {
   if (desc.inputs[1].shape[0] >= 8192) return {"split1", "split2", "split4"};
   return {"split4", "split1", "split2", "split8"};
 }
 
-std::unique_ptr<KernelInstance> prepare(const KernelDesc& desc, std::string_view tactic) {
-  const std::string name = tactic.empty() ? tactics(desc)[0] : std::string(tactic);
-  const int split = name.back() - '0';
-  const auto launch = [](const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
-    with_block_decoder(*args.inputs[1].type.block,
-                       [&](auto decoder) { run<decltype(decoder)>(a, context); });
+std::unique_ptr<KernelInstance> gemv_block_instance(const char* name, const KernelDesc& desc,
+                                                    std::string_view tactic) {
+  const std::string wanted = tactic.empty() ? gemv_block_tactics(desc)[0] : std::string(tactic);
+  const int split = wanted.back() - '0';
+  const auto launch = [name](const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
+    with_block_decoder(*args.inputs[1].type.block, [&](auto decoder) {
+      kernel_linear_gemv_block::run<decltype(decoder)>(name, a, context);
+    });
   };
-  return gemv_instance(split, kGemvWarps, launch);
+  return gemv_instance(desc, split, kGemvWarps, launch);
 }
-
-}  // namespace kernel_linear_gemv_block
 
 // Up to eight rows, weights in block formats decoded in registers.
 const KernelDef& linear_gemv_block_kernel() {
-  using namespace kernel_linear_gemv_block;
   static const KernelDef kernel = {.name = "linear_gemv_block",
                                    .op = "linear",
                                    .device = "cuda",
                                    .version = 2,
                                    .priority = 30,
-                                   .supports = supports,
-                                   .tactics = tactics,
-                                   .prepare = prepare};
+                                   .supports = gemv_block_supports,
+                                   .tactics = gemv_block_tactics,
+                                   .prepare = [](const KernelDesc& desc, std::string_view tactic) {
+                                     return gemv_block_instance("linear_gemv_block", desc, tactic);
+                                   }};
   return kernel;
 }
 

@@ -13,10 +13,16 @@ constexpr int kGemvWarps = 8;  // of a block, unless a tactic says otherwise
 constexpr int kMostGemvWarps = 16;
 constexpr int64_t kMostGemvRows = 8;
 
+// When a kernel lets the next one start. At once is right before one that waits at its own start, a
+// norm; one that reads weights before it waits would take memory from blocks still to come.
+enum class NextStart { kAtOnce, kAfterWait, kLate, kAtEnd };
+
 struct GemvArgs {
   AnyFloats x;
   int64_t x_stride;  // elements
   AnyFloats bias;
+  AnyFloats residual;       // of y's shape; linear_add's, else none
+  int64_t residual_stride;  // elements
   void* y;
   DType y_type;
   int64_t y_stride;  // elements
@@ -24,6 +30,7 @@ struct GemvArgs {
   int64_t n, k;  // n: output columns
   int warps;     // of a block, a power of two up to kMostGemvWarps
   int split;     // of them that share a group of columns: 1 to `warps`, a power of two
+  NextStart next_start;
   bool x_vector;
   Pieces weight;
 };
@@ -52,12 +59,23 @@ __device__ void gemv_weight_rows(const GemvArgs& a, const GemvPlace& place, cons
   }
 }
 
-// Adds the lanes and the warps of a group up and writes y.
+// Adds the lanes and the warps of a group up, the bias and the residual to them, and writes y.
 template <class Unit = PlainUnit, int kRows, int kOut>
 __device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&acc)[kRows][kOut],
                             Unit unit = {}) {
   __shared__ float partial[kMostGemvWarps][kRows * kOut];
   const int lane = threadIdx.x % 32;
+  constexpr int kParts = Unit::kParts;
+  static_assert(kOut % kParts == 0);
+  // What this lane writes, if it is one that does.
+  const int row = lane / kOut;
+  const int64_t n = place.first + lane % kOut / kParts;
+  const bool real = lane < kRows * kOut && row < a.m && n < a.n;
+  float added = 0;  // its loads are under way while sums are made
+  if (real && a.bias.data) added = load_any(a.bias, n + lane % kParts * a.n);
+  if (kParts == 1 && real && a.residual.data) {
+    added += load_any(a.residual, row * a.residual_stride + n);
+  }
   float mine = 0;
 #pragma unroll
   for (int m = 0; m < kRows; ++m) {
@@ -77,19 +95,14 @@ __device__ void gemv_finish(const GemvArgs& a, const GemvPlace& place, float (&a
       for (int s = 0; s < a.split; ++s) mine += partial[place.slot * a.split + s][lane];
     }
   }
-  constexpr int kParts = Unit::kParts;
-  static_assert(kOut % kParts == 0);
-  const int m = lane / kOut;
-  const int64_t n = place.first + lane % kOut / kParts;
-  const bool real = lane < kRows * kOut && m < a.m && n < a.n;
   if (kParts == 1 && !real) return;
-  if (real && a.bias.data) mine += load_any(a.bias, n + lane % kParts * a.n);
-  float sum[kParts] = {mine};
+  float sum[kParts] = {mine + added};
 #pragma unroll
-  for (int p = 1; p < kParts; ++p) sum[p] = __shfl_down_sync(~0u, mine, p);
-  if (real && lane % kParts == 0) store_any(a.y, a.y_type, m * a.y_stride + n, unit.value(sum));
+  for (int p = 1; p < kParts; ++p) sum[p] = __shfl_down_sync(~0u, sum[0], p);
+  if (real && lane % kParts == 0) store_any(a.y, a.y_type, row * a.y_stride + n, unit.value(sum));
 }
 
+// Of operators whose operands begin as linear's: x, weight, bias.
 inline GemvArgs gemv_args(const LaunchArgs& args, int split, int warps = kGemvWarps) {
   const TensorView& x = args.inputs[0];
   const TensorView& y = args.outputs[0];
@@ -109,27 +122,39 @@ inline GemvArgs gemv_args(const LaunchArgs& args, int split, int warps = kGemvWa
   a.weight = pieces_of(args, 1);
   return a;
 }
+inline bool adds_residual(const KernelDesc& desc) { return desc.op == "linear_add"; }
+// Its input 3.
+inline void set_residual(GemvArgs& a, const LaunchArgs& args) {
+  a.residual = any_floats(args.inputs[3]);
+  a.residual_stride = row_elements(args.inputs[3]);
+}
 // Of a kernel that makes `out` output columns a group.
 inline Grid gemv_grid(const GemvArgs& a, int out) {
   return {ceil_div(a.n, static_cast<int64_t>(a.warps / a.split) * out), 1, 32 * a.warps};
 }
 // An instance that calls run(gemv_args, args, context) where there are rows.
 template <class Run>
-std::unique_ptr<KernelInstance> gemv_instance(int split, int warps, Run run) {
-  return make_instance([=](const LaunchArgs& args, ExecContext& context) {
-    const GemvArgs a = gemv_args(args, split, warps);
-    if (a.m == 0) return;
-    CHECK_LE(a.m, kMostGemvRows);
-    run(a, args, context);
-  });
+std::unique_ptr<KernelInstance> gemv_instance(const KernelDesc& desc, int split, int warps,
+                                              Run run) {
+  return make_instance(
+      [=, residual = adds_residual(desc)](const LaunchArgs& args, ExecContext& context) {
+        GemvArgs a = gemv_args(args, split, warps);
+        if (residual) set_residual(a, args);
+        if (a.m == 0) return;
+        CHECK_LE(a.m, kMostGemvRows);
+        run(a, args, context);
+      });
 }
 
-// What all linear kernels ask of x, the bias and y.
+// What all linear kernels ask of x, the bias, the residual and y.
 inline std::string linear_supports(const KernelDesc& desc) {
   if (!is_activation(desc.inputs[0].type)) return "input is " + desc.inputs[0].type.name();
   if (!is_activation(desc.outputs[0].type)) return "output is " + desc.outputs[0].type.name();
   if (desc.inputs.size() > 2 && desc.inputs[2].present && !is_activation(desc.inputs[2].type)) {
     return "bias is " + desc.inputs[2].type.name();
+  }
+  if (adds_residual(desc) && !is_activation(desc.inputs[3].type)) {
+    return "residual is " + desc.inputs[3].type.name();
   }
   if (desc.inputs[0].shape.back() == 0) return "K is 0";
   return too_many_pieces(desc.inputs[1]);

@@ -1,17 +1,18 @@
 // Linear layers of up to eight rows whose weights are of activation types: the kernel, its tactics
-// and what it runs. A policy (arch/linear_unit.cuh) makes outputs of sums.
+// and what it runs. A policy (arch/linear_unit.cuh) makes outputs of sums, another inputs of x.
 #pragma once
 
-#include "kernels/cuda/arch/gemv.cuh"
+#include "kernels/cuda/arch/gemv_input.cuh"
 #include "kernels/cuda/arch/streamed.cuh"
 
 namespace ingot::cuda {
 
 // K is a multiple of 8 and every weight row lies at a 16-byte boundary. Rows past m repeat the last
 // one; they are not stored.
-template <class X, class W, int kRows, int kOut, class Unit>
-__global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Unit unit) {
-  let_next_start();
+template <class X, class W, int kRows, int kOut, class Unit, class Input>
+__global__ void __launch_bounds__(32 * kMostGemvWarps)
+    gemv_rows(GemvArgs a, Unit unit, Input input) {
+  if (a.next_start == NextStart::kAtOnce) let_next_start();
   const GemvPlace place = gemv_place(a, kOut / Unit::kParts);
   const W* w[kOut];
   gemv_weight_rows<Unit>(a, place, w);
@@ -21,6 +22,7 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Uni
     x[m] = static_cast<const X*>(a.x.data) + (m < a.m ? m : a.m - 1) * a.x_stride;
   }
   float acc[kRows][kOut] = {};
+  float squares[kRows] = {};        // of x, where it is normed
   constexpr int kAhead = 8 / kOut;  // eight words of weights in flight
   const int64_t step = 256 * a.split;
   for (int64_t k0 = 8 * (threadIdx.x % 32 + 32 * place.part); k0 < a.k; k0 += kAhead * step) {
@@ -34,6 +36,7 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Uni
       }
     }
     wait_for_earlier();  // with weights on their way
+    if (a.next_start == NextStart::kAfterWait) let_next_start();
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
       const int64_t k = k0 + u * step;
@@ -41,10 +44,19 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Uni
       float weight[kOut][8];
 #pragma unroll
       for (int r = 0; r < kOut; ++r) raw[u][r].unpack(weight[r]);
+      float norm[8];
+      if constexpr (Input::kNorm) load8_any(input.weight, k, 8, input.vector, norm);
 #pragma unroll
       for (int m = 0; m < kRows; ++m) {
         float v[8];
         load8(x[m] + k, 8, a.x_vector, v);
+        if constexpr (Input::kNorm) {
+#pragma unroll
+          for (int i = 0; i < 8; ++i) {
+            squares[m] = fmaf(v[i], v[i], squares[m]);
+            v[i] *= norm[i] + input.weight_offset;
+          }
+        }
 #pragma unroll
         for (int r = 0; r < kOut; ++r) {
 #pragma unroll
@@ -54,6 +66,8 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps) gemv_rows(GemvArgs a, Uni
     }
   }
   wait_for_earlier();  // also warps that had no part of K
+  if (a.next_start == NextStart::kLate) let_next_start();
+  if constexpr (Input::kNorm) scale_by_norm(a, place, input.epsilon, squares, acc);
   gemv_finish(a, place, acc, unit);
 }
 
@@ -62,28 +76,28 @@ constexpr int most_gemv_out(size_t weight_bytes, int64_t rows) {
   return rows > 1 ? 2 : weight_bytes > 2 ? 4 : 8;
 }
 
-template <class X, class W, int kRows, class Unit>
-void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit,
+template <class X, class W, int kRows, class Unit, class Input>
+void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit, Input input,
                       ExecContext& context) {
   constexpr int kMost = most_gemv_out(sizeof(W), kRows);
   CHECK_LE(out, kMost);
-  void (*kernel)(GemvArgs, Unit) = gemv_rows<X, W, kRows, 2, Unit>;
+  void (*kernel)(GemvArgs, Unit, Input) = gemv_rows<X, W, kRows, 2, Unit, Input>;
   if constexpr (kMost >= 4) {
-    if (out == 4) kernel = gemv_rows<X, W, kRows, 4, Unit>;
+    if (out == 4) kernel = gemv_rows<X, W, kRows, 4, Unit, Input>;
   }
   if constexpr (kMost >= 8) {
-    if (out == 8) kernel = gemv_rows<X, W, kRows, 8, Unit>;
+    if (out == 8) kernel = gemv_rows<X, W, kRows, 8, Unit, Input>;
   }
-  launch_early(name, context, kernel, gemv_grid(a, out / Unit::kParts), 0, a, unit);
+  launch_early(name, context, kernel, gemv_grid(a, out / Unit::kParts), 0, a, unit, input);
 }
-template <class X, class W, class Unit>
-void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit,
+template <class X, class W, class Unit, class Input>
+void launch_gemv_rows(std::string_view name, const GemvArgs& a, int out, Unit unit, Input input,
                       ExecContext& context) {
-  const auto launch = a.m == 1   ? launch_gemv_rows<X, W, 1, Unit>
-                      : a.m == 2 ? launch_gemv_rows<X, W, 2, Unit>
-                      : a.m <= 4 ? launch_gemv_rows<X, W, 4, Unit>
-                                 : launch_gemv_rows<X, W, 8, Unit>;
-  launch(name, a, out, unit, context);
+  const auto launch = a.m == 1   ? launch_gemv_rows<X, W, 1, Unit, Input>
+                      : a.m == 2 ? launch_gemv_rows<X, W, 2, Unit, Input>
+                      : a.m <= 4 ? launch_gemv_rows<X, W, 4, Unit, Input>
+                                 : launch_gemv_rows<X, W, 8, Unit, Input>;
+  launch(name, a, out, unit, input, context);
 }
 
 // Pairs of types that are compiled: equal ones, and float32 rows with 16-bit weights.
@@ -160,19 +174,24 @@ inline std::string gemv_rows_supports(const KernelDesc& desc) {
 }
 
 // `name` is the KernelDef's.
-template <class Unit>
+template <class Unit, class Input = PlainInput>
 std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const KernelDesc& desc,
                                                    std::string_view tactic) {
   const std::string wanted = tactic.empty() ? gemv_rows_tactics(desc)[0] : std::string(tactic);
   const GemvTactic& chosen = gemv_tactic(name, wanted);
-  const auto launch = [name, out = chosen.out, unit = Unit::of(desc.attrs)](
-                          const GemvArgs& a, const LaunchArgs& args, ExecContext& context) {
+  const auto launch = [name, out = chosen.out, unit = Unit::of(desc.attrs),
+                       input = Input::of(desc.attrs)](const GemvArgs& a, const LaunchArgs& args,
+                                                      ExecContext& context) {
     CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
     with_gemv_types(args.inputs[0].type, args.inputs[1].type, [&](auto x, auto w) {
-      launch_gemv_rows<decltype(x), decltype(w)>(name, a, out, unit, context);
+      launch_gemv_rows<decltype(x), decltype(w)>(name, a, out, unit, input.bound(args), context);
     });
   };
-  return gemv_instance(chosen.split, chosen.warps, launch);
+  return gemv_instance(desc, chosen.split, chosen.warps, launch);
 }
+
+// gemv_rows_instance of plain products, also with a residual; linear_gemv.cu compiles its kernels.
+std::unique_ptr<KernelInstance> plain_gemv_rows(const char* name, const KernelDesc& desc,
+                                                std::string_view tactic);
 
 }  // namespace ingot::cuda

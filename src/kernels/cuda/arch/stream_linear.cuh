@@ -181,8 +181,8 @@ struct Multiplier {
   }
 };
 
-// Adds the warps' sums in their order and stores `count` output columns. What the others were made
-// of is left from earlier stages, or never written.
+// Adds the warps' sums in their order, the bias and the residual, and stores `count` output
+// columns. What the others were made of is left from earlier stages, or never written.
 template <class F, class Unit>
 __device__ void store_columns(const GemvArgs& a, const float* sums, int64_t first, int count,
                               const Unit& unit) {
@@ -199,6 +199,9 @@ __device__ void store_columns(const GemvArgs& a, const float* sums, int64_t firs
       for (int w = 0; w < kWarps; ++w) {
         sum[p] += sums[(w * F::kTokens + token) * F::kSumStride + column + p * kTile];
       }
+    }
+    if (Unit::kParts == 1 && a.residual.data) {
+      sum[0] += load_any(a.residual, token * a.residual_stride + n);
     }
     store_any(a.y, a.y_type, token * a.y_stride + n, unit.value(sum));
   }
@@ -275,9 +278,11 @@ inline int rank(const KernelDesc& desc) { return rows_of(desc.inputs[0].shape) >
 
 // `name` is the KernelDef's.
 template <class Unit>
-void launch(const char* name, const LaunchArgs& args, ExecContext& context, Unit unit) {
+void launch(const char* name, const LaunchArgs& args, ExecContext& context, Unit unit,
+            bool residual) {
   constexpr int kTile = Columns<Unit>::kTile;
-  const GemvArgs a = gemv_args(args, 1);
+  GemvArgs a = gemv_args(args, 1);
+  if (residual) set_residual(a, args);
   if (a.m == 0 || a.n == 0) return;
   CHECK_LE(a.m, kMostRows);
   CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
@@ -296,10 +301,13 @@ std::unique_ptr<KernelInstance> instance(const char* name, const KernelDesc& des
     with_kernel<Unit>(desc.inputs[0].type, m,
                       [&](auto kernel, int shared) { allow_shared(name, kernel, shared); });
   }
-  return make_instance(
-      [name, unit = Unit::of(desc.attrs)](const LaunchArgs& args, ExecContext& context) {
-        launch(name, args, context, unit);
-      });
+  return make_instance([name, unit = Unit::of(desc.attrs), residual = adds_residual(desc)](
+                           const LaunchArgs& args, ExecContext& context) {
+    launch(name, args, context, unit, residual);
+  });
 }
+
+// Of plain products, also with a residual; linear_stream.cu compiles its kernels.
+std::unique_ptr<KernelInstance> plain_instance(const char* name, const KernelDesc& desc);
 
 }  // namespace ingot::cuda::stream_linear
