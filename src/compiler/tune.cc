@@ -4,20 +4,14 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <set>
-#include <stdexcept>
 #include <utility>
 
-#include "base/check.h"
-#include "base/clock.h"
-#include "base/knobs.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "compiler/tune_bench.h"
+#include "compiler/tune_fusion.h"
 #include "compiler/tune_jobs.h"
-#include "compiler/tune_neighbour.h"
 #include "compiler/tune_operands.h"
-#include "engine/selection.h"
-#include "engine/weights.h"
 #include "kernels/reference.h"
 
 namespace ingot {
@@ -86,103 +80,68 @@ struct Measured {
   bool hopeless = false;                 // not run at all: see kHopelessFactor
   std::unique_ptr<CapturedGraph> graph;  // `launches` of them, over as many sets of weights
   size_t launches = 1;
-  double best() const {
-    std::vector<double> sorted = microseconds;
-    std::sort(sorted.begin(), sorted.end());
-    // Noise only ever adds: the lower quartile is steadier than the mean and less lucky than the
-    // minimum.
-    return sorted.empty() ? 0 : sorted[sorted.size() / 4];
-  }
+  double best() const { return lower_quartile(microseconds); }
 };
 
 class Tuner {
  public:
   Tuner(const Engine& engine, Device& device, TimingCache* timings, double seconds,
         TuneReport& report)
-      : engine_(engine),
-        device_(device),
-        timings_(timings),
-        budget_ms_(seconds * 1e3),
-        report_(report),
-        weights_(engine, device, knob_int("pack_budget_mb") << 20),
-        stream_(device.make_stream()),
-        timer_(device.make_timer()),
-        memory_(device, *stream_),
-        neighbour_(device, *stream_) {}
+      : bench_(engine, device, timings, seconds, report), memory_(device, *bench_.stream) {}
 
   DeviceSection run() {
-    device_.activate();
+    const Plan& plan = bench_.engine.plan;
+    TuneReport& report = bench_.report;
     DeviceSection section;
-    section.device = device_.identity();
-    const std::vector<FusedStep> fused = find_fused_steps(engine_.plan, device_.kind());
+    section.device = bench_.device.identity();
+    const std::vector<FusedStep> fused = find_fused_steps(plan, bench_.device.kind());
     const std::vector<TuneJob> jobs =
-        tune_jobs(engine_.plan, fused, weights_, device_.capability());
-    for (const TuneJob& job : jobs) {
-      for (const KernelDesc& part : job.parts) parts_.insert(part.text());
-    }
+        tune_jobs(plan, fused, bench_.weights, bench_.device.capability());
     Progress progress("tuning kernels", static_cast<int64_t>(jobs.size()), "descriptors");
-    report_.descriptors = static_cast<int>(jobs.size());
-    report_.details = Json::array();
+    report.descriptors = static_cast<int>(jobs.size());
+    report.details = Json::array();
     try {
       for (const TuneJob& job : jobs) {
         progress.add(1);
-        tune_job(job, section);
+        tune_job(job, job.in_plan ? section.choices : proposals_);
       }
+      tune_fusion(bench_, fused, proposals_, section);
     } catch (const DeviceLost& lost) {
-      report_.stopped = lost.what();
+      report.stopped = lost.what();
       spdlog::warn("tuning stops, heuristics choose the remaining kernels: {}", lost.what());
     }
-    report_.milliseconds = watch_.ms();
+    report.milliseconds = bench_.watch.ms();
     return section;
   }
 
  private:
-  // After an illegal access every call to a CUDA context fails until the process ends.
-  struct DeviceLost : std::runtime_error {
-    using std::runtime_error::runtime_error;
-  };
+  using Choices = std::map<std::string, KernelChoice>;  // by descriptor
   // What a step of so many rows took with a shorter context.
   struct Shorter {
     const TuneJob* job;
     double microseconds;
   };
 
-  void tune_job(const TuneJob& job, DeviceSection& section) {
+  void tune_job(const TuneJob& job, Choices& choices) {
     std::vector<std::string> rejected;
     std::vector<Measured> measured;
-    for (Selection& candidate : candidates(job.desc, device_.kind(), &rejected)) {
+    for (Selection& candidate : candidates(job.desc, bench_.device.kind(), &rejected)) {
       measured.emplace_back();
       measured.back().candidate = std::move(candidate);
     }
-    if (!job.parts.empty()) {
-      // It is there to be faster than its parts, never as a last resort.
-      std::erase_if(measured, [](const Measured& m) { return m.candidate.kernel->op == "*"; });
-      if (measured.empty()) return;
-    }
-    const bool compared = !job.parts.empty() || parts_.count(job.desc.text()) > 0;
-    if (measured.size() > 1 || compared) {
-      if (take_over(job, section)) return;
+    const bool by_reference = measured.front().candidate.kernel == &reference_kernel();
+    // A fused step is there to be faster than what it stands for, never as a last resort.
+    if (!job.in_plan && by_reference) return;
+    // Fused steps run where all of their steps have a choice that was measured.
+    if (measured.size() > 1 || (job.in_fused && !by_reference)) {
+      if (take_over(job, choices)) return;
       measure(job, measured, rejected);
     }
-    record(job, measured, rejected, section);
-  }
-
-  // What the steps that a fused one covers take together, by the choices made for them; nullopt
-  // where one was not measured.
-  static std::optional<double> parts_microseconds(const TuneJob& job, bool invariant,
-                                                  const DeviceSection& section) {
-    double sum = 0;
-    for (KernelDesc part : job.parts) {
-      part.invariant = invariant;
-      const auto choice = section.choices.find(part.text());
-      if (choice == section.choices.end() || choice->second.microseconds <= 0) return {};
-      sum += choice->second.microseconds;
-    }
-    return sum;
+    record(job, measured, rejected, choices);
   }
 
   // Long contexts of many rows cost seconds to run and change no ranking.
-  bool take_over(const TuneJob& job, DeviceSection& section) {
+  bool take_over(const TuneJob& job, Choices& choices) {
     const auto last = shorter_.find(job.steps.front());
     if (last == shorter_.end()) return false;
     const KernelDesc& from = last->second.job->desc;
@@ -199,14 +158,14 @@ class Tuner {
     KernelDesc target = job.desc;
     for (bool invariant : {false, true}) {
       source.invariant = target.invariant = invariant;
-      const auto known = section.choices.find(source.text());
-      if (known == section.choices.end()) continue;
+      const auto known = choices.find(source.text());
+      if (known == choices.end()) continue;
       KernelChoice choice = known->second;
       choice.microseconds = 0;
-      section.choices[target.text()] = std::move(choice);
+      choices[target.text()] = std::move(choice);
     }
     shorter_[job.steps.front()] = {&job, expected};
-    report_.details.push_back(
+    bench_.report.details.push_back(
         {{"desc", job.desc.text()},
          {"taken_over", fmt::format("a run would take {:.0f} ms: the choice is that of {}",
                                     expected * 1e-3, from.text())}});
@@ -215,16 +174,14 @@ class Tuner {
 
   std::string key(const TuneJob& job, const Selection& candidate) const {
     const KernelDef& kernel = *candidate.kernel;
-    std::string name(kernel.name);
-    if (kernel.library) name += fmt::format(" ({})", kernel.library_text());
-    return TimingCache::key(device_.identity(), name, kernel.version, candidate.tactic,
-                            job.desc.text());
+    return TimingCache::key(bench_.device.identity(), kernel_name(kernel), kernel.version,
+                            candidate.tactic, job.desc.text());
   }
 
   void measure(const TuneJob& job, std::vector<Measured>& measured,
                std::vector<std::string>& rejected) {
     if (!recall(job, measured, rejected)) {
-      if (watch_.ms() > budget_ms_) return;
+      if (bench_.out_of_time()) return;
       for (Measured& m : measured) m.hopeless = beaten(job, m.candidate) > kHopelessFactor;
       try {
         time_all(job, measured, rejected);
@@ -239,11 +196,11 @@ class Tuner {
           rejected.push_back(fmt::format("{}: {:.1f} times the fastest with fewer rows",
                                          name(m.candidate), beaten(job, m.candidate)));
         }
-        if (!timings_) continue;
+        if (!bench_.timings) continue;
         const double value = m.hopeless               ? TimingCache::kHopeless
                              : m.microseconds.empty() ? TimingCache::kRefused
                                                       : m.best();
-        timings_->put(key(job, m.candidate), value);
+        bench_.timings->put(key(job, m.candidate), value);
       }
     }
     settle(job, measured);
@@ -253,22 +210,23 @@ class Tuner {
   // True when the timing cache knows all candidates.
   bool recall(const TuneJob& job, std::vector<Measured>& measured,
               std::vector<std::string>& rejected) {
-    bool all_known = timings_ != nullptr;
+    bool all_known = bench_.timings != nullptr;
     for (const Measured& m : measured) {
-      all_known = all_known && timings_->find(key(job, m.candidate)).has_value();
+      all_known = all_known && bench_.timings->find(key(job, m.candidate)).has_value();
     }
     if (!all_known) {
       // One that failed is not tried again: it may take the device with it.
       for (Measured& m : measured) {
-        if (timings_ && timings_->find(key(job, m.candidate)) == TimingCache::kRefused) {
+        if (bench_.timings &&
+            bench_.timings->find(key(job, m.candidate)) == TimingCache::kRefused) {
           drop(m, rejected, "it failed when it was timed (timing cache)");
         }
       }
       return false;
     }
     for (Measured& m : measured) {
-      const double known = *timings_->find(key(job, m.candidate));
-      ++report_.cached;
+      const double known = *bench_.timings->find(key(job, m.candidate));
+      ++bench_.report.cached;
       if (known == TimingCache::kRefused) {
         drop(m, rejected, "it failed when it was timed (timing cache)");
       } else if (known == TimingCache::kHopeless) {
@@ -293,7 +251,7 @@ class Tuner {
     if (shape.empty() || shape[0] < kSteadyRows) return;
     // What is left of short times without their neighbours' makes large ratios of small
     // differences.
-    if (neighbour_.present() && fastest < kShortestRatioMicroseconds) return;
+    if (bench_.neighbour.present() && fastest < kShortestRatioMicroseconds) return;
     std::map<std::string, double>& ratios = ratios_[job.steps.front()];
     const Measured* invariant = nullptr;  // the fastest that invariant mode may use has a race too
     for (const Measured& m : measured) {
@@ -323,7 +281,7 @@ class Tuner {
     for (const Measured& m : measured) {
       if (!m.microseconds.empty()) return;
     }
-    if (get_op(job.desc.op).control_flow || !job.parts.empty()) return;
+    if (get_op(job.desc.op).control_flow || !job.in_plan) return;
     measured.emplace_back();
     measured.back().candidate = {&reference_kernel(), "", false};
     measured.back().microseconds = {kReferenceMicroseconds};
@@ -346,8 +304,8 @@ class Tuner {
     oracle.candidate = {&reference_kernel(), "", false};
     oracle.instance = oracle.candidate.kernel->prepare(job.desc, "");
     operands.clear_outputs();
-    enqueue(oracle, operands.args(oracle.candidate, 0));
-    stream_->synchronize();
+    bench_.enqueue(*oracle.instance, operands.args(oracle.candidate, 0));
+    bench_.stream->synchronize();
     const std::vector<OutputSample> expected = operands.sample_outputs();
     for (size_t i = 0; i < measured.size(); ++i) {
       if (results[i].empty() || agree(expected, results[i])) continue;
@@ -358,7 +316,8 @@ class Tuner {
 
   void time_all(const TuneJob& job, std::vector<Measured>& measured,
                 std::vector<std::string>& rejected) {
-    TuneOperands operands(job, engine_, device_, *stream_, weights_, memory_);
+    TuneOperands operands(job, bench_.engine, bench_.device, *bench_.stream, bench_.weights,
+                          memory_);
     std::vector<std::vector<OutputSample>> results(measured.size());
     const bool some = first_runs(job, operands, measured, results, rejected);
     if (!some && std::any_of(measured.begin(), measured.end(),
@@ -383,7 +342,7 @@ class Tuner {
     } catch (const std::exception& error) {
       m.microseconds.clear();
       drop(m, rejected, error.what());
-      check_alive(job, m);
+      bench_.check_alive(key(job, m.candidate), name(m.candidate));
     }
   }
 
@@ -396,16 +355,13 @@ class Tuner {
     size_t workspace = 0;
     for (Measured& m : measured) {
       if (m.hopeless || m.dropped) continue;
-      ++report_.timed;
+      ++bench_.report.timed;
       attempt(job, m, rejected, [&] {
         m.instance = m.candidate.kernel->prepare(job.desc, m.candidate.tactic);
         workspace = std::max(workspace, m.instance->workspace_bytes());
       });
     }
-    if (workspace > workspace_.size()) {
-      workspace_ = Buffer();
-      workspace_ = Buffer(device_, workspace);
-    }
+    bench_.reserve(workspace);
     bool some = false;
     for (size_t i = 0; i < measured.size(); ++i) {
       Measured& m = measured[i];
@@ -425,51 +381,22 @@ class Tuner {
   // Records launches over several sets of weights as a graph, so that gaps between launches are not
   // timed as kernels. False where the device or the kernel cannot.
   bool capture(Measured& m, TuneOperands& operands) {
-    if (device_.host_visible() || !m.candidate.kernel->capturable) return false;
+    if (bench_.device.host_visible() || !m.candidate.kernel->capturable) return false;
     const double once = std::max(1.0, run_once(m, operands, 1));  // the first made library plans
     const auto most = std::clamp(operands.rounds(), kManyLaunches, kMostLaunches);
     const auto count = static_cast<size_t>(std::clamp(kGraphMicroseconds / once,
                                                       static_cast<double>(kFewestLaunches),
                                                       static_cast<double>(most)));
     // What kernels make on their first launch with an operand (library plans) is made now.
-    for (size_t i = 0; i < count; ++i) enqueue(m, operands.args(m.candidate, i));
-    stream_->synchronize();
-    if (!device_.begin_capture(*stream_)) return false;
-    try {
+    for (size_t i = 0; i < count; ++i) enqueue(m, operands, i);
+    m.graph = bench_.capture([&] {
       for (size_t i = 0; i < count; ++i) {
-        enqueue(m, operands.args(m.candidate, i));
-        neighbour_.launch();
+        enqueue(m, operands, i);
+        bench_.neighbour.launch();
       }
-    } catch (...) {
-      try {
-        device_.end_capture(*stream_);
-      } catch (const std::exception& error) {
-        spdlog::debug("an unfinished capture: {}", error.what());
-      }
-      throw;
-    }
-    m.graph = device_.end_capture(*stream_);
-    m.launches = count;
-    m.graph->replay(*stream_);  // its upload is not timed
-    stream_->synchronize();
-    return true;
-  }
-
-  // A candidate has failed. Throws DeviceLost where it took the device with it; the timing cache
-  // then keeps the next build from trying it.
-  void check_alive(const TuneJob& job, const Measured& m) {
-    try {
-      stream_->synchronize();
-      TensorView probe{DType::kUInt8, {1}, memory_.take(64)};
-      std::byte back{};
-      device_.fill_zero(probe.data, 1, *stream_);
-      device_.copy_out(&back, probe.data, 1, *stream_);
-      stream_->synchronize();
-    } catch (const std::exception& error) {
-      if (timings_) timings_->put(key(job, m.candidate), TimingCache::kRefused);
-      throw DeviceLost(
-          fmt::format("the device stopped working after {}: {}", name(m.candidate), error.what()));
-    }
+    });
+    if (m.graph) m.launches = count;
+    return m.graph != nullptr;
   }
 
   // Further runs of the candidates that are not dropped. Each run has its turn at another step's
@@ -509,27 +436,20 @@ class Tuner {
     spdlog::warn("tuner skips {} {}: {}", m.candidate.kernel->name, m.candidate.tactic, reason);
   }
 
-  void enqueue(Measured& m, const LaunchArgs& args) {
-    const size_t bytes = m.instance->workspace_bytes();
-    CHECK_LE(bytes, workspace_.size());
-    ExecContext context{device_, *stream_, device_.team(), {workspace_.data(), bytes}, nullptr};
-    m.instance->launch(args, context);
+  void enqueue(Measured& m, TuneOperands& operands, size_t round) {
+    bench_.enqueue(*m.instance, operands.args(m.candidate, round));
   }
 
   // Microseconds of one launch: of the round's weights, or the mean over the captured ones, without
   // what their neighbours take.
   double run_once(Measured& m, TuneOperands& operands, size_t round) {
-    if (m.graph) {
-      timer_->start(*stream_);
-      m.graph->replay(*stream_);
-    } else {
+    if (!m.graph) {
       const LaunchArgs args = operands.args(m.candidate, round);  // may pack or copy weights
-      timer_->start(*stream_);
-      enqueue(m, args);
+      return bench_.time([&] { bench_.enqueue(*m.instance, args); });
     }
-    timer_->stop(*stream_);
-    const double once = timer_->microseconds() / static_cast<double>(m.launches);
-    return m.graph ? std::max(kLeastMicroseconds, once - neighbour_.microseconds(*timer_)) : once;
+    const double all = bench_.time([&] { m.graph->replay(*bench_.stream); });
+    return std::max(kLeastMicroseconds, all / static_cast<double>(m.launches) -
+                                            bench_.neighbour.microseconds(*bench_.timer));
   }
 
   static KernelChoice choice_of(const Measured& m) {
@@ -540,7 +460,7 @@ class Tuner {
   // The fastest of all, and under the descriptor that invariant mode looks up the fastest of those
   // it may use: the same measurements serve both.
   void record(const TuneJob& job, const std::vector<Measured>& measured,
-              const std::vector<std::string>& rejected, DeviceSection& section) {
+              const std::vector<std::string>& rejected, Choices& choices) {
     Json item = {{"desc", job.desc.text()}, {"rejected", rejected}};
     KernelDesc invariant = job.desc;
     invariant.invariant = true;
@@ -555,39 +475,20 @@ class Tuner {
       if (!may_run(*m.candidate.kernel, invariant)) continue;
       if (!invariant_winner || m.best() < invariant_winner->best()) invariant_winner = &m;
     }
-    if (!job.parts.empty()) {
-      const auto parts = parts_microseconds(job, false, section);
-      item["parts_us"] = parts.value_or(0);
-      if (!parts || (winner && winner->best() >= *parts)) winner = nullptr;
-      const auto invariant_parts = parts_microseconds(job, true, section);
-      if (!invariant_parts || (invariant_winner && invariant_winner->best() >= *invariant_parts)) {
-        invariant_winner = nullptr;
-      }
-    }
-    if (invariant_winner) section.choices[invariant.text()] = choice_of(*invariant_winner);
+    if (invariant_winner) choices[invariant.text()] = choice_of(*invariant_winner);
     if (winner) {
-      section.choices[job.desc.text()] = choice_of(*winner);
+      choices[job.desc.text()] = choice_of(*winner);
       item["winner"] = std::string(winner->candidate.kernel->name) + " " + winner->candidate.tactic;
     }
-    report_.details.push_back(std::move(item));
+    bench_.report.details.push_back(std::move(item));
   }
 
-  const Engine& engine_;
-  Device& device_;
-  TimingCache* timings_;
-  double budget_ms_;
-  TuneReport& report_;
-  WeightStore weights_;
-  std::unique_ptr<Stream> stream_;
-  std::unique_ptr<DeviceTimer> timer_;
-  Buffer workspace_;
+  TuneBench bench_;
   TuneMemory memory_;
-  TuneNeighbour neighbour_;
   // By the step of a descriptor, by candidate: times the fastest, see kHopelessFactor.
   std::map<const PlanStep*, std::map<std::string, double>> ratios_;
   std::map<const PlanStep*, Shorter> shorter_;  // jobs of run()
-  std::set<std::string> parts_;                 // descriptors that fused ones are compared with
-  Stopwatch watch_;
+  Choices proposals_;                           // of descriptors that only fused steps have
 };
 
 }  // namespace

@@ -8,11 +8,13 @@ namespace ingot {
 
 struct TuneReport {
   int descriptors = 0;
-  int timed = 0;   // (kernel, tactic) pairs measured now
+  int timed = 0;   // (kernel, tactic) pairs and sequences of steps measured now
   int cached = 0;  // taken from the timing cache
   double milliseconds = 0;
   std::string stopped;  // why tuning ended early (a kernel broke the device); empty if it did not
-  Json details;  // per descriptor: candidates with times, rejections with reasons, the winner
+  // Per descriptor: candidates with times, rejections with reasons, the winner. Behind them, per
+  // group of steps that fused ones could run: the ways to run it with times, the winner.
+  Json details;
 };
 
 // Winners for all steps and buckets of the plan. Descriptors that the budget did not reach are left
@@ -22,7 +24,8 @@ struct TuneReport {
 // cannot be captured is timed launch by launch, as everything is on the host's own processor. A
 // kernel after whose failure the device does not work any more (a CUDA context never recovers from
 // an illegal access) ends the tuning: what was measured stands, the timing cache names the kernel,
-// and the process cannot use that device again.
+// and the process cannot use that device again. Fused steps are chosen in their place: see
+// compiler/tune_fusion.h.
 DeviceSection tune(const Engine& engine, Device& device, TimingCache* timings, double seconds,
                    TuneReport& report);
 

@@ -18,44 +18,31 @@ class TuneJobs {
     const std::vector<Bucket> none = {{}};
     for (const Bucket& bucket : plan.buckets.empty() ? none : plan.buckets) {
       for (const PlanStep& step : plan.steps) {
-        if (step.kind == StepKind::kKernel && !is_idle_in(plan, step, bucket))
-          add(step, bucket, {});
+        if (step.kind == StepKind::kKernel && !is_idle_in(plan, step, bucket)) {
+          add(step, bucket).in_plan = true;
+        }
       }
-      for (const FusedStep& step : fused) {
-        if (step.steps.size() > 1 || is_idle_in(plan, step.steps[0], bucket)) continue;
-        std::vector<KernelDesc> parts;
-        for (size_t s : step.covers) parts.push_back(describe_step(plan.steps[s], bucket));
-        add(step.steps[0], bucket, std::move(parts));
+      for (const FusedStep& one : fused) {
+        if (is_idle_in(plan, one.steps.front(), bucket)) continue;
+        for (const PlanStep& step : one.steps) add(step, bucket).in_fused = true;
       }
     }
   }
   std::vector<TuneJob> take() { return std::move(jobs_); }
 
  private:
-  KernelDesc describe_step(const PlanStep& step, const Bucket& bucket) {
-    std::vector<int64_t> segments;
-    for (int id : step.inputs) {
-      const bool weight =
-          id != kNoValue && plan_.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;
-      const size_t pieces =
-          weight ? weights_.piece_count(plan_.values[static_cast<size_t>(id)]) : 1;
-      segments.push_back(static_cast<int64_t>(pieces));
-    }
-    KernelDesc desc = describe(plan_, step, bucket, plan_.limits, segments, false);
-    desc.capability = capability_;
-    return desc;
-  }
-
-  void add(const PlanStep& step, const Bucket& bucket, std::vector<KernelDesc> parts) {
-    TuneJob job{describe_step(step, bucket), {&step}, std::move(parts)};
-    auto [it, fresh] = index_.try_emplace(job.desc.text(), jobs_.size());
-    if (fresh) {
-      jobs_.push_back(std::move(job));
-      return;
-    }
-    // Another bucket may say the same of the same step.
-    std::vector<const PlanStep*>& steps = jobs_[it->second].steps;
-    if (std::find(steps.begin(), steps.end(), &step) == steps.end()) steps.push_back(&step);
+  TuneJob& add(const PlanStep& step, const Bucket& bucket) {
+    KernelDesc desc = tune_desc(plan_, step, bucket, weights_, capability_, false);
+    const auto [it, fresh] = index_.try_emplace(desc.text(), jobs_.size());
+    if (fresh) jobs_.push_back({std::move(desc), {}});
+    TuneJob& job = jobs_[it->second];
+    // Another bucket may say the same of the same step, and several fused steps hold one of the
+    // same operands.
+    const bool known = std::any_of(job.steps.begin(), job.steps.end(), [&](const PlanStep* other) {
+      return other == &step || (other->inputs == step.inputs && other->op == step.op);
+    });
+    if (!known) job.steps.push_back(&step);
+    return job;
   }
 
   const Plan& plan_;
@@ -70,6 +57,20 @@ class TuneJobs {
 std::vector<TuneJob> tune_jobs(const Plan& plan, const std::vector<FusedStep>& fused,
                                WeightStore& weights, int capability) {
   return TuneJobs(plan, fused, weights, capability).take();
+}
+
+KernelDesc tune_desc(const Plan& plan, const PlanStep& step, const Bucket& bucket,
+                     WeightStore& weights, int capability, bool invariant) {
+  std::vector<int64_t> segments;
+  for (int id : step.inputs) {
+    const bool weight =
+        id != kNoValue && plan.values[static_cast<size_t>(id)].kind == PlanValue::Kind::kWeight;
+    const size_t pieces = weight ? weights.piece_count(plan.values[static_cast<size_t>(id)]) : 1;
+    segments.push_back(static_cast<int64_t>(pieces));
+  }
+  KernelDesc desc = describe(plan, step, bucket, plan.limits, segments, invariant);
+  desc.capability = capability;
+  return desc;
 }
 
 }  // namespace ingot

@@ -14,13 +14,17 @@ namespace ingot {
 struct TuneJob {
   KernelDesc desc;
   std::vector<const PlanStep*> steps;
-  // Of a fused step: descriptors of the steps that it would stand for, each as often as it occurs.
-  std::vector<KernelDesc> parts{};
+  bool in_plan = false;   // a step of the plan has it
+  bool in_fused = false;  // a step of a fused step does
 };
 
 // Descriptors of all kernel steps in all buckets, those of the fused steps behind the others of
 // their bucket. They point at steps of `plan` and `fused`, which must outlive them.
 std::vector<TuneJob> tune_jobs(const Plan& plan, const std::vector<FusedStep>& fused,
                                WeightStore& weights, int capability);
+
+// A step's descriptor in a bucket, with weights in as many pieces as `weights` gives.
+KernelDesc tune_desc(const Plan& plan, const PlanStep& step, const Bucket& bucket,
+                     WeightStore& weights, int capability, bool invariant);
 
 }  // namespace ingot

@@ -3,18 +3,13 @@
 #include <gmock/gmock.h>
 
 #include "compiler/compile.h"
-#include "compiler/tune.h"
-#include "engine/selection.h"
 #include "graph/text.h"
 #include "ops/contract/fusion.h"
-#include "tests/compiler/virtual_time.h"
+#include "tensor/device.h"
 
 namespace ingot {
 namespace tune_jobs_test {
 
-using testing::Contains;
-using testing::Key;
-using testing::Not;
 using testing::SizeIs;
 
 void add_one(const LaunchArgs& args) {
@@ -56,31 +51,12 @@ const OpDef& two_op() {
   return op;
 }
 
-constexpr double kPartMicroseconds = 500;
-double fused_microseconds = 0;
-
-const KernelDef& one_kernel() {
-  static const KernelDef kernel = {.name = "test_add_one_slow",
-                                   .op = "test_add_one",
-                                   .device = "cpu",
-                                   .prepare = [](const KernelDesc&, std::string_view) {
-                                     return make_instance([](const LaunchArgs& args, ExecContext&) {
-                                       VirtualTimeCpu::spend(kPartMicroseconds);
-                                       add_one(args);
-                                     });
-                                   }};
-  return kernel;
-}
-const KernelDef& two_kernel() {
-  static const KernelDef kernel = {.name = "test_add_two_once",
-                                   .op = "test_add_two",
-                                   .device = "cpu",
-                                   .prepare = [](const KernelDesc&, std::string_view) {
-                                     return make_instance([](const LaunchArgs& args, ExecContext&) {
-                                       VirtualTimeCpu::spend(fused_microseconds);
-                                       add_one(args);
-                                     });
-                                   }};
+template <int>
+const KernelDef& kernel_of(std::string_view op) {
+  static const KernelDef kernel = {
+      .name = op, .op = op, .device = "cpu", .prepare = [](const KernelDesc&, std::string_view) {
+        return make_instance([](const LaunchArgs& args, ExecContext&) { add_one(args); });
+      }};
   return kernel;
 }
 
@@ -89,8 +65,8 @@ class TuneJobsTest : public testing::Test {
   static void SetUpTestSuite() {
     register_op(one_op());
     register_op(two_op());
-    register_kernel(one_kernel());
-    register_kernel(two_kernel());
+    register_kernel(kernel_of<1>("test_add_one"));
+    register_kernel(kernel_of<2>("test_add_two"));
   }
   TuneJobsTest() {
     Graph graph("pair");
@@ -99,39 +75,33 @@ class TuneJobsTest : public testing::Test {
     graph.add_output(graph.emit("test_add_one", {}, {once}));
     engine_.plan = lower(graph);
     fused_ = find_fused_steps(engine_.plan, "cpu");
-    desc_ = describe(engine_.plan, fused_.at(0).steps[0], {}, {}, {1}, false);
   }
-  DeviceSection tuned() {
-    TuneReport report;
-    return tune(engine_, *device_, nullptr, 600, report);
-  }
-
-  std::unique_ptr<Device> device_ = std::make_unique<VirtualTimeCpu>();
+  std::unique_ptr<Device> device_ = make_cpu_device(1);
   Engine engine_;
   std::vector<FusedStep> fused_;
-  KernelDesc desc_;
 };
 
-TEST_F(TuneJobsTest, AFusedStepKnowsWhatItIsComparedWith) {
+TEST_F(TuneJobsTest, JobsSayWhoseStepsTheyAre) {
   WeightStore weights(engine_, *device_);
-  const std::vector<TuneJob> jobs = tune_jobs(engine_.plan, fused_, weights, 0);
+  std::vector<TuneJob> jobs = tune_jobs(engine_.plan, fused_, weights, 0);
   ASSERT_THAT(jobs, SizeIs(2));
   EXPECT_EQ(jobs[0].desc.op, "test_add_one");
   EXPECT_THAT(jobs[0].steps, SizeIs(2));
-  EXPECT_THAT(jobs[0].parts, SizeIs(0));
+  EXPECT_TRUE(jobs[0].in_plan);
+  EXPECT_FALSE(jobs[0].in_fused);
   EXPECT_EQ(jobs[1].desc.op, "test_add_two");
-  ASSERT_THAT(jobs[1].parts, SizeIs(2)) << "one descriptor, twice";
-  EXPECT_EQ(jobs[1].parts[0].text(), jobs[0].desc.text());
-}
+  EXPECT_FALSE(jobs[1].in_plan);
+  EXPECT_TRUE(jobs[1].in_fused);
 
-TEST_F(TuneJobsTest, AFusedKernelIsChosenWhereItBeatsItsParts) {
-  fused_microseconds = 1.9 * kPartMicroseconds;
-  EXPECT_THAT(tuned().choices, Contains(Key(desc_.text())));
-}
-
-TEST_F(TuneJobsTest, ASlowOneIsNot) {
-  fused_microseconds = 2.1 * kPartMicroseconds;
-  EXPECT_THAT(tuned().choices, Not(Contains(Key(desc_.text()))));
+  // One that both have is one job; a step that several fused ones hold counts once.
+  fused_[0].steps.push_back(engine_.plan.steps[1]);
+  fused_.push_back(fused_[0]);
+  jobs = tune_jobs(engine_.plan, fused_, weights, 0);
+  ASSERT_THAT(jobs, SizeIs(2));
+  EXPECT_TRUE(jobs[0].in_plan);
+  EXPECT_TRUE(jobs[0].in_fused);
+  EXPECT_THAT(jobs[0].steps, SizeIs(2));
+  EXPECT_THAT(jobs[1].steps, SizeIs(1));
 }
 
 TEST_F(TuneJobsTest, WhatABucketHasNothingOfIsNoJob) {

@@ -9,6 +9,8 @@
 #include "base/error.h"
 #include "base/knobs.h"
 #include "compiler/compile.h"
+#include "compiler/timing_cache.h"
+#include "compiler/tune.h"
 #include "compiler/tune_jobs.h"
 #include "engine/executor.h"
 #include "engine/weights.h"
@@ -122,8 +124,7 @@ TEST(FakeDevice, RunsFusedStepsThatWereChosen) {
     ASSERT_EQ(steps.size(), 2u) << "layers";
     DeviceSection section = {device.identity(), {}};
     for (const TuneJob& job : tune_jobs(fused->plan, steps, weights, device.capability())) {
-      if (job.parts.empty()) continue;
-      EXPECT_EQ(job.parts.size(), 2u) << "the split is no launch";
+      if (job.in_plan) continue;
       section.choices[job.desc.text()] = {"fake_gated_linear", 1, "", 1};
     }
     fused->devices = {section};
@@ -136,6 +137,38 @@ TEST(FakeDevice, RunsFusedStepsThatWereChosen) {
       return device.launches - before;
     };
     EXPECT_EQ(launches(plain) - launches(fused), 2 * 2);
+  }
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
+// Sequences are timed as graphs, their operands side by side; whatever wins runs right.
+TEST(FakeDevice, TunesFusedStepsInGraphs) {
+  const auto plain = llama();
+  const auto tuned = std::make_shared<Engine>(*plain);
+  tuned->plan.buckets = {{{"tokens", 8}}};
+  FakeDevice device;
+  {
+    TimingCache timings;
+    TuneReport report, again;
+    tuned->devices = {tune(*tuned, device, &timings, 600, report)};
+    EXPECT_EQ(report.stopped, "");
+    EXPECT_GT(device.captures, 1);
+    size_t groups = 0;
+    for (const Json& item : report.details) {
+      if (!item.contains("tilings")) continue;
+      ++groups;
+      EXPECT_EQ(item["layers"], 2);
+      EXPECT_FALSE(item.contains("note")) << item.dump();
+      for (const Json& tiling : item["tilings"]) EXPECT_TRUE(tiling.contains("us")) << item.dump();
+    }
+    EXPECT_GE(groups, 1u);
+    const DeviceSection warm = tune(*tuned, device, &timings, 600, again);
+    EXPECT_EQ(again.timed, 0);
+    EXPECT_EQ(warm.choices, tuned->devices[0].choices);
+    const std::vector<int32_t> prompt = {3, 17, 90, 5, 44};
+    Session session(tuned, device);
+    expect_close(session.step(prompt, 0), on_cpu(plain, {prompt}));
+    expect_close(session.step({7}, 5), on_cpu(plain, {prompt, {7}}));
   }
   EXPECT_EQ(device.violations, std::vector<std::string>{});
 }
