@@ -6,8 +6,11 @@ namespace ingot {
 namespace op_linear_add {
 
 struct LinearAddAttrs {
+  bool hold_next = false;
   template <typename V>
-  void fields(V&) {}
+  void fields(V& v) {
+    v("hold_next", hold_next);
+  }
 };
 
 std::vector<ValueType> infer(const InferArgs& args) {
@@ -48,7 +51,9 @@ OpCost cost(const CostArgs& args) {
 
 // y[.., N] = x * w^T + bias + residual of x[.., K], weight[N, K], bias[N] (or absent) and
 // residual[.., N], which has x's element type, as y has. Plans do not hold it. Kernels may keep the
-// product in float32; the decomposition rounds it to x's type.
+// product in float32; the decomposition rounds it to x's type. `hold_next` changes no result: what
+// runs next reads weights before it needs y, which takes memory from this layer unless it starts
+// when the layer has ended.
 const OpDef& linear_add_op() {
   using namespace op_linear_add;
   static const OpDef op = {.name = "linear_add",

@@ -14,6 +14,7 @@ struct LinearAddShape {
   bool bias = false;
   int segments = 1;
   std::string w = "";  // x's
+  bool hold_next = false;
 };
 
 OpCase linear_add_case(const LinearAddShape& s) {
@@ -30,6 +31,7 @@ OpCase linear_add_case(const LinearAddShape& s) {
                          {.type = x, .shape = {tokens(), s.n}, .strided = true}},
               .symbols = {{"tokens", s.m}},
               .strided_outputs = true};
+  if (s.hold_next) c.attrs["hold_next"] = true;
   // The decomposition rounds the product to x's type, by up to r of it; kernels keep it in float32.
   // With the bias it deviates by the square root of two where y does by that of three: five
   // deviations of it are 4.1 of y's root mean square.
@@ -79,6 +81,17 @@ std::vector<OpCase> linear_add_cases() {
     }
   }
   shapes.push_back({"q8_0", 3, 45, 96, "bfloat16", true, 2, "q8_0"});
+  for (const char* w : {"bfloat16", "q8_0"}) {
+    for (int64_t m : {1, 12}) {
+      shapes.push_back({.name = fmt::format("hold_next_{}_rows{}", w, m),
+                        .m = m,
+                        .n = 45,
+                        .k = 96,
+                        .segments = 2,
+                        .w = w,
+                        .hold_next = true});
+    }
+  }
   // Llama 3 8B's down projection.
   for (int64_t m : {1, 8}) {
     shapes.push_back({fmt::format("llama8b_rows{}", m), m, 4096, 14336});

@@ -138,6 +138,7 @@ TEST(rms_norm_linear, takes_the_norm_between_two_layers) {
   EXPECT_EQ(match->steps[0].op, "linear_add");
   EXPECT_EQ(match->steps[0].inputs, (std::vector<int>{l.x, l.first, kNoValue, l.residual}));
   EXPECT_EQ(match->steps[0].outputs, (std::vector<int>{sums[0]}));
+  EXPECT_EQ(attrs_text(match->steps[0].attrs), attrs_text({{"hold_next", true}}));
   EXPECT_EQ(match->steps[1].op, "rms_norm_linear");
   EXPECT_EQ(match->steps[1].inputs, (std::vector<int>{sums[0], l.second, kNoValue, l.norm}));
   EXPECT_EQ(match->steps[1].outputs, (std::vector<int>{out}));

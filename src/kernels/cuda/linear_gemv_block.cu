@@ -10,7 +10,7 @@ constexpr int kOut = 2;
 // A lane decodes 32 weights of each column at a time.
 template <class Decoder, int kRows>
 __global__ void __launch_bounds__(32 * kGemvWarps) gemv(GemvArgs a) {
-  let_next_start();
+  if (a.next_start == NextStart::kAtOnce) let_next_start();
   const GemvPlace place = gemv_place(a, kOut);
   const std::byte* w[kOut];
   gemv_weight_rows(a, place, w);
@@ -70,7 +70,7 @@ std::unique_ptr<KernelInstance> gemv_block_instance(const char* name, const Kern
       kernel_linear_gemv_block::run<decltype(decoder)>(name, a, context);
     });
   };
-  return gemv_instance(desc, split, kGemvWarps, launch);
+  return gemv_instance(desc, split, kGemvWarps, launch, next_start(desc));
 }
 
 // Up to eight rows, weights in block formats decoded in registers.

@@ -36,6 +36,7 @@ std::optional<FusionMatch> match_normed_input(const StepSource& steps, FusionMat
     if (!residual) return {};
     source = norm.outputs[0];
     weight = norm.inputs[2];
+    residual->fused.attrs["hold_next"] = true;
     out.steps.push_back(std::move(residual->fused));
     out.covers.push_back(residual->linear);
   } else {

@@ -13,9 +13,9 @@ constexpr int kGemvWarps = 8;  // of a block, unless a tactic says otherwise
 constexpr int kMostGemvWarps = 16;
 constexpr int64_t kMostGemvRows = 8;
 
-// When a kernel lets the next one start. At once is right before one that waits at its own start, a
-// norm; one that reads weights before it waits would take memory from blocks still to come.
-enum class NextStart { kAtOnce, kAfterWait, kLate, kAtEnd };
+// When a kernel lets the next one start: at once before one that waits at its own start, as norms
+// do; one that reads weights before it waits would take memory from blocks that are still to come.
+enum class NextStart { kAtOnce, kAfterWait, kAtEnd };
 
 struct GemvArgs {
   AnyFloats x;
@@ -123,6 +123,10 @@ inline GemvArgs gemv_args(const LaunchArgs& args, int split, int warps = kGemvWa
   return a;
 }
 inline bool adds_residual(const KernelDesc& desc) { return desc.op == "linear_add"; }
+// As linear_add's attribute asks.
+inline NextStart next_start(const KernelDesc& desc) {
+  return attr_or<bool>(desc.attrs, "hold_next", false) ? NextStart::kAtEnd : NextStart::kAtOnce;
+}
 // Its input 3.
 inline void set_residual(GemvArgs& a, const LaunchArgs& args) {
   a.residual = any_floats(args.inputs[3]);
@@ -134,11 +138,12 @@ inline Grid gemv_grid(const GemvArgs& a, int out) {
 }
 // An instance that calls run(gemv_args, args, context) where there are rows.
 template <class Run>
-std::unique_ptr<KernelInstance> gemv_instance(const KernelDesc& desc, int split, int warps,
-                                              Run run) {
+std::unique_ptr<KernelInstance> gemv_instance(const KernelDesc& desc, int split, int warps, Run run,
+                                              NextStart next) {
   return make_instance(
       [=, residual = adds_residual(desc)](const LaunchArgs& args, ExecContext& context) {
         GemvArgs a = gemv_args(args, split, warps);
+        a.next_start = next;
         if (residual) set_residual(a, args);
         if (a.m == 0) return;
         CHECK_LE(a.m, kMostGemvRows);

@@ -66,7 +66,6 @@ __global__ void __launch_bounds__(32 * kMostGemvWarps)
     }
   }
   wait_for_earlier();  // also warps that had no part of K
-  if (a.next_start == NextStart::kLate) let_next_start();
   if constexpr (Input::kNorm) scale_by_norm(a, place, input.epsilon, squares, acc);
   gemv_finish(a, place, acc, unit);
 }
@@ -187,7 +186,8 @@ std::unique_ptr<KernelInstance> gemv_rows_instance(const char* name, const Kerne
       launch_gemv_rows<decltype(x), decltype(w)>(name, a, out, unit, input.bound(args), context);
     });
   };
-  return gemv_instance(desc, chosen.split, chosen.warps, launch);
+  const NextStart next = Input::kNorm ? NextStart::kAfterWait : next_start(desc);
+  return gemv_instance(desc, chosen.split, chosen.warps, launch, next);
 }
 
 // gemv_rows_instance of plain products, also with a residual; linear_gemv.cu compiles its kernels.
