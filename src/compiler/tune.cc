@@ -44,6 +44,8 @@ constexpr double kLeastMicroseconds = 0.1;  // of one that hides behind its neig
 constexpr size_t kFewestLaunches = 3;
 constexpr size_t kManyLaunches = 16;  // of short kernels without weights
 constexpr size_t kMostLaunches = 64;
+// Kernels of fused steps are of no use before they are timed in their place.
+constexpr double kKernelShare = 0.75;
 // A step that would take longer with its next longer context alone keeps the choice of this one.
 constexpr double kTooLongMicroseconds = 8e3;
 
@@ -100,6 +102,7 @@ class Tuner {
     Progress progress("tuning kernels", static_cast<int64_t>(jobs.size()), "descriptors");
     report.descriptors = static_cast<int>(jobs.size());
     report.details = Json::array();
+    if (!fused.empty()) share_ = kKernelShare;
     try {
       for (const TuneJob& job : jobs) {
         progress.add(1);
@@ -181,7 +184,7 @@ class Tuner {
   void measure(const TuneJob& job, std::vector<Measured>& measured,
                std::vector<std::string>& rejected) {
     if (!recall(job, measured, rejected)) {
-      if (bench_.out_of_time()) return;
+      if (bench_.out_of_time(share_)) return;
       for (Measured& m : measured) m.hopeless = beaten(job, m.candidate) > kHopelessFactor;
       try {
         time_all(job, measured, rejected);
@@ -488,6 +491,7 @@ class Tuner {
   // By the step of a descriptor, by candidate: times the fastest, see kHopelessFactor.
   std::map<const PlanStep*, std::map<std::string, double>> ratios_;
   std::map<const PlanStep*, Shorter> shorter_;  // jobs of run()
+  double share_ = 1;                            // of the time, that kernels alone may take
   Choices proposals_;                           // of descriptors that only fused steps have
 };
 

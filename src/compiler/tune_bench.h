@@ -38,7 +38,8 @@ class TuneBench {
   TuneBench(const Engine& engine, Device& device, TimingCache* timings, double seconds,
             TuneReport& report);
 
-  bool out_of_time() const { return watch.ms() > budget_ms_; }
+  // Whether that share of the time that tuning may take is over.
+  bool out_of_time(double share = 1) const { return watch.ms() >= share * budget_ms_; }
   // Makes the workspace that all launches share so large. Before anything is captured: a graph
   // holds its address.
   void reserve(size_t workspace_bytes);

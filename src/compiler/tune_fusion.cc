@@ -70,6 +70,7 @@ class GroupTimer {
       run();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kOutOfMemory) throw;
+      bench_.stream->synchronize();  // what was queued names the operands
       note_ = fmt::format("not timed: {}", error.what());
       for (Sequence& sequence : sequences_) sequence.microseconds.clear();
       return;

@@ -134,9 +134,9 @@ inline void register_chain_ops() {
 }
 
 // Layers of the four steps with weights of their own; `tails` more pairs of o and norm behind them.
-inline std::shared_ptr<Engine> chain_engine(int layers, int tails = 0) {
+inline std::shared_ptr<Engine> chain_engine(int layers, int tails = 0, const Dim& rows = 2) {
   EngineMaker maker;
-  int x = maker.input("x", DType::kFloat32, {2, 4});
+  int x = maker.input("x", DType::kFloat32, {rows, 4});
   for (int i = 0; i < layers + tails; ++i) {
     x = maker.step("chain_o", {}, {x, maker.weight("o" + std::to_string(i), {4})})[0];
     x = maker.step("chain_norm", {}, {x})[0];

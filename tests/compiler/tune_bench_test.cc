@@ -40,6 +40,17 @@ TEST(TuneBench, CapturesAndLeavesCaptureBehindAThrow) {
   EXPECT_EQ(device.violations, std::vector<std::string>{});
 }
 
+TEST(TuneBench, ShareOfTheTimeIsOverBeforeAllOfIt) {
+  VirtualTimeCpu device;
+  const Engine engine;
+  TuneReport report;
+  EXPECT_TRUE(TuneBench(engine, device, nullptr, 0, report).out_of_time());
+  const TuneBench bench(engine, device, nullptr, 1e9, report);
+  EXPECT_FALSE(bench.out_of_time());
+  EXPECT_FALSE(bench.out_of_time(0.5));
+  EXPECT_TRUE(bench.out_of_time(0));
+}
+
 // The key of what broke the device is refused from then on.
 TEST(TuneBench, ADeviceThatDoesNotWorkIsLost) {
   struct Broken final : FakeDevice {

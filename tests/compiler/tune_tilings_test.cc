@@ -16,7 +16,8 @@ class TuneTilingsTest : public testing::Test {
   static void SetUpTestSuite() { register_chain_ops(); }
   // Groups where `ops` have choices: of norm in the section, of the others as proposals.
   std::vector<FusionGroup> groups(const std::set<std::string>& ops, int layers = 2, int tails = 0) {
-    engine_ = chain_engine(layers, tails);
+    engine_ = chain_engine(layers, tails, rows_);
+    engine_->plan.buckets = buckets_;
     WeightStore weights(*engine_, *device_);
     fused_ = find_fused_steps(engine_->plan, "cpu");
     DeviceSection section;
@@ -35,6 +36,8 @@ class TuneTilingsTest : public testing::Test {
 
   const std::set<std::string> all_ = {"chain_norm", "chain_a", "chain_g", "chain_ag"};
   std::unique_ptr<Device> device_ = make_cpu_device(1);
+  Dim rows_ = 2;
+  std::vector<Bucket> buckets_;
   std::shared_ptr<Engine> engine_;
   std::vector<FusedStep> fused_;
 };
@@ -56,6 +59,21 @@ TEST_F(TuneTilingsTest, LayersAreOneGroupOfAllDisjointSets) {
   EXPECT_THAT(ops(group, {0}), ElementsAre("chain_a", "chain_ag"));
   EXPECT_THAT(ops(group, {1, 2}), ElementsAre("chain_a", "chain_norm", "chain_g"));
   EXPECT_THAT(ops(group, {2}), ElementsAre("chain_o", "chain_norm", "chain_g"));
+}
+
+TEST_F(TuneTilingsTest, BucketsHaveGroupsOfTheirOwnWhereTheyDiffer) {
+  buckets_ = {{{"n", 1}}, {{"n", 4}}};
+  auto found = groups(all_);
+  ASSERT_THAT(found, SizeIs(1)) << "two buckets say the same";
+  EXPECT_EQ(found[0].members, 2u);
+  rows_ = Dim::symbol("n");
+  found = groups(all_);
+  ASSERT_THAT(found, SizeIs(2));
+  EXPECT_EQ(found[0].plain[0].desc.inputs[0].shape, (Shape{1, 4}));
+  EXPECT_EQ(found[1].plain[0].desc.inputs[0].shape, (Shape{4, 4}));
+  EXPECT_EQ(found[1].members, 2u);
+  buckets_ = {{{"n", 0}}, {{"n", 4}}};
+  EXPECT_THAT(groups(all_), SizeIs(1)) << "no rows, no work";
 }
 
 TEST_F(TuneTilingsTest, WhatHasNoChoiceIsLeftOut) {
