@@ -49,18 +49,29 @@ bool has_kernel(std::string_view device_kind, std::string_view op) {
                      [&](const KernelDef* kernel) { return kernel->op == op; });
 }
 
-// Whether a step that the match leaves where it is reads what would be made later than now.
-bool read_too_early(const Plan& plan, const FusionMatch& match) {
-  std::set<int> made;
+// Whether a step that the match leaves where it is reads what would be made later than now, or
+// overwrites what would be read later.
+bool in_the_way(const Plan& plan, const PlanSteps& steps, const FusionMatch& match) {
+  std::set<int> made, read;
   for (const FusionMatch::Step& step : match.steps) {
     made.insert(step.outputs.begin(), step.outputs.end());
+    read.insert(step.inputs.begin(), step.inputs.end());
   }
+  read.erase(kNoValue);
   const std::set<size_t> covers(match.covers.begin(), match.covers.end());
   for (size_t s = *covers.begin(); s < *covers.rbegin(); ++s) {
-    const std::vector<int>& inputs = plan.steps[s].inputs;
     if (covers.count(s) > 0) continue;
-    if (std::any_of(inputs.begin(), inputs.end(), [&](int id) { return made.count(id) > 0; })) {
+    const PlanStep& step = plan.steps[s];
+    if (std::any_of(step.inputs.begin(), step.inputs.end(),
+                    [&](int id) { return made.count(id) > 0; })) {
       return true;
+    }
+    for (const Effects::Alias& alias : get_op(step.op).effects.aliases) {
+      const int written = plan.root(step.inputs[static_cast<size_t>(alias.input)]);
+      const bool lost = std::any_of(read.begin(), read.end(), [&](int id) {
+        return plan.root(id) == written && steps.producer(id).value_or(0) < s;
+      });
+      if (lost) return true;
     }
   }
   return false;
@@ -82,7 +93,7 @@ std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view devic
     if (!steps) steps.emplace(plan);
     for (size_t last = 0; last < plan.steps.size(); ++last) {
       std::optional<FusionMatch> match = op->match(*steps, last);
-      if (!match || read_too_early(plan, *match)) continue;
+      if (!match || in_the_way(plan, *steps, *match)) continue;
       std::erase_if(match->covers, [&](size_t s) { return plan.steps[s].kind == StepKind::kView; });
       std::sort(match->covers.begin(), match->covers.end());
       CHECK_MSG(!match->covers.empty() && match->covers.back() == last,

@@ -92,6 +92,15 @@ const OpDef& difference_op() {
   return op;
 }
 
+// Doubles its input in place.
+const OpDef& double_op() {
+  static const OpDef op = {
+      .name = "test_double",
+      .infer = [](const InferArgs& args) -> std::vector<ValueType> { return {args.input(0)}; },
+      .effects = {.aliases = {{0, 0}}}};
+  return op;
+}
+
 template <typename F>
 std::unique_ptr<KernelInstance> of_elements(F f) {
   return make_instance([f](const LaunchArgs& args, ExecContext&) {
@@ -128,6 +137,7 @@ class FusionTest : public testing::Test {
     register_op(mul_add_op());
     register_op(square_add_op());
     register_op(difference_op());
+    register_op(double_op());
     for (const KernelDef* kernel :
          {&mul_add_kernel(), &square_add_kernel(), &difference_kernel()}) {
       register_kernel(*kernel);
@@ -303,6 +313,25 @@ TEST_F(FusionTest, WhatIsReadTooEarlyIsNotFound) {
   const auto found = find_fused_steps(overlap(true)->plan, "cpu");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].op, "test_mul_add");
+}
+
+// A sequence in the place of the addition would find other numbers where `twice` was.
+TEST_F(FusionTest, WhatIsOverwrittenBetweenIsNotFound) {
+  const auto found = [](bool read_before) {
+    EngineMaker maker;
+    const int x = maker.input("x", DType::kFloat32, {2, 4});
+    const int twice = maker.step("add", {}, {x, x})[0];
+    const int other = maker.step("add", {}, {x, x})[0];
+    const int d = maker.step("sub", {}, {twice, x})[0];
+    const int c = maker.step("test_double", {}, {read_before ? twice : other})[0];
+    const int product = maker.step("mul", {}, {d, d})[0];
+    maker.output(maker.step("add", {}, {product, c})[0], "y");
+    std::vector<std::string> ops;
+    for (const FusedStep& fused : find_fused_steps(maker.plan(), "cpu")) ops.push_back(fused.op);
+    return ops;
+  };
+  EXPECT_THAT(found(true), ElementsAre("test_mul_add"));
+  EXPECT_THAT(found(false), ElementsAre("test_square_add", "test_mul_add"));
 }
 
 TEST_F(FusionTest, ASequenceRunsWhereAllOfItIsChosen) {
