@@ -108,6 +108,7 @@ class Tuner {
         progress.add(1);
         tune_job(job, job.in_plan ? section.choices : proposals_);
       }
+      memory_.release();  // sequences have operands of their own, side by side
       tune_fusion(bench_, fused, proposals_, section);
     } catch (const DeviceLost& lost) {
       report.stopped = lost.what();

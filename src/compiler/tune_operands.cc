@@ -32,6 +32,13 @@ std::byte* TuneMemory::take(size_t bytes) {
   return buffer.data();
 }
 
+void TuneMemory::release() {
+  rewind();
+  stream_.synchronize();  // what was queued names it
+  buffers_.clear();
+  clones_.clear();
+}
+
 void TuneMemory::touch(const TensorView& piece) {
   if (!touched_.insert(piece.data).second) return;
   const int64_t bytes = piece.row_bytes() * piece.rows();

@@ -22,6 +22,7 @@ class TuneMemory {
  public:
   TuneMemory(Device& device, Stream& stream) : device_(device), stream_(stream) {}
   void rewind() { used_ = 0; }  // what take() gave is free again
+  void release();               // gives all of it back to the device
   std::byte* take(size_t bytes);
   // Reads a page each of a weight in host memory, once: no candidate should pay for reading the
   // file because it is the first one.

@@ -35,6 +35,17 @@ class TuneFusionTest : public testing::Test {
     engine_->devices = {tune(*engine_, *device_, timings, seconds, report_)};
     return engine_->devices[0];
   }
+  // What a cache says of kernels.
+  static TimingCache without_sequences(const TimingCache& cache) {
+    ScratchDirectory dir;
+    cache.save(dir / "cache");
+    const Json json = parse_json(read_file(dir / "cache"), "test", "cache");
+    TimingCache out;
+    for (const auto& [key, value] : json.items()) {
+      if (key.find("fused steps in place") == std::string::npos) out.put(key, value);
+    }
+    return out;
+  }
   // What an executor with the choices of tuned() launches, by operator.
   std::vector<std::string> launched(ExecutorOptions options = {}) {
     Executor executor(engine_, *device_, std::move(options));
@@ -168,13 +179,8 @@ TEST_F(TuneFusionTest, AWarmCacheTimesNothing) {
   EXPECT_FALSE(read.changed());
 
   // Tilings are known under keys of their own: without them, and without time, all stays plain.
-  const std::string text = read_file(dir / "cache");
-  EXPECT_THAT(text, HasSubstr("fused steps in place v1 chain_a + chain_ag | "));
-  const Json json = parse_json(text, "test", "cache");
-  TimingCache less;
-  for (const auto& [key, value] : json.items()) {
-    if (key.find("fused steps in place") == std::string::npos) less.put(key, value);
-  }
+  EXPECT_THAT(read_file(dir / "cache"), HasSubstr("fused steps in place v1 chain_a + chain_ag | "));
+  TimingCache less = without_sequences(read);
   EXPECT_EQ(less.size(), 4u);
   EXPECT_EQ(tuned(2, 0, &less, 0).choices.size(), 1u);
   EXPECT_THAT(launched(), testing::SizeIs(8));
@@ -241,6 +247,34 @@ TEST_F(TuneFusionTest, WhatDoesNotFitStaysPlain) {
   EXPECT_EQ(report_.details.back()["winner"], report_.details.back()["in_place"]);
   EXPECT_THAT(report_.details.back()["note"].get<std::string>(), HasSubstr("no memory"));
   EXPECT_EQ(report_.stopped, "");
+}
+
+// Knows how much memory it gave out at most.
+struct CountingCpu final : VirtualTimeCpu {
+  std::byte* allocate(size_t size) override {
+    held += size;
+    most = std::max(most, held);
+    return VirtualTimeCpu::allocate(size);
+  }
+  void release(std::byte* data, size_t size) noexcept override {
+    held -= size;
+    VirtualTimeCpu::release(data, size);
+  }
+  size_t held = 0, most = 0;
+};
+
+// With their times known, kernels take no memory.
+TEST_F(TuneFusionTest, MemoryOfKernelsIsFreeForSequences) {
+  const auto most = [&](TimingCache& cache) {
+    device_ = std::make_unique<CountingCpu>();
+    tuned(2, 0, &cache);
+    return static_cast<CountingCpu&>(*device_).most;
+  };
+  TimingCache all;
+  const size_t cold = most(all);
+  TimingCache kernels = without_sequences(all);
+  EXPECT_EQ(most(kernels), cold);
+  EXPECT_EQ(report_.timed, 5);
 }
 
 // Works no more once a kernel fell over.
