@@ -32,10 +32,18 @@ bool builds_embeddings(const ModelSource& source, const LoadOptions& options) {
   return source.sentences.rules.has_value();
 }
 
+// All candidates of a server's engine take some 25 s on a GPU; on a processor heuristics are close,
+// and large models would take minutes.
+double tune_seconds(const Device& device) {
+  const int64_t stated = knob_int("tune_seconds");
+  if (stated >= 0) return static_cast<double>(stated);
+  return device.host_visible() ? 10 : 60;
+}
+
 // What decides an engine's bytes beside the source: options, knobs that change graphs, version.
 std::string engine_key(const ModelSource& source, const LoadOptions& options, Device& device) {
   // An engine that was made without tuning must not serve those who want it tuned.
-  const bool tuned = options.tune && knob_int("tune_seconds") > 0;
+  const bool tuned = options.tune && tune_seconds(device) > 0;
   std::string text = fmt::format("{}|{}|{}|{}|{}|{}|{}", INGOT_VERSION, source.identity,
                                  options.build.dtype ? dtype_name(*options.build.dtype) : "",
                                  options.build.kv_dtype ? dtype_name(*options.build.kv_dtype) : "",
@@ -55,7 +63,7 @@ CompileOptions compile_options(const LoadOptions& options, Device* device, Timin
   out.passes.verify = knob_bool("verify");
   out.device = options.tune ? device : nullptr;
   out.timings = timings;
-  out.tune_seconds = static_cast<double>(knob_int("tune_seconds"));
+  if (out.device) out.tune_seconds = tune_seconds(*out.device);
   return out;
 }
 

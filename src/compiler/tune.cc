@@ -18,12 +18,14 @@ namespace ingot {
 namespace {
 
 constexpr size_t kRuns = 6;  // interleaved, so that a slow moment hits every candidate alike
+constexpr size_t kProposalRuns = 3;  // of what is timed again in its place
 // Runs of long shapes repeat less: a descriptor stops at kEnough once each candidate ran twice.
 constexpr double kEnoughMicroseconds = 40e3;
 // Stands for the time of the reference where it is the last resort: it is not measured.
 constexpr double kReferenceMicroseconds = 1e6;
 // Candidates this much slower than the fastest are dropped: after two runs, and after the first
-// (which warms up) where it is long enough to mean something. Short ones cost nothing and run on.
+// (which warms up) where it is long enough to mean something. Short ones cost nothing and run on,
+// but for those in graphs, which are as long as others' and as exact.
 constexpr double kGiveUpFactor = 1.5;
 constexpr double kShortMicroseconds = 200;
 constexpr double kGiveUpAtOnceFactor = 2.5;
@@ -408,7 +410,7 @@ class Tuner {
   void race(const TuneJob& job, TuneOperands& operands, std::vector<Measured>& measured,
             std::vector<std::string>& rejected) {
     const Stopwatch watch;
-    for (size_t run = 1; run < kRuns; ++run) {
+    for (size_t run = 1; run < (job.in_plan ? kRuns : kProposalRuns); ++run) {
       std::vector<Measured*> racing;
       for (Measured& m : measured) {
         if (!m.dropped && !m.hopeless) racing.push_back(&m);
@@ -419,7 +421,7 @@ class Tuner {
         Measured& m = *racing[(run + i) % racing.size()];
         attempt(job, m, rejected, [&] { m.microseconds.push_back(run_once(m, operands, run)); });
       }
-      drop_slow(measured, kGiveUpFactor, kShortMicroseconds);
+      drop_slow(measured, kGiveUpFactor, racing.front()->graph ? 0 : kShortMicroseconds);
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -26,7 +27,8 @@ std::pair<const DeviceDef*, int> parse_device(std::string_view name) {
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
     if (error != std::errc() || end != digits.data() + digits.size() || index < 0) {
       fail(ErrorCode::kInvalidArgument, kWhere,
-           "device '{}': expected a number after ':', found '{}'", name, digits);
+           "device '{}': expected a number from 0 to {} after ':', found '{}'", name, INT_MAX,
+           digits);
     }
   }
   std::string kinds;

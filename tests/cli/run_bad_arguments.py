@@ -116,6 +116,14 @@ def check_bench_modes(bad):
             (["serve"], "kv-memory", "1", "'bench decode'")):
         bad.refused(f"bench {mode[0]} --{flag}", "bench", *mode, f"--{flag}", value, code=2,
                     names=[f"--{flag}: 'bench", "does not read it, but ", others])
+    bad.refused("bench --gpu-times without a GPU", "bench", "latency", CASE, "--gpu-times", code=2,
+                names=["--gpu-times: expected a GPU as --device, found 'cpu'"])
+    bad.refused("bench --batch 1,x", "bench", "decode", CASE, "--batch", "1,x", code=2,
+                names=["--batch: expected counts of sequences like 1,2,3, found 'x'"])
+    for number in ("99999999999", "-1", "x", ""):
+        bad.refused(f"device number '{number}'", "bench", "latency", CASE, "--device",
+                    f"cpu:{number}", code=2,
+                    names=[f"expected a number from 0 to 2147483647 after ':', found '{number}'"])
     done = ingot("bench", "latency", CASE, "--isl", "4", "--osl", "2", "--repeat", "1",
                  env={**bad.env, "INGOT_PROMPT_TOKENS": "0", "INGOT_RATE": "3"})
     bad.checks.equal(done.returncode, 0, f"variables of other modes: {done.stderr[-200:]!r}")

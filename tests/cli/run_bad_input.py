@@ -381,7 +381,7 @@ def check_flag_values(bad):
             for value in (values,) if isinstance(values, str) else values:
                 bad.refused(f"{command[0]} --{flag} {value}", *command, f"--{flag}={value}", code=2,
                             names=[f"--{flag}", value])
-    for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-1"),
+    for name, value in (("LOG", "foo"), ("HUB_OFFLINE", "x"), ("TUNE_SECONDS", "-2"),
                         ("SPIN_US", "-1"), ("LOOP_SIZES", "many"), ("OVERLAP", "2"),
                         ("CACHE_LIMIT_GB", "-1"), ("DISABLE_PASSES", "nope"),
                         ("THREADS", "1025"), ("THREADS", "many"), ("CPU_ISA", "avx3")):

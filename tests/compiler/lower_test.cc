@@ -188,6 +188,26 @@ TEST(LowerTest, BucketsAreRowsTimesLongestContext) {
   EXPECT_EQ(default_buckets({{"tokens", 1}, {"max_blocks", 16}}).size(), 1u);
 }
 
+// 512 positions hold no 1024 tokens of one sequence; two sequences have as many.
+TEST(LowerTest, BucketsHaveRoomForTheirTokens) {
+  const auto longest = [](int64_t rows) {
+    std::vector<std::pair<int64_t, int64_t>> sizes;
+    for (const Bucket& bucket :
+         default_buckets({{"tokens", 1024}, {"batch", rows}, {"max_blocks", 300}})) {
+      if (bucket.at("tokens") < 512) continue;
+      sizes.emplace_back(bucket.at("tokens"), bucket.at("max_blocks"));
+    }
+    return sizes;
+  };
+  using Sizes = std::vector<std::pair<int64_t, int64_t>>;
+  EXPECT_EQ(longest(1), (Sizes{{512, 16}, {512, 64}, {512, 300}, {1024, 64}, {1024, 300}}));
+  EXPECT_EQ(longest(2),
+            (Sizes{{512, 16}, {512, 64}, {512, 300}, {1024, 16}, {1024, 64}, {1024, 300}}));
+  // The last bucket covers whatever comes.
+  EXPECT_EQ(default_buckets({{"tokens", 1024}, {"batch", 1}, {"max_blocks", 16}}).back(),
+            (Bucket{{"tokens", 1024}, {"batch", 1}, {"max_blocks", 16}}));
+}
+
 // Decoding steps run none of the encoder; one bucket of each number of tokens runs all of it.
 TEST(DefaultBucketsTest, AnEncoderRunsOrDoesNot) {
   const auto buckets =

@@ -17,8 +17,8 @@ keep() { tee -a "$results/bench.jsonl"; }
 
 for cache in cold warm; do
   step "build, $cache timing cache"
-  INGOT_TUNE_SECONDS=${INGOT_TUNE_SECONDS:-60} bin/ingot build "$model" --device cuda \
-    --max-batch-size 512 --max-num-tokens 8192 --output "$engine" --json | keep
+  bin/ingot build "$model" --device cuda --max-batch-size 512 --max-num-tokens 8192 \
+    --output "$engine" --json | keep
 done
 bench() { bin/ingot bench "$@" --device cuda --json | keep; }
 step "latency: context 1024"

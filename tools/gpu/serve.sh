@@ -24,7 +24,7 @@ step() { printf '\n== %s [%d s]\n' "$*" "$SECONDS"; }
 keep() { tee -a "$results/serve.jsonl"; }
 
 step "build"
-INGOT_TUNE_SECONDS=${INGOT_TUNE_SECONDS:-60} INGOT_CACHE_DIR=$work/cache bin/ingot build "$model" \
+INGOT_CACHE_DIR=$work/cache bin/ingot build "$model" \
   --device "$device" --max-batch-size "$rows" --max-num-tokens 8192 --output "$engine" --json | keep
 step "serve"
 bin/ingot serve "$engine" --device "$device" --port "$port" --max-num-seqs "$rows" \

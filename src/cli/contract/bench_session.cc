@@ -200,6 +200,10 @@ void BenchFlags::check() const {
   check_seed(seed);
   batches();
   kv_amount();
+  if (gpu_times && !on_gpu()) {
+    throw UsageError(
+        fmt::format("--gpu-times: expected a GPU as --device, found '{}'", model.device));
+  }
 }
 
 std::vector<std::string> session_flags(std::vector<std::string> own) {
@@ -217,7 +221,7 @@ double BenchFlags::kv_amount() const { return kv_memory_amount(kv_memory); }
 
 std::vector<int64_t> BenchFlags::batches() const {
   std::vector<int64_t> out;
-  for (int32_t value : parse_ids(batch, "--batch")) {
+  for (int32_t value : parse_ids(batch, "--batch", "counts of sequences")) {
     check_range("batch", int64_t{value}, 1, kMostRows);
     out.push_back(value);
   }

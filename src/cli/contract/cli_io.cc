@@ -16,7 +16,8 @@
 
 namespace ingot {
 
-std::vector<int32_t> parse_ids(const std::string& text, std::string_view source) {
+std::vector<int32_t> parse_ids(const std::string& text, std::string_view source,
+                               std::string_view what) {
   std::vector<int32_t> out;
   size_t begin = 0;
   while (begin <= text.size()) {
@@ -25,7 +26,7 @@ std::vector<int32_t> parse_ids(const std::string& text, std::string_view source)
     const char* last = text.data() + end;
     const auto [stop, error] = std::from_chars(text.data() + begin, last, id);
     if (error != std::errc() || stop != last || id < 0) {
-      throw UsageError(fmt::format("{}: expected ids like 1,2,3, found '{}'", source,
+      throw UsageError(fmt::format("{}: expected {} like 1,2,3, found '{}'", source, what,
                                    text.substr(begin, end - begin)));
     }
     out.push_back(id);

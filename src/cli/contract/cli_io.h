@@ -16,8 +16,10 @@
 
 namespace ingot {
 
-// "1,2,3" as ids; UsageError names their source and the part that is not a number.
-std::vector<int32_t> parse_ids(const std::string& text, std::string_view source = "--prompt-ids");
+// "1,2,3" as ids, or as `what` else they are; UsageError names their source and the part that is
+// not a number.
+std::vector<int32_t> parse_ids(const std::string& text, std::string_view source = "--prompt-ids",
+                               std::string_view what = "ids");
 // A type that models compute in, float32, bfloat16 or float16; nullopt for an empty text.
 // UsageError names the flag ("dtype") and lists them.
 std::optional<DType> parse_float_dtype(std::string_view flag, const std::string& text);

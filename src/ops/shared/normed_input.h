@@ -24,10 +24,10 @@ void check_norm_weight(const InferArgs& args);
 // Of a decomposition: the norm of inputs 0 by inputs 3.
 int emit_row_norm(OpEmitter& emitter, const RowNormAttrs& attrs, std::span<const int> inputs);
 
-// Where steps of a match (`layer`, whose first is a linear layer's) read a norm of rows that nothing
-// else reads: the same steps by operator `op`, with the norm's attributes beside their own. The norm
-// is an rms_norm, or that of an add_rms_norm whose addition goes into the linear layer before
-// (match_residual_linear), which then holds these steps back. Layers that add a residual by
+// Where steps of a match (`layer`, whose first is a linear layer's) read a norm of rows that
+// nothing else reads: the same steps by operator `op`, with the norm's attributes beside their own.
+// The norm is an rms_norm, or that of an add_rms_norm whose addition goes into the linear layer
+// before (match_residual_linear), which then holds these steps back. Layers that add a residual by
 // themselves pay more than the step between costs (docs/decisions.md, 91).
 std::optional<FusionMatch> match_normed_input(const StepSource& steps, FusionMatch layer,
                                               std::string_view op);
