@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -31,8 +32,8 @@ std::shared_ptr<const Engine> llama() {
 // One sequence of up to 64 tokens on any device.
 class Session {
  public:
-  Session(std::shared_ptr<const Engine> engine, Device& device)
-      : decoder_(std::move(engine), device, 64, 16, options()) {}
+  Session(std::shared_ptr<const Engine> engine, Device& device, std::vector<Adapter> adapters = {})
+      : decoder_(std::move(engine), device, 64, 16, options(std::move(adapters))) {}
 
   // Logits after the last of `ids`, the first of which is at `position`.
   std::vector<float> step(const std::vector<int32_t>& ids, int64_t position) {
@@ -42,9 +43,10 @@ class Session {
   Executor& executor() { return decoder_.executor(); }
 
  private:
-  static ExecutorOptions options() {
+  static ExecutorOptions options(std::vector<Adapter> adapters) {
     ExecutorOptions o;
     o.selection.reference = false;
+    o.adapters = std::move(adapters);
     o.capture = true;
     return o;
   }
@@ -53,9 +55,10 @@ class Session {
 
 // Same reference arithmetic on the host, as a device of its own kind would give it.
 std::vector<float> on_cpu(const std::shared_ptr<const Engine>& engine,
-                          const std::vector<std::vector<int32_t>>& steps) {
+                          const std::vector<std::vector<int32_t>>& steps,
+                          std::vector<Adapter> adapters = {}) {
   const auto device = make_cpu_device(1);
-  Session session(engine, *device);
+  Session session(engine, *device, std::move(adapters));
   std::vector<float> out;
   int64_t position = 0;
   for (const auto& ids : steps) {
@@ -141,6 +144,51 @@ TEST(FakeDevice, RunsFusedStepsThatWereChosen) {
       return device.launches - before;
     };
     EXPECT_EQ(launches(plain) - launches(fused), 2 * 2);
+  }
+  EXPECT_EQ(device.violations, std::vector<std::string>{});
+}
+
+// Whichever operators of fused steps are chosen, and with an adapter of a layer that they cover.
+TEST(FakeDevice, EverySetOfFusedStepsGivesTheSame) {
+  const auto plain = llama();
+  const std::string tensor = "model.layers.1.self_attn.o_proj.weight";
+  const auto found =
+      std::find_if(plain->plan.tensors.begin(), plain->plan.tensors.end(),
+                   [&](const PlanTensor& candidate) { return candidate.name == tensor; });
+  ASSERT_NE(found, plain->plan.tensors.end());
+  const int64_t rows = found->shape[0], columns = found->shape[1];
+  std::vector<float> a = ramp(static_cast<size_t>(2 * columns), -0.2f, 0.03f);
+  std::vector<float> b = ramp(static_cast<size_t>(rows * 2), -0.1f, 0.02f);
+  const std::vector<Adapter> adapter = {
+      {tensor, host_view(a, {2, columns}), host_view(b, {rows, 2}), 1}};
+  const std::vector<int32_t> prompt = {3, 17, 90, 5, 44};
+  const std::vector<float> base = on_cpu(plain, {prompt, {7}});
+  const std::vector<float> adapted = on_cpu(plain, {prompt, {7}}, adapter);
+  ASSERT_NE(adapted, base);
+  FakeDevice device;
+  const std::vector<FusedStep> steps = find_fused_steps(plain->plan, device.kind());
+  std::set<std::string> names;
+  for (const FusedStep& fused : steps) names.insert(fused.op);
+  const std::vector<std::string> ops(names.begin(), names.end());
+  ASSERT_EQ(ops.size(), 4u) << "more take a long time: choose some of the sets";
+  for (size_t set = 1; set < size_t{1} << ops.size(); ++set) {
+    const auto fused = std::make_shared<Engine>(*plain);
+    DeviceSection section = {device.identity(), {}};
+    WeightStore weights(*fused, device);
+    for (const TuneJob& job : tune_jobs(fused->plan, steps, weights, device.capability())) {
+      const auto at = std::find(ops.begin(), ops.end(), job.desc.op);
+      if (at != ops.end() && (set >> (at - ops.begin()) & 1) == 0) continue;
+      section.choices[job.desc.text()] = {"fake_" + job.desc.op, 1, "", 1};
+    }
+    fused->devices = {section};
+    SCOPED_TRACE(set);
+    for (const bool with : {false, true}) {
+      Session session(fused, device, with ? adapter : std::vector<Adapter>{});
+      for (int run = 0; run < 3; ++run) {  // the second is captured, the third a replay
+        session.step(prompt, 0);
+        expect_close(session.step({7}, 5), with ? adapted : base);
+      }
+    }
   }
   EXPECT_EQ(device.violations, std::vector<std::string>{});
 }
