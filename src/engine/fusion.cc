@@ -77,10 +77,11 @@ bool in_the_way(const Plan& plan, const PlanSteps& steps, const FusionMatch& mat
   return false;
 }
 
-// Choices are sorted by their descriptor, which begins with the operator's name.
-bool chose(const DeviceSection& section, const std::string& op) {
-  const auto first = section.choices.lower_bound(op + "{");
-  return first != section.choices.end() && first->first.starts_with(op + "{");
+// Choices are sorted by their descriptor, which begins with the operator and its attributes.
+bool chose(const DeviceSection& section, const PlanStep& step) {
+  const std::string begin = step.op + attrs_text(step.attrs) + "(";
+  const auto first = section.choices.lower_bound(begin);
+  return first != section.choices.end() && first->first.starts_with(begin);
 }
 
 }  // namespace
@@ -132,7 +133,7 @@ std::vector<FusedStep> tuned_fused_steps(const Plan& plan, std::string_view devi
   std::vector<FusedStep> out = find_fused_steps(plan, device_kind);
   std::erase_if(out, [&](const FusedStep& fused) {
     return !std::all_of(fused.steps.begin(), fused.steps.end(),
-                        [&](const PlanStep& step) { return chose(*section, step.op); });
+                        [&](const PlanStep& step) { return chose(*section, step); });
   });
   return out;
 }

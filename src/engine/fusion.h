@@ -35,8 +35,9 @@ class TakenSteps {
   std::set<size_t> taken_;
 };
 
-// Those of whose operators a tuned section chose kernels, in whatever bucket: what an executor may
-// run and sets memory aside for. None without a section.
+// Those for whose operators with these attributes a tuned section chose kernels, in whatever bucket
+// and for whatever operands: what an executor may run and sets memory aside for. None without a
+// section.
 std::vector<FusedStep> tuned_fused_steps(const Plan& plan, std::string_view device_kind,
                                          const DeviceSection* section);
 

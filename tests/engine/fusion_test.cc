@@ -254,8 +254,11 @@ TEST_F(FusionTest, MemoryIsSetAsideWhereAKernelWasChosenAlone) {
                                          : plan_memory(made->plan, made->plan.limits));
   };
   ASSERT_NE(expected(true), expected(false));
-  made->devices = {{device_->identity(), {{"add{}(of another operator)", {"add_f32", 1, "", 1}}}}};
-  EXPECT_EQ(arena(), expected(false));
+  for (const char* other :
+       {"add{}(of another operator)", "test_mul_add{\"of\":\"other attributes\"}(x)"}) {
+    made->devices = {{device_->identity(), {{other, {"test_mul_add_loop", 1, "", 1}}}}};
+    EXPECT_EQ(arena(), expected(false)) << other;
+  }
   choose(*made, *device_);
   EXPECT_EQ(arena(), expected(true));
 }
