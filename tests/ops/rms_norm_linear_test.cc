@@ -173,6 +173,16 @@ TEST(rms_norm_linear, leaves_other_norms_alone) {
   EXPECT_FALSE(match({}, {{"dtype", std::string("float32")}}, false));
 }
 
+// An add_rms_norm makes the sum too: a layer that reads it norms nothing, whoever reads the norm.
+TEST(rms_norm_linear, leaves_a_layer_of_the_sum_alone) {
+  Layers l;
+  const int product = l.steps.add("linear", {}, {l.x, l.first})[0];
+  const auto sums = l.steps.add("add_rms_norm", {}, {product, l.residual, l.norm}, 2);
+  l.steps.output(sums[1]);
+  l.steps.add("linear", {}, {sums[0], l.second});
+  EXPECT_FALSE(l.steps.match("rms_norm_linear"));
+}
+
 // A layer that adds the residual and norms as well would do both once for each of its columns.
 TEST(rms_norm_linear, wants_a_layer_for_the_residual) {
   Layers l;

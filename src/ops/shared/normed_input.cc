@@ -31,7 +31,7 @@ std::optional<FusionMatch> match_normed_input(const StepSource& steps, FusionMat
   if (norm.op == "rms_norm") {
     source = norm.inputs[0];
     weight = norm.inputs[1];
-  } else if (norm.op == "add_rms_norm") {
+  } else if (norm.op == "add_rms_norm" && normed == norm.outputs[1]) {
     auto residual = match_residual_linear(steps, *made);
     if (!residual) return {};
     source = norm.outputs[0];
