@@ -173,6 +173,19 @@ TEST(rms_norm_linear, leaves_other_norms_alone) {
   EXPECT_FALSE(match({}, {{"dtype", std::string("float32")}}, false));
 }
 
+// A vector may be both a layer's input and its bias.
+TEST(rms_norm_linear, leaves_a_norm_that_is_a_bias_too) {
+  for (const bool twice : {false, true}) {
+    StepTable steps;
+    const ValueType vector = {DType::kFloat32, {8}};
+    const int x = steps.input(vector), norm = steps.weight(vector), bias = steps.weight(vector);
+    const int w = steps.weight({DType::kFloat32, {8, 8}});
+    const int y = steps.add("rms_norm", {}, {x, norm})[0];
+    steps.add("linear", {}, {y, w, twice ? y : bias});
+    EXPECT_EQ(steps.match("rms_norm_linear").has_value(), !twice);
+  }
+}
+
 // An add_rms_norm makes the sum too: a layer that reads it norms nothing, whoever reads the norm.
 TEST(rms_norm_linear, leaves_a_layer_of_the_sum_alone) {
   Layers l;
