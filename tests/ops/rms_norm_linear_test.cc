@@ -57,7 +57,7 @@ std::vector<OpCase> rms_norm_linear_cases() {
       add("odd", {"", m, 519, 1056, "", true, 2});
       add("offset", {"", m, 67, 576, "", false, 1, 1.0});
     }
-    add("tiny", {"", 1, 131, 256, "", false, 1, 0, 2e-3});  // epsilon counts
+    add("near_zero", {"", 1, 131, 256, "", false, 1, 0, 2e-3});  // epsilon counts
     add("large", {"", 3, 131, 256, "", false, 1, 0, 50});
     add("pieces", {"", 7, 99, 64, "", true, 8});
     add("k8", {"", 4, 33, 8});
