@@ -19,6 +19,7 @@ struct GatedAttrs {
 
 std::vector<ValueType> infer(const InferArgs& args) {
   const auto attrs = read_attrs<GatedAttrs>(args.attrs, "ops/rms_norm_gated_linear");
+  args.input(3);  // so that the first three are there
   const Attrs gated = {{"activation", attrs.activation}};
   std::vector<ValueType> out =
       get_op("gated_linear").infer({args.op, args.inputs.first(3), gated, args.constant, 1});

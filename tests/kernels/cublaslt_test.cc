@@ -33,6 +33,7 @@ TEST(CublasLt, SumsAreOfOneType) {
   ASSERT_NE(sum, nullptr);
   const auto layer = [](DType x, DType y, DType residual, int64_t k = 8) {
     KernelDesc desc;
+    desc.op = "linear_add";
     desc.inputs = {{.type = x, .shape = {3, k}},
                    {.type = x, .shape = {5, k}, .constant = true},
                    {.type = y, .shape = {5}, .constant = true},
@@ -45,7 +46,10 @@ TEST(CublasLt, SumsAreOfOneType) {
   for (const DType type : {f32, bf16, DType::kFloat16}) {
     EXPECT_EQ(sum->supports(layer(type, type, type)), missing);
   }
-  KernelDesc product = layer(bf16, f32, f32);
+  // Nothing has checked the shape of an input that the operator does not know.
+  KernelDesc product = layer(bf16, f32, bf16);
+  product.op = "linear";
+  EXPECT_EQ(plain->supports(product), missing);
   product.inputs.pop_back();
   EXPECT_EQ(plain->supports(product), missing);
   EXPECT_EQ(sum->supports(layer(bf16, f32, f32)), "output is float32");

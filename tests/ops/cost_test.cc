@@ -49,6 +49,16 @@ TEST(OpCost, OfProducts) {
               {floats({6, 5})});
   EXPECT_EQ(sum.flops, linear.flops);
   EXPECT_EQ(sum.bytes, linear.bytes + 4 * (5 + 30)) << "the bias and the residual";
+  const OpCost normed =
+      cost_of("rms_norm_linear", {floats({6, 8}), floats({5, 8}), {.present = false}, floats({8})},
+              {floats({6, 5})});
+  EXPECT_EQ(normed.flops, linear.flops);
+  EXPECT_EQ(normed.bytes, linear.bytes + 4 * 8) << "the norm's weight";
+  EXPECT_EQ(
+      cost_of("rms_norm_gated_linear",
+              {floats({3, 8}), floats({10, 8}), {.present = false}, floats({8})}, {floats({3, 5})})
+          .flops,
+      2 * 3 * 10 * 8);
   const OpCost lora =
       cost_of("lora_delta", {floats({3, 20}), floats({3, 8}), floats({2, 8}), floats({5, 2})},
               {floats({3, 20})});

@@ -246,6 +246,14 @@ TEST(linear_add, does_not_match_what_it_cannot_do) {
     EXPECT_FALSE(t.add(product, product)) << "it is its own residual";
   }
   {
+    StepTable table;
+    const ValueType vector = {DType::kFloat32, {8}};
+    const int x = table.input(vector), w = table.weight({DType::kFloat32, {8, 8}});
+    const int product = table.add("linear", {}, {x, w})[0];
+    table.add("add_rms_norm", {}, {product, x, product}, 2);
+    EXPECT_FALSE(table.match("linear_add")) << "the norm's weight is the product";
+  }
+  {
     LayerAndSum t;
     EXPECT_FALSE(t.add(t.linear(), t.bias)) << "the residual is spread over rows";
   }

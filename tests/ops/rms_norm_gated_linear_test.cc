@@ -110,6 +110,8 @@ TEST(rms_norm_gated_linear, refuses_what_does_not_fit) {
   refused({x, w, absent(), operand(DType::kFloat32, {3})}, "norm weight float32[3] does not fit");
   refused({x, operand(DType::kFloat32, {7, 4}), absent(), norm}, "has no halves");
   refused({operand(DType::kFloat32, {}), w, absent(), norm}, "expected float input");
+  refused({x}, "input 3 is missing (1 given)");
+  refused({x, w}, "input 3 is missing (2 given)");
 }
 
 // A layer of a decoder from the projection of its attention on.

@@ -57,7 +57,7 @@ std::vector<OpCase> rms_norm_linear_cases() {
       add("odd", {"", m, 519, 1056, "", true, 2});
       add("offset", {"", m, 67, 576, "", false, 1, 1.0});
     }
-    add("tiny", {"", 1, 131, 256, "", false, 1, 0, 2e-3});  // epsilon counts
+    add("near_zero", {"", 1, 131, 256, "", false, 1, 0, 2e-3});  // epsilon counts
     add("large", {"", 3, 131, 256, "", false, 1, 0, 50});
     add("pieces", {"", 7, 99, 64, "", true, 8});
     add("k8", {"", 4, 33, 8});
@@ -171,6 +171,29 @@ TEST(rms_norm_linear, leaves_other_norms_alone) {
   EXPECT_FALSE(match({}, {}, true));
   EXPECT_FALSE(match({{"group", int64_t{4}}}, {}, false));
   EXPECT_FALSE(match({}, {{"dtype", std::string("float32")}}, false));
+}
+
+// A vector may be both a layer's input and its bias.
+TEST(rms_norm_linear, leaves_a_norm_that_is_a_bias_too) {
+  for (const bool twice : {false, true}) {
+    StepTable steps;
+    const ValueType vector = {DType::kFloat32, {8}};
+    const int x = steps.input(vector), norm = steps.weight(vector), bias = steps.weight(vector);
+    const int w = steps.weight({DType::kFloat32, {8, 8}});
+    const int y = steps.add("rms_norm", {}, {x, norm})[0];
+    steps.add("linear", {}, {y, w, twice ? y : bias});
+    EXPECT_EQ(steps.match("rms_norm_linear").has_value(), !twice);
+  }
+}
+
+// An add_rms_norm makes the sum too: a layer that reads it norms nothing, whoever reads the norm.
+TEST(rms_norm_linear, leaves_a_layer_of_the_sum_alone) {
+  Layers l;
+  const int product = l.steps.add("linear", {}, {l.x, l.first})[0];
+  const auto sums = l.steps.add("add_rms_norm", {}, {product, l.residual, l.norm}, 2);
+  l.steps.output(sums[1]);
+  l.steps.add("linear", {}, {sums[0], l.second});
+  EXPECT_FALSE(l.steps.match("rms_norm_linear"));
 }
 
 // A layer that adds the residual and norms as well would do both once for each of its columns.

@@ -26,7 +26,8 @@ fi
 mkdir -p "$logs"
 
 shared='^(add_rms_norm|gated_linear|layer_norm|linear|linear_add|logits_[a-z_]*|logprobs'
-shared+='|moe_ffn|moe_route|paged_attention|rms_norm|rope|rope_kv_append|sample|softmax)\.'
+shared+='|moe_ffn|moe_route|paged_attention|rms_norm|rms_norm_gated_linear|rms_norm_linear|rope'
+shared+='|rope_kv_append|sample|softmax)\.'
 # Large shapes, and variants whose kernels others of the list run too.
 large='x(32000|128256|151936|4100|4096)$|llama8b|head|smollm|gate_up|long_odd'
 large+='|gpu_(tiny|half|nearly_all)_|_(faulty|flat)_|bf16_(decode_)?group([5-8]|16)_|_dim(96|256)$'

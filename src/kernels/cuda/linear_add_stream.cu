@@ -1,3 +1,4 @@
+// unit: large
 #include "kernels/cuda/arch/stream_linear.cuh"
 
 namespace ingot::cuda {
@@ -10,8 +11,8 @@ const KernelDef& linear_add_stream_kernel() {
                                    .rank = stream_linear::rank,
                                    .supports = stream_linear::supports,
                                    .prepare = [](const KernelDesc& desc, std::string_view) {
-                                     return stream_linear::plain_instance("linear_add_stream",
-                                                                          desc);
+                                     return stream_linear::instance<ResidualUnit>(
+                                         "linear_add_stream", desc);
                                    }};
   return kernel;
 }

@@ -1,5 +1,7 @@
 #include "ops/shared/normed_input.h"
 
+#include <algorithm>
+
 #include "ops/shared/residual_match.h"
 
 namespace ingot::ops {
@@ -24,6 +26,8 @@ std::optional<FusionMatch> match_normed_input(const StepSource& steps, FusionMat
   const int normed = last.inputs[0];
   const auto made = steps.producer(normed);
   if (!made || steps.readers(normed) != 1) return {};
+  // Nothing makes the norm any more: nor is it a bias.
+  if (std::count(last.inputs.begin(), last.inputs.end(), normed) != 1) return {};
   const StepSource::Step norm = steps.step(*made);
   if (attr_or<int64_t>(norm.attrs, "group", 0) != 0) return {};
   FusionMatch out;
@@ -31,7 +35,7 @@ std::optional<FusionMatch> match_normed_input(const StepSource& steps, FusionMat
   if (norm.op == "rms_norm") {
     source = norm.inputs[0];
     weight = norm.inputs[1];
-  } else if (norm.op == "add_rms_norm") {
+  } else if (norm.op == "add_rms_norm" && normed == norm.outputs[1]) {
     auto residual = match_residual_linear(steps, *made);
     if (!residual) return {};
     source = norm.outputs[0];

@@ -1,5 +1,7 @@
 #include "ops/shared/residual_match.h"
 
+#include <algorithm>
+
 namespace ingot::ops {
 namespace {
 
@@ -24,8 +26,9 @@ std::optional<ResidualLinear> match_residual_linear(const StepSource& steps, siz
   const int sum = add.outputs[0];
   for (const size_t i : {0, 1}) {
     const int product = add.inputs[i], residual = add.inputs[1 - i];
-    // A product that is added to itself has no residual.
-    if (product == residual || !(steps.type(residual) == steps.type(sum))) continue;
+    // Nothing makes the product any more: not for its own residual, nor for the norm's weight.
+    if (std::count(add.inputs.begin(), add.inputs.end(), product) != 1) continue;
+    if (!(steps.type(residual) == steps.type(sum))) continue;
     const auto layer = layer_of(steps, product, sum);
     if (!layer) continue;
     const std::span<const int> in = steps.step(*layer).inputs;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <type_traits>
 
 #include "kernels/cuda/arch/bulk_copy.cuh"
 #include "kernels/cuda/arch/gemv.cuh"
@@ -33,6 +34,9 @@ constexpr int kStages = 3;
 // has been read. (As barriers in shared memory they are no slower, but racecheck does not see that
 // copies wait for them.)
 constexpr int kFree = 2;
+
+template <class Unit>
+constexpr bool kAddsResidual = std::is_same_v<Unit, ResidualUnit>;
 
 // For 8 kTokenTiles rows of x.
 template <int kTokenTiles>
@@ -200,7 +204,7 @@ __device__ void store_columns(const GemvArgs& a, const float* sums, int64_t firs
         sum[p] += sums[(w * F::kTokens + token) * F::kSumStride + column + p * kTile];
       }
     }
-    if (Unit::kParts == 1 && a.residual.data) {
+    if constexpr (kAddsResidual<Unit>) {
       sum[0] += load_any(a.residual, token * a.residual_stride + n);
     }
     store_any(a.y, a.y_type, token * a.y_stride + n, unit.value(sum));
@@ -280,11 +284,11 @@ inline int rank(const KernelDesc& desc) { return rows_of(desc.inputs[0].shape) >
 // `name` is the KernelDef's.
 template <class Unit>
 void launch(const char* name, const LaunchArgs& args, ExecContext& context, Unit unit,
-            bool residual, NextStart next) {
+            NextStart next) {
   constexpr int kTile = Columns<Unit>::kTile;
   GemvArgs a = gemv_args(args, 1);
   a.next_start = next;
-  if (residual) set_residual(a, args);
+  if (kAddsResidual<Unit>) set_residual(a, args);
   if (a.m == 0 || a.n == 0) return;
   CHECK_LE(a.m, kMostRows);
   CHECK_MSG(is_vector_aligned(a.weight), "weights are not at 16-byte boundaries");
@@ -303,13 +307,10 @@ std::unique_ptr<KernelInstance> instance(const char* name, const KernelDesc& des
     with_kernel<Unit>(desc.inputs[0].type, m,
                       [&](auto kernel, int shared) { allow_shared(name, kernel, shared); });
   }
-  return make_instance([name, unit = Unit::of(desc.attrs), residual = adds_residual(desc),
-                        next = next_start(desc)](const LaunchArgs& args, ExecContext& context) {
-    launch(name, args, context, unit, residual, next);
+  return make_instance([name, unit = Unit::of(desc.attrs), next = next_start(desc)](
+                           const LaunchArgs& args, ExecContext& context) {
+    launch(name, args, context, unit, next);
   });
 }
-
-// Of plain products, also with a residual; linear_stream.cu compiles its kernels.
-std::unique_ptr<KernelInstance> plain_instance(const char* name, const KernelDesc& desc);
 
 }  // namespace ingot::cuda::stream_linear

@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kWorkspace = size_t{32} << 20;
 constexpr int kCandidates = 8;
-constexpr size_t kResidual = 3;  // input of linear_add; linear has fewer
+constexpr size_t kResidual = 3;  // input of linear_add
 
 cudaDataType_t data_type(const ElementType& type) {
   if (type == DType::kBFloat16) return CUDA_R_16BF;
@@ -65,7 +65,7 @@ struct Form {
       : in(data_type(desc.inputs[0].type)),
         out(data_type(desc.outputs[0].type)),
         bias(desc.inputs.size() > 2 && desc.inputs[2].present),
-        residual(desc.inputs.size() > kResidual) {}
+        residual(desc.op == "linear_add") {}
 };
 
 template <class T>
