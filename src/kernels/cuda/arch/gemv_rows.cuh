@@ -122,7 +122,8 @@ constexpr GemvTactic kGemvTactics[] = {
     {"out4_split1", 4, 1, 8},        {"out4_split4", 4, 4, 8},
     {"out4_split8", 4, 8, 8},        {"out4_split2_warps4", 4, 2, 4},
     {"out8_split1_warps4", 8, 1, 4}, {"out8_split4_warps4", 8, 4, 4},
-    {"out8_split8", 8, 8, 8},        {"out8_split8_warps16", 8, 8, 16}};
+    {"out8_split8", 8, 8, 8},        {"out8_split8_warps16", 8, 8, 16},
+    {"out8_split1_warps2", 8, 1, 2}, {"out8_split2_warps2", 8, 2, 2}};
 
 constexpr bool gemv_tactics_fit() {
   for (const GemvTactic& t : kGemvTactics) {
