@@ -175,7 +175,7 @@ std::vector<Bucket> default_buckets(const SymbolValues& limits) {
     if (frames != limits.end()) bucket["frames"] = 0;
     if (contexts.empty()) out.push_back(bucket);
     for (int64_t context : contexts) {
-      // More tokens than all rows have positions are in no step.
+      // No step has more tokens than its rows have positions.
       const int64_t positions = (most_rows > 0 ? bucket["batch"] : 1) * context * kKvBlockTokens;
       if (context < contexts.back() && bucket["tokens"] > positions) continue;
       bucket["max_blocks"] = context;

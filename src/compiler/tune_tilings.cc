@@ -47,19 +47,24 @@ class GroupFinder {
     return step.selection.kernel == &reference_kernel();
   }
 
-  TilingStep make_step(const PlanStep& step, const Bucket& bucket, bool fused) const {
+  TilingStep make_step(const PlanStep& step, const Bucket& bucket, bool fused) {
     TilingStep out;
     out.desc = tune_desc(plan_, step, bucket, weights_, device_.capability(), invariant_);
     out.text = out.desc.text();
     out.proposal = fused && section_.choices.count(out.text) == 0;
-    out.selection = select_kernel(out.desc, device_.kind(), out.proposal ? &choices_ : &section_,
-                                  {.invariant = invariant_});
+    // Layers have the same descriptors, and libraries take a millisecond to list their tactics.
+    const auto [it, fresh] = selections_.try_emplace({out.text, out.proposal});
+    if (fresh) {
+      it->second = select_kernel(out.desc, device_.kind(), out.proposal ? &choices_ : &section_,
+                                 {.invariant = invariant_});
+    }
+    out.selection = it->second;
     out.steps = {&step};
     return out;
   }
 
   // The steps of a fused one with their kernels; none where it cannot run in the bucket.
-  std::vector<TilingStep> able_steps(const FusedStep& fused, const Bucket& bucket) const {
+  std::vector<TilingStep> able_steps(const FusedStep& fused, const Bucket& bucket) {
     for (size_t s : fused.covers) {
       if (is_idle_in(plan_, plan_.steps[s], bucket)) return {};
     }
@@ -100,7 +105,7 @@ class GroupFinder {
   }
 
   FusionGroup make_group(const std::vector<size_t>& covered, const std::vector<size_t>& fused,
-                         std::vector<std::vector<TilingStep>>& able, const Bucket& bucket) const {
+                         std::vector<std::vector<TilingStep>>& able, const Bucket& bucket) {
     FusionGroup group;
     group.members = 1;
     for (size_t s : covered) group.plain.push_back(make_step(plan_.steps[s], bucket, false));
@@ -189,6 +194,7 @@ class GroupFinder {
   WeightStore& weights_;
   const Device& device_;
   bool invariant_;
+  std::map<std::pair<std::string, bool>, Selection> selections_;  // by descriptor, as a proposal
   std::map<std::string, size_t> index_;
   std::vector<FusionGroup> groups_;
 };

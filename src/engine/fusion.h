@@ -21,8 +21,8 @@ struct FusedStep {
 // What operators with a match() could take over, where each step of it has a kernel for the device
 // kind (the reference does not count) and no step between needs them earlier or overwrites what
 // they read: what covers more comes first, then by the operator's name.
-// Some may cover the same step: find the first ones whose steps are wanted by TakenSteps. Bodies of
-// control flow are plans of their own.
+// Some may cover the same step: they are taken in this order where TakenSteps says they are free.
+// Bodies of control flow are plans of their own.
 std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view device_kind);
 
 // Steps that are taken over already.

@@ -110,9 +110,9 @@ struct KernelDef {
   std::string_view name;  // "linear_avx512"; plans store it, so never rename without a new version
   std::string_view op;    // "*" for the adapter that runs any op's reference
   std::string_view device;  // "cpu", "cuda"
-  int version = 1;          // raised when results or tactics change: invalidates cached timings
-  bool capturable = true;   // may be recorded into a device graph
-  bool invariant = false;   // each row's result depends on that row alone, bit for bit
+  int version = 1;  // raised when results or what a tactic's name means change: times are void
+  bool capturable = true;  // may be recorded into a device graph
+  bool invariant = false;  // each row's result depends on that row alone, bit for bit
   // Heuristic rank without measurements: higher is better; the reference adapter is 0.
   int priority = 1;
   // In place of priority where the shape decides; asked for any descriptor of the op.

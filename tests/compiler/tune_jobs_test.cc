@@ -51,7 +51,7 @@ const OpDef& two_op() {
   return op;
 }
 
-template <int>
+template <int>  // a number for each, whose definition is static
 const KernelDef& kernel_of(std::string_view op) {
   static const KernelDef kernel = {
       .name = op, .op = op, .device = "cpu", .prepare = [](const KernelDesc&, std::string_view) {

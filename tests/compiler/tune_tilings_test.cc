@@ -61,6 +61,18 @@ TEST_F(TuneTilingsTest, LayersAreOneGroupOfAllDisjointSets) {
   EXPECT_THAT(ops(group, {2}), ElementsAre("chain_o", "chain_norm", "chain_g"));
 }
 
+// Listing a library's tactics takes a millisecond, and plans have hundreds of layers' steps.
+TEST_F(TuneTilingsTest, LayersAskTheirKernelsOnce) {
+  const auto asked = [&](int layers) {
+    const int before = chain_world().asked;
+    EXPECT_EQ(groups(all_, layers).at(0).members, static_cast<size_t>(layers));
+    return chain_world().asked - before;
+  };
+  const int one = asked(1);
+  EXPECT_GT(one, 0);
+  EXPECT_EQ(asked(9), one);
+}
+
 TEST_F(TuneTilingsTest, BucketsHaveGroupsOfTheirOwnWhereTheyDiffer) {
   buckets_ = {{{"n", 1}}, {{"n", 4}}};
   auto found = groups(all_);

@@ -151,8 +151,8 @@ TEST(cuda_gemv, says_what_it_cannot_run) {
             "residual is int32");
 }
 
-// Attributes do not change what is offered: a norm's weight and a residual may be of other types
-// and computed, and `hold_next` is of the launch.
+// A norm's weight and a residual may be of other types than x, and computed. Attributes change no
+// tactics.
 TEST(cuda_gemv, runs_operands_and_attributes_of_its_operator) {
   if (!built()) GTEST_SKIP() << "built without CUDA";
   const auto runs = [](std::string_view op, const Attrs& attrs, DType fourth) {

@@ -6,7 +6,7 @@
 
 namespace ingot::test {
 
-// name, rows, output columns, inputs, type of x, bias, pieces of the weight
+// name, rows, output columns, inputs, type of x, bias, pieces of the weight, the norm's offset, ...
 struct NormedShape {
   std::string name;
   int64_t m, n, k;

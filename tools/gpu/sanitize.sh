@@ -130,6 +130,12 @@ run_tool() {
              all["clean"], all["FAIL"], all["TIMEOUT"] + all["NOT-RUN"]
       printf "reports of cuBLASLt alone %d\n", all["CUBLASLT"]
     }' "$result"
+  # What each that failed says first: logs may be lost, and a machine may not come twice.
+  awk '$1 == "FAIL" {print $NF}' "$result" | while read -r log; do
+    echo "$tool: $log:"
+    grep -E 'access at|^========= (Error|Internal)|ERROR SUMMARY|RACECHECK SUMMARY|^\[  FAILED' "$log" |
+      sort | uniq -c | sort -rn | head -n 8
+  done
   if grep -q '^FAIL' "$result" || ! grep -Eq '^(clean|CUBLASLT|TIMEOUT|NOT-RUN)' "$result"; then
     return 1
   fi

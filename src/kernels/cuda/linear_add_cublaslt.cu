@@ -11,7 +11,6 @@ const KernelDef& linear_add_cublaslt_kernel() {
   static const KernelDef kernel = {.name = "linear_add_cublaslt",
                                    .op = "linear_add",
                                    .device = "cuda",
-                                   .version = 1,
                                    .priority = 20,
                                    .supports = cublaslt_linear::supports,
                                    .tactics = cublaslt_linear::tactics,

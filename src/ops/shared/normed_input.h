@@ -27,8 +27,8 @@ int emit_row_norm(OpEmitter& emitter, const RowNormAttrs& attrs, std::span<const
 // Where steps of a match (`layer`, whose first is a linear layer's) read a norm of rows that
 // nothing else reads: the same steps by operator `op`, with the norm's attributes beside their own.
 // The norm is an rms_norm, or that of an add_rms_norm whose addition goes into the linear layer
-// before (match_residual_linear), which then holds these steps back. Layers that add a residual by
-// themselves pay more than the step between costs (docs/decisions.md, 91).
+// before (match_residual_linear), which then holds these steps back. A layer that adds the residual
+// and norms the sum as well does both once a column, and was slower (docs/decisions.md, 91).
 std::optional<FusionMatch> match_normed_input(const StepSource& steps, FusionMatch layer,
                                               std::string_view op);
 

@@ -13,8 +13,8 @@ constexpr int kGemvWarps = 8;  // of a block, unless a tactic says otherwise
 constexpr int kMostGemvWarps = 16;
 constexpr int64_t kMostGemvRows = 8;
 
-// When a kernel lets the next one start: at once before one that waits at its own start, as norms
-// do; one that reads weights before it waits would take memory from blocks that are still to come.
+// When a kernel lets the next one start: at once as most next ones wait at their start, after its
+// own wait where it norms x, at its end before one that would take memory for weights meanwhile.
 enum class NextStart { kAtOnce, kAfterWait, kAtEnd };
 
 struct GemvArgs {
