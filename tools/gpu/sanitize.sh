@@ -133,7 +133,7 @@ run_tool() {
   # What each that failed says first: logs may be lost, and a machine may not come twice.
   awk '$1 == "FAIL" {print $NF}' "$result" | while read -r log; do
     echo "$tool: $log:"
-    grep -E 'access at|^========= (Error|Internal)|ERROR SUMMARY|RACECHECK SUMMARY|^\[  FAILED' "$log" |
+    grep -E 'access at|^=+ (Error|Internal)|(ERROR|RACECHECK) SUMMARY|^\[  FAILED' "$log" |
       sort | uniq -c | sort -rn | head -n 8
   done
   if grep -q '^FAIL' "$result" || ! grep -Eq '^(clean|CUBLASLT|TIMEOUT|NOT-RUN)' "$result"; then
