@@ -87,6 +87,7 @@ class GroupTimer {
   // By tiling, 0 where there is none.
   std::vector<double> times() const {
     std::vector<double> out;
+    out.reserve(sequences_.size());
     for (const Sequence& sequence : sequences_) {
       out.push_back(lower_quartile(sequence.microseconds));
     }

@@ -72,6 +72,7 @@ TuneOperands::TuneOperands(const TuneJob& job, const Engine& engine, Device& dev
   IndexInputs indices;
   if (op.representative) {
     std::vector<Shape> shapes;
+    shapes.reserve(job.desc.inputs.size());
     for (const OperandDesc& operand : job.desc.inputs) shapes.push_back(operand.shape);
     indices = op.representative({job.desc.attrs, shapes});
   }

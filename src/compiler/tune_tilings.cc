@@ -246,6 +246,7 @@ std::set<std::string> tiling_needs(const FusionGroup& group, const std::vector<s
 std::vector<const TilingStep*> tiling_steps(const FusionGroup& group,
                                             const std::vector<size_t>& tiling) {
   std::vector<std::vector<const TilingStep*>> places;  // what runs where a plain step would
+  places.reserve(group.plain.size());
   for (const TilingStep& step : group.plain) places.push_back({&step});
   for (size_t f : tiling) {
     const FusionGroup::Fused& one = group.fused[f];

@@ -174,6 +174,7 @@ TEST(LowerTest, APoolsSizeIsNoSteps) {
 TEST(LowerTest, BucketsAreRowsTimesLongestContext) {
   const auto buckets = default_buckets({{"tokens", 8}, {"batch", 8}, {"max_blocks", 300}});
   std::vector<std::pair<int64_t, int64_t>> sizes;
+  sizes.reserve(buckets.size());
   for (const Bucket& bucket : buckets) {
     sizes.emplace_back(bucket.at("tokens"), bucket.at("max_blocks"));
   }

@@ -116,7 +116,7 @@ TEST_F(TuneTilingsTest, TheLeastTimeOfAllGroupsCounts) {
   ASSERT_THAT(found, SizeIs(2));
   EXPECT_EQ(found[0].members, 3u);
   EXPECT_THAT(found[1].tilings, ElementsAre(Tiling{}, Tiling{0}));
-  const auto layers = [&](std::vector<std::vector<double>> times) {
+  const auto layers = [&](const std::vector<std::vector<double>>& times) {
     return taken_tiling(found[0], choose_tilings(found, times));
   };
   EXPECT_THAT(layers({{100, 90, 95, 99, 94}, {50, 50}}), ElementsAre(0));

@@ -97,6 +97,7 @@ std::vector<OpCase> linear_add_cases() {
     shapes.push_back({fmt::format("llama8b_rows{}", m), m, 4096, 14336});
   }
   std::vector<OpCase> cases;
+  cases.reserve(shapes.size());
   for (const LinearAddShape& s : shapes) cases.push_back(linear_add_case(s));
   return cases;
 }
@@ -126,7 +127,7 @@ TEST(linear_add, rounds_as_its_parts_do) {
 }
 
 TEST(linear_add, refuses_what_does_not_fit) {
-  const auto operand = [](DType type, Shape shape) {
+  const auto operand = [](DType type, const Shape& shape) {
     return typed(type, shape, std::vector<double>(static_cast<size_t>(element_count(shape))));
   };
   const auto f32 = DType::kFloat32;

@@ -76,6 +76,7 @@ std::vector<OpCase> rms_norm_gated_linear_cases() {
     shapes.push_back({fmt::format("llama8b_rows{}", m), m, 14336, 256, "bfloat16", false, 2});
   }
   std::vector<OpCase> cases;
+  cases.reserve(shapes.size());
   for (const NormedGatedShape& s : shapes) cases.push_back(normed_gated_case(s));
   return cases;
 }
@@ -96,7 +97,7 @@ TEST(rms_norm_gated_linear, is_its_definition) {
 }
 
 TEST(rms_norm_gated_linear, refuses_what_does_not_fit) {
-  const auto operand = [](DType type, Shape shape) {
+  const auto operand = [](DType type, const Shape& shape) {
     return typed(type, shape, std::vector<double>(static_cast<size_t>(element_count(shape))));
   };
   const Operand x = operand(DType::kFloat32, {3, 4}), w = operand(DType::kFloat32, {6, 4});

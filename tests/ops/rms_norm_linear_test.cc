@@ -76,6 +76,7 @@ std::vector<OpCase> rms_norm_linear_cases() {
     shapes.push_back({fmt::format("llama8b_rows{}", m), m, 6144, 4096, "bfloat16", false, 3});
   }
   std::vector<OpCase> cases;
+  cases.reserve(shapes.size());
   for (const NormedShape& s : shapes) cases.push_back(normed_case(s));
   return cases;
 }
@@ -97,7 +98,7 @@ TEST(rms_norm_linear, is_its_definition) {
 }
 
 TEST(rms_norm_linear, refuses_what_does_not_fit) {
-  const auto operand = [](DType type, Shape shape) {
+  const auto operand = [](DType type, const Shape& shape) {
     return typed(type, shape, std::vector<double>(static_cast<size_t>(element_count(shape))));
   };
   const Operand x = operand(DType::kFloat32, {3, 4}), w = operand(DType::kFloat32, {6, 4});
