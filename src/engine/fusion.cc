@@ -94,7 +94,9 @@ std::vector<FusedStep> find_fused_steps(const Plan& plan, std::string_view devic
     if (!steps) steps.emplace(plan);
     for (size_t last = 0; last < plan.steps.size(); ++last) {
       std::optional<FusionMatch> match = op->match(*steps, last);
-      if (!match || in_the_way(plan, *steps, *match)) continue;
+      if (!match) continue;
+      CHECK_MSG(!match->covers.empty(), "operator '{}' matched no steps", op->name);
+      if (in_the_way(plan, *steps, *match)) continue;
       std::erase_if(match->covers, [&](size_t s) { return plan.steps[s].kind == StepKind::kView; });
       std::sort(match->covers.begin(), match->covers.end());
       CHECK_MSG(!match->covers.empty() && match->covers.back() == last,

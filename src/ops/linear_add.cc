@@ -43,9 +43,8 @@ std::optional<FusionMatch> match(const StepSource& steps, size_t last) {
   return out;
 }
 
-OpCost cost(const CostArgs& args) {
-  return product_cost(args, 2 * args.outputs[0].elements() * args.inputs[0].columns());
-}
+// The layer's; bytes are those of all operands here.
+OpCost cost(const CostArgs& args) { return get_op("linear").cost(args); }
 
 }  // namespace op_linear_add
 

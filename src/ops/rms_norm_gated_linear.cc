@@ -1,7 +1,6 @@
 #include <array>
 
 #include "ops/contract/op_cost.h"
-#include "ops/shared/linear_inputs.h"
 #include "ops/shared/normed_input.h"
 
 namespace ingot {
@@ -41,10 +40,8 @@ std::optional<FusionMatch> match(const StepSource& steps, size_t last) {
   return ops::match_normed_input(steps, std::move(*layer), "rms_norm_gated_linear");
 }
 
-// Both halves of the weight are multiplied.
-OpCost cost(const CostArgs& args) {
-  return product_cost(args, 4 * args.outputs[0].elements() * args.inputs[0].columns());
-}
+// The layer's; bytes are those of all operands here.
+OpCost cost(const CostArgs& args) { return get_op("gated_linear").cost(args); }
 
 }  // namespace op_rms_norm_gated_linear
 

@@ -32,9 +32,8 @@ std::optional<FusionMatch> match(const StepSource& steps, size_t last) {
   return ops::match_normed_input(steps, std::move(layer), "rms_norm_linear");
 }
 
-OpCost cost(const CostArgs& args) {
-  return product_cost(args, 2 * args.outputs[0].elements() * args.inputs[0].columns());
-}
+// The layer's; bytes are those of all operands here.
+OpCost cost(const CostArgs& args) { return get_op("linear").cost(args); }
 
 }  // namespace op_rms_norm_linear
 
