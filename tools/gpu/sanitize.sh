@@ -8,7 +8,7 @@
 # Exit status: 1 where something failed, 3 where something is not proven.
 # SANITIZE_SECONDS (110): of each tool; SANITIZE_LIMIT (90): of a process; SANITIZE_JOBS (12).
 # SANITIZE_CASES: an extended regular expression; the cases that it fits and no others, the large
-# ones too, each in a process of its own.
+# ones too, each in a process of its own (SANITIZE_PACK: so many of an operator in one).
 cd "$(dirname "$0")" || exit 1
 logs=${1:-.}/sanitize
 which=${2:-all}
@@ -40,7 +40,7 @@ if [ -n "${SANITIZE_CASES:-}" ]; then
   cases=$(echo "$cases" | grep -E "$SANITIZE_CASES")
   [ -n "$cases" ] || { echo "sanitize: no gpu_ case fits '$SANITIZE_CASES'"; exit 1; }
   shared=. large='^$'
-  most=1 slow=1 race_most=1 race_slow=1
+  most=${SANITIZE_PACK:-1} slow=$most race_most=$most race_slow=$most
 fi
 
 # Cases on standard input, packed into filters of at most $1 ($2 of linear and paged_attention).

@@ -30,10 +30,7 @@ constexpr int kStage = kRows * kStride;
 // Two blocks share a multiprocessor: the next layer's weights arrive while this one's last are
 // multiplied and the small kernels between them run.
 constexpr int kStages = 3;
-// Named barriers: 1 is of the warps that multiply; kFree + s, of all threads, tells that stage s
-// has been read. (As barriers in shared memory they are no slower, but racecheck does not see that
-// copies wait for them.)
-constexpr int kFree = 2;
+constexpr int kMultiplyBarrier = 1;  // named; of the warps that multiply
 
 template <class Unit>
 constexpr bool kAddsResidual = std::is_same_v<Unit, ResidualUnit>;
@@ -44,19 +41,23 @@ struct Form {
   static constexpr int kTokens = 8 * kTokenTiles;
   static constexpr int kSumStride = kRows + 4;  // floats; lanes of a sum tile hit all banks
   static constexpr int kSums = kWarps * kTokens * kSumStride;
-  static constexpr int kShared = kStages * kStage + 4 * kSums + 8 * kStages;
+  static constexpr int kShared = kStages * kStage + 4 * kSums + 16 * kStages;
 };
 
-// What lies in shared memory: stages, then sums [warp][token][row], then barriers.
+// What lies in shared memory: stages, then sums [warp][token][row], then barriers: a stage is full
+// when its copies have arrived, and free when each thread that multiplies has read its part. (An
+// arrival a warp, behind __syncwarp, is as fast and as right, and so are named barriers, but
+// racecheck reports both: docs/gpu.md.)
 template <class F>
 struct Memory {
   std::byte* stages;
   float* sums;
-  uint64_t* full;
+  uint64_t *full, *free;
   __device__ explicit Memory(std::byte* shared)
       : stages(shared),
         sums(reinterpret_cast<float*>(shared + kStages * kStage)),
-        full(reinterpret_cast<uint64_t*>(sums + F::kSums)) {}
+        full(reinterpret_cast<uint64_t*>(sums + F::kSums)),
+        free(full + kStages) {}
 };
 
 // The output columns of a block: a tile of each whole round over the blocks, so that all read from
@@ -88,15 +89,10 @@ __device__ void fetch(const GemvArgs& a, const Columns<Unit>& columns, const Mem
   const int part = kParts == 1 ? 0 : min(lane / kTile, kParts - 1);
   const int column = lane - part * kTile;  // kTile and more: in lanes without a row
   Ring<kStages> ring;
-  int filled = 0;  // stages, for the first time
   columns.visit([&](int first, int count) {
     const std::byte* row = piece_row(a.weight, first + min(column, count - 1) + part * a.n);
     for (int64_t k = 0; k < a.k; k += kChunk) {
-      if (filled < kStages) {
-        ++filled;
-      } else {
-        named_sync(kFree + ring.index, kThreads);
-      }
+      barrier_wait(&memory.free[ring.index], ring.parity ^ 1);  // passes in the first round
       const auto bytes = static_cast<int>(2 * min(int64_t{kChunk}, a.k - k));
       uint64_t* full = &memory.full[ring.index];
       if (lane == 0) barrier_expect(full, bytes * count * kParts);
@@ -108,7 +104,6 @@ __device__ void fetch(const GemvArgs& a, const Columns<Unit>& columns, const Mem
       ring.advance();
     }
   });
-  for (int s = 0; s < filled; ++s) named_sync(kFree + s, kThreads);
   wait_for_earlier();
 }
 
@@ -218,7 +213,10 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
   extern __shared__ __align__(128) std::byte shared[];
   const Memory<F> memory(shared);
   if (threadIdx.x == 0) {
-    for (int s = 0; s < kStages; ++s) barrier_init(&memory.full[s], 1);
+    for (int s = 0; s < kStages; ++s) {
+      barrier_init(&memory.full[s], 1);
+      barrier_init(&memory.free[s], kMultiply);
+    }
     barrier_init_fence();
   }
   __syncthreads();
@@ -239,13 +237,13 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
       m.load_x(k + kChunk, next);
       barrier_wait(&memory.full[ring.index], ring.parity);
       m.multiply(memory.stages + ring.index * kStage, k, x);
-      named_arrive(kFree + ring.index, kThreads);
+      barrier_arrive(&memory.free[ring.index]);
       ring.advance();
     }
     m.write_sums(memory.sums);
-    named_sync(1, kMultiply);
+    named_sync(kMultiplyBarrier, kMultiply);
     store_columns<F>(a, memory.sums, first, count, unit);
-    named_sync(1, kMultiply);
+    named_sync(kMultiplyBarrier, kMultiply);
   });
 }
 
