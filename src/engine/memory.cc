@@ -50,7 +50,7 @@ MemoryPlan plan_memory(const Plan& plan, const SymbolValues& limits,
     const PlanStep& step = plan.steps[static_cast<size_t>(s)];
     for (int id : step.inputs) touch(id, s);
     for (int id : step.outputs) touch(id, s);
-    if (step.kind == StepKind::kIf || step.kind == StepKind::kLoop) {
+    if (is_control(step)) {
       control_outputs.insert(step.outputs.begin(), step.outputs.end());
     }
   }

@@ -55,6 +55,9 @@ struct PlanStep {
   std::vector<int> outputs;
   std::string origin;
 };
+inline bool is_control(const PlanStep& step) {
+  return step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
+}
 
 // States with one allocation policy; `bytes_per_token` counts all its layers.
 struct PlanStateGroup {

@@ -220,8 +220,7 @@ void check_operands(const Plan& plan, const PlanStep& step, const Effects& effec
 void check_step(const Plan& plan, const PlanStep& step) {
   const OpDef& def = get_op(step.op);
   const StepKind control = step.op == "if" ? StepKind::kIf : StepKind::kLoop;
-  const bool is_control = step.kind == StepKind::kIf || step.kind == StepKind::kLoop;
-  if (is_control != def.control_flow || (is_control && step.kind != control)) {
+  if (is_control(step) != def.control_flow || (is_control(step) && step.kind != control)) {
     corrupt(fmt::format("step '{}' has the wrong kind", step.op));
   }
   if (step.kind == StepKind::kView && !def.column_view) {
@@ -232,7 +231,7 @@ void check_step(const Plan& plan, const PlanStep& step) {
   } else {
     check_operands(plan, step, def.effects);
   }
-  if (is_control) {
+  if (is_control(step)) {
     for (const auto& [name, attr] : step.attrs) {
       if (!name.ends_with("_graph")) continue;
       const int64_t* index = std::get_if<int64_t>(&attr);

@@ -10,44 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "engine/executor.h"
 #include "engine/fusion.h"
 #include "engine/memory.h"
-#include "engine/weights.h"
+#include "engine/runner_shared.h"
 
 namespace ingot {
-
-// What all runners of one executor share.
-struct RunnerShared {
-  RunnerShared(const Engine& e, Device& d, const ExecutorOptions& o);
-  std::byte* workspace(size_t bytes);  // grows; pointers change only when it does
-
-  const Engine& engine;
-  Device& device;
-  const ExecutorOptions& options;
-  SymbolValues limits;
-  WeightStore weights;
-  const DeviceSection* section;
-  std::unique_ptr<Stream> own_stream;  // nullptr: options.stream
-  Stream& stream;
-  Buffer workspace_buffer;
-  uint64_t workspace_generation = 0;
-  std::set<std::string> kernels_used;
-  std::map<std::string, Selection> selections;  // by descriptor text
-  LayoutVotes::Allowed layouts;                 // by WeightStore::key()
-  // Loops come from files: they end, and what they collect has a bound (knobs loop_iterations,
-  // loop_sizes).
-  bool wait_kernels = false;    // knob, on a device that works beside the host
-  int64_t most_iterations = 0;  // of all loops in one run
-  int64_t iterations = 0;       // so far
-  int64_t most_size = 0;        // of symbols that have no limit
-  // Integer inputs as they were last set, for kernels that plan a step on the host.
-  struct HostInput {
-    TensorView view;
-    std::vector<std::byte> bytes;
-  };
-  std::map<std::string, HostInput, std::less<>> host_inputs;
-};
 
 // Sets or checks symbols so that `type` describes `shape`. Error{kInvalidArgument} naming `name`.
 void match_symbols(std::string_view name, const ValueType& type, const TensorView& view,
@@ -83,7 +50,7 @@ class PlanRunner {
   struct BoundStep {
     std::vector<TensorView> inputs;
     std::vector<TensorView> outputs;
-    std::vector<std::vector<TensorView>> pieces;  // by input; only weights in several pieces
+    // By input; only of weights in several pieces.
     std::vector<std::span<const TensorView>> segments;
     std::vector<int64_t> segment_counts;
     std::vector<std::unique_ptr<KernelInstance>> instances;  // by bucket, made on first use
@@ -103,7 +70,6 @@ class PlanRunner {
     const size_t own = plan_.steps.size();
     return index < own ? plan_.steps[index] : *fused_steps_[index - own].step;
   }
-  std::vector<size_t> launch_order(size_t bucket);
   void bind_weights();
   void refresh(const SymbolValues& symbols);
   void refresh_value(int id, const SymbolValues& symbols);
@@ -112,10 +78,12 @@ class PlanRunner {
   // instances may size their memory for the bucket, so one must cover whatever runs.
   static std::vector<Bucket> covering_buckets(const Plan& plan, const SymbolValues& limits);
   size_t bucket_for(const SymbolValues& symbols) const;
-  void prepare_bucket(size_t bucket);
-  void prepare_step(size_t index, size_t bucket);
-  Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
+  // step_kernels.cc
   KernelDesc describe_step(const PlanStep& step, const BoundStep& bound, size_t bucket) const;
+  Selection select(const PlanStep& step, const BoundStep& bound, size_t bucket);
+  std::vector<size_t> launch_order(size_t bucket);
+  void prepare_step(size_t index, size_t bucket);
+  void prepare_bucket(size_t bucket);
   void launch(size_t index, size_t bucket);
   void wait_for(size_t index, size_t bucket);
   void stream_weights(size_t index);
