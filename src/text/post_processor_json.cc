@@ -27,6 +27,13 @@ void read_template(const Json& node, TokenizerParts& parts) {
     fail(ErrorCode::kCorrupt, kTokenizerJson, "{}: TemplateProcessing without a list 'single'",
          parts.file);
   }
+  // Around two sequences, which nothing here encodes.
+  const auto pair = node.find("pair");
+  if (pair != node.end() && !pair->is_null() && !pair->is_array()) {
+    fail(ErrorCode::kCorrupt, kTokenizerJson,
+         "{}: TemplateProcessing: 'pair': expected a list, found {}", parts.file,
+         pair->type_name());
+  }
   bool before = true;
   for (const Json& piece : *single) {
     if (piece.is_object() && piece.contains("Sequence") && before) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "base/refusal.h"
 #include "text/byte_alphabet.h"
@@ -25,6 +26,33 @@ template <typename... Args>
        fmt::format(format, std::forward<Args>(args)...));
 }
 
+std::string_view type_text(const dom::element& value) {
+  switch (value.type()) {
+    case dom::element_type::ARRAY:
+      return "a list";
+    case dom::element_type::OBJECT:
+      return "an object";
+    case dom::element_type::STRING:
+      return "a string";
+    case dom::element_type::BOOL:
+      return "a boolean";
+    case dom::element_type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
+  }
+}
+
+// The list or object under the key. Whether there is one: null counts as absent.
+template <typename T>
+bool read_optional(const dom::object& object, std::string_view key, std::string_view file, T& out) {
+  dom::element value;
+  if (object[key].get(value) != simdjson::SUCCESS || value.is_null()) return false;
+  if (value.get(out) == simdjson::SUCCESS) return true;
+  corrupt(file, "'{}': expected {}, found {}", key,
+          std::is_same_v<T, dom::array> ? "a list" : "an object", type_text(value));
+}
+
 bool flag_of(const dom::object& object, std::string_view key, std::string_view file) {
   dom::element value;
   if (object[key].get(value) != simdjson::SUCCESS || value.is_null()) return false;
@@ -41,7 +69,7 @@ class TokenReader {
 
   void read() {
     dom::array added;
-    if (top_["added_tokens"].get(added) == simdjson::SUCCESS) {
+    if (read_optional(top_, "added_tokens", p_.file, added)) {
       for (const dom::element element : added) p_.added.push_back(read_added(element));
     }
     for (const AddedToken& token : p_.added) see_id(static_cast<uint64_t>(token.id));
@@ -207,7 +235,9 @@ void check_tokenizer_json(std::string_view json, std::string_view file) {
 TokenizerJson::TokenizerJson(std::string_view json, std::string_view file) : file_(file) {
   const dom::element root = parse_root(parser_, json, file);
   if (root.get(top_) != simdjson::SUCCESS) corrupt(file, "the top is not an object");
-  if (top_["model"].get(model_) != simdjson::SUCCESS) corrupt(file, "'model' is missing");
+  if (!read_optional(top_, "model", file, model_)) corrupt(file, "'model' is missing");
+  dom::object unused;  // how much text is taken is the caller's to say
+  for (const char* key : {"truncation", "padding"}) read_optional(top_, key, file, unused);
   dom::element node;
   type_ = guess_type(model_);
   if (model_["type"].get(node) == simdjson::SUCCESS && node.get(type_) != simdjson::SUCCESS) {

@@ -136,6 +136,37 @@ TEST(Tokenizer, BrokenFilesGiveOneError) {
   EXPECT_THAT(with("/pre_tokenizer", split), HasSubstr("regular expression '(a'"));
 }
 
+// A part of another type is no absent one: the file would lose its control tokens silently.
+TEST(Tokenizer, PartsOfAnotherTypeAreNotAbsent) {
+  const auto with = [](const char* path, Json value) {
+    Json j = byte_level_json();
+    j[Json::json_pointer(path)] = std::move(value);
+    return spec_error(j.dump());
+  };
+  for (const Json& value : {Json(5), Json("x"), Json::object(), Json(true)}) {
+    EXPECT_THAT(with("/added_tokens", value),
+                HasSubstr("file.json: 'added_tokens': expected a list, found a"));
+  }
+  for (const char* path : {"/truncation", "/padding", "/model"}) {
+    EXPECT_THAT(with(path, 5), HasSubstr("': expected an object, found a number")) << path;
+    EXPECT_THAT(with(path, "x"), HasSubstr("': expected an object, found a string")) << path;
+  }
+  EXPECT_THAT(with("/model", nullptr), HasSubstr("'model' is missing"));
+  for (const char* path : {"/added_tokens", "/truncation", "/padding"}) {
+    EXPECT_EQ(with(path, nullptr), "") << path;
+  }
+  EXPECT_EQ(with("/added_tokens", Json::array()), "");
+  EXPECT_EQ(with("/padding", {{"strategy", "BatchLongest"}}), "");
+  Json around = {{"type", "TemplateProcessing"}, {"single", {{{"Sequence", {{"id", "A"}}}}}}};
+  for (const Json& pair : {Json(), Json::array()}) {
+    around["pair"] = pair;
+    EXPECT_EQ(with("/post_processor", around), "");
+  }
+  around["pair"] = 5;
+  EXPECT_THAT(with("/post_processor", around),
+              HasSubstr("TemplateProcessing: 'pair': expected a list, found number"));
+}
+
 // Merges that make each other's parts, in a ring.
 TEST(Tokenizer, RingsOfMergesEnd) {
   Json j = byte_level_json();
