@@ -1,6 +1,9 @@
 #include "capi/examine.h"
 
+#include <filesystem>
+
 #include "capi/model_loader.h"
+#include "runtime/text_assets.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -30,6 +33,10 @@ std::unique_ptr<Graph> examine_source(const ModelSource& source, RefusalList& re
                    [&] { throw Error(ErrorCode::kUnsupported, source.sentences.refused); });
   }
   examine_tokenizer(source, refused);
+  const std::string generation =
+      (std::filesystem::path(source.config_file).parent_path() / "generation_config.json").string();
+  refused.gather("config", generation,
+                 [&] { check_sampling_defaults(source.generation, generation); });
   if (!source.chat_template.empty()) {
     refused.gather("template", source.path,
                    [&] { ChatTemplate::parse(source.chat_template, source.path); });

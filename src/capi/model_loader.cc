@@ -18,6 +18,7 @@
 #include "loaders/blob_download.h"
 #include "loaders/hub.h"
 #include "models/contract/presets.h"
+#include "runtime/text_assets.h"
 #include "tensor/kv_page.h"
 #include "text/tokenizer.h"
 
@@ -93,6 +94,7 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
     other = open_buildable(options.tokenizer_dir);
     texts = &other;
   }
+  check_sampling_defaults(texts->generation, file_beside(*texts, "generation_config.json"));
   const std::string spec = tokenizer_spec(*texts);
   if (spec.empty() && texts == &other) {
     const std::string why = unsupported_tokenizer(other);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "runtime/decoder_step.h"
+#include "runtime/sampler_rule.h"
 #include "text/utf8.h"
 
 namespace ingot {
@@ -83,6 +84,20 @@ SamplingParams TextAssets::sampling() const {
   return out;
 }
 
+void check_sampling_defaults(const GenerationDefaults& generation, std::string_view file) {
+  // top_k is bound by the vocabulary: generation_defaults_from_json() checks it.
+  const auto check = [&](std::string_view key, const std::optional<double>& value) {
+    const SamplerParam& param = sampler_param(key);
+    if (!value || param.holds(*value)) return;
+    fail(ErrorCode::kCorrupt, kWhere, "{}: '{}': expected {}, found {}", file, key,
+         param.range_text(), *value);
+  };
+  check("temperature", generation.temperature);
+  check("top_p", generation.top_p);
+  check("min_p", generation.min_p);
+  check("repetition_penalty", generation.repetition_penalty);
+}
+
 TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
   if (engine.extra("network")) {
     fail(ErrorCode::kUnsupported, kWhere,
@@ -104,6 +119,7 @@ TextAssets engine_text_assets(const Engine& engine, const std::string& name) {
     const int64_t vocab_size = read_decoder_plan(engine.plan).vocab_size;
     out.generation =
         generation_defaults_from_json(parse_json(*json, kWhere, file), file, vocab_size);
+    check_sampling_defaults(out.generation, file);
   }
   if (out.tokenizer && !out.chat_template && out.generation.chat_format == kChatMl) {
     out.chat_template = ChatTemplate::parse(std::string(kChatMlTemplate), name + ": chatml");

@@ -35,6 +35,10 @@ struct TextAssets {
   SamplingParams sampling() const;
 };
 
+// Sampling defaults outside the ranges of the rules that read them, with which a request would be
+// refused for what it did not say: Error{kCorrupt} naming `file`, key, expected and found.
+void check_sampling_defaults(const GenerationDefaults& generation, std::string_view file);
+
 // From an engine's extra sections. Error{kCorrupt} for sections that contradict their format,
 // kUnsupported for an engine that is no language model's.
 TextAssets engine_text_assets(const Engine& engine, const std::string& name);

@@ -96,6 +96,15 @@ TEST_F(ExamineTest, ArchitectureTokenizerAndTemplateTogether) {
                   testing::AllOf(testing::StartsWith("template "), testing::HasSubstr("line 1"))));
 }
 
+TEST_F(ExamineTest, SamplingDefaultsOutOfRange) {
+  change(Json::object());
+  dir_.write("generation_config.json", R"({"repetition_penalty": 0})");
+  RefusalList refused;
+  examine_source(open_model_source(dir_.path()), refused);
+  ASSERT_EQ(refused.items().size(), 1u);
+  EXPECT_THAT(refusal_text(refused.items()[0]), testing::HasSubstr("'repetition_penalty'"));
+}
+
 TEST_F(ExamineTest, PositionsPastTheLargest) {
   change({{"max_position_embeddings", int64_t{1} << 31}});
   EXPECT_THAT(examine(), ElementsAre("config max_position_embeddings"));

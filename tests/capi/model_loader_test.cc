@@ -109,6 +109,17 @@ TEST_F(ModelLoader, ALongerSequenceThanPositionsCountIsRefusedUnlessTheCallerLim
   EXPECT_EQ(build({})->plan.limits.at("max_blocks"), (int64_t{1} << 26) - 1);
 }
 
+// A server of it would be ready and refuse each request for what the request did not say.
+TEST_F(ModelLoader, SamplingDefaultsOutOfRangeAreNamed) {
+  const ScratchDirectory model;
+  model.write("generation_config.json", R"({"repetition_penalty": 0})");
+  changed_model(model, Json::object());
+  expect_error([&] { build_engine(model.path(), {.tune = false}, nullptr, nullptr); },
+               ErrorCode::kCorrupt,
+               {model / "generation_config.json", "'repetition_penalty'", "expected 0.001 to 1000",
+                "found 0"});
+}
+
 TEST_F(ModelLoader, ABrokenTokenizerIsNamed) {
   const ScratchDirectory model;
   model.write("tokenizer.json", "{");

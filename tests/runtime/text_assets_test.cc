@@ -139,6 +139,15 @@ TEST(TextAssetsTest, WhatIsMissingOrWrongIsNamed) {
   const auto ends = engine_with({{"generation", R"({"eos_token_id":4294967301})"}});
   expect_error([&] { engine_text_assets(*ends, "e.engine"); }, ErrorCode::kCorrupt,
                {"e.engine", "'generation'", "'eos_token_id'", "0 to 96", "4294967301"});
+  for (const auto& [json, key, range] :
+       {std::tuple{R"({"repetition_penalty":0})", "'repetition_penalty'", "0.001 to 1000, found 0"},
+        {R"({"temperature":-1})", "'temperature'", "0 to 100, found -1"},
+        {R"({"top_p":1.5})", "'top_p'", "more than 0 and at most 1, found 1.5"},
+        {R"({"min_p":2})", "'min_p'", "0 to 1, found 2"}}) {
+    const auto engine = engine_with({{"generation", json}});
+    expect_error([&] { engine_text_assets(*engine, "r.engine"); }, ErrorCode::kCorrupt,
+                 {"r.engine", "'generation'", key, range});
+  }
   const auto network = engine_with({{"network", "{}"}});
   expect_error([&] { engine_text_assets(*network, "n.engine"); }, ErrorCode::kUnsupported,
                {"n.engine", "network"});
