@@ -370,6 +370,12 @@ class Serve final : public Command {
     out.known_hosts_only = !hosts_.empty() || (is_loopback_host(host_) && out.api_keys.empty());
     out.allowed_hosts = hosts_;
     out.allowed_hosts.push_back(host_);
+    for (const std::string& origin : origins_) {
+      if (origin == "*" || is_origin(origin)) continue;
+      throw UsageError(fmt::format(
+          "--allowed-origins: expected * or scheme://host[:port] in lower case, found '{}'",
+          origin));
+    }
     out.allowed_origins = origins_;
     out.tls_certificate = certificate_;
     out.tls_key = certificate_key_;

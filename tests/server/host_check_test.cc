@@ -13,6 +13,20 @@ TEST(HostCheck, names_of_this_machine) {
   }
 }
 
+TEST(HostCheck, origins) {
+  for (const char* origin : {"https://page.example", "http://localhost:3000", "http://127.0.0.1",
+                             "http://[::1]:8080", "chrome-extension://abcdef", "http://a_b.x:1"}) {
+    EXPECT_TRUE(is_origin(origin)) << origin;
+  }
+  for (const char* origin :
+       {"", "*", "x y", "page.example", "https://", "://page", "https://page.example/",
+        "https://page.example/a", "https://a,https://b", "https://a:", "https://a:x",
+        "https://a:123456", "https://[::1", "https://Page.example", "https://u@page.example",
+        "https://*.page.example", "https://a b"}) {
+    EXPECT_FALSE(is_origin(origin)) << origin;
+  }
+}
+
 TEST(HostCheck, other_names) {
   for (const char* host : {"",
                            " ",

@@ -8,7 +8,7 @@ import warnings
 
 from server_harness import TINY, Server, Wire, exchange, make_certificate, request
 
-from cli_harness import Checks
+from cli_harness import Checks, ingot
 
 KEY = "Sesame-key-of-the-test"
 BODY = {"prompt": [1, 2, 3], "max_tokens": 2}
@@ -251,6 +251,10 @@ def check_cors(checks):
                          f"x-api-key: {KEY}")
         checks.equal(cors(exchange(server.port, stream)).get("access-control-allow-origin"),
                      "https://page.example", "streams too")
+    for wrong in ("x y", "page.example", "https://page.example/"):
+        done = ingot("serve", TINY, "--port", "0", "--allowed-origins", wrong, timeout=60)
+        checks.check(done.returncode == 2 and b"--allowed-origins: expected" in done.stderr,
+                     f"--allowed-origins '{wrong}': {done.returncode}, {done.stderr[-200:]!r}")
     with Server(TINY, "--allowed-origins", "*") as server:
         answer = exchange(server.port, request("GET", "/v1/models", None, origin))
         checks.equal(cors(answer).get("access-control-allow-origin"), "*", "any page")
