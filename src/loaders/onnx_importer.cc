@@ -87,6 +87,14 @@ int OnnxImporter::resolve(const std::string& name, Names& names, const std::stri
   return value;
 }
 
+int OnnxImporter::resolve_output(const std::string& name, Names& names) {
+  const int value = find_or_import(name, names);
+  if (value == kNoValue) {
+    corrupt(fmt::format("output '{}' is made by no node", onnx_printable(name)));
+  }
+  return value;
+}
+
 void OnnxImporter::bind(const std::string& name, int value, Names& names) {
   if (!names.emplace(name, value).second) {
     corrupt(fmt::format("value '{}' is defined twice", onnx_printable(name)));
@@ -454,7 +462,7 @@ void OnnxImporter::import_model(const onnx::GraphProto& graph, OnnxModel& out) {
   gather_nodes(graph.node(), names);
   if (graph.output_size() == 0) corrupt("the graph has no output");
   for (const auto& output : graph.output()) {
-    const int value = output_value(resolve(output.name(), names, "outputs"));
+    const int value = output_value(resolve_output(output.name(), names));
     emitter_.graph().rename(value, output.name());
     emitter_.graph().add_output(value);
     out.outputs.push_back(output.name());
@@ -484,7 +492,7 @@ void OnnxImporter::import_body(const onnx::GraphProto& graph, const std::vector<
   add_initializers(graph, names);
   import_nodes(graph.node(), names, *parent_->opsets_, parent_->caller_);
   for (const auto& output : graph.output()) {
-    emitter_.graph().add_output(output_value(resolve(output.name(), names, "outputs")));
+    emitter_.graph().add_output(output_value(resolve_output(output.name(), names)));
   }
   scope_ = nullptr;
 }

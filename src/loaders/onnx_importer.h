@@ -90,6 +90,7 @@ class OnnxImporter {
   // Weights of so many bytes allow a multiple in constants made from them.
   void allow_constants(size_t bytes);
   int resolve(const std::string& name, Names& names, const std::string& node);
+  int resolve_output(const std::string& name, Names& names);  // of a graph or body
   int find_or_import(const std::string& name, Names& names);
   int add_initializers(const onnx::GraphProto& graph, Names& names);
   void bind(const std::string& name, int value, Names& names);

@@ -125,6 +125,17 @@ TEST(onnx, control_flow_keeps_bodies_and_captures) {
   EXPECT_EQ(loop.graph->subgraph(0).inputs().size(), 3u);  // iteration, condition, carried
 }
 
+TEST(onnx, an_output_that_nothing_makes_is_named) {
+  std::string bytes = seed("cnn");
+  const std::string name = parse(bytes).outputs.at(0);
+  const size_t last = bytes.rfind(name);  // the graph's outputs are behind its nodes
+  ASSERT_NE(last, std::string::npos);
+  bytes[last] = 'Q';
+  const std::string made = std::string("Q") + name.substr(1);
+  expect_error([&] { parse(bytes); }, ErrorCode::kCorrupt,
+               {"seed.onnx", "output '" + made + "' is made by no node"});
+}
+
 TEST(onnx, functions_are_inlined) {
   EXPECT_EQ(ops(*parse(seed("function")).graph), (Names{"mul", "softmax"}));
 }
