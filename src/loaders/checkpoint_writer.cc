@@ -179,8 +179,13 @@ void check_checkpoint_target(const std::string& directory) {
   const fs::file_status status = fs::status(directory, error);
   if (status.type() == fs::file_type::not_found) return;
   if (!error && fs::is_directory(status) && fs::is_empty(directory, error) && !error) return;
+  std::string found = "a file";
+  if (!error && fs::is_directory(status)) {
+    const fs::directory_iterator first(directory, error);
+    if (first != fs::directory_iterator()) found = first->path().filename().string() + " in it";
+  }
   fail(ErrorCode::kInvalidArgument, kWhere, "{}: expected a new or empty directory{}", directory,
-       error ? ": " + error.message() : "");
+       error ? ": " + error.message() : ", found " + found);
 }
 
 CheckpointSizes write_checkpoint(const std::string& directory, const Json& config,

@@ -108,7 +108,7 @@ void read_bias(const Json& body, int64_t vocab_size, SamplingParams& sampling,
     const auto [stop, error] = std::from_chars(key.data(), end, id);
     if (error != std::errc() || stop != end || id < 0 || id >= vocab_size) {
       throw bad_request("logit_bias", fmt::format("'logit_bias': expected token ids, 0 to {}, as "
-                                                  "keys, found '{}'",
+                                                  "keys, found {}",
                                                   vocab_size - 1, shown(key)));
     }
     const double number = value.is_number() ? value.get<double>() : NAN;

@@ -188,6 +188,7 @@ class Checker {
 // nlohmann's parser takes the last of equal keys, and any depth.
 class StrictBody : public nlohmann::json_sax<Json> {
  public:
+  explicit StrictBody(std::string_view what) : what_(what) {}
   using Number = Json::number_float_t;
   bool null() override { return one_more(); }
   bool boolean(bool) override { return one_more(); }
@@ -221,7 +222,7 @@ class StrictBody : public nlohmann::json_sax<Json> {
   }
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::detail::exception&) override {
-    problem = fmt::format("the body is not JSON: byte {} is not what may stand there", position);
+    problem = fmt::format("{} is not JSON: byte {} is not what may stand there", what_, position);
     return false;
   }
 
@@ -233,17 +234,18 @@ class StrictBody : public nlohmann::json_sax<Json> {
   }
   bool one_more() {
     if (++values_ <= kMostValues) return true;
-    problem = fmt::format("the body: expected at most {} values", kMostValues);
+    problem = fmt::format("{}: expected at most {} values", what_, kMostValues);
     return false;
   }
   bool deeper() {
     if (++depth_ <= kMaxDepth) return true;
-    problem = fmt::format("the body is nested deeper than {} levels", kMaxDepth);
+    problem = fmt::format("{} is nested deeper than {} levels", what_, kMaxDepth);
     return false;
   }
   std::vector<std::unordered_set<std::string>> keys_;
   int depth_ = 0;
   int64_t values_ = 0;
+  std::string_view what_;
 };
 
 Json schema_of(const Field& field);
@@ -334,8 +336,9 @@ const Json* given(const Json& body, std::string_view name) {
 
 Json json_schema_of(const Schema& schema) { return object_schema(schema.fields, false); }
 
-Json parse_body(std::string_view text) {
-  StrictBody strict;
+Json parse_body(std::string_view text, std::string_view what) {
+  if (text.empty()) throw bad_request("", fmt::format("{} is empty: expected JSON", what));
+  StrictBody strict(what);
   Json::sax_parse(text.begin(), text.end(), &strict);
   if (!strict.problem.empty()) throw bad_request("", strict.problem);
   return Json::parse(text.begin(), text.end());

@@ -67,7 +67,7 @@ const Json* given(const Json& body, std::string_view name);
 Json json_schema_of(const Schema& schema);
 
 // Parses a request's body: ApiError (400) for what is not JSON, nested deeper than 128, or holds a
-// key twice in one object.
-Json parse_body(std::string_view text);
+// key twice in one object. `what` it is called there.
+Json parse_body(std::string_view text, std::string_view what = "the body");
 
 }  // namespace ingot

@@ -157,7 +157,7 @@ Json parsed_arguments(const Json& arguments, const std::string& path) {
     out = Json::object();  // of a tool that takes none, as streams of some servers add up
   } else if (arguments.is_string()) {
     try {
-      out = parse_body(arguments.get_ref<const std::string&>());
+      out = parse_body(arguments.get_ref<const std::string&>(), "it");
     } catch (const ApiError& error) {
       throw bad_request(
           path, fmt::format("'{}': expected a JSON object as a string; {}", path, error.message));

@@ -143,7 +143,8 @@ TEST(CheckpointTest, FailureLeavesNothing) {
   EXPECT_TRUE(fs::is_empty(dir.path()));
   dir.write("file", "x");
   expect_error([&] { write_checkpoint(dir.path(), minimal_config(), *model.weights, {}, model); },
-               ErrorCode::kInvalidArgument, {dir.path(), "expected a new or empty directory"});
+               ErrorCode::kInvalidArgument,
+               {dir.path(), "expected a new or empty directory, found file in it"});
 }
 
 TEST(CheckpointTest, ConfigDefaults) {
