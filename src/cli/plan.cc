@@ -44,11 +44,10 @@ class PlanCommand final : public Command {
     const bool fits = memory.room_for_kv() >= memory.kv_token * kKvBlockTokens;
     print(report(memory, fits), memory);
     if (fits || memory.free == 0) return 0;
-    std::fprintf(stderr,
-                 "%s does not fit %s: %.2f GiB are needed before any KV cache, %.2f are "
-                 "free\n",
-                 model_.model.c_str(), model_.device.c_str(), gib(memory.needed() - memory.kv),
-                 gib(memory.free));
+    note_line(fmt::format(
+        "{} does not fit {}: {:.2f} GiB are needed before any KV cache, {:.2f} "
+        "are free",
+        model_.model, model_.device, gib(memory.needed() - memory.kv), gib(memory.free)));
     return 1;
   }
 
@@ -85,8 +84,8 @@ class PlanCommand final : public Command {
       print_json(out);
       return;
     }
-    std::printf("%s on %s (%s)\n", model_.model.c_str(), model_.device.c_str(),
-                out["device_model"].get_ref<const std::string&>().c_str());
+    print_line(fmt::format("{} on {} ({})", model_.model, model_.device,
+                           out["device_model"].get_ref<const std::string&>()));
     std::printf("weights      %9.2f GiB%s\n", gib(memory.weights),
                 memory.weights_new == 0 ? ", read where the file is mapped" : "");
     std::printf("activations  %9.2f GiB for steps of %ld tokens, %ld sequences\n",

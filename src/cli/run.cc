@@ -36,7 +36,12 @@ class Run final : public Command {
     if (prompt_ids_.empty()) {
       // A script's unset variable must not make it wait for somebody to type.
       if (has_prompt_ && prompt_.empty()) throw UsageError("prompt: expected a text, found none");
-      if (!has_prompt_) prompt_ = read_standard_input();
+      if (!has_prompt_) {
+        prompt_ = read_standard_input();
+        if (prompt_.empty()) {
+          throw UsageError("prompt: expected a text, found none on standard input");
+        }
+      }
       check_utf8(prompt_, "prompt");
     }
     const Stopwatch watch;

@@ -197,7 +197,8 @@ def check_prompts(bad):
     for flags in (["--raw"], []):
         bad.refused(f"invalid UTF-8 in the prompt {flags}", "run", model, *flags,
                     stdin=b"caf\xe9 au lait", names=["byte 3", "UTF-8"])
-    bad.refused("empty prompt", "run", model, "--raw", stdin=b"", names=["prompt"])
+    bad.refused("empty prompt", "run", model, "--raw", code=2, stdin=b"",
+                    names=["prompt"])
     def ids(*arguments):
         return ingot_json("run", model, *arguments, "--max-tokens", "1",
                           env=bad.env)["prompt_token_ids"]

@@ -198,6 +198,7 @@ def check_controls(bad):
     more = bad.model_with("controls-more")
     edit_tensors(os.path.join(more, "model.safetensors"), lambda entries: entries.update(
         {evil: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}))
+    steering = bad.model_with("m" + evil)
     net = bad.path("controls.onnx")
     graph = helper.make_graph(
         [helper.make_node("Neg", [evil], ["y"], name=evil)], "g",
@@ -211,7 +212,10 @@ def check_controls(bad):
                             "a network's input": ["inspect", net],
                             "a random input": ["exec", net],
                             "a flag": ["run", CASE, "--" + evil],
-                            "a path": ["run", bad.path(evil), *IDS]}.items():
+                            "a path": ["run", bad.path(evil), *IDS],
+                            "plan's model": ["plan", steering],
+                            "bench's model": ["bench", "latency", steering, "--isl", "4", "--osl",
+                                              "2", "--repeat", "1"]}.items():
         done = ingot(*arguments, env=bad.env)
         text = (done.stdout + done.stderr).decode()
         spaced = shown.replace("\\x0a", " ")  # an error's line breaks are spaces

@@ -154,7 +154,7 @@ void print_bench_profile(const Json& profile) {
 
 void print_bench_head(const Json& out, const ModelFlags& flags) {
   const auto text = [&](const char* key) { return out[key].get<std::string>(); };
-  std::printf("%s, activations %s\n", flags.model.c_str(), text("activation_dtype").c_str());
+  print_line(fmt::format("{}, activations {}", flags.model, text("activation_dtype")));
   if (out["threads"].get<int64_t>() > 0) {
     std::printf("%s, %s, %s threads\n", text("cpu").c_str(), text("isa").c_str(),
                 out["threads"].dump().c_str());
