@@ -94,6 +94,12 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
     other = open_buildable(options.tokenizer_dir);
     texts = &other;
   }
+  if (options.task == ModelTask::kGenerate && !find_model(source).answers) {
+    fail(ErrorCode::kInvalidArgument, kWhere,
+         "{}: --task generate: expected a model that answers, found {}, which is an encoder and "
+         "gives embeddings",
+         source.path, source.architecture);
+  }
   check_sampling_defaults(texts->generation, file_beside(*texts, "generation_config.json"));
   const std::string spec = tokenizer_spec(*texts);
   if (spec.empty() && texts == &other) {

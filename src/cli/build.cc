@@ -68,6 +68,7 @@ class Build final : public Command {
     for (const std::string& path : {source, tokenizer_dir_}) check_output(path);
     TimingCache timings = load_timings();
     const auto engine = build_engine(source, options, device.get(), &timings);
+    warn_past_context(seq_, *engine);
     save_engine(*engine, output_);
     save_timings(timings);
     if (print_plan_) {

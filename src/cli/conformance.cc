@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -21,6 +22,7 @@ class Conformance final : public Command {
                "what really runs, judged as --dtype; default: --dtype, and others should fail");
     flags.flag("reference", &reference_, "run reference kernels only");
     flags.flag("device", &device_, "cpu");
+    flags.given(&given_);
   }
 
   int run() override {
@@ -33,6 +35,10 @@ class Conformance final : public Command {
       if (std::filesystem::exists(directory, error)) continue;
       fail(error ? ErrorCode::kIo : ErrorCode::kNotFound, "cli/conformance", "{}: {}", directory,
            error ? error.message() : "no such file or directory");
+    }
+    if (std::ranges::find(given_, "model") != given_.end() &&
+        std::ranges::none_of(directories_, is_continuations_file)) {
+      throw UsageError("--model: expected .json files of a model's answers, found none");
     }
     const auto device = open_device_flag(device_);
     bool all = true;
@@ -93,7 +99,7 @@ class Conformance final : public Command {
                            r.reason));
   }
 
-  std::vector<std::string> directories_;
+  std::vector<std::string> directories_, given_;
   std::string model_;
   std::string dtype_ = "float32";
   std::string arithmetic_;

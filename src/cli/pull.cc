@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -26,9 +27,15 @@ class Pull final : public Command {
     flags.argument("name", &name_, "org/name[@revision][:TAG] or smollm2-135m-instruct");
     flags.flag("revision", &revision_, "branch, tag or commit");
     flags.flag("file", &file_, "this one file of the repository");
+    flags.given(&given_);
   }
 
   int run() override {
+    for (const std::string_view flag : {"revision", "file"}) {
+      if (!is_pinned_model(name_) || std::ranges::find(given_, flag) == given_.end()) continue;
+      throw UsageError(fmt::format("--{}: '{}' is one pinned file, found another {}", flag, name_,
+                                   flag == "file" ? "file's name" : "revision"));
+    }
     PullOptions options;
     options.revision = revision_;
     options.file = file_;
@@ -37,7 +44,7 @@ class Pull final : public Command {
     if (json) {
       print_json({{"model", name_}, {"path", path}, {"bytes", bytes}});
     } else {
-      std::fprintf(stderr, "%s: %.1f MB\n", name_.c_str(), static_cast<double>(bytes) * 1e-6);
+      note_line(fmt::format("{}: {:.1f} MB", name_, static_cast<double>(bytes) * 1e-6));
       std::printf("%s\n", path.c_str());
     }
     return 0;
@@ -47,6 +54,7 @@ class Pull final : public Command {
   std::string name_;
   std::string revision_ = "main";
   std::string file_;
+  std::vector<std::string> given_;
 };
 
 }  // namespace command_pull

@@ -389,8 +389,10 @@ std::string required_cache_dir() {
   return folder;
 }
 
+bool is_pinned_model(std::string_view name) { return name == kDefaultModel; }
+
 std::string pull(std::string_view name, const PullOptions& options) {
-  if (name == kDefaultModel) return pull_default_model();
+  if (is_pinned_model(name)) return pull_default_model();
   return pull_parsed(parse_hub_name(name, options.revision), options, /*cache_first=*/false);
 }
 

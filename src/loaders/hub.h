@@ -37,6 +37,9 @@ struct PullOptions {
 // an answer that makes no sense). Thread and process safe.
 std::string pull(std::string_view name, const PullOptions& options = {});
 
+// Whether the name stands for one pinned file: then pull() reads no options.
+bool is_pinned_model(std::string_view name);
+
 // The model that a user named, as a local path: an existing path stays what it is; a hub name that
 // is whole in the cache needs no network; any other name is pulled. Errors as above; kIo for a path
 // that is there and cannot be followed.

@@ -89,7 +89,8 @@ def check_empty_values(bad):
                 "--load-inputs", "x:b.npy", code=2,
                 names=["--load-inputs: input 'x' is given twice, as 'a.npy' and 'b.npy'"])
     # With an open standard input, which is not read.
-    for arguments in (["run", CASE, ""], ["run", CASE, "", "--raw"], ["run", CASE, "", *IDS]):
+    for arguments in (["run", CASE, ""], ["run", CASE, "", "--raw"], ["run", CASE, "", *IDS],
+                      ["run", CASE]):
         bad.refused(f"an empty prompt {arguments[3:]}", *arguments, code=2, names=["prompt"])
     done = ingot("tokenize", real_model(), "", "--json", env=bad.env, stdin=b"a text")
     bad.checks.equal(done.stdout.strip(), b'{"ids":[]}', f"an empty text has no tokens: {done}")
@@ -102,6 +103,26 @@ def check_empty_values(bad):
         done = ingot("run", CASE, "--prompt-ids", "1", "--max-tokens", "1", *arguments,
                      env={**bad.env, **env})
         bad.checks.equal(done.returncode, 0, f"{arguments} {env}: counts as absent")
+
+
+def check_other_kinds_flags(bad):
+    """Flags that say nothing about what is given, and a length past the model's context."""
+    for flag in ("file", "revision"):
+        bad.refused(f"pull of a pinned file --{flag}", "pull", "smollm2-135m-instruct",
+                    f"--{flag}", "nosuch", code=2, names=[f"--{flag}", "one pinned file"])
+    bad.refused("conformance of a folder --model", "conformance", CASE, "--model", "/x", code=2,
+                names=["--model: expected .json files of a model's answers, found none"])
+    encoder = os.path.join(os.path.dirname(CASE), "bert-tiny")
+    bad.refused("build of an encoder --task generate", "build", encoder, "--task", "generate",
+                "--no-tune", "--output", bad.path("encoder.engine"),
+                names=[encoder, "--task generate", "is an encoder"])
+    bad.checks.check(not os.path.exists(bad.path("encoder.engine")), "no engine of an encoder")
+    for length, warned in ((100000, 1), (64, 0)):
+        done = ingot("build", CASE, "--no-tune", "--max-seq-len", str(length), "--output",
+                     bad.path("long.engine"), env=bad.env)
+        says = f"--max-seq-len {length}: the model's context holds 256, which counts".encode()
+        bad.checks.equal((done.returncode, done.stderr.count(says)), (0, warned),
+                         f"build --max-seq-len {length}: {done.stderr[-200:]!r}")
 
 
 def check_bench_modes(bad):
@@ -286,6 +307,7 @@ def main():
         check_counts(bad)
         check_values(bad)
         check_empty_values(bad)
+        check_other_kinds_flags(bad)
         check_bench_modes(bad)
         check_variables(bad)
         check_kinds(bad)

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "loaders/hub.h"
 #include "models/contract/presets.h"
+#include "runtime/decoder_step.h"
 
 namespace ingot {
 
@@ -75,11 +76,16 @@ LoadedModel ModelFlags::load(Device& target) const {
                  loaded.engine_path.empty() ? "an engine in memory" : loaded.engine_path,
                  loaded.milliseconds * 1e-3);
   }
-  if (max_seq_len > 0 && max_seq_len > engine_context(*loaded.engine)) {
-    spdlog::warn("--max-seq-len {}: the model's context holds {}, which counts", max_seq_len,
-                 engine_context(*loaded.engine));
-  }
+  warn_past_context(max_seq_len, *loaded.engine);
   return loaded;
+}
+
+void warn_past_context(int64_t max_seq_len, const Engine& engine) {
+  if (max_seq_len <= 0 || !is_decoder_plan(engine.plan)) return;
+  const int64_t context = engine_context(engine);
+  if (max_seq_len <= context) return;
+  spdlog::warn("--max-seq-len {}: the model's context holds {}, which counts", max_seq_len,
+               context);
 }
 
 OpenModel ModelFlags::open(std::unique_ptr<Device> opened) const {

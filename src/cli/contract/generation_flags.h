@@ -53,6 +53,9 @@ struct ModelFlags {
   LoadedModel load(Device& target) const;
 };
 
+// A line where --max-seq-len asks for more than the model has; 0: it was not given.
+void warn_past_context(int64_t max_seq_len, const Engine& engine);
+
 // --max-tokens, a flag for each number of the sampling rules, --seed, --stop, --logprobs.
 struct SamplingFlags {
   void declare(Flags& flags);
