@@ -76,7 +76,7 @@ std::vector<OpCase> gated_linear_cases() {
     for (int64_t m : {1, 5, 16}) add("rounds", m, 2500, 576, m == 5, 2);
     add("long", 1, 300, 4096, false, 2);
     add("long", 3, 128, 14336);
-    add("long", 16, 128, 4096, true, 2);
+    add("long", 16, 128, 8192, true, 2);
   }
   for (const char* w : {"bfloat16", "float16"}) {
     shapes.push_back({fmt::format("float32_{}", w), 3, 45, 136, "float32", true, 2, "silu", w});

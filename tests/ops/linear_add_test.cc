@@ -67,11 +67,13 @@ std::vector<OpCase> linear_add_cases() {
     add("k1032", 6, 17, 1032);
     for (int64_t m : {1, 19}) add("k100", m, 33, 100, true);
     add("k17", 5, 17, 17);
-    // Fewer columns than a group has; whole rounds over the blocks and a rest; long K.
+    // Fewer columns than a group has; whole rounds over the blocks and a rest; long K, with which
+    // streamed layers use each of their stages again.
     add("narrow", 8, 1, 512);
     for (int64_t m : {1, 5, 16}) add("rounds", m, 2500, 576, m == 5, 2);
     add("long", 1, 300, 4096, false, 2);
     add("long", 3, 128, 14336);
+    add("long", 16, 128, 8192, true, 2);
     add("long", 17, 128, 4096, true, 2);
   }
   for (const char* w : {"bfloat16", "float16"}) {
@@ -99,6 +101,11 @@ std::vector<OpCase> linear_add_cases() {
   std::vector<OpCase> cases;
   cases.reserve(shapes.size());
   for (const LinearAddShape& s : shapes) cases.push_back(linear_add_case(s));
+  // Plans have plain layers for these; this operator has no kernel of tiles.
+  by_reference_on_gpu(cases,
+                      {"k100_rows1_bfloat16", "k100_rows19_bfloat16", "k17_rows5_bfloat16",
+                       "k100_rows1_float16", "k100_rows19_float16", "k17_rows5_float16",
+                       "float32_bfloat16_rows9", "float32_float16_rows9", "hold_next_q8_0_rows12"});
   return cases;
 }
 

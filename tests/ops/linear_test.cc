@@ -52,6 +52,10 @@ std::vector<OpCase> linear_cases() {
       shapes.push_back({fmt::format("few{}_{}", m, type), m, 1037, 1056, type, type, "", true, 3});
     }
     shapes.push_back({fmt::format("few_k32_{}", type), 5, 49, 32, type, type});
+    // Streamed layers use each of their stages again.
+    for (int64_t m : {8, 9, 16}) {
+      shapes.push_back({fmt::format("few{}_long_{}", m, type), m, 140, 8192, type, type});
+    }
     // One row: several rounds of warps that share K, fewer columns than a group has, float32 x.
     shapes.push_back({fmt::format("few1_long_{}", type), 1, 67, 9992, type, type});
     shapes.push_back({fmt::format("few1_narrow_{}", type), 1, 3, 1056, type, type, "", true});

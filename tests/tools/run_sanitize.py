@@ -1,0 +1,70 @@
+"""What tools/gpu/sanitize.sh makes of logs: only cases that were seen to their end are proven."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "cli"))
+from cli_harness import Checks  # noqa: E402
+
+CASES = "#!/bin/sh\nprintf 'linear.\\n  gpu_a\\n  gpu_b\\n  gpu_c\\n'\n"
+SANITIZER = '#!/bin/sh\ncat "$FAKE_LOG"\nexit "$FAKE_STATUS"\n'
+PASSED = "[  PASSED  ] 3 tests.\n"
+OURS = "========= Error: Race reported between Read access at void ingot::cuda::stream+0x1\n"
+NVJET = "========= Error: Race reported between Read access at nvjet_x+0x1\n"
+SUMMARY = "========= RACECHECK SUMMARY: {} displayed ({}, 0 warnings)\n"
+CLEAN = SUMMARY.format("0 hazards", "0 errors")
+MANY = SUMMARY.format("1 hazard", "300 errors")
+BROKEN = "========= Internal Sanitizer Error: x\n"
+ONE = SUMMARY.format("1 hazard", "1 error")
+
+# Name, the sanitizer's log and status, sanitize.sh's status.
+LOGS = [
+    ("clean", PASSED + CLEAN, 0, 0),
+    ("a race of ours", PASSED + OURS + ONE, 99, 1),
+    ("reports of cuBLASLt alone", PASSED + NVJET + ONE, 99, 0),
+    ("a race of ours beside them", PASSED + NVJET + OURS + ONE, 99, 1),
+    ("more reports than were printed", PASSED + NVJET + MANY, 99, 1),
+    ("the sanitizer failed beside them", PASSED + NVJET + BROKEN + ONE, 99, 1),
+    ("the sanitizer failed", PASSED + BROKEN + CLEAN, 0, 1),
+    ("a kernel that it cannot follow", PASSED + "========= Warning: x\n" + CLEAN, 0, 1),
+    ("a fault", PASSED + NVJET + "========= Program hit cudaErrorIllegalAddress\n" + ONE, 99, 1),
+    ("fewer cases than were named", PASSED.replace("3", "2") + CLEAN, 0, 1),
+    ("a case skipped", PASSED + "[  SKIPPED ] 1 test\n" + CLEAN, 0, 1),
+    ("no summary", PASSED, 0, 1),
+]
+
+
+def script(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+
+
+def main():
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "bin"))
+        shutil.copy(os.path.join(ROOT, "tools", "gpu", "sanitize.sh"), folder)
+        script(os.path.join(folder, "bin", "ops_tests"), CASES)
+        script(os.path.join(folder, "sanitizer"), SANITIZER)
+        log = os.path.join(folder, "log.txt")
+        env = {**os.environ, "SANITIZER": os.path.join(folder, "sanitizer"), "FAKE_LOG": log,
+               "SANITIZE_CASES": "gpu_", "SANITIZE_PACK": "3"}
+        for name, text, status, wanted in LOGS:
+            with open(log, "w") as file:
+                file.write(text)
+            done = subprocess.run(["./sanitize.sh", ".", "racecheck"], cwd=folder, text=True,
+                                  env={**env, "FAKE_STATUS": str(status)}, capture_output=True,
+                                  timeout=60)
+            checks.equal(done.returncode, wanted, name)
+            if done.returncode != wanted:
+                print(done.stdout + done.stderr)
+    checks.finish()
+
+
+if __name__ == "__main__":
+    main()
