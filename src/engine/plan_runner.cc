@@ -413,17 +413,14 @@ std::vector<StepTiming> PlanRunner::profile() const {
   std::vector<StepTiming> out;
   for (size_t s = 0; s < steps_.size(); ++s) {
     if (steps_[s].microseconds <= 0) continue;
-    std::string kernel;
-    for (const std::string& name : steps_[s].kernels) {
-      if (!name.empty() && kernel.find(name) == std::string::npos) {
-        kernel += (kernel.empty() ? "" : "+") + name;
-      }
-    }
+    std::set<std::string> kernels(steps_[s].kernels.begin(), steps_[s].kernels.end());
+    kernels.erase("");  // buckets that did not run
     const PlanStep& step = step_at(s);
     const size_t own = plan_.steps.size();
     std::vector<size_t> covers = {s};
     if (s >= own) covers = fused_steps_[s - own].of->covers;
-    out.push_back({step.op, kernel, step.origin, steps_[s].microseconds, std::move(covers)});
+    out.push_back({step.op, fmt::format("{}", fmt::join(kernels, "+")), step.origin,
+                   steps_[s].microseconds, std::move(covers)});
   }
   return out;
 }

@@ -7,6 +7,10 @@ import tempfile
 from cli_harness import CASE, IDS, ROOT, BadInput, Checks, ingot, ingot_json, real_model
 
 
+# Commands that take --random-weights.
+RANDOM = (["build"], ["plan"], ["bench"], ["bench", "latency"])
+
+
 def check_subcommands(bad):
     for what, arguments, names in (
             ("no subcommand", [], ["expected a subcommand", "found none", "ingot --help"]),
@@ -58,6 +62,7 @@ def check_values(bad):
         bad.refused(" ".join(arguments), "run", CASE, *arguments, code=2, names=[says])
     for name, value, says in (
             ("INGOT_MAX_TOKENS", "many", "INGOT_MAX_TOKENS: expected a whole number, found 'many'"),
+            ("INGOT_TUNE_SECONDS", "abc", "INGOT_TUNE_SECONDS: expected a number, found 'abc'"),
             ("INGOT_PROGRESS", "x", "INGOT_PROGRESS: expected bar, json or none, found 'x'"),
             ("INGOT_JSON", "maybe", "INGOT_JSON: expected true or false, found 'maybe'")):
         bad.refused(f"{name}={value}", "run", CASE, code=2, names=[says], env={name: value})
@@ -133,14 +138,23 @@ def check_bench_modes(bad):
             (["throughput", CASE], "repeat", "2", "'bench decode', 'bench latency'"),
             (["kernels", CASE], "rate", "1", "'bench serve'"),
             ([CASE], "isl", "8", "'bench throughput'"),
+            (["kernels", CASE], "gpu-times", "",
+             "'bench decode', 'bench latency', 'bench throughput'"),
             (["serve"], "device", "cpu", "'bench' without a mode"),
             (["serve"], "kv-memory", "1", "'bench decode'")):
-        bad.refused(f"bench {mode[0]} --{flag}", "bench", *mode, f"--{flag}", value, code=2,
+        given = [f"--{flag}", value] if value else [f"--{flag}"]
+        bad.refused(f"bench {mode[0]} --{flag}", "bench", *mode, *given, code=2,
                     names=[f"--{flag}: 'bench", "does not read it, but ", others])
     bad.refused("bench --gpu-times without a GPU", "bench", "latency", CASE, "--gpu-times", code=2,
                 names=["--gpu-times: expected a GPU as --device, found 'cpu'"])
     bad.refused("bench --batch 1,x", "bench", "decode", CASE, "--batch", "1,x", code=2,
                 names=["--batch: expected counts of sequences like 1,2,3, found 'x'"])
+    for mode in ("decode", "kernels"):
+        bad.refused(f"bench {mode} of more rows than a step has", "bench", mode, CASE, "--batch",
+                    "1,4", "--max-batch-size", "2", code=2,
+                    names=["--batch 4: --max-batch-size is 2"])
+    bad.refused("bench kernels of short answers", "bench", "kernels", CASE, "--osl", "7", code=2,
+                names=["--osl: expected 8 to ", "found 7"])
     for number in ("99999999999", "-1", "x", ""):
         bad.refused(f"device number '{number}'", "bench", "latency", CASE, "--device",
                     f"cpu:{number}", code=2,
@@ -149,9 +163,19 @@ def check_bench_modes(bad):
                  env={**bad.env, "INGOT_PROMPT_TOKENS": "0", "INGOT_RATE": "3"})
     bad.checks.equal(done.returncode, 0, f"variables of other modes: {done.stderr[-200:]!r}")
     for arguments, found in (([], "none"), ([CASE, "--random-weights", "smollm2-135m"], "both")):
-        for command in (["build"], ["plan"], ["bench"], ["bench", "latency"]):
+        for command in RANDOM:
             says = f"expected a model or --random-weights with a preset, found {found}"
             bad.refused(f"{command} of {found}", *command, *arguments, code=2, names=[says])
+
+
+def check_presets(bad):
+    """A preset that does not exist, by the flag and by the name of a model."""
+    for command in (*RANDOM, ["run"], ["serve"], ["chat"]):
+        bad.refused(f"{command} random:nosuch", *command, "random:nosuch", code=2,
+                    names=["random:nosuch: ", "expected one of ", "smollm2-135m"])
+    for command in RANDOM:
+        bad.refused(f"{command} --random-weights nosuch", *command, "--random-weights", "nosuch",
+                    code=2, names=["--random-weights: ", "expected one of ", "smollm2-135m"])
 
 
 def check_kinds(bad):
@@ -309,6 +333,7 @@ def main():
         check_empty_values(bad)
         check_other_kinds_flags(bad)
         check_bench_modes(bad)
+        check_presets(bad)
         check_variables(bad)
         check_kinds(bad)
         check_configs(bad)

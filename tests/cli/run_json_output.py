@@ -143,7 +143,9 @@ def check_bench_modes(checks, folder):
     checks.equal([row["batch"] for row in out["batches"]], [1, 3], "bench decode: its batches")
     checks.check(all(row["decode_tok_s"] > 0 for row in out["batches"]), "bench decode: rates")
 
-    out = bench("kernels", CASE, *sizes[:4], "--batch", "2")
+    for flags, osl in ([], 32), (["--osl", "40"], 40):
+        out = bench("kernels", CASE, *sizes[:2], *flags, "--batch", "2")
+        checks.equal(out["osl"], osl, f"bench kernels: tokens of an answer {flags}")
     for key in ("copy_bytes_s", "gemm_flop_s"):
         checks.check(out["measured"][key] > 0, f"bench kernels: {key}")
     for rows in (out["prefill"], out["decode"][0]["kernels"]):
@@ -152,6 +154,10 @@ def check_bench_modes(checks, folder):
         checks.check(all(row["us"] > 0 and row["gb_s"] > 0 and row["roof_share"] > 0
                          for row in rows), "bench kernels: times and rates")
 
+
+def check_bench_refusals(checks, folder):
+    """Models and flags that no mode takes."""
+    preset = ["--random-weights", "smollm2-135m"]
     for what, arguments, names in (
             ("an unknown preset", ["--random-weights", "gpt-9"], [b"llama-3.1-70b", b"qwen-7b"]),
             ("a model and a preset", ["decode", CASE, *preset], [b"--random-weights"]),
@@ -164,6 +170,31 @@ def check_bench_modes(checks, folder):
     done = ingot("run", "random:smollm2-135m", "Hi", env={"INGOT_CACHE_DIR": folder})
     checks.check(done.returncode == 1 and b"weights are random" in done.stderr,
                  f"run of random weights: {done.stderr!r}")
+
+
+def check_bench_of_small_engine(checks, folder):
+    """Steps past what an engine was built for run untuned kernels: one line says so."""
+    engine = os.path.join(folder, "small.engine")
+    ingot_json("build", CASE, "--output", engine, "--no-tune", "--max-batch-size", "4",
+               "--max-num-tokens", "16")
+    for what, model, arguments, told in (
+            ("as many rows", engine, ["--batch", "2,4"], None),
+            ("few tokens of a larger step", engine, ["--batch", "1", "--max-num-tokens", "64"],
+             None),
+            ("more rows", engine, ["--batch", "2,24"],
+             b"up to 4 sequences and 16 tokens, those here have up to 24 and 24: larger steps run "
+             b"kernels that are not tuned for them; 'ingot build --max-batch-size 24 "
+             b"--max-num-tokens 24'"),
+            ("more tokens", engine, ["--batch", "2", "--max-num-tokens", "20"],
+             b"'ingot build --max-batch-size 4 --max-num-tokens 20'"),
+            ("no engine", CASE, ["--batch", "24"], None)):
+        done = ingot("bench", "decode", model, "--isl", "2", "--osl", "8", "--repeat", "1",
+                     *arguments, env={"INGOT_CACHE_DIR": folder})
+        checks.equal(done.returncode, 0, f"bench of {what}: exit code {done.stderr[-200:]!r}")
+        lines = [line for line in done.stderr.splitlines() if b"built for steps of" in line]
+        checks.equal(len(lines), 1 if told else 0, f"bench of {what}: lines of the engine's limits")
+        checks.check(not told or (lines and told in lines[0] and engine.encode() in lines[0]),
+                     f"bench of {what}: the line says {told!r}: {lines}")
 
 
 def check_bench_serve(checks, model, folder):
@@ -375,6 +406,8 @@ def main():
         checks.equal(results["pull"][0]["path"], model, "pull: the path")
         check_plan(checks, results, folder)
         check_bench_modes(checks, folder)
+        check_bench_refusals(checks, folder)
+        check_bench_of_small_engine(checks, folder)
         check_bench_serve(checks, model, folder)
         check_bench_serve_of_ids(checks)
         check_sources(checks, model, folder)

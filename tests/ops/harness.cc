@@ -554,11 +554,14 @@ void check_case_on_gpu(const OpCase& c) {
   const std::string_view kind = accelerator()->device->kind();
   CaseRun run(c, kind);
   std::string ran;
+  bool own = false;  // the operator has kernels there
   for (const KernelDef* kernel : kernels_for(kind, c.op)) {
     // The reference adapter is the last resort there too.
     const bool last = kernel == &reference_kernel();
+    own |= !last;
     if (last && (!ran.empty() || get_op(c.op).control_flow)) continue;
     if (!supports(*kernel, run.desc())) continue;
+    EXPECT_EQ(last && own, c.reference_on_gpu) << "of its kernels: " << kernel->name;
     check_kernel(run, *kernel, c);
     ran += (ran.empty() ? "" : " ") + std::string(kernel->name);
   }
@@ -570,13 +573,7 @@ namespace {
 class CaseTest : public ::testing::Test {
  public:
   CaseTest(OpCase c, bool gpu) : case_(std::move(c)), gpu_(gpu) {}
-  void TestBody() override {
-    if (gpu_) {
-      check_case_on_gpu(case_);
-    } else {
-      check_case(case_);
-    }
-  }
+  void TestBody() override { gpu_ ? check_case_on_gpu(case_) : check_case(case_); }
 
  private:
   OpCase case_;

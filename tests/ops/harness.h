@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -70,7 +71,13 @@ struct OpCase {
   std::optional<Tolerance> allowed = std::nullopt;
   // By kernel name: kernels of a library that round more inside than ours, with what that costs.
   std::map<std::string, Tolerance, std::less<>> kernel_tolerance = {};
+  bool reference_on_gpu = false;  // no kernel there supports it, though the operator has some
 };
+
+// Marks the cases of these names.
+inline void by_reference_on_gpu(std::vector<OpCase>& cases, const std::set<std::string>& names) {
+  for (OpCase& c : cases) c.reference_on_gpu |= names.count(c.name) > 0;
+}
 
 // Rows along "tokens" are what a batch is made of: inputs with this leading dimension are cut when
 // the invariance of a kernel is checked.
@@ -83,8 +90,9 @@ Dim batch();
 // one kernel beside the reference adapter must run, unless the CPU has no vector instructions.
 void check_case(const OpCase& op_case);
 
-// The same on the first GPU of this machine, with its kernels, or with the reference adapter where
-// none of them supports the case. Skips the test where there is no GPU.
+// The same on the first GPU of this machine. Of an operator that has kernels there one must run,
+// unless the case says otherwise; then, and of others, it is the reference adapter. Skips the test
+// where there is no GPU.
 void check_case_on_gpu(const OpCase& op_case);
 
 // Registers the tests <op>.<case> and <op>.gpu_<case>. Runtime registration compiles several times

@@ -101,6 +101,11 @@ std::vector<OpCase> linear_add_cases() {
   std::vector<OpCase> cases;
   cases.reserve(shapes.size());
   for (const LinearAddShape& s : shapes) cases.push_back(linear_add_case(s));
+  // Plans have plain layers for these; this operator has no kernel of tiles.
+  by_reference_on_gpu(cases,
+                      {"k100_rows1_bfloat16", "k100_rows19_bfloat16", "k17_rows5_bfloat16",
+                       "k100_rows1_float16", "k100_rows19_float16", "k17_rows5_float16",
+                       "float32_bfloat16_rows9", "float32_float16_rows9", "hold_next_q8_0_rows12"});
   return cases;
 }
 

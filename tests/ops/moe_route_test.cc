@@ -29,7 +29,7 @@ std::vector<OpCase> moe_route_cases() {
   }
   shapes.push_back({"all_experts", 9, 7, 7});
   shapes.push_back({"most_experts", 3, 512, 32});
-  shapes.push_back({"more_than_a_warp_chooses", 2, 600, 40});  // by the reference on a GPU
+  shapes.push_back({"more_than_a_warp_chooses", 2, 600, 40});
   const Attrs plain = {{"normalise", false}};
   const Attrs sigmoid = {{"scoring", std::string("sigmoid")}, {"scale", 2.5}};
   for (int64_t experts : {4, 40, 128}) {
@@ -80,6 +80,7 @@ std::vector<OpCase> moe_route_cases() {
     }
     cases.push_back(std::move(c));
   }
+  by_reference_on_gpu(cases, {"more_than_a_warp_chooses"});
   return cases;
 }
 

@@ -89,6 +89,7 @@ std::vector<OpCase> mul_cases() {
       }
     }
   }
+  by_reference_on_gpu(cases, {"scalar_left", "channels", "both", "middle"});
   return cases;
 }
 

@@ -268,6 +268,7 @@ std::vector<OpCase> paged_attention_cases() {
     for (size_t i = 0; i < none.inputs[6].values.size(); i += 2) none.inputs[6].values[i] = 0;
     cases.push_back(std::move(none));
   }
+  by_reference_on_gpu(cases, {"odd_dim", "sloped_odd_dim"});
   return cases;
 }
 

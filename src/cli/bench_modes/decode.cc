@@ -28,11 +28,7 @@ Json measure_decode(const BenchFlags& flags) {
   BenchFlags mine = flags;
   if (!mine.has_batch) mine.batch = "1,8,64";
   const std::vector<int64_t> batches = mine.batches();
-  const int64_t largest = *std::max_element(batches.begin(), batches.end());
-  if (mine.max_batch_size > 0 && mine.max_batch_size < largest) {
-    throw UsageError(
-        fmt::format("--batch {}: --max-batch-size is {}", largest, mine.max_batch_size));
-  }
+  const int64_t largest = mine.largest_batch();
   if (mine.osl < 2) throw UsageError("--osl: decode mode needs at least 2");
   BenchSession bench(mine, largest);
   bench.start(mine.isl + mine.osl);
@@ -79,9 +75,9 @@ void print_decode(const Json& out, const BenchFlags& flags) {
 
 const BenchMode& decode_mode() {
   using namespace mode_decode;
-  static const BenchMode mode = {"decode", "tokens a second of full batches that only decode",
-                                 measure_decode, print_decode,
-                                 session_flags({"isl", "osl", "batch", "repeat", "profile"})};
+  static const BenchMode mode = {
+      "decode", "tokens a second of full batches that only decode", measure_decode, print_decode,
+      session_flags({"isl", "osl", "batch", "repeat", "profile", "gpu-times"})};
   return mode;
 }
 

@@ -13,6 +13,10 @@
 namespace ingot {
 namespace mode_kernels {
 
+// Tokens of an answer: some steps to take the mean of.
+constexpr int64_t kShortestAnswer = 8;
+constexpr int64_t kDefaultAnswer = 32;
+
 // One kind of step: an operator on operands of one size.
 struct KernelRow {
   std::string op;
@@ -89,9 +93,9 @@ Json rows_json(const Plan& plan, const std::vector<FusedStep>& fused,
 
 Json measure_kernels(const BenchFlags& flags) {
   const std::vector<int64_t> batches = flags.batches();
-  const int64_t largest = *std::max_element(batches.begin(), batches.end());
-  const int64_t osl = std::clamp<int64_t>(flags.osl, 8, 32);
-  BenchSession bench(flags, std::max(largest, flags.max_batch_size));
+  const int64_t osl = flags.has_osl ? flags.osl : kDefaultAnswer;
+  check_range("osl", osl, kShortestAnswer, kMostSequence);
+  BenchSession bench(flags, flags.largest_batch());
   bench.start(flags.isl + osl);
   // Before the model's own steps, so that they find the device as warm as it gets.
   const Plan& plan = bench.session().executor().plan();

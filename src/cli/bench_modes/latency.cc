@@ -64,7 +64,7 @@ const BenchMode& latency_mode() {
   using namespace mode_latency;
   static const BenchMode mode = {"latency", "one request alone: first token, time a token",
                                  measure_latency, print_latency,
-                                 session_flags({"isl", "osl", "repeat", "profile"})};
+                                 session_flags({"isl", "osl", "repeat", "profile", "gpu-times"})};
   return mode;
 }
 

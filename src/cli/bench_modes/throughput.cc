@@ -124,10 +124,10 @@ void print_throughput(const Json& out, const BenchFlags& flags) {
 
 const BenchMode& throughput_mode() {
   using namespace mode_throughput;
-  static const BenchMode mode = {
-      "throughput", "requests a second, tokens a second, waiting times", measure_throughput,
-      print_throughput,
-      session_flags({"isl", "osl", "num-requests", "concurrency", "dataset", "profile"})};
+  static const BenchMode mode = {"throughput", "requests a second, tokens a second, waiting times",
+                                 measure_throughput, print_throughput,
+                                 session_flags({"isl", "osl", "num-requests", "concurrency",
+                                                "dataset", "profile", "gpu-times"})};
   return mode;
 }
 

@@ -6,11 +6,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/knobs.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "cli/contract/flag_names.h"
 #include "cli/contract/kv_cache_flags.h"
 #include "cli/contract/step_limits.h"
+#include "engine/container.h"
 #include "runtime/decoder_step.h"
 
 namespace ingot {
@@ -167,7 +169,8 @@ void BenchFlags::declare(Flags& flags) {
   flags.flag("random-weights", &preset,
              "in place of a model: a preset's shapes (llama-3.1-8b, ...)");
   flags.flag("isl", &isl, "of a mode: prompt tokens of a request");
-  flags.flag("osl", &osl, "of a mode: tokens it answers");
+  flags.flag("osl", &osl, "of a mode: tokens it answers; kernels: at least 8, by default 32",
+             &has_osl);
   flags.flag("num-requests", &requests,
              "throughput: requests; 0 = four full batches; serve: 0 = 100");
   flags.flag("concurrency", &concurrency, "throughput, serve: most requests at once; 0 = all");
@@ -184,7 +187,8 @@ void BenchFlags::declare(Flags& flags) {
              "KV cache: GiB, or up to 1 a part of what is free; default: 0.9 on a GPU, on a CPU "
              "what the requests need");
   flags.flag("gpu-times", &gpu_times,
-             "measure the GPU's busy share and its waits for the host, by events in every step");
+             "decode, latency, throughput: measure the GPU's busy share and its waits for the "
+             "host, by events in every step");
   flags.flag("profile", &profile, "time every kernel of a prefill and of decode steps");
   serve.declare(flags);
 }
@@ -211,7 +215,7 @@ std::vector<std::string> session_flags(std::vector<std::string> own) {
   ModelFlags().declare_options(model);
   own.insert(own.end(), model.names.begin(), model.names.end());
   for (const char* name : {"random-weights", "random-prompts", "seed", "max-batch-size",
-                           "max-num-tokens", "kv-memory", "gpu-times"}) {
+                           "max-num-tokens", "kv-memory"}) {
     own.emplace_back(name);
   }
   return own;
@@ -226,6 +230,15 @@ std::vector<int64_t> BenchFlags::batches() const {
     out.push_back(value);
   }
   return out;
+}
+
+int64_t BenchFlags::largest_batch() const {
+  const std::vector<int64_t> all = batches();
+  const int64_t largest = *std::max_element(all.begin(), all.end());
+  if (max_batch_size > 0 && max_batch_size < largest) {
+    throw UsageError(fmt::format("--batch {}: --max-batch-size is {}", largest, max_batch_size));
+  }
+  return largest;
 }
 
 BenchSession::BenchSession(const BenchFlags& flags, int64_t rows) : flags_(flags) {
@@ -254,7 +267,31 @@ void BenchSession::start(int64_t context) {
   memory_ = session_memory(*open_.loaded.engine, options_, *open_.device);
   options_.kv_pages = kv_pages(memory_);
   memory_ = session_memory(*open_.loaded.engine, options_, *open_.device);
+  check_engine_covers();
   session_ = std::make_unique<TextSession>(open_.loaded.engine, *open_.device, options_);
+}
+
+// An engine file was tuned for steps within its plan's limits. Larger ones run all the same, with
+// kernels that nobody timed for them: a line says so.
+void BenchSession::check_engine_covers() const {
+  const std::string& path = flags_.model.model;
+  if (!is_regular_file(path) || !looks_like_container(path)) return;  // built for this session
+  const int64_t rows = memory_.rows;
+  const int64_t tokens = std::min(memory_.step_tokens, rows * options_.context);
+  const SymbolValues& limits = open_.loaded.engine->plan.limits;
+  const auto built_for = [&](const char* name, int64_t wanted) {
+    const auto limit = limits.find(name);
+    return limit == limits.end() ? wanted : limit->second;
+  };
+  const int64_t built_rows = built_for("batch", rows);
+  const int64_t built_tokens = built_for("tokens", tokens);
+  if (rows <= built_rows && tokens <= built_tokens) return;
+  spdlog::warn(
+      "{}: built for steps of up to {} sequences and {} tokens, those here have up to {} and {}: "
+      "larger steps run kernels that are not tuned for them; 'ingot build --max-batch-size {} "
+      "--max-num-tokens {}' makes an engine that is",
+      path, built_rows, built_tokens, rows, tokens, std::max(rows, built_rows),
+      std::max(tokens, built_tokens));
 }
 
 // What all rows can use, and the page that the scheduler keeps back for each that runs.

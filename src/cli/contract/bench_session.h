@@ -17,7 +17,9 @@ struct BenchFlags {
   void declare(Flags& flags);            // all but MODEL
   void check() const;                    // UsageError, before any work
   std::vector<int64_t> batches() const;  // --batch as a list
-  double kv_amount() const;              // of --kv-memory; 0 where it is not given
+  // The largest of them; UsageError where --max-batch-size is below it.
+  int64_t largest_batch() const;
+  double kv_amount() const;  // of --kv-memory; 0 where it is not given
   bool on_gpu() const { return !model.device.starts_with("cpu"); }
 
   ModelFlags model;
@@ -37,6 +39,7 @@ struct BenchFlags {
   bool profile = false;
   bool gpu_times = false;
   bool has_batch = false;
+  bool has_osl = false;
   ServeFlags serve;
 };
 
@@ -115,6 +118,7 @@ class BenchSession {
   int64_t rows() const { return options_.sequences; }
 
  private:
+  void check_engine_covers() const;
   int64_t useful_pages() const;
   int64_t kv_pages(const SessionMemory& memory) const;
   BenchRequest dataset_request(const Json& json, const std::string& where) const;

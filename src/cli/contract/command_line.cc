@@ -403,8 +403,8 @@ const CLI::Option* option_of(CLI::App& app, const std::string& argument) {
 }
 
 // A wrong value, as "--name: what"; names the variable that it came from where that is not an
-// argument.
-std::string wrong_flag(CLI::App& app, const std::string& what,
+// argument. All commands' variables are read, so the flag may be another command's.
+std::string wrong_flag(CLI::App& app, const std::vector<Parsed>& all, const std::string& what,
                        const std::vector<std::string>& arguments) {
   for (CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
@@ -413,6 +413,13 @@ std::string wrong_flag(CLI::App& app, const std::string& what,
       if (option_of(app, argument) == option) return what;
     }
     return option->get_envname() + what.substr(name.size());
+  }
+  for (const Parsed& parsed : all) {
+    for (const CLI::Option* option : parsed.app->get_options()) {
+      const std::string name = option->get_name();
+      if (!what.starts_with(name + ":") || option->get_envname().empty()) continue;
+      return option->get_envname() + what.substr(name.size());
+    }
   }
   return what;
 }
@@ -506,7 +513,7 @@ std::string usage_error(CLI::App& app, const std::vector<Parsed>& all, const CLI
   }
   const bool count = dynamic_cast<const CLI::ExtrasError*>(&error) ||
                      dynamic_cast<const CLI::RequiredError*>(&error);
-  if (!count) return wrong_flag(*called, what, arguments);
+  if (!count) return wrong_flag(*called, all, what, arguments);
   return fmt::format("{}: {}; see 'ingot {} --help'", called->get_name(), wrong_arguments(*called),
                      called->get_name());
 }

@@ -12,18 +12,35 @@
 
 namespace ingot {
 
+namespace {
+
+// UsageError, which begins with `source`, for a preset that does not exist.
+void check_preset(std::string_view source, std::string_view preset) {
+  try {
+    find_preset(preset);
+  } catch (const Error& error) {
+    throw UsageError(fmt::format("{}: {}", source, error.what()));
+  }
+}
+
+// "random:PRESET" is written by hand too.
+void check_random_model(std::string_view model) {
+  if (is_random_model(model)) check_preset(model, model.substr(kRandomPrefix.size()));
+}
+
+}  // namespace
+
 std::string model_or_preset(const std::string& model, const std::string& preset) {
   if (model.empty() == preset.empty()) {
     const char* found = model.empty() ? "none" : "both";
     throw UsageError(
         fmt::format("expected a model or --random-weights with a preset, found {}", found));
   }
-  if (preset.empty()) return model;
-  try {
-    find_preset(preset);
-  } catch (const Error& error) {
-    throw UsageError(std::string("--random-weights: ") + error.what());
+  if (preset.empty()) {
+    check_random_model(model);
+    return model;
   }
+  check_preset("--random-weights", preset);
   return fmt::format("{}{}", kRandomPrefix, preset);
 }
 
@@ -64,6 +81,7 @@ std::unique_ptr<Device> ModelFlags::check() const {
     fail(ErrorCode::kUnsupported, "cli/model",
          "{}: expected a language model, found an ONNX network ('ingot exec' runs it)", model);
   }
+  check_random_model(model);
   if (!is_random_model(model)) check_model_name(model);
   return open_device_flag(device);
 }

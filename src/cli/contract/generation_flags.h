@@ -19,7 +19,8 @@ struct OpenModel {
   TextAssets assets;
 };
 
-// MODEL, or "random:PRESET" for --random-weights PRESET; UsageError unless one of the two is given.
+// MODEL, or "random:PRESET" for --random-weights PRESET; UsageError unless one of the two is given,
+// and for a preset that does not exist.
 std::string model_or_preset(const std::string& model, const std::string& preset);
 
 // MODEL, --device, --dtype, --kv-dtype, --reference, --max-seq-len, --tokenizer-dir.

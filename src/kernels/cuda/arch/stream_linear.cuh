@@ -46,8 +46,8 @@ struct Form {
 
 // What lies in shared memory: stages, then sums [warp][token][row], then barriers: a stage is full
 // when its copies have arrived, and free when each thread that multiplies has read its part. (An
-// arrival a warp, behind __syncwarp, is as fast and as right, and so are named barriers, but
-// racecheck reports both: docs/gpu.md.)
+// arrival a warp, behind __syncwarp, is as right, and so are named barriers, but racecheck reports
+// both: decisions.md, 101.)
 template <class F>
 struct Memory {
   std::byte* stages;
