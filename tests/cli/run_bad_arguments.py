@@ -170,7 +170,7 @@ def check_bench_modes(bad):
 
 def check_presets(bad):
     """A preset that does not exist, by the flag and by the name of a model."""
-    for command in (*RANDOM, ["run"], ["serve"], ["chat"]):
+    for command in (*RANDOM, ["run", *IDS], ["serve"], ["chat"]):
         bad.refused(f"{command} random:nosuch", *command, "random:nosuch", code=2,
                     names=["random:nosuch: ", "expected one of ", "smollm2-135m"])
     for command in RANDOM:
