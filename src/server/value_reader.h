@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/tool_format.h"
+#include "server/tool_marks.h"
 #include "server/tool_values.h"
 
 namespace ingot {
@@ -16,6 +17,20 @@ class ValueReader {
   // `strict`: a grammar holds the value to its schema.
   void begin(ValueKind kind, bool strict);
   void push(char c);
+  // Takes what of `held` is the value, with find_end(text) -> Mark telling whether it ends before a
+  // text. True where it does: held begins with that end then. Else held keeps what may be one.
+  template <class F>
+  bool take(std::string& held, F&& find_end) {
+    size_t done = 0;
+    Mark mark = Mark::kNone;
+    for (; done < held.size(); ++done) {
+      mark = in_string_ ? Mark::kNone : find_end(std::string_view(held).substr(done));
+      if (mark != Mark::kNone) break;
+      push(held[done]);
+    }
+    held.erase(0, done);
+    return mark == Mark::kThere;
+  }
   void end();
   // Says what has come of a text that is cut; of anything else nothing.
   void cut(std::string_view rest);

@@ -46,6 +46,25 @@ TEST(ValueReader, SaysJsonWhenItIsWhole) {
   EXPECT_EQ(said.text, "[1, true]\"word\"");
 }
 
+TEST(ValueReader, TakesWhatIsBeforeTheEnd) {
+  Said said;
+  ValueReader reader(said);
+  const auto end = [](std::string_view text) { return mark_at(text, {"</v>"}); };
+  reader.begin(ValueKind::kText, false);
+  std::string held = "a<b</";
+  EXPECT_FALSE(reader.take(held, end));
+  EXPECT_EQ(held, "</") << "may be the end";
+  held += "v> x";
+  EXPECT_TRUE(reader.take(held, end));
+  EXPECT_EQ(held, "</v> x");
+  reader.end();
+  EXPECT_EQ(said.text, "\"a<b\"");
+  reader.begin(ValueKind::kJson, true);
+  held = "\"</v>";
+  EXPECT_FALSE(reader.take(held, end)) << "within a string that is held";
+  EXPECT_EQ(held, "");
+}
+
 // Nobody holds the others to end their strings.
 TEST(ValueReader, KnowsTheStringsOfJsonThatIsHeld) {
   Said said;

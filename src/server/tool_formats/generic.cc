@@ -5,6 +5,7 @@
 
 #include "server/tool_format.h"
 #include "server/tool_json.h"
+#include "server/tool_marks.h"
 
 namespace ingot {
 
@@ -12,7 +13,6 @@ const ToolFormatDef& hermes_tool_format();
 
 namespace tool_format_generic {
 
-constexpr std::string_view kBlank = " \n\t\r";
 constexpr std::string_view kFence = "```";
 constexpr std::string_view kLanguage = "json";
 constexpr std::string_view kClose = "</tool_call>";
@@ -78,10 +78,6 @@ class Parser final : public ToolParser {
     at_ = At::kMarked;
     marked_->push(text);
     held_.clear();
-  }
-
-  static std::string_view without_blank(std::string_view text) {
-    return text.substr(std::min(text.find_first_not_of(kBlank), text.size()));
   }
 
   // Whether an object behind `text` may be a call.

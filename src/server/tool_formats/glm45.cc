@@ -160,18 +160,7 @@ class Parser final : public ToolParser {
   }
 
   void value() {
-    size_t done = 0;
-    for (; done < held_.size(); ++done) {
-      const std::string_view rest = std::string_view(held_).substr(done);
-      const Mark mark = value_.in_string() ? Mark::kNone : value_end(rest);
-      if (mark == Mark::kMore) break;
-      if (mark == Mark::kThere) {
-        held_.erase(0, done);
-        return finish_value();
-      }
-      value_.push(rest[0]);
-    }
-    held_.erase(0, done);
+    if (value_.take(held_, value_end)) finish_value();
   }
 
   // held_ is the end of the value and what follows.

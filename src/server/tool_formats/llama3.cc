@@ -12,7 +12,6 @@ namespace tool_format_llama3 {
 
 constexpr std::string_view kTag = "<|python_tag|>";
 constexpr std::string_view kBegin = "{\"name\": \"";
-constexpr std::string_view kBlank = " \n\t\r";
 
 class Parser final : public ToolParser {
  public:
@@ -30,7 +29,8 @@ class Parser final : public ToolParser {
 
   void end() override {
     if (call_ && !call_->begun()) sink_.content(held_ + call_->text());
-    if (!call_ && !plain_ && held_.find_first_not_of(kBlank) != held_.npos) sink_.content(held_);
+    if (!call_ && !plain_ && held_.find_first_not_of(kJsonSpace) != held_.npos)
+      sink_.content(held_);
   }
 
  private:
@@ -40,7 +40,7 @@ class Parser final : public ToolParser {
       return;
     }
     // Between calls and before the first: white space, ';' and the tag.
-    const size_t first = std::min(held_.find_first_not_of(kBlank), held_.size());
+    const size_t first = std::min(held_.find_first_not_of(kJsonSpace), held_.size());
     const std::string text = held_.substr(first) + c;
     if (c == '{' && (text.size() == 1 || held_.substr(first) == kTag || calls_ > 0)) {
       call_.emplace(sink_, !held_.ends_with(kTag), sink_.held() ? kBegin : "");
@@ -48,7 +48,7 @@ class Parser final : public ToolParser {
       return;
     }
     held_ += c;
-    const bool blank = kBlank.find(c) != kBlank.npos && held_.size() <= kMostHeld;
+    const bool blank = kJsonSpace.find(c) != kJsonSpace.npos && held_.size() <= kMostHeld;
     if (blank || kTag.starts_with(text) || (calls_ > 0 && text == ";")) return;
     plain_ = true;
     sink_.content(held_);

@@ -14,7 +14,6 @@ namespace tool_format_mistral {
 constexpr std::string_view kOpen = "[TOOL_CALLS]";
 constexpr std::string_view kId = "[CALL_ID]";
 constexpr std::string_view kArguments = "[ARGS]";
-constexpr std::string_view kBlank = " \n\t\r";
 
 class Parser final : public ToolParser {
  public:
@@ -61,7 +60,7 @@ class Parser final : public ToolParser {
   }
 
   void opened(char c) {
-    if (kBlank.find(c) != kBlank.npos) return;
+    if (kJsonSpace.find(c) != kJsonSpace.npos) return;
     at_ = c == '[' ? At::kList : At::kName;
   }
 
@@ -73,7 +72,7 @@ class Parser final : public ToolParser {
     } else if (c == ']') {
       held_.clear();
       at_ = At::kText;
-    } else if (c != ',' && kBlank.find(c) == kBlank.npos) {
+    } else if (c != ',' && kJsonSpace.find(c) == kJsonSpace.npos) {
       fall_back();
     }
   }
@@ -86,8 +85,8 @@ class Parser final : public ToolParser {
       return;
     }
     std::string name = held_.substr(0, std::min(held_.find('['), held_.find('{')));
-    name.erase(0, std::min(name.find_first_not_of(kBlank), name.size()));
-    name.erase(std::min(name.find_last_not_of(kBlank) + 1, name.size()));
+    name.erase(0, std::min(name.find_first_not_of(kJsonSpace), name.size()));
+    name.erase(std::min(name.find_last_not_of(kJsonSpace) + 1, name.size()));
     if (name.empty()) return fall_back();
     sink_.begin_call(name);
     held_.clear();
@@ -97,7 +96,7 @@ class Parser final : public ToolParser {
   }
 
   void arguments(char c) {
-    if (!span_.started() && kBlank.find(c) != kBlank.npos) return;
+    if (!span_.started() && kJsonSpace.find(c) != kJsonSpace.npos) return;
     if (!span_.started() && c != '{') {
       sink_.arguments("{}");
       at_ = At::kText;
@@ -126,7 +125,7 @@ class Parser final : public ToolParser {
 
   void say(size_t size) {
     const std::string_view text = std::string_view(held_).substr(0, size);
-    if (!spoken_ && size <= kMostHeld && text.find_first_not_of(kBlank) == text.npos) return;
+    if (!spoken_ && size <= kMostHeld && text.find_first_not_of(kJsonSpace) == text.npos) return;
     if (!text.empty()) sink_.content(text);
     spoken_ = spoken_ || !text.empty();
     held_.erase(0, size);
