@@ -49,6 +49,7 @@ bool is_known_host(std::string_view header, const std::vector<std::string>& allo
 
 bool is_origin(std::string_view text) {
   constexpr std::string_view kBehindScheme = "://";
+  if (text == "null") return true;
   const size_t end = text.find(kBehindScheme);
   if (end == text.npos || end == 0 || text.ends_with(':')) return false;
   const auto all = [](std::string_view part, std::string_view more) {

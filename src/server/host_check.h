@@ -16,7 +16,8 @@ bool is_loopback_host(std::string_view host);
 // of `allowed`, whatever the port; "*" among them: any.
 bool is_known_host(std::string_view header, const std::vector<std::string>& allowed);
 
-// Whether a browser may send it as Origin: scheme://host[:port], in lower case, and no path.
+// Whether a browser may send it as Origin: scheme://host[:port], in lower case, and no path; or
+// null (pages of files).
 bool is_origin(std::string_view text);
 
 }  // namespace ingot

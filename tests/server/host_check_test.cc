@@ -14,8 +14,9 @@ TEST(HostCheck, names_of_this_machine) {
 }
 
 TEST(HostCheck, origins) {
-  for (const char* origin : {"https://page.example", "http://localhost:3000", "http://127.0.0.1",
-                             "http://[::1]:8080", "chrome-extension://abcdef", "http://a_b.x:1"}) {
+  for (const char* origin :
+       {"https://page.example", "http://localhost:3000", "http://127.0.0.1", "http://[::1]:8080",
+        "chrome-extension://abcdef", "http://a_b.x:1", "null"}) {
     EXPECT_TRUE(is_origin(origin)) << origin;
   }
   for (const char* origin :
