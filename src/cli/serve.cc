@@ -373,7 +373,7 @@ class Serve final : public Command {
     for (const std::string& origin : origins_) {
       if (origin == "*" || is_origin(origin)) continue;
       throw UsageError(fmt::format(
-          "--allowed-origins: expected * or scheme://host[:port] in lower case, found '{}'",
+          "--allowed-origins: expected *, null or scheme://host[:port] in lower case, found '{}'",
           origin));
     }
     out.allowed_origins = origins_;

@@ -60,6 +60,7 @@ const ChatTemplate& TextAssets::require_template() const {
 
 std::vector<int32_t> TextAssets::end_ids() const {
   std::vector<int32_t> out;
+  out.reserve(generation.eos_ids.size() + 1);
   // In 32 bits: generation_defaults_from_json() refuses others.
   for (int64_t id : generation.eos_ids) out.push_back(static_cast<int32_t>(id));
   if (out.empty() && tokenizer && tokenizer->eos_id() >= 0) out.push_back(tokenizer->eos_id());

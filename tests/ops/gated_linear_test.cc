@@ -86,6 +86,7 @@ std::vector<OpCase> gated_linear_cases() {
     shapes.push_back({fmt::format("llama8b_rows{}", m), m, 14336, 256, "bfloat16", false, 2});
   }
   std::vector<OpCase> cases;
+  cases.reserve(shapes.size());
   for (const GatedShape& s : shapes) cases.push_back(gated_case(s));
   return cases;
 }
@@ -122,7 +123,7 @@ TEST(gated_linear, rounds_as_its_parts_do) {
 }
 
 TEST(gated_linear, refuses_what_does_not_fit) {
-  const auto operand = [](DType type, Shape shape) {
+  const auto operand = [](DType type, const Shape& shape) {
     return typed(type, shape, std::vector<double>(static_cast<size_t>(element_count(shape))));
   };
   const Operand x = operand(DType::kFloat32, {3, 4}), w = operand(DType::kFloat32, {6, 4});

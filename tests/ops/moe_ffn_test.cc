@@ -130,6 +130,7 @@ std::vector<OpCase> moe_ffn_cases() {
                     {},
                     3});
   std::vector<OpCase> cases;
+  cases.reserve(shapes.size());
   for (const ExpertsShape& s : shapes) cases.push_back(experts_case(s));
   by_reference_on_gpu(cases, {"odd_sizes_float32", "odd_sizes_bfloat16", "odd_sizes_float16",
                               "pieces", "gate_up_pieces"});
@@ -144,8 +145,9 @@ TEST(moe_ffn, refuses_what_does_not_fit) {
       {DType::kFloat32, {t, 16}},      {DType::kInt32, {t, 2}},
       {DType::kFloat32, {t, 2}},       {DType::kBFloat16, {4, 24, 16}},
       {DType::kBFloat16, {4, 16, 24}}, {DType::kBFloat16, {4, 24, 16}}};
-  const auto accepted = [](std::vector<ValueType> types, const Attrs& attrs = {}) {
+  const auto accepted = [](const std::vector<ValueType>& types, const Attrs& attrs = {}) {
     std::vector<const ValueType*> inputs;
+    inputs.reserve(types.size());
     for (const ValueType& type : types) inputs.push_back(&type);
     const auto no_constant = [](size_t) -> const TensorView* { return nullptr; };
     try {

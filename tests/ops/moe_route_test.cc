@@ -89,6 +89,7 @@ INGOT_OP_TEST(moe_route);
 TEST(moe_route, refuses_what_does_not_fit) {
   const auto accepted = [](const Attrs& attrs, const std::vector<ValueType>& types) {
     std::vector<const ValueType*> inputs;
+    inputs.reserve(types.size());
     for (const ValueType& type : types) inputs.push_back(&type);
     const auto no_constant = [](size_t) -> const TensorView* { return nullptr; };
     try {

@@ -264,6 +264,7 @@ TEST(Tokenizer, OneTokenizerServesManyThreads) {
   const auto t = byte_level_tokenizer();
   const auto want = t->encode("the end of the line, the <|end|>");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   std::atomic<int> wrong = 0;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
@@ -292,6 +293,7 @@ TEST(TokenizerConfig, ReadsTokensAsStringsAndObjects) {
 
 TEST(Tokenizer, StepsThatDoubleTheTextEndInAnError) {
   std::vector<std::unique_ptr<Normalizer>> steps;
+  steps.reserve(200);
   for (int i = 0; i < 200; ++i) {
     steps.push_back(make_replace_normalizer(make_literal_pattern("o"), "oo"));
   }
