@@ -1,7 +1,5 @@
 #include "capi/examine.h"
 
-#include <filesystem>
-
 #include "capi/model_loader.h"
 #include "runtime/text_assets.h"
 #include "text/chat_template.h"
@@ -33,8 +31,7 @@ std::unique_ptr<Graph> examine_source(const ModelSource& source, RefusalList& re
                    [&] { throw Error(ErrorCode::kUnsupported, source.sentences.refused); });
   }
   examine_tokenizer(source, refused);
-  const std::string generation =
-      (std::filesystem::path(source.config_file).parent_path() / "generation_config.json").string();
+  const std::string generation = file_beside(source, "generation_config.json");
   refused.gather("config", generation,
                  [&] { check_sampling_defaults(source.generation, generation); });
   if (!source.chat_template.empty()) {

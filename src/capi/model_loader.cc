@@ -68,11 +68,6 @@ CompileOptions compile_options(const LoadOptions& options, Device* device, Timin
   return out;
 }
 
-// A file of the folder that the model's config lies in.
-std::string file_beside(const ModelSource& source, const char* name) {
-  return (std::filesystem::path(source.config_file).parent_path() / name).string();
-}
-
 // How hidden states become a vector: as the model says. One that says nothing gives their mean, or,
 // where tokens see only those before them, the last of them; both of length 1.
 void add_embedding(const ModelSource& source, const ModelDef& model, Engine& engine) {
@@ -208,6 +203,10 @@ ModelSource open_buildable(const std::string& path) {
   return open_model_source(path);
 }
 
+std::string file_beside(const ModelSource& source, std::string_view name) {
+  return (std::filesystem::path(source.config_file).parent_path() / name).string();
+}
+
 std::string resolve_any(const std::string& model) {
   return is_random_model(model) ? model : resolve_model(model);
 }
@@ -224,7 +223,7 @@ TokenizerConfig tokenizer_config(const ModelSource& source) {
 // those alone who need a tokenizer: then the spec is empty and `why` is set.
 std::string tokenizer_file_spec(const ModelSource& source, std::string& why) {
   const TokenizerMaterial& material = source.tokenizer;
-  const std::string path = file_beside(source, material.file_name.c_str());
+  const std::string path = file_beside(source, material.file_name);
   if (!reads_tokenizer_file(material.file_name)) {
     why = fmt::format("{}: expected a file that ends in {}, or a tokenizer.json beside it", path,
                       fmt::join(tokenizer_file_endings(), ", "));

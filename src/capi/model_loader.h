@@ -57,6 +57,9 @@ void check_length(const ModelSource& source, const LoadOptions& options, const G
 // open_model_source() that knows an engine where it finds one: Error{kInvalidArgument} says so.
 ModelSource open_buildable(const std::string& path);
 
+// The path of a file in the folder that the model's config lies in.
+std::string file_beside(const ModelSource& source, std::string_view name);
+
 // resolve_model() (loaders/hub.h) of a model's name; "random:<preset>" stays what it is.
 std::string resolve_any(const std::string& model);
 

@@ -18,7 +18,8 @@ class ValueReader {
   void begin(ValueKind kind, bool strict);
   void push(char c);
   // Takes what of `held` is the value, with find_end(text) -> Mark telling whether it ends before a
-  // text. True where it does: held begins with that end then. Else held keeps what may be one.
+  // text. True where it does: held begins with that end then. Else held keeps what may be one. In a
+  // string of JSON nothing ends; only one that a grammar holds is sure to end itself.
   template <class F>
   bool take(std::string& held, F&& find_end) {
     size_t done = 0;
@@ -34,8 +35,6 @@ class ValueReader {
   void end();
   // Says what has come of a text that is cut; of anything else nothing.
   void cut(std::string_view rest);
-  // In a string of JSON nothing ends; only one that a grammar holds is sure to end itself.
-  bool in_string() const { return in_string_; }
 
  private:
   ToolSink& sink_;

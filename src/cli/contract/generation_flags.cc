@@ -11,7 +11,6 @@
 #include "runtime/decoder_step.h"
 
 namespace ingot {
-
 namespace {
 
 // UsageError, which begins with `source`, for a preset that does not exist.
