@@ -1,4 +1,5 @@
-"""What tools/gpu/sanitize.sh makes of logs: only cases that were seen to their end are proven."""
+"""What tools/gpu/sanitize.sh makes of logs: only cases that were seen to their end are proven.
+What it stops at its limit leaves no process behind."""
 
 import os
 import shutil
@@ -12,6 +13,11 @@ from cli_harness import Checks  # noqa: E402
 
 CASES = "#!/bin/sh\nprintf 'linear.\\n  gpu_a\\n  gpu_b\\n  gpu_c\\n'\n"
 SANITIZER = '#!/bin/sh\ncat "$FAKE_LOG"\nexit "$FAKE_STATUS"\n'
+# A sanitizer does not take its program with it when a signal ends it.
+STUCK = """#!/bin/sh
+setsid -f python3 -c 'import time; time.sleep(100)' "$@" </dev/null >/dev/null 2>&1
+exec sleep 100
+"""
 PASSED = "[  PASSED  ] 3 tests.\n"
 OURS = "========= Error: Race reported between Read access at void ingot::cuda::stream+0x1\n"
 NVJET = "========= Error: Race reported between Read access at nvjet_x+0x1\n"
@@ -36,6 +42,19 @@ LOGS = [
     ("a case skipped", PASSED + "[  SKIPPED ] 1 test\n" + CLEAN, 0, 1),
     ("no summary", PASSED, 0, 1),
 ]
+
+
+def running(text):
+    """Whether a process lives that was started with these words."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if text in words:
+            return True
+    return False
 
 
 def script(path, text):
@@ -63,6 +82,12 @@ def main():
             checks.equal(done.returncode, wanted, name)
             if done.returncode != wanted:
                 print(done.stdout + done.stderr)
+        script(os.path.join(folder, "sanitizer"), STUCK)
+        done = subprocess.run(["./sanitize.sh", ".", "racecheck"], cwd=folder, text=True,
+                              env={**env, "SANITIZE_LIMIT": "2"}, capture_output=True, timeout=60)
+        checks.equal(done.returncode, 3, "stopped at its limit: " + done.stdout)
+        checks.equal(running("--gtest_filter=linear.gpu_a:linear.gpu_b:linear.gpu_c"), False,
+                     "nothing of it goes on")
     checks.finish()
 
 

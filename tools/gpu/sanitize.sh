@@ -95,6 +95,8 @@ check_some() {
   timeout -k 5 "$LIMIT" "$SANITIZER" --tool "$tool" --error-exitcode 99 --print-limit 200 \
     bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
   status=$?
+  # What the sanitizer started outlives it where the limit ended it, and would go on.
+  pkill -KILL -f -- "--gtest_filter=$filter\$"
   verdict=FAIL
   if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
     verdict=TIMEOUT

@@ -305,13 +305,17 @@ struct Team {
     barrier_wait(&s.keys_there[keys.index], keys.parity);
     named_sync(kTurn + team(), kTeams * kTeam);
     multiply_keys(buffer);
+    named_arrive(kTurn + (team() ^ 1), kTeams * kTeam);
     barrier_wait(&s.values_there[values.index], values.parity);
     multiply_values();
-    named_arrive(kTurn + (team() ^ 1), kTeams * kTeam);
     wgmma_wait<1>();
     wgmma_hold(score);
     release(s.keys_read, &keys);
     const float shrink[2] = {soften<kMasked>(base, 0), soften<kMasked>(base, 1)};
+    wgmma_hold(score);
+    // Has long passed. ptxas moves wgmma_wait<0>() up to the other wait, so that the exponentials
+    // come behind the products that they are to run beside; it does not move it across this loop.
+    barrier_wait(&s.values_there[values.index], values.parity);
     wgmma_wait<0>();
     wgmma_hold(out);
     wgmma_hold(weight);
