@@ -88,6 +88,8 @@ Dim batch();
 // and 4 threads, packed, strided and in segments, and compares with the reference; kernels that
 // claim `invariant` must give equal bits for all tactics, thread counts and row subsets. At least
 // one kernel beside the reference adapter must run, unless the CPU has no vector instructions.
+// Kernels whose names contain the environment's DEV_INGOT_LEAVE_OUT are not run (a library's, under
+// a tool that is slow on them); a case that has no others is skipped.
 void check_case(const OpCase& op_case);
 
 // The same on the first GPU of this machine. Of an operator that has kernels there one must run,

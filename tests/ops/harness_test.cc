@@ -22,9 +22,13 @@ OpDef probe_op(std::string_view name) {
 
 using Launch = void (*)(const LaunchArgs&, ExecContext&);
 
-// Runs the harness on the only kernel of a fresh operator and counts the failures it reports.
+struct Outcome {
+  int failures = 0, skips = 0;
+};
+
+// Runs the harness on the only kernel of a fresh operator and counts what it reports.
 template <Launch launch>
-int failures(std::string_view op_name) {
+Outcome outcome(std::string_view op_name) {
   static const OpDef op = probe_op(op_name);
   static const KernelDef kernel = {
       .name = op_name,
@@ -46,7 +50,16 @@ int failures(std::string_view op_name) {
         ::testing::ScopedFakeTestPartResultReporter::INTERCEPT_ALL_THREADS, &results);
     check_case(c);
   }
-  return results.size();
+  Outcome out;
+  for (int i = 0; i < results.size(); ++i) {
+    out.failures += results.GetTestPartResult(i).failed();
+    out.skips += results.GetTestPartResult(i).skipped();
+  }
+  return out;
+}
+template <Launch launch>
+int failures(std::string_view op_name) {
+  return outcome<launch>(op_name).failures;
 }
 
 void copy_row(const LaunchArgs& args, int64_t r, float add) {
@@ -89,6 +102,16 @@ TEST(op_harness, wrong_kernels_fail) {
   EXPECT_GT(failures<depends_on_the_threads>("probe_threads"), 0);
   EXPECT_GT(failures<writes_past_its_row>("probe_gap"), 0);
   EXPECT_GT(failures<ignores_the_stride>("probe_stride"), 0);
+}
+TEST(op_harness, a_case_whose_kernels_are_left_out_is_skipped) {
+  EXPECT_GT(failures<one_element_off>("probe_off"), 0);
+  ASSERT_EQ(setenv("DEV_INGOT_LEAVE_OUT", "be_of", 1), 0);
+  const Outcome left = outcome<one_element_off>("probe_off");
+  const Outcome other = outcome<right>("probe_right");
+  ASSERT_EQ(unsetenv("DEV_INGOT_LEAVE_OUT"), 0);
+  EXPECT_EQ(left.failures, 0);
+  EXPECT_EQ(left.skips, 1);
+  EXPECT_EQ(other.failures + other.skips, 0);
 }
 
 }  // namespace
