@@ -1,5 +1,6 @@
 #include <cstdio>
 
+#include "cli/contract/build_commit.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/command.h"
 #include "tensor/cpu_isa.h"
@@ -13,9 +14,14 @@ class Version final : public Command {
   int run() override {
     const std::string isa = cpu_isa_name(cpu_isa());
     if (json) {
-      print_json({{"version", INGOT_VERSION}, {"cpu_isa", isa}, {"compiler", __VERSION__}});
+      print_json({{"version", INGOT_VERSION},
+                  {"commit", build_commit()},
+                  {"cpu_isa", isa},
+                  {"compiler", __VERSION__}});
     } else {
-      std::printf("ingot %s (cpu %s, gcc %s)\n", INGOT_VERSION, isa.c_str(), __VERSION__);
+      const std::string commit(build_commit());
+      std::printf("ingot %s (%s%scpu %s, gcc %s)\n", INGOT_VERSION, commit.c_str(),
+                  commit.empty() ? "" : ", ", isa.c_str(), __VERSION__);
     }
     return 0;
   }
@@ -27,7 +33,7 @@ const CommandDef& version_command() {
   using namespace command_version;
   static const CommandDef def = {
       .name = "version",
-      .help = "print version, compiler and CPU instruction set",
+      .help = "print version, commit, compiler and CPU instruction set",
       .example = "ingot version --json",
       .make = [] { return std::unique_ptr<Command>(std::make_unique<Version>()); }};
   return def;

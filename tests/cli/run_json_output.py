@@ -79,6 +79,10 @@ def check_values(checks, results):
         checks.check(listed["measured"][rate] > 1e7, f"devices: {rate} {listed['measured'][rate]}")
     checks.check(len(bench["profile"]["decode"]) > 5, "bench: times of steps")
     checks.check(len(results["inspect"][0]["devices"][0]["choices"]) > 0, "inspect: kernel choices")
+    commit = results["version"][0]["commit"]
+    wanted = "[0-9a-f]{12}(-dirty)?" if os.path.exists(os.path.join(ROOT, ".git")) else ""
+    checks.check(re.fullmatch(wanted, commit), f"version: its commit {commit}")
+    checks.equal(bench["commit"], commit, "bench: the same commit")
 
 
 SPREAD = ["mean", "p50", "p90", "p99"]
@@ -92,9 +96,9 @@ def check_bench_modes(checks, folder):
         return json.loads(done.stdout)
 
     def configured(out, mode):
-        for key in ("model", "version", "device", "device_model", "dtype", "activation_dtype",
-                    "max_batch_size", "max_num_tokens", "max_seq_len", "kv_tokens", "seed", "knobs",
-                    "weight_bytes", "plan_hash", "memory", "kernels"):
+        for key in ("model", "version", "commit", "device", "device_model", "dtype",
+                    "activation_dtype", "max_batch_size", "max_num_tokens", "max_seq_len",
+                    "kv_tokens", "seed", "knobs", "weight_bytes", "plan_hash", "memory", "kernels"):
             checks.check(key in out, f"bench {mode}: states its {key}")
         checks.equal(out["mode"], mode, f"bench {mode}: its name")
 
@@ -217,7 +221,8 @@ def check_bench_serve(checks, model, folder):
     for name in ("ttft", "tpot", "itl", "e2el"):
         row = [out[f"{kind}_{name}_ms"] for kind in ("median", "p90", "p99")]
         checks.check(0 <= row[0] <= row[1] <= row[2], f"bench serve: {name} in order: {row}")
-    for key in ("url", "endpoint", "model", "rate", "isl", "osl", "seed", "version", "stream"):
+    for key in ("url", "endpoint", "model", "rate", "isl", "osl", "seed", "version", "commit",
+                "stream"):
         checks.check(key in out["configuration"], f"bench serve: states its {key}")
     checks.equal(out["configuration"]["model"], server.ready["model"], "bench serve: the model")
     checks.equal((whole["completed"], whole["total_output_tokens"], whole["mean_ttft_ms"]),

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/contract/bench_modes.h"
+#include "cli/contract/build_commit.h"
 #include "cli/contract/cli_io.h"
 #include "cli/contract/environment.h"
 #include "cli/contract/interrupts.h"
@@ -74,6 +75,7 @@ Json configuration(const BenchFlags& flags, const std::string& model, size_t req
   const ServeFlags& serve = flags.serve;
   return {{"mode", "serve"},
           {"version", INGOT_VERSION},
+          {"commit", build_commit()},
           {"url", serve.url},
           {"endpoint", serve.endpoint},
           {"model", model},

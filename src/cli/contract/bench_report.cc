@@ -7,6 +7,7 @@
 
 #include "base/thread_team.h"
 #include "cli/contract/bench_session.h"
+#include "cli/contract/build_commit.h"
 #include "tensor/cpu_isa.h"
 
 namespace ingot {
@@ -93,6 +94,7 @@ Json bench_model_json(const ModelFlags& flags, const OpenModel& open) {
   const auto activation = plan.metadata.find("activation_dtype");
   const DeviceInfo info = describe_device(flags.device);
   return {{"version", INGOT_VERSION},
+          {"commit", build_commit()},
           {"model", flags.model},
           {"engine", loaded.engine_path},
           {"plan_hash", plan_hash(plan)},
