@@ -278,8 +278,10 @@ TimingCache load_timings() {
 void save_timings(const TimingCache& timings) {
   if (!timings.changed() || !has_cache()) return;
   try {
-    make_folders(ingot_cache_dir());
-    timings.save(timing_cache_path());
+    const FileLock lock(timing_cache_path() + ".lock");
+    TimingCache all = timings;
+    all.merge(TimingCache::load(timing_cache_path()));  // what others have saved meanwhile
+    all.save(timing_cache_path());
   } catch (const std::exception& error) {
     spdlog::warn("timing cache not saved: {}", error.what());
   }

@@ -71,7 +71,7 @@ std::string tokenizer_spec(const ModelSource& source);
 std::string unsupported_tokenizer(const ModelSource& source);
 
 // Measured kernel times, kept below the knob cache_dir. Saving is a convenience: where it fails, or
-// there is no such folder, a line in the log says so.
+// there is no such folder, a line in the log says so. What other builds saved since the load stays.
 TimingCache load_timings();
 void save_timings(const TimingCache& timings);
 

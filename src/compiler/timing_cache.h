@@ -14,7 +14,7 @@ class TimingCache {
  public:
   // Counts changes of how candidates are timed, after which older times do not compare: they stay
   // in the file, as all entries do, and are not found.
-  static constexpr int kTimed = 2;
+  static constexpr int kTimed = 3;
   TimingCache() = default;
   // An absent file is an empty cache; an unreadable or malformed one is too, with a log line, since
   // every entry can be measured again.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -82,6 +83,7 @@ struct Measured {
   std::vector<double> microseconds;
   bool dropped = false;                  // takes no further runs
   bool hopeless = false;                 // not run at all: see kHopelessFactor
+  bool no_memory = false;                // dropped for want of memory: another build may have it
   std::unique_ptr<CapturedGraph> graph;  // `launches` of them, over as many sets of weights
   size_t launches = 1;
   double best() const { return lower_quartile(microseconds); }
@@ -202,7 +204,7 @@ class Tuner {
           rejected.push_back(fmt::format("{}: {:.1f} times the fastest with fewer rows",
                                          name(m.candidate), beaten(job, m.candidate)));
         }
-        if (!bench_.timings) continue;
+        if (!bench_.timings || m.no_memory) continue;
         const double value = m.hopeless               ? TimingCache::kHopeless
                              : m.microseconds.empty() ? TimingCache::kRefused
                                                       : m.best();
@@ -282,10 +284,10 @@ class Tuner {
   }
 
   // Where every fast candidate failed, the reference runs the step: left to heuristics, binding
-  // would take one of the failed ones.
+  // would take one of the failed ones. One that only lacked memory while it was timed is not one.
   static void settle(const TuneJob& job, std::vector<Measured>& measured) {
     for (const Measured& m : measured) {
-      if (!m.microseconds.empty()) return;
+      if (!m.microseconds.empty() || m.no_memory) return;
     }
     if (get_op(job.desc.op).control_flow || !job.in_plan) return;
     measured.emplace_back();
@@ -346,6 +348,9 @@ class Tuner {
     try {
       work();
     } catch (const std::exception& error) {
+      const auto* own = dynamic_cast<const Error*>(&error);
+      m.no_memory = (own && own->code() == ErrorCode::kOutOfMemory) ||
+                    dynamic_cast<const std::bad_alloc*>(&error);
       m.microseconds.clear();
       drop(m, rejected, error.what());
       bench_.check_alive(key(job, m.candidate), name(m.candidate));

@@ -45,6 +45,21 @@ TEST_F(ModelLoader, WithNoFolderForItNothingIsCached) {
   for (const auto& [name, value] : before) ::setenv(name.c_str(), value.c_str(), 1);
 }
 
+TEST_F(ModelLoader, BuildsSideBySideKeepEachOthersTimes) {
+  TimingCache one = load_timings(), other = load_timings();
+  one.put("a", 1);
+  one.put("both", 2);
+  other.put("b", 3);
+  other.put("both", 4);
+  save_timings(one);
+  save_timings(other);
+  const TimingCache all = load_timings();
+  EXPECT_EQ(all.size(), 3u);
+  EXPECT_EQ(all.find("a"), 1);
+  EXPECT_EQ(all.find("b"), 3);
+  EXPECT_EQ(all.find("both"), 4) << "the last one's";
+}
+
 // A file lies where the cache's folder would be.
 TEST_F(ModelLoader, AnUnwritableCacheStopsNothing) {
   ::setenv("INGOT_CACHE_DIR", (dir_.write("file", "x") + "/cache").c_str(), 1);

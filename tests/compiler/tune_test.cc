@@ -16,6 +16,7 @@ using testing::Contains;
 using testing::HasSubstr;
 
 std::atomic<int> honest_launches = 0;
+bool short_of_memory = false;  // kernels have none to start with
 
 void multiply(const LaunchArgs& args, float error) {
   ++honest_launches;
@@ -54,6 +55,8 @@ KernelDef twice_kernel(std::string_view name, int priority) {
           .priority = priority,
           .prepare = [](const KernelDesc&, std::string_view) -> std::unique_ptr<KernelInstance> {
             if (kKind == 2) fail(ErrorCode::kUnsupported, "test", "no plan for this shape");
+            if (short_of_memory && kKind == 5) throw std::bad_alloc();
+            if (short_of_memory) fail(ErrorCode::kOutOfMemory, "test", "no memory");
             return make_instance([](const LaunchArgs& args, ExecContext&) {
               if (kKind == 3) fail(ErrorCode::kInternal, "test", "launch fell over");
               if (kKind == 4) VirtualTimeCpu::spend(8000);
@@ -163,6 +166,22 @@ TEST_F(TuneTest, AWarmCacheTimesNothing) {
   EXPECT_EQ(honest_launches, before) << "a kernel ran";
   EXPECT_FALSE(read.changed());
   EXPECT_EQ(second.choices.begin()->second.kernel, first.choices.begin()->second.kernel);
+}
+
+// A moment without memory is no property of a kernel: nothing of it stays in the cache.
+TEST_F(TuneTest, WhatLackedMemoryIsTimedByTheNextBuild) {
+  TimingCache cache;
+  TuneReport poor, rich;
+  const auto e = engine();
+  short_of_memory = true;
+  const DeviceSection first = tune(*e, *device_, &cache, kSeconds, poor);
+  short_of_memory = false;
+  EXPECT_TRUE(first.choices.empty()) << "heuristics choose, and not the reference";
+  EXPECT_THAT(poor.details[0]["rejected"].dump(), HasSubstr("no memory"));
+  EXPECT_EQ(cache.size(), 1u) << "the one that throws in prepare";
+  const DeviceSection second = tune(*e, *device_, &cache, kSeconds, rich);
+  ASSERT_FALSE(second.choices.empty());
+  EXPECT_EQ(second.choices.begin()->second.kernel, "test_twice_honest");
 }
 
 // More rows do not help a kernel that is many times slower already; the cache remembers that too.

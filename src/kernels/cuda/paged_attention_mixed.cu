@@ -96,6 +96,7 @@ const KernelDef& paged_attention_mixed_kernel() {
       .name = "paged_attention_mixed",
       .op = "paged_attention",
       .device = "cuda",
+      .version = 2,
       .rank = rank,
       .supports = supports,
       .tactics = tactics,

@@ -550,6 +550,7 @@ const KernelDef& paged_attention_wgmma_kernel() {
       .name = kName,
       .op = "paged_attention",
       .device = "cuda",
+      .version = 2,
       .rank = rank,
       .supports = supports,
       .tactics = tactics,
