@@ -7,7 +7,7 @@
 #include "server/chunk_writer.h"
 #include "server/tool_parameters.h"
 #include "server/tool_values.h"
-#include "text/schema_check.h"
+#include "text/grammar/schema_check.h"
 
 namespace ingot {
 namespace {

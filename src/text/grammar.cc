@@ -9,7 +9,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "text/work_budget.h"
+#include "text/grammar/work_budget.h"
 
 namespace ingot {
 namespace {

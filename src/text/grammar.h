@@ -16,11 +16,11 @@
 namespace ingot {
 
 enum class GrammarKind : uint8_t {
-  kJsonSchema,      // text: a JSON Schema; schema_check.h says what is refused
+  kJsonSchema,      // text: a JSON Schema; grammar/schema_check.h says what is refused
   kJsonObject,      // any JSON object; no text
   kRegex,           // ECMAScript; the whole answer matches
   kChoice,          // a JSON list of strings, of which the answer is one
-  kEbnf,            // rules (ebnf_parser.h says how they are spelled); the answer is of `root`
+  kEbnf,            // rules (spelled as grammar/ebnf_parser.h says); the answer is of `root`
   kStructuralTags,  // JSON: {"structures": [{"begin", "schema", "end"}, ...], "triggers": [...]}:
                     // any text, in which a trigger must go on as a structure
   kCalls,           // JSON: {"structures": [{"begin", "schema", "end"}, ...], "separator": "\n",

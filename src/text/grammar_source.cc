@@ -5,14 +5,14 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "text/ebnf_check.h"
-#include "text/ebnf_writer.h"
 #include "text/grammar.h"
-#include "text/schema_check.h"
-#include "text/schema_grammar.h"
-#include "text/text_automaton.h"
+#include "text/grammar/ebnf_check.h"
+#include "text/grammar/ebnf_writer.h"
+#include "text/grammar/schema_check.h"
+#include "text/grammar/schema_grammar.h"
+#include "text/grammar/text_automaton.h"
+#include "text/grammar/work_budget.h"
 #include "text/utf8.h"
-#include "text/work_budget.h"
 
 namespace ingot {
 namespace {

@@ -4,8 +4,8 @@
 #include <unordered_map>
 
 #include "base/check.h"
-#include "text/tokenizer_parts.h"
-#include "text/tokenizer_spec.h"
+#include "text/tokenizer_formats/tokenizer_spec.h"
+#include "text/tokenizer_pipeline/tokenizer_parts.h"
 #include "text/utf8.h"
 
 namespace ingot {

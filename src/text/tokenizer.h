@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/vocab_source.h"
-#include "text/tokenizer_config.h"
+#include "text/tokenizer_formats/tokenizer_config.h"
 
 namespace ingot {
 
@@ -124,8 +124,8 @@ std::vector<std::string_view> tokenizer_file_endings();
 
 // ---- The shelf: text/tokenizers/<kind>.cc ----
 
-struct TokenizerParts;   // text/tokenizer_parts.h: a tokenizer in neutral form
-struct TokenizerSource;  // text/tokenizer_source.h: what one is read from
+struct TokenizerParts;   // text/tokenizer_pipeline/tokenizer_parts.h: a tokenizer in neutral form
+struct TokenizerSource;  // text/tokenizer_formats/tokenizer_source.h: what one is read from
 
 // Encodes one word (a pre-split, normalized stretch of text) to ids. Immutable, thread safe.
 class WordModel {
@@ -148,7 +148,8 @@ struct TokenizerDef {
   // a name, but no two claim the same source.
   bool (*claims)(const TokenizerSource& source);
   // The model of a source. Of a tokenizer.json or GGUF file the tokens are in `parts` already
-  // (text/tokenizer_source.h says what else is done before and after); of another file nothing is.
+  // (text/tokenizer_formats/tokenizer_source.h says what else is done before and after); of another
+  // file nothing is.
   std::unique_ptr<WordModel> (*read)(const TokenizerSource& source, TokenizerParts& parts);
 };
 

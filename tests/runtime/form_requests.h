@@ -10,9 +10,9 @@
 #include "base/json.h"
 #include "runtime/request.h"
 #include "tests/runtime/tiny_engine.h"
-#include "text/byte_alphabet.h"
 #include "text/grammar.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_pipeline/byte_alphabet.h"
 #include "text/utf8.h"
 
 namespace ingot {

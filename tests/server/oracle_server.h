@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "runtime/oracle_model.h"
 #include "server/http_server.h"
-#include "text/byte_alphabet.h"
+#include "text/tokenizer_pipeline/byte_alphabet.h"
 
 namespace ingot {
 

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "text/regex_parser.h"
-#include "text/text_automaton.h"
+#include "text/grammar/regex_parser.h"
+#include "text/grammar/text_automaton.h"
 
 namespace ingot {
 namespace {

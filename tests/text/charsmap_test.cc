@@ -1,9 +1,9 @@
-#include "text/charsmap.h"
+#include "text/tokenizer_pipeline/charsmap.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "text/sentencepiece_normalizer.h"
+#include "text/tokenizer_pipeline/sentencepiece_normalizer.h"
 
 namespace ingot {
 namespace {

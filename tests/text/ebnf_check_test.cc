@@ -1,4 +1,4 @@
-#include "text/ebnf_check.h"
+#include "text/grammar/ebnf_check.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

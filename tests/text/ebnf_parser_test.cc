@@ -1,4 +1,4 @@
-#include "text/ebnf_parser.h"
+#include "text/grammar/ebnf_parser.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

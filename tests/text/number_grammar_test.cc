@@ -1,4 +1,4 @@
-#include "text/number_grammar.h"
+#include "text/grammar/number_grammar.h"
 
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // The hand-written scanners equal PCRE2 on the same expression; long runs are linear and need
 // little stack.
-#include "text/pattern.h"
+#include "text/tokenizer_pipeline/pattern.h"
 
 #include <gtest/gtest.h>
 #include <pthread.h>

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/text/test_vocabularies.h"
-#include "text/byte_trie.h"
-#include "text/unicode_history.h"
+#include "text/tokenizer_pipeline/byte_trie.h"
+#include "text/tokenizer_pipeline/unicode_history.h"
 
 namespace ingot {
 namespace {

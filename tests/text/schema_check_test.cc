@@ -1,4 +1,4 @@
-#include "text/schema_check.h"
+#include "text/grammar/schema_check.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

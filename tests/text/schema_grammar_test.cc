@@ -1,4 +1,4 @@
-#include "text/schema_grammar.h"
+#include "text/grammar/schema_grammar.h"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>

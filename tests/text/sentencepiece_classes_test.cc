@@ -1,10 +1,11 @@
-// src/text/sentencepiece_classes.cc: what classes and configurations add to a SentencePiece file.
+// src/text/tokenizer_formats/sentencepiece_classes.cc: what classes and configurations add to a
+// SentencePiece file.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/text/test_vocabularies.h"
 #include "text/chat_template.h"
-#include "text/sentencepiece_file.h"
+#include "text/tokenizer_formats/sentencepiece_file.h"
 
 namespace ingot {
 namespace {

@@ -1,4 +1,4 @@
-#include "text/sentencepiece_file.h"
+#include "text/tokenizer_formats/sentencepiece_file.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

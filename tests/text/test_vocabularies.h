@@ -4,8 +4,8 @@
 #include <string>
 
 #include "base/json.h"
-#include "text/byte_alphabet.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_pipeline/byte_alphabet.h"
 #include "text/utf8.h"
 
 namespace ingot {

@@ -1,4 +1,4 @@
-#include "text/text_automaton.h"
+#include "text/grammar/text_automaton.h"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 
 #include "tests/text/test_vocabularies.h"
 #include "text/base64.h"
-#include "text/tiktoken_file.h"
+#include "text/tokenizer_formats/tiktoken_file.h"
 
 namespace ingot {
 namespace {

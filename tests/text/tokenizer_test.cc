@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "tests/text/test_vocabularies.h"
-#include "text/normalizer.h"
+#include "text/tokenizer_pipeline/normalizer.h"
 
 namespace ingot {
 namespace {

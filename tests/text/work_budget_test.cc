@@ -1,4 +1,4 @@
-#include "text/work_budget.h"
+#include "text/grammar/work_budget.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

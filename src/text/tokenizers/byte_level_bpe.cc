@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "text/bpe_rules.h"
-#include "text/byte_level_model.h"
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/bpe_rules.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
+#include "text/tokenizer_pipeline/byte_level_model.h"
 
 namespace ingot {
 namespace tokenizer_byte_level_bpe {

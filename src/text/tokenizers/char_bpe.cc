@@ -1,8 +1,8 @@
 // BPE of a tokenizer.json whose symbols start as characters, with a fallback to bytes or without:
 // SentencePiece's vocabularies as converted (Llama 2, Mistral), and those that mark the ends of
 // words ("</w>").
-#include "text/bpe_rules.h"
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/bpe_rules.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
 #include "text/utf8.h"
 
 namespace ingot {

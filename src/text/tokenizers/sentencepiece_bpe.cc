@@ -3,11 +3,11 @@
 #include <unordered_map>
 
 #include "base/error.h"
-#include "text/bpe_rules.h"
-#include "text/byte_trie.h"
-#include "text/sentencepiece_file.h"
-#include "text/sentencepiece_normalizer.h"
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/bpe_rules.h"
+#include "text/tokenizer_formats/sentencepiece_file.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
+#include "text/tokenizer_pipeline/byte_trie.h"
+#include "text/tokenizer_pipeline/sentencepiece_normalizer.h"
 #include "text/utf8.h"
 
 namespace ingot {

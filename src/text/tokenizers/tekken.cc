@@ -4,10 +4,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "text/base64.h"
-#include "text/bpe_rules.h"
-#include "text/byte_alphabet.h"
-#include "text/byte_level_model.h"
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/bpe_rules.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
+#include "text/tokenizer_pipeline/byte_alphabet.h"
+#include "text/tokenizer_pipeline/byte_level_model.h"
 
 namespace ingot {
 namespace tokenizer_tekken {

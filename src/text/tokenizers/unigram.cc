@@ -4,9 +4,9 @@
 #include <limits>
 
 #include "base/error.h"
-#include "text/byte_trie.h"
-#include "text/sentencepiece_file.h"
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/sentencepiece_file.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
+#include "text/tokenizer_pipeline/byte_trie.h"
 #include "text/utf8.h"
 
 namespace ingot {

@@ -1,5 +1,5 @@
 // A vocabulary of whole words: a word that is no token is the unknown token, or nothing.
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
 
 namespace ingot {
 namespace tokenizer_wordlevel {

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "text/bert_text.h"
-#include "text/byte_trie.h"
-#include "text/tokenizer_source.h"
+#include "text/tokenizer_formats/tokenizer_source.h"
+#include "text/tokenizer_pipeline/bert_text.h"
+#include "text/tokenizer_pipeline/byte_trie.h"
+#include "text/tokenizer_pipeline/wordpiece_decoder.h"
 #include "text/utf8.h"
-#include "text/wordpiece_decoder.h"
 
 namespace ingot {
 namespace tokenizer_wordpiece {
