@@ -8,8 +8,8 @@
 
 namespace ingot {
 
-// Keyed by device identity, kernel name and version, tactic, KernelDesc::text() and kTimed. Not
-// thread safe.
+// Keyed by device identity, kernel name, sources and version, tactic, KernelDesc::text() and
+// kTimed. Not thread safe.
 class TimingCache {
  public:
   // Counts changes of how candidates are timed, after which older times do not compare: they stay

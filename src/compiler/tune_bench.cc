@@ -24,6 +24,8 @@ double lower_quartile(std::vector<double> values) {
 std::string kernel_name(const KernelDef& kernel) {
   std::string name(kernel.name);
   if (kernel.library) name += fmt::format(" ({})", kernel.library_text());
+  const std::string_view source = kernel_source_hash(kernel.device, kernel.name);
+  if (!source.empty()) name += fmt::format(" #{}", source);
   return name;
 }
 

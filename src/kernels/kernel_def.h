@@ -110,7 +110,7 @@ struct KernelDef {
   std::string_view name;  // "linear_avx512"; plans store it, so never rename without a new version
   std::string_view op;    // "*" for the adapter that runs any op's reference
   std::string_view device;  // "cpu", "cuda"
-  int version = 1;  // raised when results or what a tactic's name means change: times are void
+  int version = 1;  // raised when results or what a tactic's name means change: choices are void
   bool capturable = true;  // may be recorded into a device graph
   bool invariant = false;  // each row's result depends on that row alone, bit for bit
   // Heuristic rank without measurements: higher is better; the reference adapter is 0.
@@ -147,6 +147,10 @@ const std::vector<const KernelDef*>& kernel_list();
 std::vector<const KernelDef*> kernels_for(std::string_view device, std::string_view op);
 // By (device, name); nullptr if gone. The reference adapter is found under "reference".
 const KernelDef* find_kernel(std::string_view device, std::string_view name);
+// Twelve digits of a hash of the file that a kernel of this build stands in, and of all that the
+// file includes of src/kernels; "" of a kernel from elsewhere. Measured times hold for it alone.
+std::string_view kernel_source_hash(std::string_view device, std::string_view name);
+
 // Plugins and tests. `kernel` must have static lifetime. Error{kInvalidArgument} on a taken name.
 void register_kernel(const KernelDef& kernel);
 

@@ -14,6 +14,13 @@ TEST(TuneBench, TheLowerQuartileOfTimesCounts) {
   EXPECT_EQ(lower_quartile({9, 2, 8, 3, 7, 1}), 2);
 }
 
+TEST(TuneBench, AKernelsTimesAreOfItsSources) {
+  const KernelDef& own = *kernels_for("cpu", "rms_norm").front();
+  const std::string hash(kernel_source_hash("cpu", own.name));
+  EXPECT_EQ(kernel_name(own), std::string(own.name) + " #" + hash);
+  EXPECT_EQ(kernel_name({.name = "of_a_plugin", .op = "rms_norm", .device = "cpu"}), "of_a_plugin");
+}
+
 TEST(TuneBench, TimesOnTheHostLaunchByLaunch) {
   VirtualTimeCpu device;
   const Engine engine;

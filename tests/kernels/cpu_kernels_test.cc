@@ -16,6 +16,17 @@
 namespace ingot {
 namespace {
 
+// Its times are found again for the same sources alone; the reference adapter has none.
+TEST(cpu_kernels, each_has_the_hash_of_its_sources) {
+  std::set<std::string_view> hashes;
+  for (const KernelDef* kernel : kernel_list()) {
+    const std::string_view hash = kernel_source_hash(kernel->device, kernel->name);
+    EXPECT_EQ(hash.size(), 12u) << kernel->name;
+    EXPECT_TRUE(hashes.insert(hash).second) << kernel->name;
+  }
+  EXPECT_EQ(kernel_source_hash("cpu", "of_a_plugin"), "");
+}
+
 // On all devices: engines name their choices by device and kernel.
 TEST(cpu_kernels, names_begin_with_their_operator) {
   std::set<std::pair<std::string_view, std::string_view>> names;
