@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "base/stand_in.h"
 #include "base/temporary.h"
 
 namespace ingot {
@@ -29,8 +30,7 @@ constexpr std::pair<std::string_view, std::string_view> kMagics[] = {
     {"\x7f"
      "ELF",
      "a program or library"},
-    {"\x1f\x8b", "a gzip file"},
-    {"version https://git-lfs", "a Git LFS pointer (the file itself was not fetched)"}};
+    {"\x1f\x8b", "a gzip file"}};
 
 // Writes all of `bytes` at the descriptor's position (offset < 0) or at `offset`.
 void write_all(int fd, const std::string& path, std::span<const std::byte> bytes, off_t offset) {
@@ -136,6 +136,7 @@ std::string describe_bytes(std::span<const std::byte> bytes) {
   for (const auto& [magic, name] : kMagics) {
     if (text.starts_with(magic)) return fmt::format("{} of {} bytes", name, bytes.size());
   }
+  if (std::string other = describe_stand_in(bytes); !other.empty()) return other;
   uint64_t header = 0;
   if (bytes.size() > sizeof header) std::memcpy(&header, bytes.data(), sizeof header);
   if (header > 0 && header <= bytes.size() - sizeof header && text[sizeof header] == '{') {

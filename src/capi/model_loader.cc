@@ -81,6 +81,25 @@ void add_embedding(const ModelSource& source, const ModelDef& model, Engine& eng
   engine.extras["embedding"] = embedding_rules_to_json(stated.rules.value_or(rules)).dump();
 }
 
+// The tokenizer to store, opened once, so that no engine holds one that fails whenever the engine
+// is loaded. One that is not supported stops those alone who need it: then the spec is empty and
+// `why` is set.
+std::string checked_tokenizer_spec(const ModelSource& source, std::string& why) {
+  std::string spec = tokenizer_spec(source);
+  const TokenizerMaterial& material = source.tokenizer;
+  if (spec.empty()) why = unsupported_tokenizer(source);
+  if (!material.gguf && material.tokenizer_json.empty()) return spec;  // none, or opened already
+  try {
+    Tokenizer::load(std::string_view(spec), material.gguf ? material.gguf_file->origin()
+                                                          : file_beside(source, "tokenizer.json"));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kUnsupported) throw;
+    why = error.what();
+    return {};
+  }
+  return spec;
+}
+
 std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadOptions& options,
                                           Device* device, TimingCache* timings) {
   const ModelSource* texts = &source;
@@ -96,11 +115,11 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
          source.path, source.architecture);
   }
   check_sampling_defaults(texts->generation, file_beside(*texts, "generation_config.json"));
-  const std::string spec = tokenizer_spec(*texts);
+  std::string no_tokenizer;
+  const std::string spec = checked_tokenizer_spec(*texts, no_tokenizer);
   if (spec.empty() && texts == &other) {
-    const std::string why = unsupported_tokenizer(other);
     fail(ErrorCode::kNotFound, kWhere, "--tokenizer-dir {}: expected a tokenizer, found none{}",
-         options.tokenizer_dir, why.empty() ? "" : ": " + why);
+         options.tokenizer_dir, no_tokenizer.empty() ? "" : ": " + no_tokenizer);
   }
   BuildOptions build = options.build;
   build.embeds = builds_embeddings(source, options);
@@ -111,9 +130,7 @@ std::shared_ptr<Engine> build_from_source(const ModelSource& source, const LoadO
   check_length(source, options, *graph);
   auto engine = compile(*graph, compile_options(options, device, timings));
   if (!spec.empty()) engine->extras["tokenizer"] = spec;
-  if (const std::string why = unsupported_tokenizer(source); spec.empty() && !why.empty()) {
-    engine->extras["no_tokenizer"] = why;
-  }
+  if (!no_tokenizer.empty()) engine->extras["no_tokenizer"] = no_tokenizer;
   if (!texts->chat_template.empty()) engine->extras["chat_template"] = texts->chat_template;
   if (graph->find("hidden") != kNoValue) add_embedding(source, find_model(source), *engine);
   engine->extras["generation"] = generation_defaults_to_json(texts->generation).dump();

@@ -178,6 +178,15 @@ class ExecCommand final : public Command {
     return out;
   }
 
+  static HostTensor read_input(const std::string& name, const std::string& file,
+                               const ValueType& type) {
+    try {
+      return read_tensor_file(file, type);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("--load-inputs: input '{}': {}", name, error.what()));
+    }
+  }
+
   NamedTensors read_inputs(const std::vector<Wanted>& wanted) const {
     std::map<std::string, std::string> files = files_;
     NamedTensors out;
@@ -185,7 +194,7 @@ class ExecCommand final : public Command {
     for (size_t i = 0; i < wanted.size(); ++i) {
       const std::string& name = wanted[i].name;
       if (auto it = files.find(name); it != files.end()) {
-        out[name] = read_tensor_file(it->second, wanted[i].type);
+        out[name] = read_input(name, it->second, wanted[i].type);
         files.erase(it);
       } else {
         random.push_back(name);

@@ -18,6 +18,10 @@ namespace fs = std::filesystem;
 constexpr std::string_view kWhere = "loaders/checkpoint";
 constexpr int64_t kMaxSize = int64_t{1} << 31;  // of any size field
 
+std::string weights_file(const std::string& directory) {
+  return (fs::path(directory) / "rank0.safetensors").string();
+}
+
 int64_t require_size(const Json& config, const char* key, std::string_view file) {
   const auto value = json_require<int64_t>(config, key, kWhere, file);
   if (value < 1 || value > kMaxSize) {
@@ -141,8 +145,9 @@ class CheckpointWeights : public WeightTable {
 }  // namespace
 
 bool is_checkpoint(const Json& config, const std::string& directory) {
-  return config.is_object() && config.contains("architecture") &&
-         is_regular_file((fs::path(directory) / "rank0.safetensors").string());
+  if (!config.is_object() || !config.contains("architecture")) return false;
+  return is_regular_file(weights_file(directory)) ||
+         (!config.contains("architectures") && !config.contains("model_type"));
 }
 
 Json complete_checkpoint_config(const Json& config, std::string_view file) {
@@ -193,8 +198,12 @@ std::shared_ptr<const WeightSource> open_checkpoint_weights(const std::string& d
          "merged yet)",
          directory, ranks);
   }
-  return std::make_shared<CheckpointWeights>(
-      SafetensorsFile::open((fs::path(directory) / "rank0.safetensors").string()));
+  const std::string file = weights_file(directory);
+  if (!is_regular_file(file)) {
+    fail(ErrorCode::kNotFound, kWhere, "{}: expected the checkpoint's weights, found {}", file,
+         describe_path(file));
+  }
+  return std::make_shared<CheckpointWeights>(SafetensorsFile::open(file));
 }
 
 std::vector<const WeightInfo*> checkpoint_segments(const WeightSource& weights,

@@ -15,8 +15,8 @@
 
 namespace ingot {
 
-// True when `config` (a directory's config.json) has an "architecture" key and the directory holds
-// rank0.safetensors.
+// Whether a directory's config.json is a checkpoint's: it has an "architecture" key, and
+// rank0.safetensors lies beside it or no key of Hugging Face's names the model.
 bool is_checkpoint(const Json& config, const std::string& directory);
 
 // Fills in the defaults and checks the fields. Error{kCorrupt} naming `file`, the key, the expected

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/stand_in.h"
 #include "loaders/gguf_parts.h"
 
 namespace ingot {
@@ -173,8 +174,10 @@ uint64_t read_count(ByteReader& reader, const std::string& file, std::string_vie
   const auto count = reader.read<uint64_t>(what);
   const uint64_t limit = reader.remaining() / kMinValueBytes;
   if (count > limit) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: {} at offset {}: expected at most {}, found {}", file,
-         what, offset, limit, count);
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: {} at offset {}: found {}, expected at most {}, as the file ends after {} bytes (cut "
+         "short?)",
+         file, what, offset, count, limit, reader.offset() + reader.remaining());
   }
   return count;
 }
@@ -241,6 +244,7 @@ std::shared_ptr<const GgufFile> GgufFile::parse(std::span<const std::byte> bytes
 std::shared_ptr<GgufFile> GgufFile::parse_file(std::span<const std::byte> bytes,
                                                const std::string& name) {
   std::shared_ptr<GgufFile> file(new GgufFile(name));
+  refuse_stand_in(bytes, kWhere, name, "a GGUF file");
   ByteReader reader(bytes, kWhere, name);
   file->version_ = read_version(reader, name);
   const uint64_t tensors = read_count(reader, name, "number of tensors");
@@ -377,8 +381,10 @@ GgufFile::Entry GgufFile::read_tensor(ByteReader& reader, RefusalList& refused) 
 void GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const std::byte> file) {
   if (count > reader.remaining() / kMinTensorBytes) {
     fail(ErrorCode::kCorrupt, kWhere,
-         "{}: number of tensors: a file of {} bytes holds at most {}, found {}", origin(),
-         file.size(), reader.remaining() / kMinTensorBytes, count);
+         "{}: number of tensors: found {}, expected at most {}, as the file ends after {} bytes "
+         "(cut "
+         "short?)",
+         origin(), count, reader.remaining() / kMinTensorBytes, file.size());
   }
   std::vector<Entry> entries;
   entries.reserve(std::min(count, kMaxReserve));
@@ -387,7 +393,7 @@ void GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const 
   refused.throw_if_any(kWhere);
   header_ = file.first(reader.offset());
   const uint64_t data_begin = (reader.offset() + alignment_ - 1) / alignment_ * alignment_;
-  check_extents(entries, data_begin < file.size() ? file.size() - data_begin : 0);
+  check_extents(entries, data_begin, file.size());
   for (Entry& entry : entries) {
     WeightInfo& info = entry.info;
     if (entry.size > 0) {
@@ -404,13 +410,17 @@ void GgufFile::read_tensors(ByteReader& reader, uint64_t count, std::span<const 
   }
 }
 
-void GgufFile::check_extents(const std::vector<Entry>& entries, uint64_t data_size) const {
+void GgufFile::check_extents(const std::vector<Entry>& entries, uint64_t data_begin,
+                             uint64_t file_size) const {
+  const uint64_t data_size = data_begin < file_size ? file_size - data_begin : 0;
   std::vector<std::pair<uint64_t, const Entry*>> order;
   for (const Entry& entry : entries) {
     if (entry.offset > data_size || entry.size > data_size - entry.offset) {
-      fail(ErrorCode::kCorrupt, kWhere,
-           "{}: tensor '{}' at data offset {}: needs {} bytes, the data section has {}", origin(),
-           entry.info.name, entry.offset, entry.size, data_size);
+      fail(
+          ErrorCode::kCorrupt, kWhere,
+          "{}: tensor '{}' at data offset {}: needs {} bytes, the data section has {}, as the file "
+          "ends after {} bytes (cut short?)",
+          origin(), entry.info.name, entry.offset, entry.size, data_size, file_size);
     }
     if (entry.size > 0) order.emplace_back(entry.offset, &entry);
   }

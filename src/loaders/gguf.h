@@ -105,7 +105,8 @@ class GgufFile : public WeightSource {
   void read_tensors(ByteReader& reader, uint64_t count, std::span<const std::byte> file);
   Entry read_tensor(ByteReader& reader, RefusalList& refused) const;
   void add_parts(const std::string& path);
-  void check_extents(const std::vector<Entry>& entries, uint64_t data_size) const;
+  void check_extents(const std::vector<Entry>& entries, uint64_t data_begin,
+                     uint64_t file_size) const;
   const GgufValue& require_value(std::string_view key) const;
   const GgufValue& require_array(std::string_view key) const;
   [[noreturn]] void type_mismatch(const GgufValue& value, std::string_view expected) const;

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/refusal.h"
+#include "base/stand_in.h"
 #include "text/tokenizer_files.h"
 
 namespace ingot {
@@ -202,7 +203,9 @@ HfFiles read_hf_files(const std::string& directory) {
     std::error_code error;
     if (!fs::exists(path_of(name), error) && !error) return {};
     out.names.emplace_back(name);
-    return read_regular_file(path_of(name), limit);
+    std::string text = read_regular_file(path_of(name), limit);
+    refuse_stand_in(std::as_bytes(std::span(text)), kWhere, path_of(name), "a file of the model");
+    return text;
   };
   auto read_object = [&](const char* name) {
     const std::string text = read_optional(name, kMaxConfigBytes);

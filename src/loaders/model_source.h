@@ -66,9 +66,8 @@ struct ModelSource {
 };
 
 // Asks the loaders (loaders/kinds): a file that begins with "GGUF", a directory with config.json (a
-// checkpoint if it also has an "architecture" key and rank0.safetensors), a .safetensors file
-// beside a config.json. Error{kNotFound, kIo, kUnsupported, kCorrupt} naming what was expected and
-// found.
+// checkpoint by is_checkpoint()), a .safetensors file beside a config.json. Error{kNotFound, kIo,
+// kUnsupported, kCorrupt} naming what was expected and found.
 ModelSource open_model_source(const std::string& path);
 
 }  // namespace ingot

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/mapped_file.h"
+#include "base/stand_in.h"
 #include "loaders/onnx_importer.h"
 #include "loaders/onnx_tensor.h"
 #include "ops/shared/onnx_import.h"
@@ -23,6 +24,7 @@ constexpr int kMaxMessageDepth = 256;
 
 template <typename Message>
 void parse_message(std::span<const std::byte> bytes, const std::string& file, Message& out) {
+  refuse_stand_in(bytes, kWhere, file, "an ONNX file");
   if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
     fail(ErrorCode::kCorrupt, kWhere,
          "{}: expected at most 2 GiB (larger weights go into external "

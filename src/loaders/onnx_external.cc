@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/mapping_faults.h"
+#include "base/stand_in.h"
 
 namespace ingot {
 namespace {
@@ -105,6 +106,8 @@ std::span<const std::byte> OnnxExternalData::read(std::string_view tensor,
                                                   std::shared_ptr<const void>& owner) {
   const std::shared_ptr<const Mapping> file = open(tensor, location);
   if (offset > file->size || length > file->size - offset) {
+    refuse_stand_in({file->data, file->size}, kWhere, folder_ + "/" + location,
+                    fmt::format("the data of tensor '{}'", tensor));
     fail(ErrorCode::kCorrupt, kWhere,
          "tensor '{}': location '{}' at offset {}: needs {} bytes, file has {}", tensor, location,
          offset, length, file->size);

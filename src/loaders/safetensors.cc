@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/refusal.h"
+#include "base/stand_in.h"
 #include "loaders/safetensors_dtypes.h"
 
 namespace ingot {
@@ -231,6 +232,7 @@ std::shared_ptr<const SafetensorsFile> SafetensorsFile::parse(std::span<const st
 std::shared_ptr<SafetensorsFile> SafetensorsFile::parse_file(std::span<const std::byte> bytes,
                                                              const std::string& name) {
   std::shared_ptr<SafetensorsFile> file(new SafetensorsFile(name));
+  refuse_stand_in(bytes, kWhere, name, "a safetensors file");
   ByteReader reader(bytes, kWhere, name);
   const auto length = reader.read<uint64_t>("header length");
   if (length > kMaxHeader) {

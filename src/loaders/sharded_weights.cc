@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/stand_in.h"
 #include "loaders/safetensors.h"
 #include "loaders/torch_file.h"
 
@@ -97,6 +98,7 @@ class IndexReader : public nlohmann::json_sax<Json> {
 
 std::map<std::string, std::string> read_index(const std::string& path) {
   const std::string text = read_regular_file(path, kMaxIndexBytes);
+  refuse_stand_in(std::as_bytes(std::span(text)), kWhere, path, "an index of shards");
   IndexReader reader(path);
   Json::sax_parse(text.begin(), text.end(), &reader);
   if (!reader.has_map) fail(ErrorCode::kCorrupt, kWhere, "{}: 'weight_map' is missing", path);

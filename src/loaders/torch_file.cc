@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/stand_in.h"
 #include "loaders/pickle.h"
 #include "loaders/stored_zip.h"
 
@@ -266,6 +267,7 @@ class TorchReader {
 
 // What torch.save wrote before 1.6 begins with a pickled number.
 void check_archive(std::span<const std::byte> bytes, const std::string& name) {
+  refuse_stand_in(bytes, kWhere, name, "PyTorch's weights");
   const bool pickle = bytes.size() > 2 && bytes[0] == std::byte{0x80} && bytes[1] <= std::byte{5};
   if (!pickle) return;
   fail(ErrorCode::kUnsupported, kWhere,

@@ -22,7 +22,9 @@ def check_models(bad):
     size = os.path.getsize(gguf)
     for part in (3, 100, 5000, size // 2, size - 1):
         cut = bad.copy(gguf, "cut.gguf", part)
-        bad.refused(f"GGUF cut to {part} bytes", "run", cut, "Hi", names=["cut.gguf"])
+        says = ["cut.gguf", f"after {part} bytes"] if part in (100, size // 2, size - 1) else \
+            ["cut.gguf"]
+        bad.refused(f"GGUF cut to {part} bytes", "run", cut, "Hi", names=says)
     bad.refused("missing file", "run", bad.path("none.gguf"), "Hi", names=["none.gguf"])
     other = bad.model_with("mamba", architectures=["MambaForCausalLM"], model_type="mamba")
     bad.refused("unknown architecture", "run", other, *IDS, names=["Mamba"])
@@ -429,6 +431,7 @@ def check_tokenizers(bad):
     with open(model, "wb") as file:
         file.write(unknown[:9])
     bad.refused("run with half a tokenizer.model", "run", folder, "Hi", names=[model, "offset 2"])
+    check_tokenizer_json(bad)
     for ending in (".model", ".tiktoken"):
         path = bad.path("vocab" + ending)
         with open(path, "wb") as file:
@@ -439,6 +442,28 @@ def check_tokenizers(bad):
     done = ingot("detokenize", real_model(), "1,x", env=bad.env)
     bad.checks.equal(done.returncode, 2, "ids that are none: exit code")
     bad.checks.check(b"prompt-ids" not in done.stderr, "detokenize names no flag of another")
+
+
+def check_tokenizer_json(bad):
+    """A build opens the tokenizer: no engine holds one that cannot be opened."""
+    folder = bad.model_with("tokenizer-json")
+    path = os.path.join(folder, "tokenizer.json")
+    engine = bad.path("json.engine")
+    for text, found in (('{"model":{"type":"BPE"}}', "vocab"),
+                        ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull")):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        for command in (["build", folder, "--output", engine], ["run", folder, *IDS]):
+            bad.refused(f"{command[0]} with {text}", *command, names=[path, found])
+        bad.checks.check(not os.path.exists(engine), "a tokenizer that is none: no engine")
+    with open(path, "w", encoding="utf-8") as file:  # well-formed, of a kind that is not supported
+        file.write('{"model":{"type":"BPE","vocab":{"a":0},"merges":[]},'
+                   '"normalizer":{"type":"Strange"}}')
+    ingot_json("build", folder, "--output", engine, env=bad.env)
+    bad.refused("an engine without it", "run", engine, "Hi", names=[path, "Strange"])
+    bad.checks.equal(ingot("run", engine, *IDS, env=bad.env).returncode, 0, "ids do not need it")
+    bad.refused("a --tokenizer-dir of it", "build", CASE, "--output", engine, "--tokenizer-dir",
+                folder, names=["--tokenizer-dir", path, "Strange"])
 
 
 def check_no_debris(bad):

@@ -216,6 +216,18 @@ TEST(CheckpointTest, RefusesBadBlockEntries) {
   expect_entry_refused(R"({"format":"q4_1","shape":[9223372036854775807,64]})", corrupt, {"2^58"});
 }
 
+TEST(CheckpointTest, MissingWeightsAreNamed) {
+  ScratchDirectory dir;
+  Json config = minimal_config();
+  dir.write("config.json", config.dump());
+  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kNotFound,
+               {dir / "rank0.safetensors", "expected the checkpoint's weights, found nothing"});
+  config["model_type"] = "llama";  // of Hugging Face's, with a key of its own
+  dir.write("config.json", config.dump());
+  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kNotFound,
+               {"expected model.safetensors"});
+}
+
 TEST(CheckpointTest, SeveralRanksAreRefused) {
   ScratchDirectory dir;
   Json config = minimal_config();

@@ -171,6 +171,16 @@ TEST(GgufTest, RefusesOtherFiles) {
   expect_refused(opening(0, 0, 0x03000000), ErrorCode::kUnsupported, {"big-endian"});
 }
 
+TEST(GgufTest, AFileCutShortIsToldSo) {
+  const std::string whole = sample();
+  std::string many = opening(272, 20) + std::string(76, ' ');
+  expect_refused(many, ErrorCode::kCorrupt,
+                 {"number of tensors at offset 8: found 272", "the file ends after 100 bytes"});
+  expect_refused(
+      whole.substr(0, whole.size() - 100), ErrorCode::kCorrupt,
+      {"tensor '", "needs", fmt::format("the file ends after {} bytes", whole.size() - 100)});
+}
+
 TEST(GgufTest, CountsAreCheckedBeforeAllocation) {
   for (uint64_t count : {uint64_t{1}, uint64_t{1} << 32, uint64_t{1} << 63, UINT64_MAX}) {
     expect_refused(opening(count, 0), ErrorCode::kCorrupt, {"number of tensors", "found"});

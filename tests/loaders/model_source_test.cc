@@ -19,6 +19,10 @@ void copy_golden(const std::string& name, const ScratchDirectory& dir) {
   }
 }
 
+void copy_golden_weights(const std::string& name, const ScratchDirectory& dir) {
+  fs::copy_file(golden_path(name) + "/model.safetensors", dir / "model.safetensors");
+}
+
 // A small GGUF model file with a vocabulary.
 std::string write_gguf(const ScratchDirectory& dir, const std::string& name) {
   GgufWriter writer;
@@ -246,6 +250,30 @@ TEST(ModelSourceTest, RefusesWhatIsNoModel) {
   refused(dir.path(), ErrorCode::kCorrupt, {"lone.safetensors", "header length"});
   fs::remove(dir / "lone.safetensors");
   refused(dir.path(), ErrorCode::kNotFound, {"model.safetensors"});
+}
+
+TEST(ModelSourceTest, StandInsAreToldByWhatTheyAre) {
+  const std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
+  const std::string page = "<!DOCTYPE html><html><title>Sign in</title></html>";
+  for (const auto& [text, help] :
+       {std::pair(pointer, "'git lfs pull'"), std::pair(page, "download the file again")}) {
+    for (const char* name : {"model.safetensors", "pytorch_model.bin", "tokenizer.json",
+                             "model.safetensors.index.json", "config.json"}) {
+      SCOPED_TRACE(name);
+      ScratchDirectory dir;
+      dir.write("config.json", R"({"architectures":["A"]})");
+      if (std::string_view(name).find("tokenizer") == 0) copy_golden_weights("mistral-swa", dir);
+      dir.write(name, text);
+      expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kCorrupt,
+                   {dir / name, "in place of the file", help});
+    }
+    ScratchDirectory dir;
+    dir.write("model.gguf", text);
+    expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kCorrupt,
+                 {dir / "model.gguf", "expected a GGUF file", help});
+    expect_error([&] { open_model_source(dir / "model.gguf"); }, ErrorCode::kUnsupported,
+                 {dir / "model.gguf", "in place of the file", help});
+  }
 }
 
 TEST(ModelSourceTest, UnreadableDirectory) {

@@ -4,6 +4,7 @@ line that names the place, or the right numbers. The program is DEV_INGOT_BINARY
 build/dev/ingot."""
 
 import os
+import struct
 import subprocess
 import sys
 
@@ -106,6 +107,50 @@ def test_random_inputs_are_told_once_all_files_are_read(tmp_path):
     assert result.returncode == 1, result.stderr
     assert "is random" not in result.stderr
     assert result.stderr.count("\n") == 1, result.stderr
+
+
+def npy(shape, dtype="<f4", data=bytes(8), version=1):
+    header = f"{{'descr': {dtype!r}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(header)) + header + data
+
+
+@pytest.mark.parametrize("content, words", [
+    (npy("(-2,)"), ["'shape'", "expected sizes from 0", "found (-2,)"]),
+    (npy(f"({2**70},)"), ["'shape'", f"found ({2**70},)"]),
+    (npy(f"({2**40}, {2**40})"), ["'shape'", "at most 2^62 elements", f"found ({2**40}, "]),
+    (npy(f"({2**61},)"), [f"expected {2**61} of 4 bytes each", "found 8 bytes"]),
+    (npy("(2,)", dtype=">f4"), ["'descr'", "expected one of <f4, <f2", "found '>f4'"]),
+    (npy("(2,)", dtype="|O"), ["'descr'", "expected one of <f4, <f2", "found '|O'"]),
+    (npy("(2,)", version=9), ["version: expected 1, 2 or 3, found 9"]),
+    (npy("(2,)", data=bytes(9)), ["expected 2 of 4 bytes each for float32[2]", "found 9 bytes"]),
+    (npy("(2,)", data=bytes(7)), ["expected 2 of 4 bytes each for float32[2]", "found 7 bytes"]),
+    (npy("2"), ["'shape'", "expected a tuple, found 2"]),
+    (b"PK\x03\x04----", ["expected a .npy file, found a ZIP archive"])])
+def test_a_bad_npy_file_is_named_with_its_input(tmp_path, content, words):
+    model = models.model([helper.make_node("Neg", ["x"], ["y"])],
+                         [models.value("x", [2])], [models.value("y", [2])], {})
+    onnx.save(model, tmp_path / "model.onnx")
+    file = tmp_path / "in.npy"
+    arguments = ["exec", str(tmp_path / "model.onnx"), "--load-inputs", f"x:{file}"]
+    file.write_bytes(npy("(2,)"))
+    ingot(arguments)
+    file.write_bytes(content)
+    result = ingot(arguments, check=False)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+    for word in ["--load-inputs: input 'x'", str(file), *words]:
+        assert word in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("content, words", [
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", ["git lfs pull"]),
+    (b"<!DOCTYPE html><html></html>", ["download the file again"])])
+def test_what_stands_in_for_a_model_is_told(tmp_path, content, words):
+    (tmp_path / "model.onnx").write_bytes(content)
+    result = ingot(["exec", str(tmp_path / "model.onnx")], check=False)
+    assert result.returncode == 1, result.stderr
+    for word in [str(tmp_path / "model.onnx"), "expected an ONNX file", *words]:
+        assert word in result.stderr, result.stderr
 
 
 def test_a_node_without_a_name_is_told_by_its_output(tmp_path):

@@ -1,5 +1,7 @@
 #include "cli/contract/npy.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstring>
@@ -8,6 +10,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "base/mapped_file.h"
+#include "base/printable.h"
 
 namespace ingot {
 namespace {
@@ -36,10 +39,24 @@ std::string_view after(std::string_view header, std::string_view key, const std:
   return rest;
 }
 
+constexpr size_t kShownBytes = 60;  // of a header's text in messages
+
+DType parse_type(std::string_view text, const std::string& path) {
+  std::vector<std::string_view> known;
+  for (const Code& code : kCodes) {
+    if (text.starts_with(fmt::format("'{}'", code.text))) return code.dtype;
+    known.push_back(code.text);
+  }
+  fail(ErrorCode::kUnsupported, kWhere, "{}: header: 'descr': expected one of {}, found {}", path,
+       fmt::join(known, ", "), printable_start(text.substr(0, text.find(',')), kShownBytes));
+}
+
 Shape parse_shape(std::string_view text, const std::string& path) {
   const size_t end = text.find(')');
+  const auto shown = [&] { return printable_start(text.substr(0, end + 1), kShownBytes); };
   if (text.empty() || text.front() != '(' || end == std::string_view::npos) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: header: expected a tuple as shape", path);
+    fail(ErrorCode::kCorrupt, kWhere, "{}: header: 'shape': expected a tuple, found {}", path,
+         printable_start(text, kShownBytes));
   }
   Shape shape;
   const char* at = text.data() + 1;
@@ -51,11 +68,19 @@ Shape parse_shape(std::string_view text, const std::string& path) {
     }
     int64_t value = 0;
     const auto [next, error] = std::from_chars(at, last, value);
-    if (error != std::errc()) {
-      fail(ErrorCode::kCorrupt, kWhere, "{}: header: expected numbers in the shape", path);
+    if (error != std::errc() || value < 0) {
+      fail(ErrorCode::kCorrupt, kWhere,
+           "{}: header: 'shape': expected sizes from 0 to 2^63 - 1, found {}", path, shown());
     }
     shape.push_back(value);
     at = next;
+  }
+  try {
+    checked_elements(shape, "shape");
+  } catch (const Error&) {
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: header: 'shape': expected at most 2^62 elements (2^58 beside a size of 0), found {}",
+         path, shown());
   }
   return shape;
 }
@@ -76,9 +101,14 @@ HostTensor read_npy(const std::string& path) {
   const auto file = MappedFile::open(path);
   ByteReader reader(file->bytes(), kWhere, path);
   if (reader.text(kMagic.size(), "magic") != kMagic) {
-    fail(ErrorCode::kCorrupt, kWhere, "{}: expected a .npy file", path);
+    fail(ErrorCode::kCorrupt, kWhere, "{}: expected a .npy file, found {}", path,
+         describe_bytes(file->bytes()));
   }
   const auto version = reader.read<uint8_t>("version");
+  if (version < 1 || version > 3) {
+    fail(ErrorCode::kUnsupported, kWhere, "{}: version: expected 1, 2 or 3, found {}", path,
+         version);
+  }
   reader.read<uint8_t>("minor version");
   const uint64_t length = version == 1 ? reader.read<uint16_t>("header length")
                                        : reader.read<uint32_t>("header length");
@@ -88,20 +118,17 @@ HostTensor read_npy(const std::string& path) {
     fail(ErrorCode::kUnsupported, kWhere, "{}: expected row-major (C) order, found Fortran", path);
   }
   HostTensor out;
-  bool found = false;
-  for (const Code& code : kCodes) {
-    if (descr.substr(0, 5) == fmt::format("'{}'", code.text)) {
-      out.type = code.dtype;
-      found = true;
-    }
-  }
-  if (!found) {
-    fail(ErrorCode::kUnsupported, kWhere, "{}: element type {}", path,
-         descr.substr(0, std::min<size_t>(descr.find(','), 16)));
-  }
+  out.type = parse_type(descr, path);
   out.shape = parse_shape(after(header, "shape", path), path);
   const auto count = static_cast<uint64_t>(checked_elements(out.shape, "npy shape"));
-  const uint64_t size = (CheckedSize(count, "npy size") * dtype_size(out.type.dtype)).value();
+  uint64_t size = 0;
+  const bool fits = !__builtin_mul_overflow(count, dtype_size(out.type.dtype), &size);
+  if (!fits || size != reader.remaining()) {
+    fail(ErrorCode::kCorrupt, kWhere,
+         "{}: elements at offset {}: expected {} of {} bytes each for {}{}, found {} bytes", path,
+         reader.offset(), count, dtype_size(out.type.dtype), out.type.name(), shape_text(out.shape),
+         reader.remaining());
+  }
   const auto data = reader.bytes(size, "elements");
   out.bytes.assign(data.begin(), data.end());
   return out;

@@ -13,7 +13,7 @@ constexpr const char* kVocabFile = "tokenizer.gguf-vocab";
 constexpr size_t kMaxConfigBytes = size_t{16} << 20;
 
 bool claims(const ModelPath& at) {
-  if (!at.is_directory || !is_regular_file(at.file("rank0.safetensors"))) return false;
+  if (!at.is_directory || !at.has("config.json")) return false;
   const std::string config = at.file("config.json");
   try {
     return is_checkpoint(parse_json(read_regular_file(config, kMaxConfigBytes), kWhere, config),
