@@ -28,8 +28,8 @@ struct DeviceLost : std::runtime_error {
 // less lucky than the minimum. 0 of none.
 double lower_quartile(std::vector<double> values);
 
-// "linear_dot (cuBLASLt 130100) #0e20bb2caa8c": what names a kernel in the timing cache, its sources
-// with it.
+// "linear_dot (cuBLASLt 130100) #0e20bb2caa8c": what names a kernel in the timing cache, with a
+// hash of its sources.
 std::string kernel_name(const KernelDef& kernel);
 
 // The device becomes the calling thread's current one. Not thread safe; engine, device, timings and
