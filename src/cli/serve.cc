@@ -27,6 +27,7 @@
 #include "runtime/session_memory.h"
 #include "server/host_check.h"
 #include "server/http_server.h"
+#include "server/open_files.h"
 
 namespace ingot {
 namespace command_serve {
@@ -184,6 +185,7 @@ class Serve final : public Command {
     ServerOptions options = server_options();
     std::unique_ptr<Device> device = model_.check();
     HttpServer server(std::move(options));
+    make_room(server);
     say_port(server.port());
     server.start();
     OpenModel model = open(std::move(device));
@@ -390,6 +392,17 @@ class Serve final : public Command {
     out.request_timeout = std::chrono::seconds(request_timeout_);
     out.drain_timeout = std::chrono::seconds(drain_timeout_);
     return out;
+  }
+
+  void make_room(HttpServer& server) const {
+    const FileRoom room = make_file_room(max_connections_);
+    if (room.connections == max_connections_) return;
+    spdlog::warn(
+        "--max-connections {}: {} fit, as this process may open {} files: raise that limit "
+        "(ulimit -Hn; LimitNOFILE of systemd, --ulimit nofile of containers) or give a lower "
+        "number",
+        max_connections_, room.connections, room.limit);
+    server.limit_connections(room.connections);
   }
 
   // The KV cache gets what was asked for; else all that could be used, in half of the free memory.

@@ -24,6 +24,7 @@
 #include "server/access_log.h"
 #include "server/api_error.h"
 #include "server/call.h"
+#include "server/cors.h"
 #include "server/host_check.h"
 #include "server/request_head.h"
 
@@ -286,8 +287,8 @@ class Connection final : public Wire {
       call.more_headers.push_back(fmt::format("Access-Control-Allow-Origin: {}", allowed));
       call.more_headers.push_back("Vary: Origin");
       call.more_headers.push_back("Access-Control-Allow-Methods: GET, POST");
-      call.more_headers.push_back(
-          "Access-Control-Allow-Headers: Authorization, Content-Type, x-api-key");
+      call.more_headers.push_back("Access-Control-Allow-Headers: " +
+                                  allowed_headers(head.header("access-control-request-headers")));
       call.more_headers.push_back("Access-Control-Expose-Headers: x-request-id, x-ignored-fields");
       return;
     }

@@ -191,7 +191,14 @@ void read_masks(const Json& body, const ServedModel& model, SamplingParams& samp
 void read_lengths(const Json& body, const ServedModel& model, SamplingParams& sampling) {
   sampling.max_tokens = model.context;  // as much as there is room for
   read_integer(body, "max_tokens", sampling.max_tokens);
+  const int64_t former = sampling.max_tokens;
   read_integer(body, "max_completion_tokens", sampling.max_tokens);
+  if (given(body, "max_tokens") != nullptr && sampling.max_tokens != former) {
+    throw bad_request("max_completion_tokens",
+                      fmt::format("'max_tokens', 'max_completion_tokens': expected one of them, or "
+                                  "equal numbers, found {} and {}",
+                                  former, sampling.max_tokens));
+  }
   read_integer(body, "min_tokens", sampling.min_tokens);
   if (sampling.min_tokens > sampling.max_tokens) {
     throw bad_request("min_tokens", fmt::format("'min_tokens': expected at most max_tokens ({}), "

@@ -2,6 +2,7 @@
 
 #include <netinet/tcp.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/seldom.h"
 #include "server/call.h"
 #include "server/connection.h"
 
@@ -23,6 +25,7 @@ using asio::ip::tcp;
 namespace {
 
 constexpr std::string_view kWhere = "server/http_server";
+constexpr int64_t kBetweenFailures = 5'000'000'000;  // ns, of lines about accept()
 constexpr int kMostUnsent = 64 << 10;  // bytes of a connection that the kernel has not sent
 
 // An endpoint of "127.0.0.1", "::1", "localhost" or a name.
@@ -68,7 +71,10 @@ std::unique_ptr<asio::ssl::context> tls_context(const ServerOptions& options) {
 class HttpServer::Impl {
  public:
   explicit Impl(ServerOptions options)
-      : state_(std::move(options)), tls_(tls_context(state_.options())), acceptor_(accept_io_) {
+      : state_(std::move(options)),
+        most_connections_(state_.options().max_connections),
+        tls_(tls_context(state_.options())),
+        acceptor_(accept_io_) {
     const tcp::endpoint endpoint = endpoint_of(accept_io_, state_.options());
     try {
       acceptor_.open(endpoint.protocol());
@@ -97,6 +103,7 @@ class HttpServer::Impl {
 
   int port() const { return acceptor_.local_endpoint().port(); }
   ServerState& state() { return state_; }
+  void limit_connections(int64_t most) { most_connections_ = std::min(most_connections_, most); }
 
   void start() {
     asio::co_spawn(accept_io_, accept(), asio::detached);
@@ -130,6 +137,8 @@ class HttpServer::Impl {
  private:
   Task<> accept() {
     size_t next = 0;
+    const SteadyClock clock;
+    Seldom failures(clock, kBetweenFailures);
     while (true) {
       Shard& shard = *shards_[next++ % shards_.size()];
       boost::system::error_code error;
@@ -137,12 +146,12 @@ class HttpServer::Impl {
       co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
       if (error) {
         // Out of descriptors, most of all: wait for some to come back.
-        spdlog::warn("accept: {}", error.message());
+        if (failures.due()) spdlog::warn("accept: {}", error.message());
         asio::steady_timer timer(accept_io_, std::chrono::milliseconds(50));
         co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, error));
         continue;
       }
-      if (state_.connections.load() >= state_.options().max_connections) continue;  // closed
+      if (state_.connections.load() >= most_connections_) continue;  // closed
       state_.connections.fetch_add(1);
       asio::co_spawn(shard.io, serve(std::move(socket), shard), asio::detached);
     }
@@ -164,6 +173,7 @@ class HttpServer::Impl {
   }
 
   ServerState state_;
+  int64_t most_connections_;
   std::unique_ptr<asio::ssl::context> tls_;
   asio::io_context accept_io_{1};
   tcp::acceptor acceptor_;
@@ -174,6 +184,7 @@ class HttpServer::Impl {
 HttpServer::HttpServer(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 HttpServer::~HttpServer() = default;
 int HttpServer::port() const { return impl_->port(); }
+void HttpServer::limit_connections(int64_t most) { impl_->limit_connections(most); }
 ServerState& HttpServer::state() { return impl_->state(); }
 void HttpServer::start() { impl_->start(); }
 void HttpServer::drain() { impl_->drain(); }

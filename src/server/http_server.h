@@ -18,6 +18,8 @@ class HttpServer {
 
   int port() const;
   ServerState& state();
+  // Fewer than max_connections from the start on, as other limits want it. Before start().
+  void limit_connections(int64_t most);
   // Answers on threads of its own, from start() on.
   void start();
   // Nothing is answered any more: connections that are left are closed, threads joined. Then what

@@ -24,6 +24,11 @@ struct RequestHead {
   bool keep_alive() const;
 };
 
+// A token of RFC 9110, as names of headers are.
+bool is_token(std::string_view text);
+// Without spaces and tabs at both ends.
+std::string_view trimmed(std::string_view text);
+
 // `text` up to and with the empty line. ApiError: 400 for a malformed or ambiguous head, 431 for
 // more than `max_headers`, 501 for a transfer coding other than chunked, 505 for another version.
 RequestHead parse_request_head(std::string_view text, int64_t max_headers);

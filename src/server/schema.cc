@@ -8,7 +8,7 @@
 namespace ingot {
 namespace {
 
-constexpr int kMaxDepth = 128;
+constexpr size_t kMaxDepth = 128;
 // Of a body: a parsed value takes many times the two bytes that it may have as text.
 constexpr int64_t kMostValues = int64_t{1} << 20;
 // Of an object: each is looked for among those before it.
@@ -197,27 +197,28 @@ class StrictBody : public nlohmann::json_sax<Json> {
   bool number_float(Number, const std::string&) override { return one_more(); }
   bool string(std::string&) override { return one_more(); }
   bool binary(Json::binary_t&) override { return one_more(); }
-  bool start_object(size_t) override {
-    keys_.emplace_back();
-    return one_more() && deeper();
-  }
+  bool start_object(size_t) override { return one_more() && deeper(true); }
   bool key(std::string& name) override {
-    if (keys_.back().size() == kMostKeys) {
-      problem = fmt::format("an object: expected at most {} keys", kMostKeys);
-      return false;
-    }
-    if (keys_.back().insert(name).second) return true;
+    Level& level = levels_.back();
+    level.at = name.size() <= kShownKey ? name : name.substr(0, kShownKey) + "…";
+    ++level.count;
+    if (level.count > kMostKeys) return true;  // counted to the object's end
+    if (level.keys.insert(name).second) return true;
     problem = fmt::format("the key '{}' occurs twice in one object", shortened(name));
     return false;
   }
   bool end_object() override {
-    keys_.pop_back();
-    --depth_;
-    return true;
+    const size_t count = levels_.back().count;
+    levels_.pop_back();
+    if (count <= kMostKeys) return true;
+    field = path();
+    const std::string where = field.empty() ? std::string(what_) : "'" + field + "'";
+    problem = fmt::format("{}: expected at most {} keys, found {}", where, kMostKeys, count);
+    return false;
   }
-  bool start_array(size_t) override { return one_more() && deeper(); }
+  bool start_array(size_t) override { return one_more() && deeper(false); }
   bool end_array() override {
-    --depth_;
+    levels_.pop_back();
     return true;
   }
   bool parse_error(size_t position, const std::string&,
@@ -227,23 +228,45 @@ class StrictBody : public nlohmann::json_sax<Json> {
   }
 
   std::string problem;
+  std::string field;  // that has it, where that is known
 
  private:
+  // An object or a list that is not over yet.
+  struct Level {
+    bool is_object = false;
+    size_t count = 0;  // of keys or items so far
+    std::string at;    // the last key
+    std::unordered_set<std::string> keys;
+  };
+
+  // Of the value that comes, or has just ended, as Checker writes it: "tools[0].function".
+  std::string path() const {
+    std::string out;
+    for (const Level& level : levels_) {
+      if (!level.is_object) {
+        out += fmt::format("[{}]", level.count - 1);
+      } else {
+        out += (out.empty() ? "" : ".") + level.at;
+      }
+    }
+    return out;
+  }
   static std::string shortened(const std::string& name) {
     return Json(name.substr(0, 40)).dump(-1, ' ', true, Json::error_handler_t::replace);
   }
   bool one_more() {
+    if (!levels_.empty() && !levels_.back().is_object) ++levels_.back().count;
     if (++values_ <= kMostValues) return true;
     problem = fmt::format("{}: expected at most {} values", what_, kMostValues);
     return false;
   }
-  bool deeper() {
-    if (++depth_ <= kMaxDepth) return true;
+  bool deeper(bool is_object) {
+    levels_.emplace_back().is_object = is_object;
+    if (levels_.size() <= kMaxDepth) return true;
     problem = fmt::format("{} is nested deeper than {} levels", what_, kMaxDepth);
     return false;
   }
-  std::vector<std::unordered_set<std::string>> keys_;
-  int depth_ = 0;
+  std::vector<Level> levels_;
   int64_t values_ = 0;
   std::string_view what_;
 };
@@ -340,7 +363,7 @@ Json parse_body(std::string_view text, std::string_view what) {
   if (text.empty()) throw bad_request("", fmt::format("{} is empty: expected JSON", what));
   StrictBody strict(what);
   Json::sax_parse(text.begin(), text.end(), &strict);
-  if (!strict.problem.empty()) throw bad_request("", strict.problem);
+  if (!strict.problem.empty()) throw bad_request(strict.field, strict.problem);
   return Json::parse(text.begin(), text.end());
 }
 

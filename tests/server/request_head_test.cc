@@ -100,6 +100,15 @@ TEST(RequestHead, MalformedLines) {
   EXPECT_EQ(status_of("GET / HTTP/1.1\nHost: a\n\n"), 400);
 }
 
+TEST(RequestHead, Tokens) {
+  for (const char* token : {"a", "X-1", "!#$%&'*+-.^_`|~"}) EXPECT_TRUE(is_token(token)) << token;
+  for (const char* text : {"", "a b", "a,b", "a:", "\"a\"", "\xc3\xa9", "a\r"}) {
+    EXPECT_FALSE(is_token(text)) << text;
+  }
+  EXPECT_EQ(trimmed(" \ta b\t "), "a b");
+  EXPECT_EQ(trimmed(" \t"), "");
+}
+
 TEST(RequestHead, ManyHeaders) {
   EXPECT_EQ(status_of(post(std::vector<std::string>(7, "a: b"))), 200);
   EXPECT_EQ(status_of(post(std::vector<std::string>(8, "a: b"))), 431);

@@ -240,6 +240,18 @@ def check_cors(checks):
                      (204, "https://page.example"), "a preflight needs no key")
         checks.check("authorization" in cors(answer).get("access-control-allow-headers", ""),
                      "a preflight allows keys")
+        # As OpenAI's client for JavaScript does in a browser.
+        names = "authorization,content-type,x-stainless-arch,x-stainless-os,x-stainless-retry-count"
+        for asked, allowed in ((names, names.replace(",", ", ")),
+                               ("x-a, x b", "authorization, content-type, x-api-key")):
+            wish = request("OPTIONS", "/v1/chat/completions", None, origin,
+                           "Access-Control-Request-Method: POST",
+                           f"Access-Control-Request-Headers: {asked}")
+            answer = exchange(server.port, wish)
+            found = cors(answer).get("access-control-allow-headers", "").lower()
+            checks.equal((answer.status, found), (204, allowed), f"a preflight for {asked}")
+            other = exchange(server.port, wish.replace(b"page.example", b"evil.example"))
+            checks.equal(cors(other), {}, f"of another page for {asked}")
         data = request("POST", "/v1/completions", BODY, origin)
         answer = exchange(server.port, data)
         checks.equal((answer.status, cors(answer).get("access-control-allow-origin")),

@@ -22,14 +22,14 @@ class Server:
     """`ingot serve MODEL --port 0 FLAGS`; ready when made (unless told not to wait for it), killed
     at the end of `with`.
 
-    Without a model the flags name it.
+    Without a model the flags name it; `under` is a command that starts it.
     """
 
-    def __init__(self, model, *flags, env=None, wait=True):
+    def __init__(self, model, *flags, env=None, wait=True, under=()):
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [BINARY, "serve", *([model] if model else []), "--port", "0", "--json", *flags],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
+            [*under, BINARY, "serve", *([model] if model else []), "--port", "0", "--json",
+             *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
             env={**os.environ, **(env or {})})
         # A hung start ends in an error here, not in the time limit of all scripts.
         timer = threading.Timer(LIMIT, self.process.kill)
