@@ -7,8 +7,14 @@ function(ingot_write_commit folder out)
   find_program(git git)
   # A folder that was unpacked within another checkout is not of that one's commit.
   if(git AND EXISTS ${folder}/.git)
-    execute_process(COMMAND ${git} -C ${folder} describe --always --dirty --abbrev=12 --exclude=*
+    execute_process(COMMAND ${git} -C ${folder} rev-parse --short=12 HEAD
                     OUTPUT_VARIABLE commit ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
+    # Without the lock that a commit at the same time would find taken.
+    execute_process(COMMAND ${git} -C ${folder} --no-optional-locks status --porcelain
+                    OUTPUT_VARIABLE changes ERROR_QUIET)
+    if(commit AND changes)
+      string(APPEND commit "-dirty")
+    endif()
   endif()
   file(WRITE ${out}.new
 "// Generated at every build.

@@ -1,34 +1,41 @@
 # ingot_kernel_sources(): writes generated/kernels_source_hashes.cc, which defines
-# kernel_source_hash() of kernels/kernel_def.h: a kernel file's hash, with all that it includes of
-# src/kernels and what those headers declare. Again at each build where one of them changed. As a
-# script (-P): -DSOURCE= the folder src, -DOUT= the file.
-function(ingot_file_hash src path result)
-  get_property(known GLOBAL PROPERTY INGOT_HASH_${path})
-  if(known)
-    set(${result} ${known} PARENT_SCOPE)
+# kernel_source_hash() of kernels/kernel_def.h: of a kernel's file and all that it includes, however
+# far away, of src/kernels and of the block formats, with the sources that define what those headers
+# declare. Again at each build where one of them changed. As a script (-P): -DSOURCE= the folder
+# src, -DOUT= the file.
+if(CMAKE_SCRIPT_MODE_FILE)
+  cmake_minimum_required(VERSION 3.24)
+endif()
+
+# Adds to `found` what src/<path> includes, and what that includes.
+function(ingot_collect_sources src path found)
+  set(all ${${found}})
+  if(path IN_LIST all)
     return()
   endif()
-  set_property(GLOBAL PROPERTY INGOT_HASH_${path} "in a circle")
-  file(SHA256 ${src}/${path} hash)
-  set(all ${hash})
-  file(STRINGS ${src}/${path} includes REGEX "^#include \"kernels/")
-  foreach(line IN LISTS includes)
+  list(APPEND all ${path})
+  file(STRINGS ${src}/${path} lines REGEX "^#include \"[^\"]+\"")
+  foreach(line IN LISTS lines)
     string(REGEX REPLACE "^#include \"([^\"]*)\".*" "\\1" header "${line}")
-    if(EXISTS ${src}/${header})  # others are generated
-      ingot_file_hash(${src} ${header} hash)
-      string(APPEND all ${hash})
+    set(next "")
+    if(header STREQUAL "kernels_cpu_format_shelf.h")  # generated: includes the folder
+      file(GLOB next RELATIVE ${src} ${src}/kernels/cpu/formats/*.h)
+    elseif(header STREQUAL "tensor_format_shelf.h")
+      file(GLOB next RELATIVE ${src} ${src}/tensor/formats/*.h)
+    elseif(header MATCHES "^(kernels|tensor/formats)/" AND EXISTS ${src}/${header})
+      list(APPEND next ${header})
+      string(REGEX REPLACE "\\.[a-z]+$" "" stem ${header})
+      foreach(file ${stem}.cc ${stem}.cu)
+        if(header MATCHES "^kernels/c" AND EXISTS ${src}/${file})  # kernels/cpu, kernels/cuda
+          list(APPEND next ${file})
+        endif()
+      endforeach()
     endif()
-    string(REGEX REPLACE "\\.[a-z]+$" "" stem ${header})
-    foreach(body ${stem}.cc ${stem}.cu)
-      if(NOT body STREQUAL path AND EXISTS ${src}/${body})
-        ingot_file_hash(${src} ${body} hash)
-        string(APPEND all ${hash})
-      endif()
+    foreach(file IN LISTS next)
+      ingot_collect_sources(${src} ${file} all)
     endforeach()
   endforeach()
-  string(SHA256 hash "${all}")
-  set_property(GLOBAL PROPERTY INGOT_HASH_${path} ${hash})
-  set(${result} ${hash} PARENT_SCOPE)
+  set(${found} ${all} PARENT_SCOPE)
 endfunction()
 
 function(ingot_write_kernel_hashes src out)
@@ -37,7 +44,19 @@ function(ingot_write_kernel_hashes src out)
     file(GLOB files RELATIVE ${src} ${src}/kernels/${device}/*.cc ${src}/kernels/${device}/*.cu)
     list(SORT files)
     foreach(path IN LISTS files)
-      ingot_file_hash(${src} ${path} hash)
+      set(sources "")
+      ingot_collect_sources(${src} ${path} sources)
+      list(SORT sources)
+      set(hashes "")
+      foreach(source IN LISTS sources)
+        get_property(hash GLOBAL PROPERTY INGOT_SHA_${source})
+        if(NOT hash)
+          file(SHA256 ${src}/${source} hash)
+          set_property(GLOBAL PROPERTY INGOT_SHA_${source} ${hash})
+        endif()
+        string(APPEND hashes "${source} ${hash}\n")
+      endforeach()
+      string(SHA256 hash "${hashes}")
       string(SUBSTRING ${hash} 0 12 hash)
       get_filename_component(stem ${path} NAME_WE)
       string(APPEND rows "      {\"${device} ${stem}\", \"${hash}\"},\n")
@@ -71,7 +90,7 @@ function(ingot_kernel_sources)
   set(out ${CMAKE_BINARY_DIR}/generated/kernels_source_hashes.cc)
   set(src ${CMAKE_SOURCE_DIR}/src)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${src}/kernels/*.h ${src}/kernels/*.cc
-       ${src}/kernels/*.cu ${src}/kernels/*.cuh)
+       ${src}/kernels/*.cu ${src}/kernels/*.cuh ${src}/tensor/formats/*.h)
   add_custom_command(OUTPUT ${out}
     COMMAND ${CMAKE_COMMAND} -DSOURCE=${src} -DOUT=${out} -P ${CMAKE_CURRENT_FUNCTION_LIST_FILE}
     COMMAND ${CMAKE_COMMAND} -E touch ${out}

@@ -39,7 +39,7 @@ def offline(model, prompts, osl, most_steps=128):
             step(state["token"])
 
     prefill_ms = timed(lambda: step(prompts))
-    timed_steps = min(osl - 1, most_steps)
+    timed_steps = min(max(osl - 1, 1), most_steps)
     steps_ms = timed(lambda: steps(timed_steps))
     total_ms = prefill_ms + steps_ms / timed_steps * (osl - 1)
     return {"work": f"offline {isl}/{osl} batch {batch}", "prefill_ms": prefill_ms,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "base/hash.h"
@@ -148,6 +149,8 @@ class GroupTimer {
     } catch (const Error& error) {
       if (error.code() == ErrorCode::kOutOfMemory) throw;
       fail(sequence, error.what());
+    } catch (const std::bad_alloc& error) {
+      throw Error(ErrorCode::kOutOfMemory, error.what());
     } catch (const std::exception& error) {
       fail(sequence, error.what());
     }

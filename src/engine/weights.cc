@@ -153,7 +153,7 @@ std::vector<TensorView> WeightStore::view(const PlanValue& value, const WeightLa
   int& layouts = layouts_[weight];
   const int64_t extra = layouts > 0 ? static_cast<int64_t>(bytes) : 0;
   if (extra > most_extra_) {
-    fail(ErrorCode::kOutOfMemory, "engine/weights",
+    fail(ErrorCode::kUnsupported, "engine/weights",
          "weight '{}': a second layout '{}' of {} bytes exceeds what INGOT_PACK_BUDGET_MB leaves: "
          "{} bytes",
          value.name, layout.name, bytes, most_extra_);

@@ -147,7 +147,8 @@ class CheckpointWeights : public WeightTable {
 bool is_checkpoint(const Json& config, const std::string& directory) {
   if (!config.is_object() || !config.contains("architecture")) return false;
   return is_regular_file(weights_file(directory)) ||
-         (!config.contains("architectures") && !config.contains("model_type"));
+         (config.contains("dtype") && !config.contains("architectures") &&
+          !config.contains("model_type"));
 }
 
 Json complete_checkpoint_config(const Json& config, std::string_view file) {

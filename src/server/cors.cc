@@ -1,5 +1,7 @@
 #include "server/cors.h"
 
+#include <algorithm>
+
 #include "server/request_head.h"
 
 namespace ingot {

@@ -229,10 +229,12 @@ TEST_F(TuneFusionTest, ASequenceThatThrowsIsNotTakenNorTriedAgain) {
 // Gives out so many buffers.
 struct SmallCpu final : VirtualTimeCpu {
   std::byte* allocate(size_t size) override {
-    if (left-- == 0) fail(ErrorCode::kOutOfMemory, "test", "no memory");
+    if (left-- == 0 && bare) throw std::bad_alloc();
+    if (left == -1) fail(ErrorCode::kOutOfMemory, "test", "no memory");
     return VirtualTimeCpu::allocate(size);
   }
   int left = 1000;
+  bool bare = false;  // throws what the language does
 };
 
 TEST_F(TuneFusionTest, WhatDoesNotFitStaysPlain) {
@@ -246,6 +248,10 @@ TEST_F(TuneFusionTest, WhatDoesNotFitStaysPlain) {
   tuned();
   EXPECT_EQ(report_.details.back()["winner"], report_.details.back()["in_place"]);
   EXPECT_THAT(report_.details.back()["note"].get<std::string>(), HasSubstr("no memory"));
+  static_cast<SmallCpu&>(*device_).bare = true;
+  left = used - 1;
+  tuned();
+  EXPECT_THAT(report_.details.back()["note"].get<std::string>(), HasSubstr("bad_alloc"));
   EXPECT_EQ(report_.stopped, "");
 }
 

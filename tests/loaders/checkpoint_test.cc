@@ -228,6 +228,14 @@ TEST(CheckpointTest, MissingWeightsAreNamed) {
                {"expected model.safetensors"});
 }
 
+// Image models of other libraries name their architecture so.
+TEST(CheckpointTest, AnArchitectureAloneMakesNoCheckpoint) {
+  ScratchDirectory dir;
+  dir.write("config.json", R"({"architecture":"resnet50","num_classes":1000})");
+  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kUnsupported,
+               {"'architectures' or 'model_type'"});
+}
+
 TEST(CheckpointTest, SeveralRanksAreRefused) {
   ScratchDirectory dir;
   Json config = minimal_config();

@@ -79,6 +79,17 @@ all_seen() { # log, filter
 }
 export -f marked count all_seen
 
+# Ends the processes whose last two arguments are these.
+end_program() { # program, argument
+  local folder
+  for folder in /proc/[0-9]*; do
+    case $(tr '\0' '\n' <"$folder/cmdline" 2>/dev/null | tail -n 2) in
+      "$1"$'\n'"$2") kill -KILL "${folder#/proc/}" 2>/dev/null ;;
+    esac
+  done
+}
+export -f end_program
+
 # TOOL FILTER: one process, one line; two where some of its cases were left out.
 check_some() {
   local tool=$1 filter=$2 log status verdict left begin=$SECONDS
@@ -89,13 +100,13 @@ check_some() {
   fi
   DEV_INGOT_LEAVE_OUT=$([ "$tool" != racecheck ] || echo cublaslt) \
     timeout -k 5 "$LIMIT" "$SANITIZER" --tool "$tool" --error-exitcode 99 --print-limit 200 \
-    bin/ops_tests --gtest_filter="$filter" >"$log" 2>&1
+    "$PWD/bin/ops_tests" --gtest_filter="$filter" >"$log" 2>&1
   status=$?
-  # What the sanitizer started outlives it where the limit ended it, and would go on.
-  pkill -KILL -f -- "--gtest_filter=$filter\$"
   verdict=FAIL
   if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
     verdict=TIMEOUT
+    # What the sanitizer started outlives it, and would go on beside the rest.
+    end_program "$PWD/bin/ops_tests" "--gtest_filter=$filter"
   elif [ "$status" -eq 0 ] && all_seen "$log" "$filter" &&
     grep -Eq 'ERROR SUMMARY: 0 errors|RACECHECK SUMMARY: 0 hazards' "$log"; then
     verdict=clean

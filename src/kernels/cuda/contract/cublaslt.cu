@@ -70,8 +70,9 @@ std::string cublaslt_version() {
 
 void cublaslt_check(cublasStatus_t status, std::string_view call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  fail(ErrorCode::kInternal, "kernels/cuda", "cuBLASLt: {}: {}", call,
-       cublaslt().status_string(status));
+  const bool memory = status == CUBLAS_STATUS_ALLOC_FAILED;
+  fail(memory ? ErrorCode::kOutOfMemory : ErrorCode::kInternal, "kernels/cuda", "cuBLASLt: {}: {}",
+       call, cublaslt().status_string(status));
 }
 
 cublasLtHandle_t cublaslt_handle() {
