@@ -232,7 +232,7 @@ TEST(CheckpointTest, MissingWeightsAreNamed) {
 TEST(CheckpointTest, AnArchitectureAloneMakesNoCheckpoint) {
   ScratchDirectory dir;
   dir.write("config.json", R"({"architecture":"resnet50","num_classes":1000})");
-  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kUnsupported,
+  expect_error([&] { open_model_source(dir.path()); }, ErrorCode::kCorrupt,
                {"'architectures' or 'model_type'"});
 }
 
