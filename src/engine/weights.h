@@ -39,7 +39,7 @@ class WeightStore {
   size_t piece_count(const PlanValue& value);
 
   // The value in a kernel's layout: canonical pieces when layout.name is empty. Past
-  // `most_extra` Error{kOutOfMemory}: the tuner, who allows pack_budget_mb, skips such candidates;
+  // `most_extra` Error{kUnsupported}: the tuner, who allows pack_budget_mb, skips such candidates;
   // an executor has no limit here, since it chose by that knob which layouts there are
   // (LayoutVotes).
   std::vector<TensorView> view(const PlanValue& value, const WeightLayout& layout);
