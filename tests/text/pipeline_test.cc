@@ -27,7 +27,8 @@ std::vector<std::string> words(const Json& normalizer, const Json& pre_tokenizer
 }
 
 TEST(Pipeline, PreTokenizers) {
-  const auto split = [](Json step, const std::string& text, const std::vector<std::string>& known) {
+  const auto split = [](const Json& step, const std::string& text,
+                        const std::vector<std::string>& known) {
     return words(nullptr, step, text, known);
   };
   EXPECT_THAT(split({{"type", "Whitespace"}}, "it's 5!?", {"it", "'", "s", "5", "!?"}),
@@ -48,7 +49,7 @@ TEST(Pipeline, PreTokenizers) {
 }
 
 TEST(Pipeline, Normalizers) {
-  const auto normal = [](Json step, const std::string& text, const std::string& want) {
+  const auto normal = [](const Json& step, const std::string& text, const std::string& want) {
     return words(step, nullptr, text, {want});
   };
   EXPECT_THAT(normal({{"type", "Lowercase"}}, "\u00c4\u0130\u03a3", "\u00e4i\u0307\u03c3"),

@@ -10,7 +10,7 @@ constexpr char32_t kLastCode = 0x10FFFF, kSurrogates = 0xD800, kSurrogatesEnd = 
 
 }  // namespace
 
-CodeSet::CodeSet(std::vector<Range> ranges) {
+CodeSet::CodeSet(const std::vector<Range>& ranges) {
   std::vector<Range> cut;
   for (auto [low, high] : ranges) {
     high = std::min(high, kLastCode);

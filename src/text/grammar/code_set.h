@@ -15,7 +15,7 @@ class CodeSet {
   CodeSet() = default;
   CodeSet(std::initializer_list<Range> ranges) : CodeSet(std::vector<Range>(ranges)) {}
   // In any order, overlapping or not.
-  explicit CodeSet(std::vector<Range> ranges);
+  explicit CodeSet(const std::vector<Range>& ranges);
   static CodeSet all() { return CodeSet{{0, 0x10FFFF}}; }
   static CodeSet of(char32_t code) { return CodeSet{{code, code}}; }
 

@@ -136,6 +136,7 @@ std::map<std::vector<Target>, CodeSet> partition(
     if (held.empty()) continue;
     spend_work(2 * held.size());
     std::vector<Target> targets;
+    targets.reserve(held.size());
     for (const auto& [target, count] : held) targets.push_back(target);
     groups[std::move(targets)].push_back({begin, cuts[i].at - 1});
   }

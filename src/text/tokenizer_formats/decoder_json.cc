@@ -24,7 +24,7 @@ void read_metaspace_decoder(const Json& node, TokenizerParts& parts) {
     return parts.decoder.add_replacement(marker, " ");
   }
   parts.decoder.steps.push_back({.apply =
-                                     [marker](std::string text, TokenPlace place) {
+                                     [marker](const std::string& text, TokenPlace place) {
                                        return replace_all(text, marker,
                                                           place == TokenPlace::kFirst ? "" : " ");
                                      },
@@ -61,9 +61,10 @@ void read_strip_decoder(const Json& node, TokenizerParts& parts) {
   const int64_t stop = number_field(node, "stop", 0, parts);
   if (content.empty() || start < 0 || stop < 0) refuse_component("decoder", node.dump(), parts);
   if (!is_fused(parts)) {
-    parts.decoder.steps.push_back({.apply = [content, start, stop](std::string text, TokenPlace) {
-      return strip(text, content, start, stop);
-    }});
+    parts.decoder.steps.push_back(
+        {.apply = [content, start, stop](const std::string& text, TokenPlace) {
+          return strip(text, content, start, stop);
+        }});
     return;
   }
   if (content != " " || stop != 0) refuse_component("decoder behind Fuse", node.dump(), parts);
@@ -81,7 +82,7 @@ void read_bpe(const Json& node, TokenizerParts& parts) {
   const std::string suffix = text_field(node, "suffix", "</w>", parts);
   if (suffix.empty()) refuse_component("decoder", node.dump(), parts);
   parts.decoder.steps.push_back({.apply =
-                                     [suffix](std::string text, TokenPlace place) {
+                                     [suffix](const std::string& text, TokenPlace place) {
                                        return replace_all(text, suffix,
                                                           place == TokenPlace::kLast ? "" : " ");
                                      },

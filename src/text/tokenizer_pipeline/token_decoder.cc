@@ -40,9 +40,10 @@ std::string TokenDecoder::print(std::string_view token, TokenKind kind, TokenPla
 }
 
 void TokenDecoder::add_replacement(std::string from, std::string to) {
-  steps.push_back({[from = std::move(from), to = std::move(to)](std::string text, TokenPlace) {
-    return replace_all(text, from, to);
-  }});
+  steps.push_back(
+      {[from = std::move(from), to = std::move(to)](const std::string& text, TokenPlace) {
+        return replace_all(text, from, to);
+      }});
 }
 
 }  // namespace ingot
