@@ -43,13 +43,13 @@ CodeSet CodeSet::complement() const {
     next = high + 1;
   }
   if (next <= kLastCode) gaps.push_back({next, kLastCode});
-  return CodeSet(std::move(gaps));
+  return CodeSet(gaps);
 }
 
 CodeSet CodeSet::unite(const CodeSet& other) const {
   std::vector<Range> both = ranges_;
   both.insert(both.end(), other.ranges_.begin(), other.ranges_.end());
-  return CodeSet(std::move(both));
+  return CodeSet(both);
 }
 
 CodeSet CodeSet::intersect(const CodeSet& other) const {
@@ -61,7 +61,7 @@ CodeSet CodeSet::intersect(const CodeSet& other) const {
     if (begin <= end) common.push_back({begin, end});
     high < other_high ? ++i : ++j;
   }
-  return CodeSet(std::move(common));
+  return CodeSet(common);
 }
 
 }  // namespace ingot

@@ -291,7 +291,7 @@ class EbnfParser {
       ranges.emplace_back(low, high);
     }
     ++at_;
-    CodeSet set(std::move(ranges));
+    CodeSet set(ranges);
     if (negative) set = set.complement();
     if (set.empty()) {
       fail(ErrorCode::kInvalidArgument, kWhere, "{}: a class without characters",

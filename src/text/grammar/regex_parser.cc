@@ -313,7 +313,7 @@ class RegexParser {
       ranges.emplace_back(low, last);
     }
     if (!take("]")) syntax("a '[' without its ']'");
-    const CodeSet set(std::move(ranges));
+    const CodeSet set(ranges);
     return class_of(negative ? set.complement() : set);
   }
 

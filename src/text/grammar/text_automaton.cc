@@ -141,7 +141,7 @@ std::map<std::vector<Target>, CodeSet> partition(
     groups[std::move(targets)].push_back({begin, cuts[i].at - 1});
   }
   std::map<std::vector<Target>, CodeSet> out;
-  for (auto& [targets, ranges] : groups) out.emplace(targets, CodeSet(std::move(ranges)));
+  for (const auto& [targets, ranges] : groups) out.emplace(targets, CodeSet(ranges));
   return out;
 }
 
@@ -316,7 +316,7 @@ void TextAutomaton::prune() {
     }
     State state;
     state.accepts = states_[i].accepts;
-    for (auto& [id, ranges] : next) state.next.emplace_back(CodeSet(std::move(ranges)), id);
+    for (const auto& [id, ranges] : next) state.next.emplace_back(CodeSet(ranges), id);
     out.push_back(std::move(state));
   }
   states_ = std::move(out);
